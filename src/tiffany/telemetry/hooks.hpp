@@ -1,0 +1,8 @@
+#pragma once
+/// Everything a runtime needs to be seen: `SchedulerTelemetry`, `Worker`, `TaskTimes`.
+///
+/// A forty-line scheduler with the hooks is in examples/callback_queue.cpp.
+
+#include <tiffany/telemetry/scheduler_telemetry.hpp>  // IWYU pragma: export
+#include <tiffany/telemetry/task_times.hpp>           // IWYU pragma: export
+#include <tiffany/telemetry/worker.hpp>               // IWYU pragma: export

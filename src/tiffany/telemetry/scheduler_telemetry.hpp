@@ -1,0 +1,104 @@
+#pragma once
+/// A scheduler's telemetry: its name, its workers, its groups.
+///
+///     tiffany::SchedulerTelemetry telemetry{"io-pool"};
+///     // in each thread of the runtime:
+///     tiffany::WorkerLease lease = telemetry.worker();
+///     tiffany::Worker& worker = *lease;
+///     // in any other thread that spawns or wakes a task:
+///     telemetry.here().ready(task.times, tiffany::WakeCause::external);
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <tiffany/telemetry/clock.hpp>
+#include <tiffany/telemetry/worker.hpp>
+
+namespace tiffany {
+
+class SchedulerTelemetry;
+
+/// A thread's hold on its worker. Moved, not copied. Given back in its destructor, by the same thread: that fires
+/// `worker_stopped`, and the worker may be taken again by another thread, with `seq` going on.
+class WorkerLease {
+  public:
+    WorkerLease() = default;
+    WorkerLease(WorkerLease&& other) noexcept : core_{std::move(other.core_)}, worker_{other.worker_} {
+        other.worker_ = nullptr;
+    }
+    WorkerLease& operator=(WorkerLease&& other) noexcept;
+    ~WorkerLease();
+
+    Worker& operator*() const noexcept { return *worker_; }
+    Worker* operator->() const noexcept { return worker_; }
+
+  private:
+    friend class SchedulerTelemetry;
+    WorkerLease(std::shared_ptr<detail::SchedulerCore> core, Worker* worker) noexcept
+        : core_{std::move(core)}, worker_{worker} {}
+
+    std::shared_ptr<detail::SchedulerCore> core_;
+    Worker* worker_ = nullptr;
+};
+
+struct TelemetryOptions {
+    bool metrics = true;     ///< count transitions and times for Prometheus; chosen once, so that counters are whole
+    Clock* clock = nullptr;  ///< null: Clock::system(); must outlive the scheduler's telemetry
+};
+
+/// Thread-safe. The runtime cancels what is alive, and its threads give their workers back, before it dies; other
+/// threads call no hook of it any more by then.
+class SchedulerTelemetry {
+  public:
+    /// @param name  what it is called in traces and metrics; cut at 63 bytes
+    /// The first one in a process loads the LTTng provider, if it is there. Errors: std::bad_alloc.
+    explicit SchedulerTelemetry(std::string_view name, TelemetryOptions options = {});
+    ~SchedulerTelemetry();
+    SchedulerTelemetry(const SchedulerTelemetry&) = delete;
+    SchedulerTelemetry& operator=(const SchedulerTelemetry&) = delete;
+
+    /// Takes a worker for the calling thread, one that has a loop: it calls `Worker::Tick` or `park` regularly.
+    /// Fires `worker_started`. Allocates and locks. Errors: std::bad_alloc.
+    WorkerLease worker();
+
+    /// The calling thread's worker: the one it took, or else one for a foreign thread, which is taken at the thread's
+    /// first use (allocates and locks then) and given back when the thread ends. Cost after that: a thread-local load.
+    Worker& here() noexcept;
+
+    /// Registers a kind of task; fires `scheduler_group`. Returns its number, 1 to 31; the same name gives the same
+    /// number; 0, the default group, when 31 are taken. Any thread. Locks.
+    std::uint16_t group(std::string_view name);
+
+    const std::string& name() const noexcept;
+    Clock& clock() const noexcept;
+
+    /// Transitions of one kind, summed over all its workers, those that were given back too. Any thread. Locks.
+    /// 0 when metrics are off.
+    std::uint64_t count(TaskEvent event) const;
+    /// Transitions of all kinds: the sum of the workers' `seq`. Any thread. Locks.
+    std::uint64_t transitions() const;
+
+  private:
+    std::shared_ptr<detail::SchedulerCore> core_;
+};
+
+/// Why LTTng is not traced in this process; a closed set.
+enum class TracingStatus : std::uint8_t {
+    available,     ///< the provider is loaded
+    not_tried,     ///< no scheduler was made yet
+    disabled,      ///< TIFFANY_LTTNG=0
+    no_module,     ///< libtiffany-lttng.so was not found
+    no_lttng,      ///< it was found and could not be loaded: liblttng-ust is missing
+    shm_full,      ///< no room in /dev/shm: loading lttng-ust would end the process with SIGBUS
+    incompatible,  ///< the module belongs to another version
+};
+
+/// Any thread. Cost: a load.
+TracingStatus tracing_status() noexcept;
+std::string_view label(TracingStatus status) noexcept;
+
+/// Hooks that fired nothing because 65,536 workers were alive. Any thread.
+std::uint64_t refused_hooks() noexcept;
+
+}  // namespace tiffany

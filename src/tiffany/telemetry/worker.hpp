@@ -1,0 +1,247 @@
+#pragma once
+/// The hooks that a runtime calls, one for each transition of a task.
+///
+///     Worker& worker = telemetry.here();             // this thread's
+///     worker.spawned(task.times, "fetch page");      // first the hook,
+///     queue.push(task);                              // then publish the task
+///     ...
+///     worker.running(task.times);
+///     run(task);
+///     worker.done(task.times);
+///
+/// All hooks: noexcept, no allocation, no lock, no system call. Nothing listens: the task's word and the worker's seq
+/// are kept, no clock is read. Something listens: one clock read, then each listener's price.
+/// Errors: none. A full sub-buffer discards the event, and `seq` shows the gap. A hook that does not fit the task's
+/// state is the caller's bug: the event fires as called, and `paltrace check` says so.
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <string_view>
+#include <tiffany/telemetry/clock.hpp>
+#include <tiffany/telemetry/task_times.hpp>
+#include <tiffany/tracepoints/catalogue.hpp>
+
+namespace tiffany {
+
+namespace detail {
+struct SchedulerCore;
+}
+
+/// What a spawn tells of a task. `name` must live as long as the task.
+struct SpawnInfo {
+    const char* name = "";
+    Site site = {};
+    std::uint8_t priority = 10;
+    std::uint16_t group = 0;   ///< from SchedulerTelemetry::group(); 0 = the default one
+    std::uint64_t parent = 0;  ///< tid of the task that spawns it; 0 = no task
+    bool waiting = false;      ///< true: it has dependencies and begins in Waiting
+};
+
+/// One thread's stream of events: the single writer of its counters and of its `seq`.
+///
+/// Not shared: only the thread that took it calls the hooks. `id()`, `seq()` and `count()` may be called by any thread.
+class alignas(64) Worker {
+  public:
+    Worker(const Worker&) = delete;
+    Worker& operator=(const Worker&) = delete;
+
+    // ---- transitions ----
+
+    /// A task begins its life: gives it its tid. Fires `Spawned`; state Ready, or Waiting if `info.waiting`.
+    void spawned(TaskTimes& task, const SpawnInfo& info) noexcept;
+
+    /// A task that slept, waited or was throttled can run again. Called by whoever wakes it, on its own worker.
+    /// @param waker    tid of the task that woke it; 0 = no task
+    /// @param late_ns  how long after its deadline it was noticed, ns; 0 = no deadline, or in time
+    void ready(TaskTimes& task, WakeCause cause, std::uint64_t waker = 0, std::uint64_t late_ns = 0) noexcept {
+        const std::uint64_t before = task.move(TaskState::Ready, task.waited());
+        if (count_one()) [[unlikely]]
+            on_ready(task, before, cause, waker, late_ns);
+    }
+
+    /// This worker begins to run the task: Ready -> Running.
+    void running(TaskTimes& task) noexcept {
+        const std::uint64_t before = task.move(TaskState::Running, WaitKind::none);
+        if (count_one()) [[unlikely]]
+            on_running(task, before);
+    }
+
+    /// The running task gives way: Running -> Ready.
+    void yield(TaskTimes& task) noexcept {
+        task.move(TaskState::Ready, WaitKind::none);
+        if (count_one()) [[unlikely]]
+            on_yield(task);
+    }
+
+    /// The running task asks to sleep: Running -> Sleeping.
+    /// @param dur_ns  time asked for, ns; 0 = until somebody wakes it
+    void sleep(TaskTimes& task, std::uint64_t dur_ns) noexcept {
+        task.move(TaskState::Sleeping, WaitKind::sleep);
+        if (count_one()) [[unlikely]]
+            on_sleep(task, dur_ns);
+    }
+
+    /// The running task waits for input or output: Running -> Waiting.
+    /// @param io  file descriptor or resource id
+    void iowait(TaskTimes& task, std::uint64_t io) noexcept {
+        task.move(TaskState::Waiting, WaitKind::iowait);
+        if (count_one()) [[unlikely]]
+            on_iowait(task, io);
+    }
+
+    /// The running task waits for the end of the task `target`: Running -> Waiting.
+    void join(TaskTimes& task, std::uint64_t target) noexcept {
+        task.move(TaskState::Waiting, WaitKind::join);
+        if (count_one()) [[unlikely]]
+            on_join(task, target);
+    }
+
+    /// The running task waits for another thing: Running -> Waiting.
+    /// @param resource  which one: an id that the runtime chooses
+    void wait(TaskTimes& task, WaitReason reason, std::uint64_t resource) noexcept {
+        task.move(TaskState::Waiting, WaitKind::wait);
+        if (count_one()) [[unlikely]]
+            on_wait(task, reason, resource);
+    }
+
+    /// The running task is past its quantum (park_ns = 0: it stays Ready) or its budget (Throttled for park_ns).
+    void throttled(TaskTimes& task, std::uint64_t park_ns) noexcept {
+        task.move(park_ns == 0 ? TaskState::Ready : TaskState::Throttled,
+                  park_ns == 0 ? WaitKind::none : WaitKind::throttled);
+        if (count_one()) [[unlikely]]
+            on_throttled(task, park_ns);
+    }
+
+    /// The task returned: Running -> Finished.
+    void done(TaskTimes& task) noexcept {
+        task.move(TaskState::Finished, WaitKind::none);
+        if (count_one()) [[unlikely]]
+            on_done(task);
+    }
+
+    /// An exception left the task: Running -> Failed.
+    /// @param error  what it says; borrowed for the call, cut at 255 bytes
+    void failed(TaskTimes& task, std::string_view error) noexcept {
+        task.move(TaskState::Failed, WaitKind::none);
+        if (count_one()) [[unlikely]]
+            on_failed(task, error);
+    }
+
+    /// The task ended by a cancellation: any live state -> Cancelled.
+    /// @param canceller  tid of the task that asked for it; 0 = no task
+    void cancelled(TaskTimes& task, CancelCause cause, std::uint64_t canceller = 0) noexcept {
+        const std::uint64_t before = task.move(TaskState::Cancelled, WaitKind::none);
+        if (count_one()) [[unlikely]]
+            on_cancelled(task, before, cause, canceller);
+    }
+
+    // ---- the worker's own ----
+
+    /// No task to run: call before the thread blocks. Looks whether somebody new listens. Fires `worker_park`.
+    /// A thread that may block for long wakes at least once a second and parks again, so that it is seen.
+    void park() noexcept;
+    /// The thread goes on. Fires `worker_unpark`.
+    void unpark() noexcept;
+
+    /// Around each iteration of the scheduler's loop; fires `tiffany_tick:begin` and `tiffany_tick:end` if somebody
+    /// listens to those, and looks whether somebody new listens to anything.
+    /// Cost with nothing on: a counter and two loads.
+    class Tick {
+      public:
+        /// @param task  the task that is about to run
+        Tick(Worker& worker, const TaskTimes& task) noexcept : worker_{worker} { worker_.begin_tick(task); }
+        ~Tick() { worker_.end_tick(); }
+        Tick(const Tick&) = delete;
+        Tick& operator=(const Tick&) = delete;
+
+      private:
+        Worker& worker_;
+    };
+
+    /// instance (48 bits) and index (16 bits): unique in the world for all practical purposes. Any thread.
+    std::uint64_t id() const noexcept { return id_.load(std::memory_order_relaxed); }
+    /// Transitions so far. Any thread; may be one late.
+    std::uint64_t seq() const noexcept { return seq_.load(std::memory_order_relaxed); }
+    /// Transitions of one kind since the worker was made, counted while metrics are on. Any thread; may be one late.
+    std::uint64_t count(TaskEvent event) const noexcept {
+        return counts_[static_cast<std::size_t>(event)].load(std::memory_order_relaxed);
+    }
+    /// LTTng events left out because a blocking channel's consumer seems dead. Any thread.
+    std::uint64_t lttng_left_out() const noexcept { return lttng_left_out_.load(std::memory_order_relaxed); }
+
+  private:
+    friend struct detail::SchedulerCore;
+    explicit Worker(detail::SchedulerCore& core) noexcept;
+    ~Worker() = default;
+
+    /// Counts a transition. Returns whether anything listens. relaxed: only this thread writes; a scrape may read one
+    /// transition late.
+    bool count_one() noexcept {
+        seq_.store(seq_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+        return on_ != 0;
+    }
+
+    // the parts that run when something listens
+    void on_spawned(TaskTimes& task, const SpawnInfo& info) noexcept;
+    void on_ready(TaskTimes& task, std::uint64_t before, WakeCause cause, std::uint64_t waker,
+                  std::uint64_t late_ns) noexcept;
+    void on_running(TaskTimes& task, std::uint64_t before) noexcept;
+    void on_yield(TaskTimes& task) noexcept;
+    void on_sleep(TaskTimes& task, std::uint64_t dur_ns) noexcept;
+    void on_iowait(TaskTimes& task, std::uint64_t io) noexcept;
+    void on_join(TaskTimes& task, std::uint64_t target) noexcept;
+    void on_wait(TaskTimes& task, WaitReason reason, std::uint64_t resource) noexcept;
+    void on_throttled(TaskTimes& task, std::uint64_t park_ns) noexcept;
+    void on_done(TaskTimes& task) noexcept;
+    void on_failed(TaskTimes& task, std::string_view error) noexcept;
+    void on_cancelled(TaskTimes& task, std::uint64_t before, CancelCause cause, std::uint64_t canceller) noexcept;
+
+    template <typename Event>
+    void begin_event(Event& event, const TaskTimes& task) const noexcept;
+    template <typename Event>
+    void fire(const Event& event) noexcept;
+    template <typename Event>
+    void fire_lttng(const Event& event) noexcept;
+    void count(TaskEvent event, std::uint64_t by) noexcept;
+    std::uint64_t end_run(TaskTimes& task, std::uint64_t now) noexcept;
+    std::uint64_t enter_hook() noexcept;
+    static std::uint64_t age_ticks(const TaskTimes& task, std::uint64_t step, std::uint64_t now) noexcept;
+
+    // keeping the on-word up to date
+    void begin_tick(const TaskTimes& task) noexcept;
+    void end_tick() noexcept;
+    void look() noexcept;
+    void catch_up() noexcept;
+    void drop_what_is_off() noexcept;
+    void make_on_word() noexcept;
+    void start(bool has_loop) noexcept;
+    void stop() noexcept;
+    void become_child(std::uint64_t instance) noexcept;
+    void announce() noexcept;
+    void fire_dump_begin() noexcept;
+
+    // ---- the hot line; writer: this worker's thread ----
+    std::uint32_t on_ = 0;             // what listens: bits of detail::On
+    std::uint32_t ticks_to_look_ = 1;  // ticks until the clock is read to see whether a look is due
+    std::atomic<std::uint64_t> seq_{0};
+    std::atomic<std::uint64_t> id_{0};
+    std::uint64_t next_tid_ = 0;
+    std::uint64_t end_tid_ = 0;
+    detail::SchedulerCore* core_;
+    Clock* clock_;
+    std::uint32_t generation_ = 0;  // the generation that on_ was made for
+    std::uint32_t thread_ = 0;      // its thread's id, as the process sees it
+
+    // ---- writer: this worker's thread ----
+    std::array<std::atomic<std::uint64_t>, kTransitions> counts_{};
+    std::uint64_t on_seq_ = 1;                // first seq since LTTng was last seen off
+    std::uint64_t parked_at_ = 0;             // ticks; 0 = not parked, or nothing listened
+    std::uint64_t blocked_ns_ = 0;            // LTTng calls in a row that each blocked, together
+    std::uint64_t last_run_ns_ = 0;           // of the run that ended in this tick
+    std::uint64_t tick_tid_ = 0;              // the task of this tick
+    TaskState last_state_ = TaskState::None;  // what that run left its task in
+    std::atomic<std::uint64_t> lttng_left_out_{0};
+};
+
+}  // namespace tiffany
