@@ -44,8 +44,9 @@ constexpr const EnumInfo* enumeration_or_null(std::string_view name) {
 #define TIFFANY_STRING(name, bytes, meaning) {#name, FieldRole::own, FieldType::string, bytes, nullptr, meaning},
 #define TIFFANY_TRANSITION(Name, verb, from, to, level, meaning, fields) \
     constexpr FieldInfo kFields_task_##verb[] = {TIFFANY_WORKER() TIFFANY_TID() TIFFANY_SEQ() TIFFANY_STEP() fields};
-#define TIFFANY_EVENT(Name, verb, Record, kind, level, meaning, fields) constexpr FieldInfo kFields_##verb[] = {fields};
-#define TIFFANY_TICK(Name, verb, Record, kind, level, meaning, fields) \
+#define TIFFANY_EVENT(Name, verb, probe, Record, kind, level, meaning, fields) \
+    constexpr FieldInfo kFields_##verb[] = {fields};
+#define TIFFANY_TICK(Name, verb, probe, Record, kind, level, meaning, fields) \
     constexpr FieldInfo kFields_tick_##verb[] = {fields};
 #include <tiffany/tracepoints/task_events.def>
 
@@ -61,27 +62,18 @@ constexpr StateSet states(States... list) {
 using enum task_state;
 
 constexpr EventInfo kEventInfos[] = {
+// clang-format off
 #define TIFFANY_STATES(...) states(__VA_ARGS__)
-#define TIFFANY_TRANSITION(Name, verb, from, to, level, meaning, fields) \
-    {                                                                    \
-        EventId::Task##Name,                                             \
-        #Name,                                                           \
-        "tiffany",                                                       \
-        "task_" #verb,                                                   \
-        "tiffany_task_" #verb,                                           \
-        #Name,                                                           \
-        "",                                                              \
-        #level,                                                          \
-        meaning,                                                         \
-        from,                                                            \
-        to,                                                              \
-        kFields_task_##verb},
-#define TIFFANY_EVENT(Name, verb, Record, kind, level, meaning, fields)              \
-    {EventId::Name,        #Name,  "tiffany", #verb,      "tiffany_" #verb, #Record, \
-     kind_or_empty(#kind), #level, meaning,   StateSet{}, StateSet{},       kFields_##verb},
-#define TIFFANY_TICK(Name, verb, Record, kind, level, meaning, fields)                                         \
-    {EventId::Name, #Name,   "tiffany_tick", #verb,      "tiffany_tick_" #verb, #Record, kind_or_empty(#kind), \
-     #level,        meaning, StateSet{},     StateSet{}, kFields_tick_##verb},
+#define TIFFANY_TRANSITION(Name, verb, from, to, level, meaning, fields)                                     \
+    {EventId::Task##Name, #Name, "tiffany", "task_" #verb, "task__" #verb, "tiffany_task_" #verb, #Name, "", \
+     #level, meaning, from, to, kFields_task_##verb},
+#define TIFFANY_EVENT(Name, verb, probe, Record, kind, level, meaning, fields)                                      \
+    {EventId::Name, #Name, "tiffany", #verb, #probe, "tiffany_" #verb, #Record, kind_or_empty(#kind), #level, meaning, \
+     StateSet{}, StateSet{}, kFields_##verb},
+#define TIFFANY_TICK(Name, verb, probe, Record, kind, level, meaning, fields)                                   \
+    {EventId::Name, #Name, "tiffany_tick", #verb, #probe, "tiffany_tick_" #verb, #Record, kind_or_empty(#kind), \
+     #level, meaning, StateSet{}, StateSet{}, kFields_tick_##verb},
+// clang-format on
 #include <tiffany/tracepoints/task_events.def>
 };
 static_assert(std::size(kEventInfos) == kEvents);
@@ -92,13 +84,6 @@ const EventInfo* find(const std::map<NamePair, const EventInfo*>& index, std::st
                       std::string_view second) {
     const auto found = index.find({first, second});
     return found == index.end() ? nullptr : found->second;
-}
-
-std::string doubled_underscores(std::string_view name) {
-    std::string probe;
-    for (const char c : name)
-        probe.append(c == '_' ? 2 : 1, c);
-    return probe;
 }
 
 template <typename Enum>
@@ -144,16 +129,6 @@ const EnumInfo& enumeration(std::string_view name) {
     const EnumInfo* found = enumeration_or_null(name);
     if (found == nullptr) throw std::out_of_range{"no enumeration " + std::string{name} + " in the catalogue"};
     return *found;
-}
-
-std::string_view probe_name(EventId id) noexcept {
-    static const auto names = [] {
-        std::array<std::string, kEvents> made;
-        for (const EventInfo& event : kEventInfos)
-            made[static_cast<std::size_t>(event.id)] = doubled_underscores(event.tracepoint);
-        return made;
-    }();
-    return names[static_cast<std::size_t>(id)];
 }
 
 }  // namespace tiffany::catalogue

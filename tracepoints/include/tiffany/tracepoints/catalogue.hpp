@@ -40,8 +40,8 @@ enum class TaskEvent : std::uint8_t {
 /// Every event of the catalogue, transitions first (with the numbers of TaskEvent), then the others, then the ticks.
 enum class EventId : std::uint8_t {
 #define TIFFANY_TRANSITION(Name, verb, from, to, level, meaning, fields) Task##Name,
-#define TIFFANY_EVENT(Name, verb, Record, kind, level, meaning, fields) Name,
-#define TIFFANY_TICK(Name, verb, Record, kind, level, meaning, fields) Name,
+#define TIFFANY_EVENT(Name, verb, probe, Record, kind, level, meaning, fields) Name,
+#define TIFFANY_TICK(Name, verb, probe, Record, kind, level, meaning, fields) Name,
 #include <tiffany/tracepoints/task_events.def>
 };
 
@@ -51,8 +51,8 @@ inline constexpr std::size_t kTransitions = 0
     ;
 
 inline constexpr std::size_t kEvents = kTransitions
-#define TIFFANY_EVENT(Name, verb, Record, kind, level, meaning, fields) +1
-#define TIFFANY_TICK(Name, verb, Record, kind, level, meaning, fields) +1
+#define TIFFANY_EVENT(Name, verb, probe, Record, kind, level, meaning, fields) +1
+#define TIFFANY_TICK(Name, verb, probe, Record, kind, level, meaning, fields) +1
 #include <tiffany/tracepoints/task_events.def>
     ;
 
@@ -116,6 +116,7 @@ struct EventInfo {
     std::string_view name;         ///< "Sleep": the name in C++; for transitions also in PAL and metrics
     std::string_view provider;     ///< "tiffany" or "tiffany_tick"
     std::string_view tracepoint;   ///< "task_sleep"; LTTng shows provider:tracepoint
+    std::string_view probe;        ///< "task__sleep": every `_` of the tracepoint doubled, as DTrace does
     std::string_view struct_name;  ///< "tiffany_task_sleep"
     std::string_view record;       ///< "event" in PAL: "Sleep", "Worker"
     std::string_view kind;         ///< "kind" in PAL: "started"; empty = none
@@ -143,9 +144,6 @@ const EventInfo* find_record(std::string_view record, std::string_view kind) noe
 /// The closed sets, in the catalogue's order.
 std::span<const EnumInfo> enumerations() noexcept;
 const EnumInfo& enumeration(std::string_view name);  ///< throws std::out_of_range
-
-/// The name of a probe: every `_` of the tracepoint's name becomes `__`, as DTrace does.
-std::string_view probe_name(EventId id) noexcept;
 
 }  // namespace catalogue
 

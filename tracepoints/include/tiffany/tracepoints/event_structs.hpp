@@ -24,12 +24,12 @@
     struct tiffany_task_##verb {                                           \
         TIFFANY_WORKER() TIFFANY_TID() TIFFANY_SEQ() TIFFANY_STEP() fields \
     };
-#define TIFFANY_EVENT(Name, verb, Record, kind, level, meaning, fields) \
-    struct tiffany_##verb {                                             \
-        fields                                                          \
+#define TIFFANY_EVENT(Name, verb, probe, Record, kind, level, meaning, fields) \
+    struct tiffany_##verb {                                                    \
+        fields                                                                 \
     };
-#define TIFFANY_TICK(Name, verb, Record, kind, level, meaning, fields) \
-    struct tiffany_tick_##verb {                                       \
-        fields                                                         \
+#define TIFFANY_TICK(Name, verb, probe, Record, kind, level, meaning, fields) \
+    struct tiffany_tick_##verb {                                              \
+        fields                                                                \
     };
 #include <tiffany/tracepoints/task_events.def>

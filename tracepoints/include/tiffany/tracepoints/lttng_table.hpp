@@ -1,0 +1,31 @@
+#pragma once
+/// What libtiffany-lttng.so gives the telemetry library: a table of functions, so that telemetry needs neither LTTng's
+/// headers nor its libraries. Internal: both sides are of one version.
+
+#include <array>
+#include <cstdint>
+#include <tiffany/tracepoints/catalogue.hpp>
+
+namespace tiffany::detail {
+
+struct LttngTable {
+    /// Fires one tracepoint; by EventId. The argument is the event's struct. The worker's thread.
+    std::array<void (*)(const void* event) noexcept, kEvents> fire;
+    /// Whether any tracepoint of provider `tiffany` is enabled in any session. Any thread; 21 loads at most.
+    bool (*any_enabled)() noexcept;
+    /// The same of provider `tiffany_tick`.
+    bool (*any_tick_enabled)() noexcept;
+    /// A hash over what is enabled where: it changes when a session begins or ceases to take one of our events.
+    std::uint64_t (*probes_hash)() noexcept;
+    /// Registers the calling thread with LTTng (locks, allocates), so that its first event need not.
+    void (*prepare_thread)() noexcept;
+    /// `callback` is called on LTTng's listener thread when a session starts, or asks for a state dump. It may only
+    /// set a flag. Returns false if this LTTng has no such event.
+    bool (*call_on_statedump)(void (*callback)() noexcept) noexcept;
+};
+
+/// The module's only symbol, by name: the number changes whenever the table does.
+inline constexpr char kLttngTableSymbol[] = "tiffany_lttng_table_1";
+using LttngTableFunction = const LttngTable* (*)();
+
+}  // namespace tiffany::detail
