@@ -1,0 +1,357 @@
+"""What the integration tests share: real daemons that are ours alone, and that end with the test.
+
+    with PrivateLttng(tmp_path) as lttng:
+        lttng.lttng("create", "run", f"--output={tmp_path}/trace")
+        lttng.lttng("enable-event", "-u", "tiffany:*")
+        lttng.lttng("start")
+        lttng.run([program("tiffany-demo"), "--tasks", "10"])
+        lttng.lttng("destroy", "run")
+
+    with Bpftrace('usdt:./copy:tiffany:task__done { @done = count(); }', cwd=tmp_path) as tracer:
+        subprocess.run(["./copy"], cwd=tmp_path, check=True)
+        assert tracer.stop().maps["@done"] == 10
+
+Everything started here is ended here, by its pid, also when the test fails.
+"""
+
+import ctypes
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import threading
+import time
+
+import pytest
+
+DEADLINE = 60  # seconds: far above what anything here takes, so that a slow machine is no failure
+
+
+def _directory(variable, otherwise):
+    return pathlib.Path(os.environ.get(variable, otherwise)).resolve()
+
+
+SOURCE = _directory("TIFFANY_SOURCE", pathlib.Path(__file__).parent.parent.parent)
+BIN = _directory("TIFFANY_BIN", SOURCE / "build" / "release" / "bin")
+
+
+def program(name):
+    """The path of a program (or of a library) that was built."""
+    path = BIN / name
+    assert path.exists(), f"{path} is not there: build it, or say in TIFFANY_BIN where the programs are"
+    return path
+
+
+def private_copy(source, directory):
+    """A copy of a program or library: bpftrace counts every process of a file, so a test watches a file of its own."""
+    copied = pathlib.Path(directory) / pathlib.Path(source).name
+    shutil.copy2(source, copied)
+    return copied
+
+
+def poll(condition, what, deadline=DEADLINE):
+    """Waits until `condition()` is true and returns its value; fails with what it last saw."""
+    end = time.monotonic() + deadline
+    while True:
+        seen = condition()
+        if seen:
+            return seen
+        assert time.monotonic() < end, f"not within {deadline} s: {what}; last seen: {seen!r}"
+        time.sleep(0.02)
+
+
+def checked(command, **options):
+    """Runs a command to its end; fails with everything it printed unless it returns 0."""
+    options.setdefault("timeout", DEADLINE)
+    done = subprocess.run([str(part) for part in command], text=True, capture_output=True, **options)
+    assert done.returncode == 0, (
+        f"{' '.join(map(str, command))}: exit {done.returncode}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
+    )
+    return done
+
+
+# ---- what the machine must have ----
+
+
+def need_root():
+    if os.geteuid() != 0:
+        pytest.skip("needs root")
+
+
+def need_program(name):
+    if shutil.which(name) is None:
+        pytest.skip(f"{name} is not installed")
+
+
+def need_bpftrace():
+    """bpftrace can attach to user-space probes here; tracefs is mounted if it was not."""
+    need_root()
+    need_program("bpftrace")
+    if not pathlib.Path("/sys/bus/event_source/devices/uprobe").exists():
+        pytest.skip("the kernel has no uprobes")
+    tracefs = pathlib.Path("/sys/kernel/tracing")
+    if not (tracefs / "trace").exists():
+        mounted = subprocess.run(
+            ["mount", "-t", "tracefs", "tracefs", tracefs], check=False, capture_output=True, text=True
+        )
+        if mounted.returncode != 0:
+            pytest.skip(f"tracefs cannot be mounted: {mounted.stderr.strip()}")
+
+
+# ---- processes ----
+
+
+def alive(pid):
+    """Whether a process runs. A zombie does not: where PID 1 does not reap, the dead stay in /proc."""
+    try:
+        status = pathlib.Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return status.rpartition(")")[2].split()[0] not in "ZX"
+
+
+def children(pid):
+    """The pids of a process's children and of theirs."""
+    parents = {}
+    for entry in pathlib.Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                status = (entry / "stat").read_text()
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            parents.setdefault(int(status.rpartition(")")[2].split()[1]), []).append(int(entry.name))
+    found = []
+    todo = [pid]
+    while todo:
+        below = parents.get(todo.pop(), [])
+        found += below
+        todo += below
+    return found
+
+
+def end_process(process, first=signal.SIGTERM, deadline=DEADLINE):
+    """Ends a subprocess that we started: asks, then kills."""
+    if process.poll() is None:
+        process.send_signal(first)
+        try:
+            process.wait(deadline)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+    return process.returncode
+
+
+_PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _die_with_parent():
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+# ---- LTTng ----
+
+
+class PrivateLttng:
+    """A session daemon of our own.
+
+    Root's daemon ignores LTTNG_HOME and uses /run/lttng, so as root it lives in a mount namespace where that is a
+    fresh tmpfs; for an ordinary user LTTNG_HOME is enough. Commands see it when they are run by `run` and `popen`.
+    """
+
+    def __init__(self, directory):
+        self.directory = pathlib.Path(directory)
+        self.home = self.directory / "lttng-home"
+        self.daemon = None
+        self._started = []
+
+    def __enter__(self):
+        need_program("lttng-sessiond")
+        self.home.mkdir(exist_ok=True)
+        command = ["lttng-sessiond", "--no-kernel"]
+        if os.geteuid() == 0:
+            os.makedirs("/run/lttng", exist_ok=True)
+            mount = 'mount -t tmpfs tmpfs /run/lttng && exec "$@"'
+            command = ["unshare", "--mount", "--propagation", "private", "sh", "-c", mount, "sh", *command]
+        self._log = open(self.directory / "lttng-sessiond.log", "ab")
+        # not with -d: as our child it can be waited for, and it dies with us
+        self.daemon = subprocess.Popen(
+            command,
+            env=self._environment(None),
+            stdin=subprocess.DEVNULL,
+            stdout=self._log,
+            stderr=self._log,
+            preexec_fn=_die_with_parent,
+        )
+        try:
+            poll(self._ready, "the session daemon answers")
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        for process in reversed(self._started):
+            end_process(process, signal.SIGKILL)
+        below = children(self.daemon.pid)  # the consumer daemons
+        end_process(self.daemon)
+        for pid in below:
+            try:
+                poll(lambda: not alive(pid), "a consumer daemon ends with its session daemon", 10)
+            except AssertionError:
+                os.kill(pid, signal.SIGKILL)
+                poll(lambda: not alive(pid), f"the killed consumer daemon {pid} is gone")
+        self._log.close()
+        assert not alive(self.daemon.pid)
+
+    def _ready(self):
+        assert self.daemon.poll() is None, f"the session daemon ended: exit {self.daemon.returncode}"
+        return self._enter(["lttng", "--no-sessiond", "list"], run=True).returncode == 0
+
+    def _environment(self, more):
+        environment = dict(os.environ, LTTNG_HOME=str(self.home), LTTNG_UST_REGISTER_TIMEOUT="3000")
+        environment.update({name: str(value) for name, value in (more or {}).items()})
+        return environment
+
+    def _enter(self, command, run, env=None, cwd=None, **options):
+        command = [str(part) for part in command]
+        cwd = str(cwd or os.getcwd())
+        if os.geteuid() == 0:
+            target = [f"--target={self.daemon.pid}", f"--wdns={cwd}"]
+            command = ["nsenter", "--mount", *target, "--", *command]
+        options.update(env=self._environment(env), cwd=cwd)
+        if run:
+            options.setdefault("timeout", DEADLINE)
+            options.setdefault("stdin", subprocess.DEVNULL)
+            return subprocess.run(command, text=True, capture_output=True, **options)
+        return subprocess.Popen(command, **options)
+
+    def run(self, command, check=True, **options):
+        """Runs a command to its end where it sees the daemon; fails unless it returns 0 (check=False: returns anyway)."""
+        done = self._enter(command, run=True, **options)
+        if check:
+            assert done.returncode == 0, (
+                f"{' '.join(map(str, command))}: exit {done.returncode}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
+            )
+        return done
+
+    def popen(self, command, **options):
+        """Starts a command where it sees the daemon; its pid is the command's own. Ended at the latest with us."""
+        process = self._enter(command, run=False, preexec_fn=_die_with_parent, **options)
+        self._started.append(process)
+        return process
+
+    def lttng(self, *arguments, check=True, **options):
+        """An lttng command; never starts a daemon of its own."""
+        return self.run(["lttng", "--no-sessiond", *arguments], check=check, **options)
+
+    def consumers(self):
+        return [pid for pid in children(self.daemon.pid) if alive(pid)]
+
+
+# ---- bpftrace ----
+
+
+class BpftraceResult:
+    """`maps`: {"@name": value, or {"key,key": value}}, as bpftrace printed them at its end; `printed`: what printf said."""
+
+    def __init__(self, lines, errors):
+        self.maps = {}
+        self.printed = ""
+        self.errors = errors
+        for line in lines:
+            if not line.strip() or not line.startswith("{"):
+                continue
+            entry = json.loads(line)
+            if entry["type"] in ("map", "hist", "stats"):
+                self.maps.update(entry["data"])
+            elif entry["type"] == "printf":
+                self.printed += entry["data"]
+            elif entry["type"] == "lost_events":
+                raise AssertionError(f"bpftrace lost {entry['data']['events']} lines of printf")
+
+
+class Bpftrace:
+    """bpftrace with a script, attached when `with` is entered.
+
+    BEGIN runs before the other probes are attached, so it is no sign; what bpftrace says when all of them are is
+    switched on by a variable of its environment.
+    """
+
+    _ATTACHED = "__BPFTRACE_NOTIFY_PROBES_ATTACHED"
+
+    def __init__(self, script, arguments=(), include=(), cwd=None, env=None):
+        self._command = ["bpftrace", "-f", "json"]
+        for header in include:
+            header = pathlib.Path(header)
+            self._command += ["-I", str(header.parent), "--include", header.name]
+        self._command += [*map(str, arguments), "-e", script]
+        self._cwd = cwd
+        self._env = dict(os.environ, **{self._ATTACHED: "1"}, **(env or {}))
+        self._lines = []
+        self._errors = []
+        self._attached = threading.Event()
+        self.process = None
+
+    def __enter__(self):
+        need_bpftrace()
+        self.process = subprocess.Popen(
+            self._command,
+            cwd=self._cwd,
+            env=self._env,
+            text=True,
+            errors="replace",  # a string may be cut inside a character
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            preexec_fn=_die_with_parent,
+        )
+        self._readers = [
+            threading.Thread(target=self._read_output, daemon=True),
+            threading.Thread(target=self._read_errors, daemon=True),
+        ]
+        for reader in self._readers:
+            reader.start()
+        try:
+            poll(self._has_attached, "bpftrace has attached its probes")
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        self._end()
+
+    def _read_output(self):
+        self._lines.extend(self.process.stdout)
+
+    def _read_errors(self):
+        for line in self.process.stderr:
+            if line.startswith(self._ATTACHED):
+                self._attached.set()
+            else:
+                self._errors.append(line)
+
+    def _has_attached(self):
+        if self._attached.is_set():
+            return True
+        if self.process.poll() is not None:
+            self._end()
+            raise AssertionError(f"bpftrace ended: exit {self.process.returncode}\n{''.join(self._errors)}")
+        return False
+
+    def _end(self):
+        end_process(self.process, signal.SIGINT)
+        for reader in self._readers:
+            reader.join(DEADLINE)
+        self.process.stdout.close()
+        self.process.stderr.close()
+
+    def stop(self):
+        """Ends it by SIGINT, which makes it print its maps, and returns them."""
+        self._end()
+        errors = "".join(self._errors)
+        assert self.process.returncode == 0, f"bpftrace: exit {self.process.returncode}\n{errors}"
+        return BpftraceResult(self._lines, errors)
