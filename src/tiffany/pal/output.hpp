@@ -1,0 +1,50 @@
+#pragma once
+/// Where a log's bytes go: a file that appears under its name only when it is whole.
+///
+///     OutputFile file{"run.pal.zst"};   // written to a temporary beside it, compressed because of its name
+///     LogWriter writer{file};
+///     ...                               // begin, record, gap, end
+///     file.commit();                    // now run.pal.zst is there; without this nothing is
+///
+/// Errors name the file and the cause (ErrorKind::system).
+
+#include <iosfwd>
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace tiffany::pal {
+
+/// Takes bytes in order. Errors: throws what the implementation says.
+class ByteSink {
+  public:
+    virtual ~ByteSink() = default;
+    virtual void write(std::string_view bytes) = 0;
+};
+
+/// A file, or the standard output for `-`. Not shared between threads.
+///
+/// A name that ends in `.zst` is compressed (zstd level 1). A target that exists and is no regular file (/dev/null, a
+/// fifo) is written directly. The file has mode 0600 and replaces one of that name; a symbolic link to a regular file
+/// is refused, because it may be somebody else's.
+class OutputFile : public ByteSink {
+  public:
+    explicit OutputFile(const std::string& path);
+    /// The same, with `standard_output` in the place of std::cout.
+    OutputFile(const std::string& path, std::ostream& standard_output);
+    ~OutputFile() override;  ///< removes what was not committed
+    OutputFile(const OutputFile&) = delete;
+    OutputFile& operator=(const OutputFile&) = delete;
+
+    void write(std::string_view bytes) override;
+    /// The file is whole: puts it under its name. Call once; nothing is written after it.
+    void commit();
+
+  private:
+    class Target;
+    class Compressor;
+    std::unique_ptr<Target> target_;
+    std::unique_ptr<Compressor> compressor_;  // null: plain
+};
+
+}  // namespace tiffany::pal
