@@ -1,8 +1,7 @@
 # tiffany_target(NAME): the settings that every target of ours shares; all of them private to the target.
 function(tiffany_target name)
   target_compile_features(${name} PUBLIC cxx_std_20)
-  set_target_properties(${name} PROPERTIES CXX_EXTENSIONS OFF CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON
-    POSITION_INDEPENDENT_CODE ON)
+  set_target_properties(${name} PROPERTIES CXX_EXTENSIONS OFF POSITION_INDEPENDENT_CODE ON)
   target_compile_options(${name} PRIVATE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wundef -Wnon-virtual-dtor
     -Woverloaded-virtual $<$<BOOL:${TIFFANY_WERROR}>:-Werror>)
 endfunction()

@@ -40,8 +40,7 @@ class Clock {
     std::uint64_t to_ns(std::uint64_t tick_difference) const noexcept {
         if (static_cast<std::int64_t>(tick_difference) <= 0) return 1;
         // relaxed: the scale stands alone; a reader may use the one before the last correction
-        const unsigned __int128 scaled =
-            static_cast<unsigned __int128>(tick_difference) * ns_per_tick_.load(std::memory_order_relaxed);
+        const Wide scaled = static_cast<Wide>(tick_difference) * ns_per_tick_.load(std::memory_order_relaxed);
         const auto ns = static_cast<std::uint64_t>(scaled >> kScaleBits);
         return ns == 0 ? 1 : ns;
     }
@@ -64,6 +63,7 @@ class Clock {
     std::atomic<std::uint64_t> virtual_ns_{1};  // writer: the test
 
   private:
+    __extension__ typedef unsigned __int128 Wide;
     static constexpr unsigned kScaleBits = 32;
     std::uint64_t slow_ticks() const noexcept;
 

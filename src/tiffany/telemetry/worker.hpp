@@ -49,15 +49,26 @@ class alignas(64) Worker {
     // ---- transitions ----
 
     /// A task begins its life: gives it its tid. Fires `Spawned`; state Ready, or Waiting if `info.waiting`.
-    void spawned(TaskTimes& task, const SpawnInfo& info) noexcept;
+    void spawned(TaskTimes& task, const SpawnInfo& info) noexcept {
+        task.tid_ = next_tid_ != end_tid_ ? next_tid_++ : first_of_new_tids();
+        task.name_ = info.name;
+        task.file_ = info.site.file;
+        task.line_ = info.site.line;
+        task.priority_ = info.priority;
+        task.group_ = info.group;
+        task.move(info.waiting ? TaskState::Waiting : TaskState::Ready,
+                  info.waiting ? WaitKind::dependency : WaitKind::none);
+        if (count_one()) [[unlikely]]
+            on_spawned(task, info.parent);
+    }
 
     /// A task that slept, waited or was throttled can run again. Called by whoever wakes it, on its own worker.
     /// @param waker    tid of the task that woke it; 0 = no task
     /// @param late_ns  how long after its deadline it was noticed, ns; 0 = no deadline, or in time
     void ready(TaskTimes& task, WakeCause cause, std::uint64_t waker = 0, std::uint64_t late_ns = 0) noexcept {
-        const std::uint64_t before = task.move(TaskState::Ready, task.waited());
+        task.move(TaskState::Ready, task.waited());
         if (count_one()) [[unlikely]]
-            on_ready(task, before, cause, waker, late_ns);
+            on_ready(task, cause, waker, late_ns);
     }
 
     /// This worker begins to run the task: Ready -> Running.
@@ -167,6 +178,8 @@ class alignas(64) Worker {
     std::uint64_t count(TaskEvent event) const noexcept {
         return counts_[static_cast<std::size_t>(event)].load(std::memory_order_relaxed);
     }
+    /// Transitions since the worker was made, or in a forked child since the fork. Any thread; may be one late.
+    std::uint64_t transitions() const noexcept { return seq() - first_seq_; }
     /// LTTng events left out because a blocking channel's consumer seems dead. Any thread.
     std::uint64_t lttng_left_out() const noexcept { return lttng_left_out_.load(std::memory_order_relaxed); }
 
@@ -183,9 +196,9 @@ class alignas(64) Worker {
     }
 
     // the parts that run when something listens
-    void on_spawned(TaskTimes& task, const SpawnInfo& info) noexcept;
-    void on_ready(TaskTimes& task, std::uint64_t before, WakeCause cause, std::uint64_t waker,
-                  std::uint64_t late_ns) noexcept;
+    std::uint64_t first_of_new_tids() noexcept;
+    void on_spawned(TaskTimes& task, std::uint64_t parent) noexcept;
+    void on_ready(TaskTimes& task, WakeCause cause, std::uint64_t waker, std::uint64_t late_ns) noexcept;
     void on_running(TaskTimes& task, std::uint64_t before) noexcept;
     void on_yield(TaskTimes& task) noexcept;
     void on_sleep(TaskTimes& task, std::uint64_t dur_ns) noexcept;
@@ -198,31 +211,38 @@ class alignas(64) Worker {
     void on_cancelled(TaskTimes& task, std::uint64_t before, CancelCause cause, std::uint64_t canceller) noexcept;
 
     template <typename Event>
-    void begin_event(Event& event, const TaskTimes& task) const noexcept;
+    Event event_of(const TaskTimes& task) const noexcept;
     template <typename Event>
-    void fire(const Event& event) noexcept;
-    template <typename Event>
-    void fire_lttng(const Event& event) noexcept;
-    void count(TaskEvent event, std::uint64_t by) noexcept;
-    std::uint64_t end_run(TaskTimes& task, std::uint64_t now) noexcept;
-    std::uint64_t enter_hook() noexcept;
-    static std::uint64_t age_ticks(const TaskTimes& task, std::uint64_t step, std::uint64_t now) noexcept;
+    void fire(EventId id, const Event& event) noexcept;
+    void fire_lttng(EventId id, const void* event) noexcept;
+    void call_lttng_timed(EventId id, const void* event) noexcept;
 
-    // keeping the on-word up to date
+    // what the hooks share
+    bool enter_hook(std::uint64_t& now) noexcept;
+    void enter_specially() noexcept;
+    void count(TaskEvent event) noexcept;
+    std::uint64_t end_run(TaskTimes& task, std::uint64_t now) noexcept;
+    static bool stamped(const TaskTimes& task) noexcept;
+    static void stamp(TaskTimes& task, std::uint64_t now) noexcept;
+
+    // keeping the on-word up to date; `position`: the last seq whose event has fired
     void begin_tick(const TaskTimes& task) noexcept;
     void end_tick() noexcept;
     void look() noexcept;
-    void catch_up() noexcept;
+    void catch_up(std::uint64_t position) noexcept;
     void drop_what_is_off() noexcept;
     void make_on_word() noexcept;
+    void fire_started(std::uint64_t position) noexcept;
+    void fire_dump_begin(std::uint64_t position) noexcept;
+    void tell_group(std::uint16_t number, const char* name) noexcept;
+
+    // for SchedulerCore
     void start(bool has_loop) noexcept;
     void stop() noexcept;
     void become_child(std::uint64_t instance) noexcept;
-    void announce() noexcept;
-    void fire_dump_begin() noexcept;
 
     // ---- the hot line; writer: this worker's thread ----
-    std::uint32_t on_ = 0;             // what listens: bits of detail::On
+    std::uint32_t on_ = 0;             // what listens: the bits of on_word.hpp
     std::uint32_t ticks_to_look_ = 1;  // ticks until the clock is read to see whether a look is due
     std::atomic<std::uint64_t> seq_{0};
     std::atomic<std::uint64_t> id_{0};
@@ -235,6 +255,7 @@ class alignas(64) Worker {
 
     // ---- writer: this worker's thread ----
     std::array<std::atomic<std::uint64_t>, kTransitions> counts_{};
+    std::uint64_t first_seq_ = 0;             // seq is an index's: it goes on from its last worker's
     std::uint64_t on_seq_ = 1;                // first seq since LTTng was last seen off
     std::uint64_t parked_at_ = 0;             // ticks; 0 = not parked, or nothing listened
     std::uint64_t blocked_ns_ = 0;            // LTTng calls in a row that each blocked, together

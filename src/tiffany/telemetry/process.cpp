@@ -1,0 +1,176 @@
+#include "process.hpp"
+
+#include <pthread.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <tiffany/tracepoints/usdt_probes.hpp>
+
+#include "lttng_module.hpp"
+#include "scheduler_core.hpp"
+
+namespace tiffany::detail {
+namespace {
+
+constexpr std::uint64_t kLookEveryNs = 100'000'000;
+constexpr std::uint64_t kStillNs = 100'000'000;  // a tracer attaches probe by probe: wait until it is done
+constexpr std::uint64_t kCorrectEveryNs = 1'000'000'000;
+constexpr std::uint32_t kMaxWorkers = 65'536;
+constexpr std::uint64_t kInstanceMask = (std::uint64_t{1} << 48) - 1;
+
+std::uint64_t draw_instance() noexcept {
+    std::uint64_t bits = 0;
+    while ((bits & kInstanceMask) == 0) {
+        // before the kernel's pool is ready getrandom fails at once; a clock and a pid are then all there is
+        if (getrandom(&bits, sizeof bits, GRND_NONBLOCK) == static_cast<ssize_t>(sizeof bits)) continue;
+        timespec now{};
+        clock_gettime(CLOCK_REALTIME, &now);
+        bits = (static_cast<std::uint64_t>(now.tv_nsec) * 0x9e3779b97f4a7c15u) ^
+               static_cast<std::uint64_t>(now.tv_sec) ^ (static_cast<std::uint64_t>(getpid()) << 32);
+    }
+    return bits & kInstanceMask;
+}
+
+// A few milliseconds behind, and a third of the price.
+std::uint64_t coarse_ns() noexcept {
+    timespec now{};
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000u + static_cast<std::uint64_t>(now.tv_nsec);
+}
+
+}  // namespace
+
+Process& Process::get() noexcept {
+    // never destroyed: threads may still give their workers back while the program's statics go
+    static Process& process = *new Process;
+    return process;
+}
+
+Process::Process() noexcept {
+    instance_.store(draw_instance(), std::memory_order_relaxed);
+    semaphore_.store(usdt_semaphore(), std::memory_order_relaxed);
+    pthread_atfork(&before_fork, &after_fork_in_parent, &after_fork_in_child);
+}
+
+std::optional<Process::Index> Process::take_index() {
+    const std::lock_guard lock{indices_mutex_};
+    if (!free_indices_.empty()) {
+        const Index index = free_indices_.back();
+        free_indices_.pop_back();
+        return index;
+    }
+    if (next_index_ == kMaxWorkers) return std::nullopt;
+    free_indices_.reserve(next_index_ + 1);  // so that giving it back cannot fail
+    return Index{static_cast<std::uint16_t>(next_index_++), 0};
+}
+
+void Process::give_index(Index index) noexcept {
+    const std::lock_guard lock{indices_mutex_};
+    free_indices_.push_back(index);
+}
+
+void Process::load_lttng() noexcept {
+    std::call_once(loaded_, [this] {
+        const LttngModule module = load_lttng_module();
+        lttng_may_block_ = module.may_block;
+        if (module.table != nullptr) {
+            probes_hash_.store(module.table->probes_hash(), std::memory_order_relaxed);
+            module.table->call_on_statedump([]() noexcept { get().on_statedump(); });
+        }
+        lttng_.store(module.table, std::memory_order_release);
+        status_.store(module.status, std::memory_order_release);
+    });
+}
+
+void Process::on_statedump() noexcept {
+    // this dump is for what is enabled now: the next look need not find it again
+    if (const LttngTable* table = lttng()) probes_hash_.store(table->probes_hash(), std::memory_order_relaxed);
+    bump();
+}
+
+void Process::look(Clock& clock) noexcept {
+    const std::uint64_t now_ns = coarse_ns();
+    std::uint64_t due_ns = next_look_ns_.load(std::memory_order_relaxed);
+    if (now_ns < due_ns) return;
+    // one worker looks; acquire and release hand it what the last one saw
+    if (!next_look_ns_.compare_exchange_strong(due_ns, now_ns + kLookEveryNs, std::memory_order_acq_rel)) return;
+    look_at_lttng();
+    look_at_semaphore(now_ns);
+    if (now_ns >= next_correction_ns_.load(std::memory_order_relaxed)) {
+        next_correction_ns_.store(now_ns + kCorrectEveryNs, std::memory_order_relaxed);
+        clock.correct();
+    }
+}
+
+void Process::look_at_lttng() noexcept {
+    const LttngTable* table = lttng();
+    if (table == nullptr) return;
+    const std::uint64_t hash = table->probes_hash();
+    if (probes_hash_.exchange(hash, std::memory_order_relaxed) != hash) bump();
+}
+
+void Process::look_at_semaphore(std::uint64_t now_ns) noexcept {
+    const std::uint16_t value = usdt_semaphore();
+    const std::uint16_t before = semaphore_.exchange(value, std::memory_order_relaxed);
+    if (value != before) {
+        semaphore_moved_ns_.store(now_ns, std::memory_order_relaxed);
+        if (value > before) semaphore_rose_.store(true, std::memory_order_relaxed);
+        return;
+    }
+    if (!semaphore_rose_.load(std::memory_order_relaxed)) return;
+    if (now_ns - semaphore_moved_ns_.load(std::memory_order_relaxed) < kStillNs) return;
+    semaphore_rose_.store(false, std::memory_order_relaxed);
+    bump();
+}
+
+void Process::add(SchedulerCore& core) {
+    const std::lock_guard lock{cores_mutex_};
+    cores_.push_back(&core);
+}
+
+void Process::remove(SchedulerCore& core) noexcept {
+    const std::lock_guard lock{cores_mutex_};
+    std::erase(cores_, &core);
+}
+
+// ---- fork ----
+
+// All locks are held across the fork, so that the child finds whole lists behind locks that nobody holds.
+void Process::lock_all() noexcept {
+    cores_mutex_.lock();
+    for (SchedulerCore* core : cores_)
+        core->mutex.lock();
+    indices_mutex_.lock();
+}
+
+void Process::unlock_all() noexcept {
+    indices_mutex_.unlock();
+    for (SchedulerCore* core : cores_)
+        core->mutex.unlock();
+    cores_mutex_.unlock();
+}
+
+void Process::become_child() noexcept {
+    const std::uint64_t instance = draw_instance();
+    instance_.store(instance, std::memory_order_relaxed);
+    for (Index& index : free_indices_)
+        index.seq = 0;
+    for (SchedulerCore* core : cores_)
+        core->become_child(instance);
+    bump();
+}
+
+void Process::before_fork() noexcept {
+    get().lock_all();
+}
+void Process::after_fork_in_parent() noexcept {
+    get().unlock_all();
+}
+void Process::after_fork_in_child() noexcept {
+    get().become_child();
+    get().unlock_all();
+}
+
+}  // namespace tiffany::detail

@@ -1,0 +1,105 @@
+#pragma once
+/// What all schedulers of a process share: its identity, the generation word, who listens, and what a fork changes.
+
+#include <atomic>
+#include <cstdint>
+#include <mutex>
+#include <optional>
+#include <tiffany/telemetry/clock.hpp>
+#include <tiffany/telemetry/scheduler_telemetry.hpp>
+#include <tiffany/tracepoints/lttng_table.hpp>
+#include <vector>
+
+namespace tiffany::detail {
+
+struct SchedulerCore;
+
+/// Thread-safe. Lives until the process ends.
+class Process {
+  public:
+    static Process& get() noexcept;
+
+    // ---- identity ----
+
+    /// 48 random bits, drawn at the first use and in a forked child. Never 0.
+    std::uint64_t instance() const noexcept { return instance_.load(std::memory_order_relaxed); }
+
+    struct Index {
+        std::uint16_t index;
+        std::uint64_t seq;  ///< the last one that this index used: whoever gets it goes on from there
+    };
+    /// An index for a worker; nothing when all 65,536 are in use. Errors: std::bad_alloc.
+    std::optional<Index> take_index();
+    void give_index(Index index) noexcept;
+
+    /// The first of `count` new tids.
+    std::uint64_t take_tids(std::uint64_t count) noexcept {
+        return next_tid_.fetch_add(count, std::memory_order_relaxed);
+    }
+
+    void count_refused() noexcept { refused_.fetch_add(1, std::memory_order_relaxed); }
+    std::uint64_t refused() const noexcept { return refused_.load(std::memory_order_relaxed); }
+
+    // ---- who listens ----
+
+    /// Changes when somebody new may listen. acquire: what made the listener known is seen after it.
+    std::uint32_t generation() const noexcept { return generation_.load(std::memory_order_acquire); }
+    void bump() noexcept { generation_.fetch_add(1, std::memory_order_release); }
+
+    /// Loads the LTTng provider, the first time. Errors: none; see status().
+    void load_lttng() noexcept;
+    const LttngTable* lttng() const noexcept { return lttng_.load(std::memory_order_acquire); }
+    TracingStatus status() const noexcept { return status_.load(std::memory_order_acquire); }
+    /// The program allows LTTng to block it: each call is timed.
+    bool lttng_may_block() const noexcept { return lttng_may_block_; }
+
+    /// Looks whether somebody new listens, if 100 ms have passed since anybody looked; then bumps the generation.
+    /// Also corrects the clock once a second. Cost: a coarse clock read; for the one that looks 23 loads more.
+    void look(Clock& clock) noexcept;
+
+    // ---- schedulers, for fork ----
+
+    void add(SchedulerCore& core);
+    void remove(SchedulerCore& core) noexcept;
+
+  private:
+    Process() noexcept;
+    void look_at_lttng() noexcept;
+    void look_at_semaphore(std::uint64_t now_ns) noexcept;
+    void on_statedump() noexcept;
+    void lock_all() noexcept;
+    void unlock_all() noexcept;
+    void become_child() noexcept;
+    static void before_fork() noexcept;
+    static void after_fork_in_parent() noexcept;
+    static void after_fork_in_child() noexcept;
+
+    // read at every tick, written when somebody new listens
+    alignas(64) std::atomic<std::uint32_t> generation_{1};
+
+    // written now and then
+    alignas(64) std::atomic<std::uint64_t> instance_{0};
+    std::atomic<std::uint64_t> next_tid_{1};
+    std::atomic<std::uint64_t> refused_{0};
+    std::atomic<const LttngTable*> lttng_{nullptr};
+    std::atomic<TracingStatus> status_{TracingStatus::not_tried};
+    bool lttng_may_block_ = false;  // written before lttng_
+    std::once_flag loaded_;
+
+    // writer: whoever moved next_look_ns_ on
+    std::atomic<std::uint64_t> next_look_ns_{0};
+    std::atomic<std::uint64_t> next_correction_ns_{0};
+    std::atomic<std::uint64_t> probes_hash_{0};  // also LTTng's listener thread
+    std::atomic<std::uint16_t> semaphore_{0};
+    std::atomic<bool> semaphore_rose_{false};
+    std::atomic<std::uint64_t> semaphore_moved_ns_{0};
+
+    // lock order: cores_mutex_, a core's mutex, indices_mutex_
+    std::mutex cores_mutex_;
+    std::vector<SchedulerCore*> cores_;
+    std::mutex indices_mutex_;
+    std::vector<Index> free_indices_;
+    std::uint32_t next_index_ = 0;
+};
+
+}  // namespace tiffany::detail

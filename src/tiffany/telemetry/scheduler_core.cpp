@@ -1,0 +1,124 @@
+#include "scheduler_core.hpp"
+
+#include <pthread.h>
+
+#include <algorithm>
+#include <new>
+
+#include "on_word.hpp"
+#include "text.hpp"
+
+namespace tiffany::detail {
+
+void SchedulerCore::WorkerDeleter::operator()(Worker* worker) const noexcept {
+    delete worker;
+}
+
+SchedulerCore::SchedulerCore(std::string_view scheduler_name, Clock& its_clock, bool with_metrics)
+    : name{scheduler_name},
+      clock{its_clock},
+      metrics{with_metrics},
+      process{Process::get()},
+      refused{new Worker{*this}} {
+    refused->on_ = kRefused;
+    process.add(*this);
+}
+
+SchedulerCore::~SchedulerCore() {
+    process.remove(*this);
+}
+
+Worker& SchedulerCore::take(bool has_loop) {
+    // before our lock: with liblttng-ust-fork a fork holds LTTng's lock first and then wants ours
+    if (const LttngTable* lttng = process.lttng()) lttng->prepare_thread();
+    const std::lock_guard lock{mutex};
+    held_.reserve(all_.size() + 1);  // so that nothing below can fail half way
+    free_.reserve(all_.size() + 1);
+    if (free_.empty()) {
+        all_.reserve(all_.size() + 1);
+        Owned made{new Worker{*this}};
+        const std::optional<Process::Index> index = process.take_index();
+        if (!index) return *refused;
+        made->id_.store((process.instance() << 16) | index->index, std::memory_order_relaxed);
+        made->seq_.store(index->seq, std::memory_order_relaxed);
+        made->first_seq_ = index->seq;
+        free_.push_back(made.get());
+        all_.push_back(std::move(made));
+    }
+    Worker& worker = *free_.back();
+    free_.pop_back();
+    held_.push_back({&worker, pthread_self()});
+    worker.start(has_loop);
+    return worker;
+}
+
+void SchedulerCore::give_back(Worker& worker) noexcept {
+    if (&worker == refused.get()) return;
+    const std::lock_guard lock{mutex};
+    const auto held = std::find_if(held_.begin(), held_.end(), [&](const Held& h) { return h.worker == &worker; });
+    if (held == held_.end()) return;  // the scheduler was closed before this thread ended
+    worker.stop();
+    held_.erase(held);
+    free_.push_back(&worker);
+}
+
+void SchedulerCore::give_loop(Worker& worker) noexcept {
+    if (&worker != refused.get()) worker.on_ &= ~kEveryHook;
+}
+
+void SchedulerCore::close() noexcept {
+    const std::lock_guard lock{mutex};
+    closed.store(true, std::memory_order_release);
+    for (const Held& held : held_)
+        held.worker->stop();
+    held_.clear();
+    free_.clear();
+    for (const Owned& worker : all_)
+        process.give_index({static_cast<std::uint16_t>(worker->id() & 0xffff), worker->seq()});
+}
+
+void SchedulerCore::become_child(std::uint64_t instance) noexcept {
+    // of the parent's threads only the one that forked is here; the others' workers are free again
+    std::erase_if(held_, [this](const Held& held) {
+        if (pthread_equal(held.thread, pthread_self()) != 0) return false;
+        free_.push_back(held.worker);
+        return true;
+    });
+    for (const Owned& worker : all_)
+        worker->become_child(instance);
+}
+
+std::uint16_t SchedulerCore::group(std::string_view group_name, Worker& by) {
+    std::array<char, kGroupBytes> wanted;
+    copy_text(wanted.data(), wanted.size(), group_name);
+    const std::lock_guard lock{mutex};
+    const std::uint16_t count = group_count_.load(std::memory_order_relaxed);
+    for (std::uint16_t i = 1; i < count; ++i)
+        if (std::string_view{groups_[i].data()} == wanted.data()) return i;
+    if (count == kMaxGroups) return 0;
+    groups_[count] = wanted;
+    group_count_.store(static_cast<std::uint16_t>(count + 1), std::memory_order_release);
+    tell_group(by, count, groups_[count].data());
+    return count;
+}
+
+void SchedulerCore::tell_group(Worker& by, std::uint16_t number, const char* group_name) noexcept {
+    by.tell_group(number, group_name);
+}
+
+void SchedulerCore::tell_groups(Worker& by, std::uint32_t generation) noexcept {
+    if (groups_told_.exchange(generation, std::memory_order_relaxed) == generation) return;
+    const std::uint16_t count = group_count_.load(std::memory_order_acquire);
+    for (std::uint16_t i = 1; i < count; ++i)
+        tell_group(by, i, groups_[i].data());
+}
+
+std::uint64_t SchedulerCore::sum(std::uint64_t (*of)(const Worker&, std::uint64_t), std::uint64_t argument) const {
+    const std::lock_guard lock{mutex};
+    std::uint64_t total = 0;
+    for (const Owned& worker : all_)
+        total += of(*worker, argument);
+    return total;
+}
+
+}  // namespace tiffany::detail

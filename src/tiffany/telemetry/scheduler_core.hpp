@@ -1,0 +1,74 @@
+#pragma once
+/// What a SchedulerTelemetry owns: its workers and its groups. Shared with the threads that hold one of its workers,
+/// which may outlive it.
+
+#include <array>
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <tiffany/telemetry/worker.hpp>
+#include <vector>
+
+#include "process.hpp"
+
+namespace tiffany::detail {
+
+inline constexpr std::size_t kMaxGroups = 32;  // with the default one, 0
+inline constexpr std::size_t kGroupBytes = 64;
+
+struct SchedulerCore {
+    SchedulerCore(std::string_view scheduler_name, Clock& its_clock, bool with_metrics);
+    ~SchedulerCore();
+    SchedulerCore(const SchedulerCore&) = delete;
+    SchedulerCore& operator=(const SchedulerCore&) = delete;
+
+    /// A worker for the calling thread: one that was given back, or a new one; `refused` when there is none to be had.
+    Worker& take(bool has_loop);
+    /// The calling thread gives its worker back.
+    void give_back(Worker& worker) noexcept;
+    /// A worker that a foreign hook took is a runtime's own from now on.
+    void give_loop(Worker& worker) noexcept;
+    /// Stops all workers, whoever holds them: the runtime is gone.
+    void close() noexcept;
+    void become_child(std::uint64_t instance) noexcept;
+
+    std::uint16_t group(std::string_view name, Worker& by);
+    /// Fires `scheduler_group` for each group, once in a generation. Any worker.
+    void tell_groups(Worker& by, std::uint32_t generation) noexcept;
+    static void tell_group(Worker& by, std::uint16_t number, const char* name) noexcept;
+
+    std::uint64_t sum(std::uint64_t (*of)(const Worker&, std::uint64_t), std::uint64_t argument) const;
+
+    const std::string name;
+    Clock& clock;
+    const bool metrics;
+    Process& process;
+    mutable std::mutex mutex;         // guards held, free, all, closed and the writing of groups
+    std::atomic<bool> closed{false};  // no lock needed to read
+
+  private:
+    struct WorkerDeleter {
+        void operator()(Worker* worker) const noexcept;
+    };
+    using Owned = std::unique_ptr<Worker, WorkerDeleter>;
+
+    struct Held {
+        Worker* worker;
+        pthread_t thread;
+    };
+    std::vector<Owned> all_;
+    std::vector<Worker*> free_;
+    std::vector<Held> held_;
+
+  public:
+    Owned refused;  // what a thread gets when all indices are in use: it counts hooks and fires nothing
+
+  private:
+    // a group's name is written before the count that makes it visible, and never again
+    std::array<std::array<char, kGroupBytes>, kMaxGroups> groups_{};
+    std::atomic<std::uint16_t> group_count_{1};
+    std::atomic<std::uint32_t> groups_told_{0};  // the generation in which they were told last
+};
+
+}  // namespace tiffany::detail

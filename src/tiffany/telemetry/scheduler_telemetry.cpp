@@ -1,0 +1,176 @@
+#include <algorithm>
+#include <stdexcept>
+#include <tiffany/telemetry/scheduler_telemetry.hpp>
+#include <utility>
+#include <vector>
+
+#include "process.hpp"
+#include "scheduler_core.hpp"
+
+namespace tiffany {
+namespace {
+
+using detail::Process;
+using detail::SchedulerCore;
+
+/// The workers that a thread holds; those that hooks took for it are given back when it ends.
+class ThreadWorkers {
+  public:
+    ThreadWorkers() = default;
+    ThreadWorkers(const ThreadWorkers&) = delete;
+    ThreadWorkers& operator=(const ThreadWorkers&) = delete;
+    ~ThreadWorkers();
+
+    Worker* find(const SchedulerCore& core) const noexcept {
+        for (const Entry& entry : entries_)
+            if (entry.core.get() == &core) return entry.worker;
+        return nullptr;
+    }
+    void add(std::shared_ptr<SchedulerCore> core, Worker& worker, bool leased) {
+        entries_.push_back({std::move(core), &worker, leased});
+    }
+    void reserve_one() {
+        std::erase_if(entries_, [](const Entry& entry) { return entry.core->closed.load(std::memory_order_acquire); });
+        entries_.reserve(entries_.size() + 1);
+    }
+    void remove(const SchedulerCore& core) noexcept {
+        std::erase_if(entries_, [&](const Entry& entry) { return entry.core.get() == &core; });
+    }
+    /// Whether the worker was not leased before; it is now.
+    bool lease(const SchedulerCore& core) noexcept {
+        for (Entry& entry : entries_)
+            if (entry.core.get() == &core) return !std::exchange(entry.leased, true);
+        return false;
+    }
+
+  private:
+    struct Entry {
+        std::shared_ptr<SchedulerCore> core;
+        Worker* worker;
+        bool leased;  // given back by its WorkerLease, not by the thread's end
+    };
+    std::vector<Entry> entries_;
+};
+
+// The last worker that here() gave, so that the next time costs one comparison. Trivial, so it needs no guard.
+struct Last {
+    const SchedulerCore* core;
+    Worker* worker;
+    bool thread_ended;  // ThreadWorkers is gone: another thread_local's destructor asks late
+};
+thread_local constinit Last last{nullptr, nullptr, false};
+thread_local ThreadWorkers thread_workers;
+
+ThreadWorkers::~ThreadWorkers() {
+    last = {nullptr, nullptr, true};
+    for (const Entry& entry : entries_)
+        if (!entry.leased) entry.core->give_back(*entry.worker);
+}
+
+}  // namespace
+
+WorkerLease& WorkerLease::operator=(WorkerLease&& other) noexcept {
+    if (this == &other) return *this;
+    const WorkerLease before{std::move(*this)};
+    core_ = std::move(other.core_);
+    worker_ = std::exchange(other.worker_, nullptr);
+    return *this;
+}
+
+WorkerLease::~WorkerLease() {
+    if (worker_ == nullptr) return;
+    core_->give_back(*worker_);
+    if (last.core == core_.get()) last = {nullptr, nullptr, last.thread_ended};
+    if (!last.thread_ended) thread_workers.remove(*core_);
+}
+
+SchedulerTelemetry::SchedulerTelemetry(std::string_view name, TelemetryOptions options) {
+    Process::get().load_lttng();
+    Clock& clock = options.clock != nullptr ? *options.clock : Clock::system();
+    core_ = std::make_shared<SchedulerCore>(name, clock, options.metrics);
+}
+
+SchedulerTelemetry::~SchedulerTelemetry() {
+    core_->close();
+}
+
+WorkerLease SchedulerTelemetry::worker() {
+    thread_workers.reserve_one();
+    Worker* worker = thread_workers.find(*core_);
+    if (worker == nullptr) {
+        worker = &core_->take(true);
+        thread_workers.add(core_, *worker, true);
+    } else if (thread_workers.lease(*core_)) {
+        core_->give_loop(*worker);
+    } else {
+        throw std::logic_error{"this thread already has a worker of scheduler " + core_->name};
+    }
+    return WorkerLease{core_, worker};
+}
+
+Worker& SchedulerTelemetry::here() noexcept {
+    if (last.core == core_.get()) return *last.worker;
+    if (last.thread_ended) return *core_->refused;
+    Worker* worker = thread_workers.find(*core_);
+    if (worker == nullptr) {
+        try {
+            thread_workers.reserve_one();
+            worker = &core_->take(false);
+            thread_workers.add(core_, *worker, false);
+        } catch (...) {  // no memory: this hook is counted as refused, the next one tries again
+            return *core_->refused;
+        }
+    }
+    last = {core_.get(), worker, false};
+    return *worker;
+}
+
+std::uint16_t SchedulerTelemetry::group(std::string_view name) {
+    return core_->group(name, here());
+}
+
+const std::string& SchedulerTelemetry::name() const noexcept {
+    return core_->name;
+}
+Clock& SchedulerTelemetry::clock() const noexcept {
+    return core_->clock;
+}
+
+std::uint64_t SchedulerTelemetry::count(TaskEvent event) const {
+    return core_->sum([](const Worker& worker, std::uint64_t of) { return worker.count(static_cast<TaskEvent>(of)); },
+                      static_cast<std::uint64_t>(event));
+}
+
+std::uint64_t SchedulerTelemetry::transitions() const {
+    return core_->sum([](const Worker& worker, std::uint64_t) { return worker.transitions(); }, 0);
+}
+
+TracingStatus tracing_status() noexcept {
+    return Process::get().status();
+}
+
+std::string_view label(TracingStatus status) noexcept {
+    switch (status) {
+        case TracingStatus::available:
+            return "available";
+        case TracingStatus::not_tried:
+            return "not_tried";
+        case TracingStatus::disabled:
+            return "disabled";
+        case TracingStatus::no_module:
+            return "no_module";
+        case TracingStatus::no_lttng:
+            return "no_lttng";
+        case TracingStatus::shm_full:
+            return "shm_full";
+        case TracingStatus::incompatible:
+            break;
+    }
+    return "incompatible";
+}
+
+std::uint64_t refused_hooks() noexcept {
+    return Process::get().refused();
+}
+
+}  // namespace tiffany

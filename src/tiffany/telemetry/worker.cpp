@@ -1,0 +1,467 @@
+#include <time.h>
+#include <unistd.h>
+
+#include <tiffany/telemetry/worker.hpp>
+#include <tiffany/tracepoints/event_structs.hpp>
+#include <tiffany/tracepoints/usdt_probes.hpp>
+
+#include "on_word.hpp"
+#include "process.hpp"
+#include "scheduler_core.hpp"
+#include "text.hpp"
+
+namespace tiffany {
+
+using namespace detail;
+
+namespace {
+
+constexpr std::uint64_t kTidBlock = 1024;           // tids that a worker takes at once
+constexpr std::uint32_t kTicksPerLook = 64;         // a coarse clock read each time
+constexpr std::uint64_t kBlockedNs = 1'000'000;     // an LTTng call this long waited for its consumer
+constexpr std::uint64_t kGiveUpNs = 2'000'000'000;  // so long in blocked calls in a row: the consumer is dead
+
+std::uint64_t kernel_ns() noexcept {
+    timespec now{};
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000u + static_cast<std::uint64_t>(now.tv_nsec);
+}
+
+template <typename Enum>
+constexpr std::uint8_t number(Enum value) noexcept {
+    return static_cast<std::uint8_t>(value);
+}
+
+}  // namespace
+
+Worker::Worker(SchedulerCore& core) noexcept : core_{&core}, clock_{&core.clock} {}
+
+std::uint64_t Worker::first_of_new_tids() noexcept {
+    // the worker that refused threads share has no block: several threads may be here at once
+    const std::uint64_t count = (on_ & kRefused) != 0 ? 1 : kTidBlock;
+    const std::uint64_t first = core_->process.take_tids(count);
+    if (count == 1) return first;
+    next_tid_ = first + 1;
+    end_tid_ = first + count;
+    return first;
+}
+
+// ---- firing ----
+
+template <typename Event>
+void Worker::fire(EventId id, const Event& event) noexcept {
+    if ((on_ & kUsdt) != 0) kUsdtProbes[static_cast<std::size_t>(id)](&event);
+    if ((on_ & (kLttng | kLeftOut)) != 0) fire_lttng(id, &event);
+}
+
+void Worker::fire_lttng(EventId id, const void* event) noexcept {
+    if ((on_ & kLeftOut) != 0) {
+        lttng_left_out_.store(lttng_left_out() + 1, std::memory_order_relaxed);
+    } else if (core_->process.lttng_may_block()) {
+        call_lttng_timed(id, event);
+    } else {
+        core_->process.lttng()->fire[static_cast<std::size_t>(id)](event);
+    }
+}
+
+// A channel in blocking mode waits for its consumer; when that is dead, it waits at every event, or for ever.
+void Worker::call_lttng_timed(EventId id, const void* event) noexcept {
+    const std::uint64_t begin = kernel_ns();
+    core_->process.lttng()->fire[static_cast<std::size_t>(id)](event);
+    const std::uint64_t took = kernel_ns() - begin;
+    blocked_ns_ = took < kBlockedNs ? 0 : blocked_ns_ + took;
+    if (blocked_ns_ >= kGiveUpNs) on_ = (on_ & ~kLttng) | kLeftOut;
+}
+
+template <typename Event>
+Event Worker::event_of(const TaskTimes& task) const noexcept {
+    Event event;
+    event.worker = id();
+    event.tid = task.tid_;
+    event.seq = seq();
+    event.step = task.step();
+    return event;
+}
+
+// ---- what the hooks share ----
+
+/// Returns whether anything listens, with the time. Every on_... begins with it.
+bool Worker::enter_hook(std::uint64_t& now) noexcept {
+    if ((on_ & kSpecial) != 0) enter_specially();
+    if ((on_ & kListeners) == 0) return false;
+    now = clock_->ticks();
+    return true;
+}
+
+void Worker::enter_specially() noexcept {
+    if ((on_ & kRefused) != 0) {
+        core_->process.count_refused();
+        return;
+    }
+    const std::uint64_t position = seq() - 1;  // this hook has taken its seq, and has not fired yet
+    if ((on_ & kAnnounce) != 0) {
+        on_ &= ~kAnnounce;
+        fire_started(position);
+    }
+    if (generation_ != core_->process.generation()) catch_up(position);
+    if ((on_ & kEveryHook) != 0) {
+        if (--ticks_to_look_ == 0) look();
+        drop_what_is_off();
+    }
+}
+
+void Worker::count(TaskEvent event) noexcept {
+    if ((on_ & kMetrics) == 0) return;
+    std::atomic<std::uint64_t>& counter = counts_[static_cast<std::size_t>(event)];
+    // relaxed load and store: this thread is the only writer; a scrape may read one transition late
+    counter.store(counter.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+}
+
+/// Whether since_ was taken at the transition before this one: not, if nothing listened then.
+bool Worker::stamped(const TaskTimes& task) noexcept {
+    return task.stamp_step_ == static_cast<std::uint32_t>(task.step() - 1) && task.since_ != 0;
+}
+
+void Worker::stamp(TaskTimes& task, std::uint64_t now) noexcept {
+    task.since_ = now;
+    task.stamp_step_ = static_cast<std::uint32_t>(task.step());
+}
+
+std::uint64_t Worker::end_run(TaskTimes& task, std::uint64_t now) noexcept {
+    const std::uint64_t run_ns = stamped(task) ? clock_->to_ns(now - task.since_) : 0;
+    stamp(task, now);
+    last_run_ns_ = run_ns;
+    last_state_ = task.state();
+    return run_ns;
+}
+
+// ---- transitions ----
+
+void Worker::on_spawned(TaskTimes& task, std::uint64_t parent) noexcept {
+    std::uint64_t now;
+    if (!enter_hook(now)) return;
+    stamp(task, now);
+    count(TaskEvent::Spawned);
+    if ((on_ & kTracers) == 0) return;
+    auto event = event_of<tiffany_task_spawned>(task);
+    event.state = number(task.state());
+    copy_text(event.name, task.name_);
+    copy_site(event.site, task.file_, task.line_);
+    event.priority = task.priority_;
+    event.group = task.group_;
+    event.parent = parent;
+    fire(EventId::TaskSpawned, event);
+}
+
+void Worker::on_ready(TaskTimes& task, WakeCause cause, std::uint64_t waker, std::uint64_t late_ns) noexcept {
+    std::uint64_t now;
+    if (!enter_hook(now)) return;
+    task.waiting_since_ = stamped(task) ? task.since_ : 0;
+    stamp(task, now);
+    count(TaskEvent::Ready);
+    if ((on_ & kTracers) == 0) return;
+    auto event = event_of<tiffany_task_ready>(task);
+    event.cause = number(cause);
+    event.waker = waker;
+    event.late_ns = late_ns;
+    fire(EventId::TaskReady, event);
+}
+
+void Worker::on_running(TaskTimes& task, std::uint64_t before) noexcept {
+    std::uint64_t now;
+    if (!enter_hook(now)) return;
+    const WaitKind waited = TaskTimes::waited_of(before);
+    const bool known = stamped(task);
+    const bool wait_known = known && waited != WaitKind::none && task.waiting_since_ != 0;
+    const std::uint64_t ready_ns = known ? clock_->to_ns(now - task.since_) : 0;
+    const std::uint64_t wait_ns = wait_known ? clock_->to_ns(now - task.waiting_since_) : 0;
+    stamp(task, now);
+    count(TaskEvent::Running);
+    if ((on_ & kTracers) == 0) return;
+    auto event = event_of<tiffany_task_running>(task);
+    event.ready_ns = ready_ns;
+    event.wait_ns = wait_ns;
+    event.waited = number(waited);
+    fire(EventId::TaskRunning, event);
+}
+
+void Worker::on_yield(TaskTimes& task) noexcept {
+    std::uint64_t now;
+    if (!enter_hook(now)) return;
+    const std::uint64_t run_ns = end_run(task, now);
+    count(TaskEvent::Yield);
+    if ((on_ & kTracers) == 0) return;
+    auto event = event_of<tiffany_task_yield>(task);
+    event.run_ns = run_ns;
+    fire(EventId::TaskYield, event);
+}
+
+void Worker::on_sleep(TaskTimes& task, std::uint64_t dur_ns) noexcept {
+    std::uint64_t now;
+    if (!enter_hook(now)) return;
+    const std::uint64_t run_ns = end_run(task, now);
+    count(TaskEvent::Sleep);
+    if ((on_ & kTracers) == 0) return;
+    auto event = event_of<tiffany_task_sleep>(task);
+    event.run_ns = run_ns;
+    event.dur_ns = dur_ns;
+    fire(EventId::TaskSleep, event);
+}
+
+void Worker::on_iowait(TaskTimes& task, std::uint64_t io) noexcept {
+    std::uint64_t now;
+    if (!enter_hook(now)) return;
+    const std::uint64_t run_ns = end_run(task, now);
+    count(TaskEvent::IoWait);
+    if ((on_ & kTracers) == 0) return;
+    auto event = event_of<tiffany_task_iowait>(task);
+    event.run_ns = run_ns;
+    event.io = io;
+    fire(EventId::TaskIoWait, event);
+}
+
+void Worker::on_join(TaskTimes& task, std::uint64_t target) noexcept {
+    std::uint64_t now;
+    if (!enter_hook(now)) return;
+    const std::uint64_t run_ns = end_run(task, now);
+    count(TaskEvent::Join);
+    if ((on_ & kTracers) == 0) return;
+    auto event = event_of<tiffany_task_join>(task);
+    event.run_ns = run_ns;
+    event.target = target;
+    fire(EventId::TaskJoin, event);
+}
+
+void Worker::on_wait(TaskTimes& task, WaitReason reason, std::uint64_t resource) noexcept {
+    std::uint64_t now;
+    if (!enter_hook(now)) return;
+    const std::uint64_t run_ns = end_run(task, now);
+    count(TaskEvent::Wait);
+    if ((on_ & kTracers) == 0) return;
+    auto event = event_of<tiffany_task_wait>(task);
+    event.run_ns = run_ns;
+    event.reason = number(reason);
+    event.resource = resource;
+    fire(EventId::TaskWait, event);
+}
+
+void Worker::on_throttled(TaskTimes& task, std::uint64_t park_ns) noexcept {
+    std::uint64_t now;
+    if (!enter_hook(now)) return;
+    const std::uint64_t run_ns = end_run(task, now);
+    count(TaskEvent::Throttled);
+    if ((on_ & kTracers) == 0) return;
+    auto event = event_of<tiffany_task_throttled>(task);
+    event.run_ns = run_ns;
+    event.park_ns = park_ns;
+    fire(EventId::TaskThrottled, event);
+}
+
+void Worker::on_done(TaskTimes& task) noexcept {
+    std::uint64_t now;
+    if (!enter_hook(now)) return;
+    const std::uint64_t run_ns = end_run(task, now);
+    count(TaskEvent::Done);
+    if ((on_ & kTracers) == 0) return;
+    auto event = event_of<tiffany_task_done>(task);
+    event.run_ns = run_ns;
+    fire(EventId::TaskDone, event);
+}
+
+void Worker::on_failed(TaskTimes& task, std::string_view error) noexcept {
+    std::uint64_t now;
+    if (!enter_hook(now)) return;
+    const std::uint64_t run_ns = end_run(task, now);
+    count(TaskEvent::Failed);
+    if ((on_ & kTracers) == 0) return;
+    auto event = event_of<tiffany_task_failed>(task);
+    event.run_ns = run_ns;
+    copy_text(event.error, error);
+    fire(EventId::TaskFailed, event);
+}
+
+void Worker::on_cancelled(TaskTimes& task, std::uint64_t before, CancelCause cause, std::uint64_t canceller) noexcept {
+    std::uint64_t now;
+    if (!enter_hook(now)) return;
+    const TaskState from = TaskTimes::state_of(before);
+    const std::uint64_t run_ns = from == TaskState::Running ? end_run(task, now) : 0;
+    count(TaskEvent::Cancelled);
+    if ((on_ & kTracers) == 0) return;
+    auto event = event_of<tiffany_task_cancelled>(task);
+    event.run_ns = run_ns;
+    event.cause = number(cause);
+    event.canceller = canceller;
+    event.from_state = number(from);
+    fire(EventId::TaskCancelled, event);
+}
+
+// ---- the worker's own ----
+
+void Worker::park() noexcept {
+    if ((on_ & kRefused) != 0) return;
+    if ((on_ & kAnnounce) != 0) {
+        on_ &= ~kAnnounce;
+        fire_started(seq());
+    }
+    look();
+    if (generation_ != core_->process.generation()) catch_up(seq());
+    drop_what_is_off();
+    parked_at_ = 0;
+    if ((on_ & kListeners) == 0) return;
+    parked_at_ = clock_->ticks();
+    tiffany_worker_park event;
+    event.worker = id();
+    fire(EventId::ParkBegin, event);
+}
+
+void Worker::unpark() noexcept {
+    if (parked_at_ == 0) return;
+    tiffany_worker_unpark event;
+    event.worker = id();
+    event.park_ns = clock_->to_ns(clock_->ticks() - parked_at_);
+    parked_at_ = 0;
+    fire(EventId::ParkEnd, event);
+}
+
+void Worker::begin_tick(const TaskTimes& task) noexcept {
+    if (--ticks_to_look_ == 0) look();
+    if (on_ != 0) {
+        if ((on_ & kAnnounce) != 0) {
+            on_ &= ~kAnnounce;
+            fire_started(seq());
+        }
+        drop_what_is_off();
+    }
+    if (generation_ != core_->process.generation()) catch_up(seq());
+    if ((on_ & kTickBits) == 0) return;
+    last_run_ns_ = 0;
+    last_state_ = task.state();
+    tick_tid_ = task.tid_;
+    tiffany_tick_begin event;
+    event.worker = id();
+    event.tid = tick_tid_;
+    event.state = number(last_state_);
+    if ((on_ & kTickUsdt) != 0) kUsdtProbes[static_cast<std::size_t>(EventId::TickBegin)](&event);
+    if ((on_ & kTickLttng) != 0) core_->process.lttng()->fire[static_cast<std::size_t>(EventId::TickBegin)](&event);
+}
+
+void Worker::end_tick() noexcept {
+    if ((on_ & kTickBits) == 0) return;
+    tiffany_tick_end event;
+    event.worker = id();
+    event.tid = tick_tid_;
+    event.state = number(last_state_);
+    event.run_ns = last_run_ns_;
+    if ((on_ & kTickUsdt) != 0) kUsdtProbes[static_cast<std::size_t>(EventId::TickEnd)](&event);
+    if ((on_ & kTickLttng) != 0) core_->process.lttng()->fire[static_cast<std::size_t>(EventId::TickEnd)](&event);
+}
+
+// ---- keeping the on-word up to date ----
+
+void Worker::look() noexcept {
+    ticks_to_look_ = kTicksPerLook;
+    if ((on_ & kRefused) == 0) core_->process.look(*clock_);
+}
+
+void Worker::make_on_word() noexcept {
+    std::uint32_t on = on_ & (kEveryHook | kAnnounce);
+    if (core_->metrics) on |= kMetrics;
+    if (usdt_semaphore() != 0) on |= kUsdt;
+    if (usdt_tick_semaphore() != 0) on |= kTickUsdt;
+    if (const LttngTable* lttng = core_->process.lttng()) {
+        if (lttng->any_enabled()) on |= kLttng;
+        if (lttng->any_tick_enabled()) on |= kTickLttng;
+    }
+    on_ = on;
+    blocked_ns_ = 0;
+}
+
+void Worker::catch_up(std::uint64_t position) noexcept {
+    generation_ = core_->process.generation();
+    const bool had_lttng = (on_ & kLttng) != 0;
+    make_on_word();
+    if (!had_lttng && (on_ & kLttng) != 0) on_seq_ = position + 1;
+    if ((on_ & kTracers) == 0) return;
+    fire_dump_begin(position);
+    core_->tell_groups(*this, generation_);
+}
+
+void Worker::drop_what_is_off() noexcept {
+    if ((on_ & kUsdt) != 0 && usdt_semaphore() == 0) on_ &= ~kUsdt;
+    if ((on_ & kTickUsdt) != 0 && usdt_tick_semaphore() == 0) on_ &= ~kTickUsdt;
+    const LttngTable* lttng = core_->process.lttng();
+    if ((on_ & (kLttng | kLeftOut)) != 0 && !lttng->any_enabled()) on_ &= ~(kLttng | kLeftOut);
+    if ((on_ & kTickLttng) != 0 && !lttng->any_tick_enabled()) on_ &= ~kTickLttng;
+}
+
+void Worker::fire_started(std::uint64_t position) noexcept {
+    if ((on_ & kTracers) == 0) return;
+    tiffany_worker_started event;
+    event.worker = id();
+    copy_text(event.scheduler, core_->name);
+    event.pid = static_cast<std::uint32_t>(getpid());
+    event.thread = thread_;
+    event.catalogue = catalogue::kVersion;
+    event.seq = position;
+    fire(EventId::WorkerStarted, event);
+}
+
+void Worker::fire_dump_begin(std::uint64_t position) noexcept {
+    tiffany_dump_worker event;
+    event.worker = id();
+    copy_text(event.scheduler, core_->name);
+    event.pid = static_cast<std::uint32_t>(getpid());
+    event.thread = thread_;
+    event.catalogue = catalogue::kVersion;
+    event.seq = position;
+    event.on_seq = on_seq_;
+    event.generation = generation_;
+    event.phase = number(DumpPhase::begin);
+    event.tasks = 0;
+    fire(EventId::WorkerDumped, event);
+}
+
+void Worker::tell_group(std::uint16_t group, const char* name) noexcept {
+    if ((on_ & kTracers) == 0) return;
+    tiffany_scheduler_group event;
+    event.worker = id();
+    event.group = group;
+    copy_text(event.name, name);
+    fire(EventId::Group, event);
+}
+
+// ---- for SchedulerCore ----
+
+void Worker::start(bool has_loop) noexcept {
+    thread_ = static_cast<std::uint32_t>(gettid());
+    generation_ = core_->process.generation();
+    on_ = has_loop ? 0 : kEveryHook;
+    ticks_to_look_ = 1;
+    parked_at_ = 0;
+    make_on_word();
+    on_seq_ = seq() + 1;
+    fire_started(seq());
+}
+
+void Worker::stop() noexcept {
+    if ((on_ & kTracers) == 0) return;
+    tiffany_worker_stopped event;
+    event.worker = id();
+    event.seq = seq();
+    fire(EventId::WorkerStopped, event);
+}
+
+void Worker::become_child(std::uint64_t instance) noexcept {
+    id_.store((instance << 16) | (id() & 0xffff), std::memory_order_relaxed);
+    seq_.store(0, std::memory_order_relaxed);
+    first_seq_ = 0;
+    for (std::atomic<std::uint64_t>& counter : counts_)
+        counter.store(0, std::memory_order_relaxed);
+    lttng_left_out_.store(0, std::memory_order_relaxed);
+    on_seq_ = 1;
+    parked_at_ = 0;
+    thread_ = static_cast<std::uint32_t>(gettid());
+    on_ |= kAnnounce;
+}
+
+}  // namespace tiffany
