@@ -1,5 +1,6 @@
 // docs/events.md.
 
+#include <cctype>
 #include <string>
 
 #include "layout.hpp"
@@ -26,6 +27,14 @@ constexpr std::string_view kTransitions = R"(
 this worker without gaps) and `step` (counts the transitions of this task, from 1). The probe's arguments are these four,
 the event's first own number, and a pointer to the whole struct (`tiffany_bpf.h`).
 )";
+
+/// A link to the heading of that name: those who show pages make it of small letters.
+std::string link(std::string_view name) {
+    std::string anchor{name};
+    for (char& c : anchor)
+        c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    return "[" + std::string{name} + "](#" + anchor + ")";
+}
 
 constexpr std::string_view kOthers = R"(
 ## Beside the transitions
@@ -57,8 +66,7 @@ std::string states(const StateSet& set) {
 
 std::string type(const FieldInfo& field) {
     if (field.is_string()) return "string, at most " + std::to_string(field.max_bytes) + " bytes";
-    if (field.enumeration != nullptr)
-        return "u8, [" + std::string{field.enumeration->name} + "](#" + std::string{field.enumeration->name} + ")";
+    if (field.enumeration != nullptr) return "u8, " + link(field.enumeration->name);
     return "u" + std::to_string(field.max_bytes * 8);
 }
 
@@ -72,7 +80,7 @@ void print_event(std::ostream& out, const EventInfo& event) {
         << "- tracepoint `" << event.provider << ':' << event.tracepoint << "`, level " << event.level << "; probe `"
         << event.provider << ':' << event.probe << "`; struct `" << event.struct_name << "`\n";
     if (event.is_transition()) {
-        out << "- " << states(event.from) << " -> " << states(event.to) << '\n';
+        out << "- state: " << states(event.from) << " -> " << states(event.to) << '\n';
     } else {
         out << "- in a PAL log: `\"event\":\"" << event.record << '"';
         if (!event.kind.empty()) out << ",\"kind\":\"" << event.kind << '"';
@@ -85,7 +93,7 @@ void print_event(std::ostream& out, const EventInfo& event) {
 }
 
 void print_summary_row(std::ostream& out, const EventInfo& event) {
-    out << "| [" << event.name << "](#" << event.name << ") | `" << event.tracepoint << "` | `" << event.probe << "` | "
+    out << "| " << link(event.name) << " | `" << event.tracepoint << "` | `" << event.probe << "` | "
         << states(event.from) << " -> " << states(event.to) << " | " << event.meaning << " |\n";
 }
 
