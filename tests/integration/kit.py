@@ -18,6 +18,7 @@ import ctypes
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -254,6 +255,14 @@ class PrivateLttng:
 # ---- bpftrace ----
 
 
+# bpftrace 0.17 writes a byte above 127 into JSON as if it were a negative number
+_SIGN_EXTENDED = re.compile(r"(?:\\uffffff[0-9a-f]{2})+")
+
+
+def _decoded(found):
+    return bytes.fromhex(found.group().replace("\\uffffff", "")).decode("utf-8", "replace")
+
+
 class BpftraceResult:
     """`maps`: {"@name": value, or {"key,key": value}}, as bpftrace printed them at its end; `printed`: what printf said."""
 
@@ -264,7 +273,7 @@ class BpftraceResult:
         for line in lines:
             if not line.strip() or not line.startswith("{"):
                 continue
-            entry = json.loads(line)
+            entry = json.loads(_SIGN_EXTENDED.sub(_decoded, line))
             if entry["type"] in ("map", "hist", "stats"):
                 self.maps.update(entry["data"])
             elif entry["type"] == "printf":

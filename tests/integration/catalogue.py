@@ -1,0 +1,97 @@
+"""The catalogue, the metadata of a recording, `lttng list`, the ELF's notes, and what LTTng and bpftrace see of every
+event and every field: all the same."""
+
+import re
+import subprocess
+
+import pytest
+from catalogue_kit import (
+    ROUNDS,
+    Catalogue,
+    bpf_header,
+    bpftrace_script,
+    compare_bpftrace,
+    compare_probes,
+    compare_recording,
+    events_in_metadata,
+    expected_metadata,
+    metadata_of,
+)
+from kit import Bpftrace, PrivateLttng, checked, need_bpftrace, need_program, poll, private_copy, program
+
+
+@pytest.fixture(scope="module")
+def catalogue():
+    return Catalogue()
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory):
+    """A recording of fire_all, and what `lttng list -u -f` said while it ran."""
+    need_program("babeltrace2")
+    directory = tmp_path_factory.mktemp("recording")
+    trace = directory / "trace"
+    with PrivateLttng(directory) as lttng:
+        lttng.lttng("create", "all", f"--output={trace}")
+        for provider in ("tiffany", "tiffany_tick"):
+            lttng.lttng("enable-event", "--userspace", f"{provider}:*")
+        lttng.lttng("start")
+        fired = lttng.popen([program("fire_all"), ROUNDS], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert int(fired.stdout.readline()) == ROUNDS * len(Catalogue().events)
+        listed = poll(
+            lambda: [text for text in [lttng.lttng("list", "-u", "-f").stdout] if "tiffany_tick:end" in text],
+            "lttng list shows the events of the program",
+        )[0]
+        fired.stdin.close()
+        assert fired.wait() == 0
+        fired.stdout.close()
+        lttng.lttng("destroy", "all")
+    return trace, listed
+
+
+def test_the_metadata_of_a_recording_declares_the_catalogue(catalogue, recording):
+    trace, _ = recording
+    metadata = [checked(["babeltrace2", "-o", "ctf-metadata", one]).stdout for one in metadata_of(trace)]
+    assert len(metadata) == 1
+    declared = events_in_metadata(metadata[0])
+    expected = expected_metadata(catalogue)
+    assert sorted(declared) == sorted(expected)
+    for name, event in expected.items():
+        assert declared[name] == event, name
+
+
+def test_lttng_records_every_field_of_every_event_as_fired(catalogue, recording):
+    trace, _ = recording
+    compare_recording(catalogue, trace)
+
+
+def test_lttng_list_names_every_event_and_field(catalogue, recording):
+    _, listed = recording
+    found = {}
+    fields = None
+    for line in listed.splitlines():
+        event = re.match(r"\s+(tiffany\w*:\w+) \(loglevel: .* \((\d+)\)\) \(type: tracepoint\)", line)
+        field = re.match(r"\s+field: (\w+) \((\w+)\)", line)
+        if event:
+            fields = found.setdefault(event.group(1), [])
+        elif field and fields is not None:
+            fields.append(field.group(1))
+        elif line.strip() and not field:
+            fields = None
+    # it lists fields in reverse, and no widths
+    assert {name: fields[::-1] for name, fields in found.items()} == {
+        catalogue.tracepoint(event): [field["name"] for field in event["fields"]] for event in catalogue.events
+    }
+
+
+def test_the_elf_has_exactly_one_usable_site_for_every_probe(catalogue):
+    compare_probes(catalogue, program("fire_all"))
+
+
+def test_bpftrace_sees_every_argument_and_field_of_every_event_as_fired(catalogue, tmp_path):
+    need_bpftrace()
+    copied = private_copy(program("fire_all"), tmp_path)
+    with Bpftrace(bpftrace_script(catalogue, copied), include=[bpf_header()]) as tracer:
+        checked([copied, ROUNDS], env={"TIFFANY_LTTNG": "0"}, stdin=subprocess.DEVNULL)
+        result = tracer.stop()
+    compare_bpftrace(catalogue, result.printed)
