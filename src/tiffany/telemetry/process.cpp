@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <iterator>
 #include <tiffany/tracepoints/usdt_probes.hpp>
 
 #include "lttng_module.hpp"
@@ -132,7 +133,9 @@ void Process::add(SchedulerCore& core) {
 
 void Process::remove(SchedulerCore& core) noexcept {
     const std::lock_guard lock{cores_mutex_};
-    std::erase(cores_, &core);
+    // from the back: the youngest goes first, as a rule
+    const auto found = std::find(cores_.rbegin(), cores_.rend(), &core);
+    if (found != cores_.rend()) cores_.erase(std::next(found).base());
 }
 
 // ---- fork ----

@@ -29,10 +29,7 @@ class ThreadWorkers {
     void add(std::shared_ptr<SchedulerCore> core, Worker& worker, bool leased) {
         entries_.push_back({std::move(core), &worker, leased});
     }
-    void reserve_one() {
-        std::erase_if(entries_, [](const Entry& entry) { return entry.core->closed.load(std::memory_order_acquire); });
-        entries_.reserve(entries_.size() + 1);
-    }
+    void reserve_one();
     void remove(const SchedulerCore& core) noexcept {
         std::erase_if(entries_, [&](const Entry& entry) { return entry.core.get() == &core; });
     }
@@ -60,6 +57,13 @@ struct Last {
 };
 thread_local constinit Last last{nullptr, nullptr, false};
 thread_local ThreadWorkers thread_workers;
+
+void ThreadWorkers::reserve_one() {
+    const auto closed = [](const Entry& entry) { return entry.core->closed.load(std::memory_order_acquire); };
+    // a scheduler that is made later may get the address of one that goes now
+    if (std::erase_if(entries_, closed) != 0) last = {nullptr, nullptr, false};
+    entries_.reserve(entries_.size() + 1);
+}
 
 ThreadWorkers::~ThreadWorkers() {
     last = {nullptr, nullptr, true};

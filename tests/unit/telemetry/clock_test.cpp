@@ -1,0 +1,40 @@
+#include <gtest/gtest.h>
+#include <time.h>
+
+#include <tiffany/telemetry/clock.hpp>
+
+namespace tiffany {
+namespace {
+
+TEST(VirtualClock, GoesOnOnlyWhenTold) {
+    VirtualClock clock;
+    const std::uint64_t begin = clock.ticks();
+    EXPECT_EQ(clock.ticks(), begin);
+    clock.advance(5);
+    EXPECT_EQ(clock.to_ns(clock.ticks() - begin), 5u);
+    EXPECT_EQ(clock.monotonic_ns(), begin + 5);
+}
+
+TEST(Clock, ADifferenceIsAtLeastOneNanosecond) {
+    const VirtualClock clock;
+    EXPECT_EQ(clock.to_ns(0), 1u);
+    EXPECT_EQ(clock.to_ns(static_cast<std::uint64_t>(-3)), 1u) << "two CPUs' counters may be a few ticks apart";
+}
+
+TEST(Clock, AgreesWithTheKernelsClock) {
+    Clock& clock = Clock::system();
+    clock.correct();
+    const std::uint64_t ticks = clock.ticks();
+    const std::uint64_t kernel = clock.monotonic_ns();
+    const timespec pause{.tv_sec = 0, .tv_nsec = 100'000'000};
+    nanosleep(&pause, nullptr);
+    // read in the other order, and both ways round: whatever the machine does, ours lies between
+    const std::uint64_t inner_kernel = clock.monotonic_ns() - kernel;
+    const std::uint64_t ours = clock.to_ns(clock.ticks() - ticks);
+    const std::uint64_t outer_kernel = clock.monotonic_ns() - kernel + 1'000'000;
+    EXPECT_GE(ours, inner_kernel - inner_kernel / 200) << clock.name();
+    EXPECT_LE(ours, outer_kernel + outer_kernel / 200 + (kernel == 0 ? 1 : 0)) << clock.name();
+}
+
+}  // namespace
+}  // namespace tiffany

@@ -1,0 +1,86 @@
+// What happens at the bounds: no index left for a worker, a consumer that is dead.
+
+#include <latch>
+#include <memory>
+#include <thread>
+
+#include "recorded.hpp"
+
+namespace tiffany::testing {
+namespace {
+
+class Limits : public Recorded {
+  protected:
+    static void SetUpTestSuite() { setenv("LTTNG_UST_ALLOW_BLOCKING", "1", 1); }
+};
+
+TEST_F(Limits, PastTheLastWorkerHooksFireNothingAndAreCounted) {
+    recording().set_enabled(false);
+    constexpr std::size_t kThreads = 64;
+    constexpr std::size_t kEach = 1024;  // together exactly as many as there are indices
+    const auto make = [] { return std::make_unique<SchedulerTelemetry>("s", TelemetryOptions{.metrics = false}); };
+    std::vector<std::vector<std::unique_ptr<SchedulerTelemetry>>> schedulers(kThreads);
+    std::latch all_taken{kThreads + 1};
+    std::latch looked{1};
+    std::vector<std::thread> threads;
+    for (auto& mine : schedulers)
+        threads.emplace_back([&] {
+            for (std::size_t i = 0; i < kEach; ++i) {
+                mine.push_back(make());
+                mine.back()->here();
+            }
+            all_taken.arrive_and_wait();
+            looked.wait();
+        });
+    all_taken.arrive_and_wait();
+
+    TaskTimes task;
+    {
+        const auto one_too_many = make();
+        one_too_many->here().spawned(task, {.name = "t"});
+        EXPECT_EQ(refused_hooks(), 1u);
+        EXPECT_NE(task.tid(), 0u) << "a task is named, though nobody sees it";
+        EXPECT_EQ(one_too_many->transitions(), 0u);
+    }
+    schedulers.back().pop_back();
+    {
+        const auto again = make();
+        again->here().running(task);
+        EXPECT_EQ(refused_hooks(), 1u) << "an index that was given back is used again";
+        EXPECT_EQ(again->transitions(), 1u);
+    }
+    looked.count_down();
+    for (std::thread& thread : threads)
+        thread.join();
+    while (!schedulers.empty())
+        schedulers.pop_back();
+}
+
+TEST_F(Limits, AWorkerWhoseLttngCallsBlockTooLongStopsCallingAndCounts) {
+    // LTTNG_UST_ALLOW_BLOCKING was set before the first scheduler of this program, so each call is timed
+    SchedulerTelemetry telemetry{"blocked", {.metrics = false}};
+    TaskTimes task;
+    Worker& worker = telemetry.here();
+    worker.spawned(task, {.name = "t"});
+    recording().block_ns = 700'000'000;
+    worker.running(task);
+    recording().block_ns = 0;
+    worker.yield(task);  // one that returns early forgives those before it
+    recording().block_ns = 700'000'000;
+    for (int i = 0; i < 2; ++i)
+        worker.running(task);
+    EXPECT_EQ(worker.lttng_left_out(), 0u);
+    worker.running(task);  // 2.1 s in a row
+    const std::size_t fired = recording().of(EventId::TaskRunning).size();
+    worker.running(task);
+    worker.running(task);
+    EXPECT_EQ(recording().of(EventId::TaskRunning).size(), fired);
+    EXPECT_EQ(worker.lttng_left_out(), 2u);
+    recording().block_ns = 0;
+    start_session();
+    worker.running(task);
+    EXPECT_EQ(recording().of(EventId::TaskRunning).size(), fired + 1) << "a new session is a new chance";
+}
+
+}  // namespace
+}  // namespace tiffany::testing

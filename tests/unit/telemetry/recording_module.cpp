@@ -1,0 +1,69 @@
+#include "recording_module.hpp"
+
+#include <chrono>
+#include <cstddef>
+#include <thread>
+#include <tiffany/tracepoints/lttng_table.hpp>
+#include <utility>
+
+namespace {
+
+using tiffany::EventId;
+using tiffany::testing::Fired;
+using tiffany::testing::Recording;
+
+Recording recording;
+
+template <typename Event>
+void keep(EventId id, const void* event) noexcept {
+    static_assert(sizeof(Event) <= sizeof(Fired::bytes));
+    std::uint64_t block_ns = 0;
+    {
+        const std::lock_guard lock{recording.mutex};
+        const bool tick = id == EventId::TickBegin || id == EventId::TickEnd;
+        if (!(tick ? recording.ticks_enabled : recording.enabled)) return;
+        Fired fired{id, std::this_thread::get_id(), {}};
+        std::memcpy(fired.bytes, event, sizeof(Event));
+        recording.events.push_back(fired);
+        block_ns = recording.block_ns;
+    }
+    if (block_ns != 0) std::this_thread::sleep_for(std::chrono::nanoseconds{block_ns});
+}
+
+const tiffany::detail::LttngTable table{
+    {
+#define TIFFANY_TRANSITION(Name, verb, from, to, level, meaning, fields) \
+    [](const void* event) noexcept { keep<tiffany_task_##verb>(EventId::Task##Name, event); },
+#define TIFFANY_EVENT(Name, verb, probe, Record, kind, level, meaning, fields) \
+    [](const void* event) noexcept { keep<tiffany_##verb>(EventId::Name, event); },
+#define TIFFANY_TICK(Name, verb, probe, Record, kind, level, meaning, fields) \
+    [](const void* event) noexcept { keep<tiffany_tick_##verb>(EventId::Name, event); },
+#include <tiffany/tracepoints/task_events.def>
+    },
+    []() noexcept {
+        const std::lock_guard lock{recording.mutex};
+        return recording.enabled;
+    },
+    []() noexcept {
+        const std::lock_guard lock{recording.mutex};
+        return recording.ticks_enabled;
+    },
+    []() noexcept {
+        const std::lock_guard lock{recording.mutex};
+        return recording.probes_hash;
+    },
+    []() noexcept {},
+    [](void (*callback)() noexcept) noexcept {
+        recording.statedump = callback;
+        return true;
+    },
+};
+
+}  // namespace
+
+extern "C" const tiffany::detail::LttngTable* tiffany_lttng_table_1() {
+    return &table;
+}
+extern "C" Recording* tiffany_testing_recording() {
+    return &recording;
+}
