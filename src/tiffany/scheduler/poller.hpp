@@ -1,0 +1,59 @@
+#pragma once
+/// File descriptors that tasks wait for, and the one by which other threads interrupt the wait: epoll.
+
+#include <sys/epoll.h>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <system_error>
+#include <tiffany/scheduler/await.hpp>
+#include <tiffany/scheduler/detail/wait_list.hpp>
+#include <unordered_map>
+
+namespace tiffany::detail {
+
+/// Not shared, but for `interrupt`. Does not own the tasks.
+class Poller {
+  public:
+    /// Errors: std::system_error.
+    Poller();
+    ~Poller();
+    Poller(const Poller&) = delete;
+    Poller& operator=(const Poller&) = delete;
+
+    /// Whether reading or writing would not block. Cost: one poll(). Errors: of a descriptor that is not open.
+    static bool is_ready(int fd, Direction direction, std::error_code& error) noexcept;
+
+    /// The task waits for the descriptor from now on. Cost: one epoll_ctl.
+    std::error_code add(TaskCore& task, int fd, Direction direction) noexcept;
+    /// It waits no more. Does nothing if it did not wait for a descriptor.
+    void remove(TaskCore& task) noexcept;
+
+    /// Waits until something happens, at most `timeout_ns`; 0 = only looks. Returns whether something did.
+    bool block(std::uint64_t timeout_ns) noexcept;
+    /// Calls `wake` for each task that can go on after the last `block`; `wake` removes the task.
+    void report(const std::function<void(TaskCore&)>& wake);
+
+    /// A wait that goes on, or the next one, ends. Any thread.
+    void interrupt() const noexcept;
+
+  private:
+    struct Descriptor {
+        WaitList readers;
+        WaitList writers;
+        bool registered = false;  // epoll knows it
+        bool armed = false;       // and will report it
+    };
+    std::error_code arm(int fd, Descriptor& descriptor) const noexcept;
+    void report_one(int fd, Descriptor& descriptor, std::uint32_t events, const std::function<void(TaskCore&)>& wake);
+
+    int epoll_fd_;
+    int interrupt_fd_;
+    std::array<epoll_event, 64> events_{};
+    std::size_t found_ = 0;
+    std::unordered_map<int, Descriptor> descriptors_;  // its nodes stay where they are: tasks point to the lists
+};
+
+}  // namespace tiffany::detail
