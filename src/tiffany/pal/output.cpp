@@ -1,0 +1,183 @@
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zstd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <iostream>
+#include <ostream>
+#include <tiffany/pal/error.hpp>
+#include <tiffany/pal/output.hpp>
+#include <vector>
+
+namespace tiffany::pal {
+namespace {
+
+constexpr int kLevel = 1;  // level 3 compresses these logs worse than level 1, and takes longer
+
+Error cannot_write(const std::string& name, const std::string& cause) {
+    return Error{ErrorKind::system, "cannot write " + name + ": " + cause};
+}
+
+Error cannot_write(const std::string& name) {
+    return cannot_write(name, std::strerror(errno));
+}
+
+bool has_zst_name(const std::string& path) {
+    return path.size() > 4 && path.compare(path.size() - 4, 4, ".zst") == 0;
+}
+
+std::string folder_of(const std::string& path) {
+    const std::size_t slash = path.rfind('/');
+    return slash == std::string::npos ? "." : path.substr(0, slash + 1);
+}
+
+}  // namespace
+
+/// Where the bytes go in the end: a stream, a temporary that is renamed, or what was there before (a fifo, a device).
+class OutputFile::Target {
+  public:
+    explicit Target(std::ostream& stream) : name_{"the standard output"}, stream_{&stream} {}
+
+    explicit Target(const std::string& path) : name_{path}, path_{path} {
+        if (path.empty()) throw cannot_write("the output", "its name is empty");
+        struct stat link {};
+        struct stat file {};
+        const bool is_link = ::lstat(path.c_str(), &link) == 0 && S_ISLNK(link.st_mode);
+        const bool exists = ::stat(path.c_str(), &file) == 0;
+        if (is_link && (!exists || S_ISREG(file.st_mode)))
+            throw cannot_write(path, "it is a symbolic link; name the file itself");
+        if (exists && S_ISDIR(file.st_mode)) throw cannot_write(path, std::strerror(EISDIR));
+        if (exists && !S_ISREG(file.st_mode)) {
+            fd_ = ::open(path.c_str(), O_WRONLY | O_NOCTTY | O_CLOEXEC);
+            if (fd_ < 0) throw cannot_write(path);
+            return;
+        }
+        // O_EXCL, so it follows no link and takes nobody's file; mode 0600
+        temporary_ = folder_of(path) + "/.tiffany-XXXXXX";
+        fd_ = ::mkostemp(temporary_.data(), O_CLOEXEC);
+        if (fd_ < 0) {
+            const int why = errno;
+            temporary_.clear();
+            throw cannot_write(path, std::strerror(why));
+        }
+    }
+
+    ~Target() {
+        if (fd_ >= 0) ::close(fd_);
+        if (!temporary_.empty()) ::unlink(temporary_.c_str());
+    }
+    Target(const Target&) = delete;
+    Target& operator=(const Target&) = delete;
+
+    void write(std::string_view bytes) {
+        if (stream_ != nullptr) {
+            errno = 0;
+            if (!stream_->write(bytes.data(), static_cast<std::streamsize>(bytes.size()))) fail_stream();
+            return;
+        }
+        while (!bytes.empty()) {
+            const ssize_t written = ::write(fd_, bytes.data(), bytes.size());
+            if (written < 0 && errno == EINTR) continue;
+            if (written < 0) throw cannot_write(name_);
+            bytes.remove_prefix(static_cast<std::size_t>(written));
+        }
+    }
+
+    void commit() {
+        if (stream_ != nullptr) {
+            errno = 0;
+            if (!stream_->flush()) fail_stream();
+            return;
+        }
+        // some file systems (NFS) say only here that the disk is full
+        const int fd = fd_;
+        fd_ = -1;
+        if (::close(fd) != 0 && errno != EINTR) throw cannot_write(name_);
+        if (temporary_.empty()) return;
+        if (::rename(temporary_.c_str(), path_.c_str()) != 0) throw cannot_write(name_);
+        temporary_.clear();
+    }
+
+    const std::string& name() const { return name_; }
+
+  private:
+    [[noreturn]] void fail_stream() const {
+        throw cannot_write(name_, errno != 0 ? std::strerror(errno) : "the stream has failed");
+    }
+
+    std::string name_;  // for messages
+    std::string path_;
+    std::string temporary_;  // empty: none, or renamed
+    std::ostream* stream_ = nullptr;
+    int fd_ = -1;
+};
+
+/// One zstd frame.
+class OutputFile::Compressor {
+  public:
+    explicit Compressor(const std::string& name) : name_{name}, context_{ZSTD_createCCtx(), ZSTD_freeCCtx} {
+        if (context_ == nullptr) throw std::bad_alloc{};
+        check(ZSTD_CCtx_setParameter(context_.get(), ZSTD_c_compressionLevel, kLevel));
+        check(ZSTD_CCtx_setParameter(context_.get(), ZSTD_c_checksumFlag, 1));
+    }
+
+    void write(std::string_view bytes, Target& target) {
+        ZSTD_inBuffer in{bytes.data(), bytes.size(), 0};
+        while (in.pos < in.size)
+            step(in, ZSTD_e_continue, target);
+    }
+
+    void finish(Target& target) {
+        ZSTD_inBuffer in{nullptr, 0, 0};
+        while (step(in, ZSTD_e_end, target) != 0) {
+        }
+    }
+
+  private:
+    std::size_t step(ZSTD_inBuffer& in, ZSTD_EndDirective directive, Target& target) {
+        ZSTD_outBuffer out{buffer_.data(), buffer_.size(), 0};
+        const std::size_t left = check(ZSTD_compressStream2(context_.get(), &out, &in, directive));
+        target.write({buffer_.data(), out.pos});
+        return left;
+    }
+
+    std::size_t check(std::size_t result) const {
+        if (ZSTD_isError(result) != 0) throw cannot_write(name_, ZSTD_getErrorName(result));
+        return result;
+    }
+
+    std::string name_;
+    std::unique_ptr<ZSTD_CCtx, std::size_t (*)(ZSTD_CCtx*)> context_;
+    std::vector<char> buffer_ = std::vector<char>(ZSTD_CStreamOutSize());
+};
+
+OutputFile::OutputFile(const std::string& path) : OutputFile{path, std::cout} {}
+
+OutputFile::OutputFile(const std::string& path, std::ostream& standard_output) {
+    if (path == "-") {
+        target_ = std::make_unique<Target>(standard_output);
+        return;
+    }
+    target_ = std::make_unique<Target>(path);
+    if (has_zst_name(path)) compressor_ = std::make_unique<Compressor>(path);
+}
+
+OutputFile::~OutputFile() = default;
+
+void OutputFile::write(std::string_view bytes) {
+    if (compressor_ != nullptr)
+        compressor_->write(bytes, *target_);
+    else
+        target_->write(bytes);
+}
+
+void OutputFile::commit() {
+    if (compressor_ != nullptr) compressor_->finish(*target_);
+    target_->commit();
+}
+
+}  // namespace tiffany::pal

@@ -1,0 +1,72 @@
+#pragma once
+/// Formatting by hand, as the log needs it. Private to pal.
+
+#include <charconv>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+namespace tiffany::pal {
+
+/// A growing buffer that keeps its memory. Not shared.
+class TextBuffer {
+  public:
+    std::string_view view() const { return {bytes_.data(), size_}; }
+    std::size_t size() const { return size_; }
+    void clear() { size_ = 0; }
+
+    void put(char byte) { *room(1) = byte, ++size_; }
+    void put(std::string_view text) {
+        std::memcpy(room(text.size()), text.data(), text.size());
+        size_ += text.size();
+    }
+    void put_number(std::uint64_t value) {
+        char* at = room(kDigits);
+        size_ = static_cast<std::size_t>(std::to_chars(at, at + kDigits, value).ptr - bytes_.data());
+    }
+    /// Exactly `digits` digits, with zeros in front.
+    void put_padded(std::uint64_t value, std::size_t digits) {
+        char* at = room(digits);
+        for (std::size_t i = digits; i-- > 0; value /= 10)
+            at[i] = static_cast<char>('0' + value % 10);
+        size_ += digits;
+    }
+    /// Exactly `digits` hexadecimal digits.
+    void put_hex(std::uint64_t value, std::size_t digits);
+    /// A JSON string with its quotes; bytes that are no UTF-8 become U+FFFD.
+    void put_quoted(std::string_view text);
+
+  private:
+    static constexpr std::size_t kDigits = 20;  // of the largest u64
+
+    char* room(std::size_t bytes) {
+        if (bytes_.size() - size_ < bytes) bytes_.resize((bytes_.size() + bytes) * 2);
+        return bytes_.data() + size_;
+    }
+
+    std::vector<char> bytes_ = std::vector<char>(1024);
+    std::size_t size_ = 0;
+};
+
+/// How many bytes at the front of `text` are one valid UTF-8 character; 0 if it begins with none. `text` is not empty.
+std::size_t utf8_character(std::string_view text);
+
+/// Puts "2026-11-23T15:43:08.947684687Z". Remembers the second, because records come many a second.
+class TimeFormatter {
+  public:
+    void put(TextBuffer& out, std::uint64_t ts_ns);
+
+  private:
+    std::uint64_t second_ = ~std::uint64_t{0};
+    TextBuffer up_to_second_;  // "2026-11-23T15:43:08."
+};
+
+/// The other way: RFC 3339 in UTC, with no fraction or one of 1 to 9 digits. Nothing for everything else.
+std::optional<std::uint64_t> parse_time(std::string_view text);
+/// Exactly 12 hexadecimal digits.
+std::optional<std::uint64_t> parse_instance(std::string_view text);
+
+}  // namespace tiffany::pal
