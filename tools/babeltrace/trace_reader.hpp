@@ -1,9 +1,11 @@
 #pragma once
-/// Reads CTF traces through libbabeltrace2 and pushes what they hold, as PAL entries, into a sink.
+/// Reads CTF traces through libbabeltrace2, and PAL logs, and pushes what they hold, as one log, into a sink.
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <string>
+#include <tiffany/pal/error.hpp>
 #include <tiffany/pal/record.hpp>
 #include <vector>
 
@@ -14,23 +16,39 @@ namespace tiffany::ctf {
 std::vector<std::string> find_traces(const std::string& path);
 
 struct ReadOptions {
-    bool ticks = false;   ///< take the scheduler's ticks too
-    bool strict = false;  ///< a gap that the discarded counts do not explain is an error, not a remark
+    bool ticks = false;                 ///< take the scheduler's ticks too
+    bool strict = false;                ///< a gap that the discarded counts do not explain is a bad part, not a remark
+    std::chrono::seconds patience{30};  ///< a decoder that makes no progress for so long is ended
 };
 
 /// What a reading found, beside the entries.
 struct ReadSummary {
     std::uint64_t records = 0;
     std::uint64_t transitions = 0;
+    std::uint64_t duplicates = 0;  ///< dropped: the same came from two inputs
     std::uint64_t lost = 0;
-    bool at_most = false;                                 ///< `lost` is an upper bound
+    std::uint64_t tail = 0;              ///< the part of `lost` after the last record of each worker
+    bool at_most = false;                ///< `lost` is an upper bound
+    std::uint64_t unexplained = 0;       ///< of `lost`: in gaps that the discarded counts do not explain
+    std::uint64_t untraced = 0;          ///< transitions that were not traced, as the session was off: no loss
+    std::vector<std::string> selection;  ///< the events that were selected; empty = no selection
     std::map<std::string, std::uint64_t> unknown_events;  ///< of provider tiffany: name -> how many
     std::map<std::string, std::uint64_t> unknown_fields;  ///< "task_sleep.colour" -> how many
     std::vector<std::string> bad_parts;                   ///< one line each: the file and the cause; the rest was read
+    bool refused = false;  ///< of one of them the system was the cause (ErrorKind::system)
 };
 
-/// Reads all traces at or below the given paths, each by itself, merged in time, as one log.
-/// Errors: thrown only if nothing could be read; a part that is bad goes into `bad_parts`.
-ReadSummary read_traces(const std::vector<std::string>& paths, const ReadOptions& options, pal::EntrySink& sink);
+/// Reads all inputs, merged in time, as one log: a directory stands for the traces at or below it, anything else is a
+/// PAL log (`-`: on the standard input). Each trace and each log is read by a process of its own, so that a bad one
+/// costs only itself. Duplicates are dropped, loss is computed anew. Call while this process has one thread.
+/// Memory is bounded: it grows with inputs and workers, not with records.
+/// Errors: thrown only if nothing could be read, or by the sink; a part that is bad goes into `bad_parts`.
+ReadSummary read_inputs(const std::vector<std::string>& inputs, const ReadOptions& options, pal::EntrySink& sink);
+
+/// The same, for traces only.
+inline ReadSummary read_traces(const std::vector<std::string>& paths, const ReadOptions& options,
+                               pal::EntrySink& sink) {
+    return read_inputs(paths, options, sink);
+}
 
 }  // namespace tiffany::ctf

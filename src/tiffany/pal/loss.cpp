@@ -1,0 +1,422 @@
+#include <algorithm>
+#include <numeric>
+#include <tiffany/pal/loss.hpp>
+#include <utility>
+
+namespace tiffany::pal {
+namespace {
+
+// Bounds, so that memory does not grow with a trace that loses much: the two oldest ranges become one, and a record
+// that comes later than so many gaps counts as a duplicate.
+constexpr std::size_t kMaxRanges = 4096;
+constexpr std::size_t kMaxGaps = 256;
+
+constexpr std::uint64_t key_of(const WorkerId& id) {
+    return id.instance << 16 | id.index;
+}
+
+bool is(const Record& record, EventId id) {
+    return record.info != nullptr && record.info->id == id;
+}
+
+/// What is left of one discarded count. Signed: a single count can be negative, modulo 2^64.
+struct Range {
+    std::uint64_t begin_ns;
+    std::uint64_t end_ns;
+    std::int64_t left;
+    bool counted;
+
+    bool touches(std::uint64_t from_ns, std::uint64_t to_ns) const { return begin_ns <= to_ns && end_ns >= from_ns; }
+};
+
+struct SeqRange {
+    std::uint64_t from;
+    std::uint64_t to;
+};
+
+std::uint64_t clamped(std::uint64_t count) {
+    return static_cast<std::int64_t>(count) < 0 ? 0 : count;
+}
+
+std::uint64_t minus(std::uint64_t a, std::uint64_t b) {
+    return a > b ? a - b : 0;
+}
+
+}  // namespace
+
+struct LossJudge::Source {
+    bool selection = false;
+    bool is_log = false;
+    std::deque<Range> ranges;
+    std::uint64_t exact = 0;  // discarded in channels of transitions only; modulo 2^64
+    std::uint64_t mixed = 0;  // in other channels that carry transitions
+    std::uint64_t told_tail = 0;
+    bool told_at_most = false;
+    std::unordered_map<std::uint64_t, std::uint64_t> last;  // by worker: the last seq in this source
+};
+
+struct LossJudge::Worker {
+    WorkerId id;
+    const std::vector<std::size_t>* sources = nullptr;
+    bool judged = false;  // some source has every transition
+    bool known = false;   // some seq of it is known, so that a jump can be seen
+    std::uint64_t first = 0;
+    std::uint64_t last = 0;
+    std::uint64_t last_ns = 0;
+    std::uint64_t stopped = 0;
+    bool has_stopped = false;
+    bool dumped = false;
+    std::uint64_t generation = 0;
+    std::uint64_t lost = 0;
+    std::deque<SeqRange> gaps;  // the latest ones
+    std::vector<Gap> told;      // what logs say of the seqs to come
+};
+
+/// An entry that waits for the judgement on a jump before it; or that jump's gap.
+struct LossJudge::Held {
+    std::unique_ptr<Record> record;  // null: it is a gap
+    Gap gap;
+    Worker* worker = nullptr;
+    bool settled = true;
+    std::uint64_t unexplained = 0;  // missing transitions that no discarded count accounts for yet
+    std::uint64_t since_ns = 0;     // time of the record before the gap
+    bool unsure = false;            // some discarded count is there that cannot be trusted as a number
+};
+
+LossJudge::LossJudge(EntrySink& out) : out_{out} {}
+LossJudge::~LossJudge() = default;
+
+std::size_t LossJudge::add_source() {
+    sources_.push_back(std::make_unique<Source>());
+    return sources_.size() - 1;
+}
+
+void LossJudge::mark_selection(std::size_t source) {
+    sources_[source]->selection = true;
+}
+
+void LossJudge::begin(const Begin& begin) {
+    out_.begin(begin);
+}
+
+LossJudge::Worker& LossJudge::worker_of(std::size_t source, const WorkerId& id) {
+    const std::uint64_t key = key_of(id);
+    if (last_worker_ != nullptr && last_key_ == key && last_source_ == source) return *last_worker_;
+    std::unique_ptr<Worker>& worker = workers_[key];
+    if (worker == nullptr) {
+        worker = std::make_unique<Worker>();
+        worker->id = id;
+    }
+    std::vector<std::size_t>& telling = instances_[id.instance];
+    if (std::find(telling.begin(), telling.end(), source) == telling.end()) telling.push_back(source);
+    worker->sources = &telling;  // a map's values stay where they are
+    worker->judged =
+        std::any_of(telling.begin(), telling.end(), [&](std::size_t s) { return !sources_[s]->selection; });
+    last_key_ = key;
+    last_worker_ = worker.get();
+    last_source_ = source;
+    return *worker;
+}
+
+void LossJudge::record(std::size_t source, const Record& record) {
+    last_ts_ = record.ts_ns;
+    if (waiting_ != 0) settle_old(record.ts_ns);
+    Worker& worker = worker_of(source, record.worker);
+    if (record.is_transition() && record.seq != 0)
+        transition(source, worker, record);
+    else {
+        position(source, worker, record);
+        push(record);
+    }
+}
+
+void LossJudge::transition(std::size_t source, Worker& worker, const Record& record) {
+    const std::uint64_t seq = record.seq;
+    std::uint64_t& last_here = sources_[source]->last[key_of(worker.id)];
+    last_here = std::max(last_here, seq);
+    if (!worker.known) {
+        worker.known = true;
+        worker.first = seq;
+    } else if (seq <= worker.last) {
+        if (seq >= worker.first && !fills_a_gap(worker, seq)) {
+            ++duplicates_;
+            return;
+        }
+        if (seq < worker.first) {
+            if (seq + 1 < worker.first) worker.gaps.push_back({seq + 1, worker.first - 1});
+            worker.first = seq;
+        }
+        ++transitions_;
+        push(record);
+        return;
+    } else if (seq > worker.last + 1 && worker.judged) {
+        jump(worker, worker.last + 1, seq - 1, record.ts_ns, false);
+    }
+    worker.last = seq;
+    worker.last_ns = record.ts_ns;
+    ++transitions_;
+    push(record);
+}
+
+void LossJudge::position(std::size_t source, Worker& worker, const Record& record) {
+    if (sources_[source]->selection) return;
+    if (is(record, EventId::WorkerStopped)) {
+        if (!worker.known) {
+            worker.known = true;
+            worker.first = record.seq + 1;
+            worker.last = record.seq;
+        }
+        worker.has_stopped = true;
+        worker.stopped = std::max(worker.stopped, record.seq);
+        return;
+    }
+    const bool started = is(record, EventId::WorkerStarted);
+    if (!started && !is(record, EventId::WorkerDumped)) return;
+    bool excused = false;
+    if (!started) {
+        const std::uint64_t generation = record.number("generation");
+        excused = !worker.dumped || generation > worker.generation;
+        worker.dumped = true;
+        worker.generation = std::max(worker.generation, generation);
+        if (excused && waiting_ != 0)
+            for (Held& held : held_)
+                if (!held.settled && held.worker == &worker) settle(held, 0, true);
+    }
+    if (!worker.known) {
+        worker.known = true;
+        worker.first = record.seq + 1;
+        worker.last = record.seq;
+    } else if (record.seq > worker.last) {
+        jump(worker, worker.last + 1, record.seq, record.ts_ns, excused);
+        worker.last = record.seq;
+    }
+    worker.last_ns = record.ts_ns;
+    if (started) worker.has_stopped = false;
+    flush();
+}
+
+bool LossJudge::fills_a_gap(Worker& worker, std::uint64_t seq) {
+    for (auto gap = worker.gaps.rbegin(); gap != worker.gaps.rend(); ++gap) {
+        if (seq < gap->from || seq > gap->to) continue;
+        const SeqRange after{seq + 1, gap->to};
+        gap->to = seq - 1;  // empty, and never found again, if it was the first
+        if (after.from <= after.to) worker.gaps.push_back(after);
+        late_ = true;
+        return true;
+    }
+    return false;
+}
+
+void LossJudge::jump(Worker& worker, std::uint64_t from, std::uint64_t to, std::uint64_t ts_ns, bool excused) {
+    worker.gaps.push_back({from, to});
+    if (worker.gaps.size() > kMaxGaps) worker.gaps.pop_front();
+
+    Gap gap{ts_ns, worker.id, from, to, 0, true};
+    const std::uint64_t missing = to - from + 1;
+
+    // what a log says of these seqs was judged when that log was made, with the discarded counts at hand
+    std::uint64_t told = 0;
+    for (const Gap& said : worker.told) {
+        if (said.from_seq > to || said.to_seq < from) continue;
+        const std::uint64_t overlap = std::min(to, said.to_seq) - std::max(from, said.from_seq) + 1;
+        told += overlap;
+        gap.lost += std::min(overlap, said.lost);
+        gap.explained = gap.explained && said.explained;
+    }
+    std::erase_if(worker.told, [&](const Gap& said) { return said.to_seq <= to; });
+    gap.lost = std::min(gap.lost, missing);
+
+    Held held;
+    held.gap = gap;
+    held.worker = &worker;
+    held.settled = false;
+    held.since_ns = worker.last_ns;
+    held.unexplained = minus(missing, told);
+    ++waiting_;
+    held_.push_back(std::move(held));
+
+    // judged at once, unless a dump still to come may excuse it
+    Held& made = held_.back();
+    const std::uint64_t taken = take_discarded(worker, made.since_ns, ts_ns, made.unexplained, made.unsure);
+    made.gap.lost += taken;
+    made.unexplained -= taken;
+    if (excused || made.unexplained == 0) settle(made, 0, true);
+    flush();
+}
+
+std::uint64_t LossJudge::take_discarded(const Worker& worker, std::uint64_t from_ns, std::uint64_t to_ns,
+                                        std::uint64_t most, bool& unsure) {
+    std::int64_t net = 0;
+    for (const std::size_t source : *worker.sources)
+        for (const Range& range : sources_[source]->ranges) {
+            if (!range.touches(from_ns, to_ns)) continue;
+            if (range.left < 0 || !range.counted) unsure = true;
+            net += range.left;
+        }
+    if (net <= 0 || most == 0) return 0;
+    const std::uint64_t taken = std::min(most, static_cast<std::uint64_t>(net));
+    std::uint64_t to_take = taken;
+    for (const std::size_t source : *worker.sources)
+        for (Range& range : sources_[source]->ranges) {
+            if (to_take == 0) return taken;
+            if (!range.touches(from_ns, to_ns) || range.left <= 0) continue;
+            const std::uint64_t part = std::min(to_take, static_cast<std::uint64_t>(range.left));
+            range.left -= static_cast<std::int64_t>(part);
+            to_take -= part;
+        }
+    return taken;
+}
+
+void LossJudge::discarded(std::size_t source, const Discarded& discarded) {
+    Source& here = *sources_[source];
+    (discarded.only_transitions ? here.exact : here.mixed) += discarded.counted ? discarded.count : 0;  // modulo 2^64
+    here.ranges.push_back({discarded.begin_ns, discarded.end_ns,
+                           discarded.counted ? static_cast<std::int64_t>(discarded.count) : 0, discarded.counted});
+    if (here.ranges.size() <= kMaxRanges) return;
+    const Range oldest = here.ranges.front();
+    here.ranges.pop_front();
+    Range& next = here.ranges.front();
+    next = {std::min(oldest.begin_ns, next.begin_ns), std::max(oldest.end_ns, next.end_ns), oldest.left + next.left,
+            oldest.counted && next.counted};
+}
+
+void LossJudge::told(std::size_t source, const Gap& gap) {
+    sources_[source]->is_log = true;
+    std::vector<Gap>& told = worker_of(source, gap.worker).told;
+    const bool known = std::any_of(told.begin(), told.end(), [&](const Gap& other) {
+        return other.from_seq == gap.from_seq && other.to_seq == gap.to_seq;
+    });
+    if (!known) told.push_back(gap);
+}
+
+void LossJudge::told(std::size_t source, const End& end) {
+    sources_[source]->is_log = true;
+    sources_[source]->told_tail = end.tail;
+    sources_[source]->told_at_most = end.at_most;
+}
+
+void LossJudge::push(const Record& record) {
+    ++records_;
+    if (held_.empty()) {
+        out_.record(record);
+        return;
+    }
+    Held held;
+    held.record = std::make_unique<Record>(record);
+    held_.push_back(std::move(held));
+}
+
+void LossJudge::settle(Held& held, std::uint64_t lost, bool explained) {
+    held.gap.lost += lost;
+    held.gap.explained = held.gap.explained && explained;
+    held.settled = true;
+    --waiting_;
+}
+
+void LossJudge::settle_old(std::uint64_t now_ns) {
+    for (Held& held : held_) {
+        if (held.settled) continue;
+        if (held_.size() < kHeldRecords && now_ns < held.gap.ts_ns + kHeldNs) break;
+        // no dump excuses it: all of it was lost, whether or not the tracer says so
+        const std::uint64_t taken =
+            take_discarded(*held.worker, held.since_ns, held.gap.ts_ns, held.unexplained, held.unsure);
+        settle(held, held.unexplained, held.unsure || taken == held.unexplained);
+    }
+    flush();
+}
+
+void LossJudge::flush() {
+    while (!held_.empty() && held_.front().settled) {
+        const Held& front = held_.front();
+        if (front.record != nullptr) {
+            out_.record(*front.record);
+        } else {
+            front.worker->lost += front.gap.lost;
+            emit(front.gap);
+        }
+        held_.pop_front();
+    }
+}
+
+void LossJudge::emit(const Gap& gap) {
+    lost_ += gap.lost;
+    untraced_ += gap.to_seq - gap.from_seq + 1 - gap.lost;
+    if (!gap.explained) unexplained_ += gap.lost;
+    out_.gap(gap);
+}
+
+/// Sources that tell of the same process are one group: what is lost in one may be there in another.
+void LossJudge::add_tails(End& end) {
+    std::vector<std::size_t> group(sources_.size());
+    std::iota(group.begin(), group.end(), std::size_t{0});
+    const auto find = [&group](std::size_t source) {
+        while (group[source] != source)
+            source = group[source];
+        return source;
+    };
+    for (const auto& [instance, telling] : instances_)
+        for (const std::size_t source : telling)
+            group[find(source)] = find(telling.front());
+
+    struct Group {
+        std::uint64_t gaps = 0;     // lost in gaps
+        std::uint64_t stopped = 0;  // tails that worker_stopped tells
+        bool all_stopped = true;
+        std::size_t traces = 0;
+        std::uint64_t exact = 0;
+        std::uint64_t mixed = 0;
+        std::uint64_t told = 0;
+        bool at_most = false;
+    };
+    std::unordered_map<std::size_t, Group> groups;
+    for (const auto& [key, worker] : workers_) {
+        Group& in = groups[find(worker->sources->front())];
+        in.gaps += worker->lost;
+        if (worker->judged && worker->has_stopped) in.stopped += minus(worker->stopped, worker->last);
+        if (worker->known && !(worker->has_stopped && worker->stopped >= worker->last)) in.all_stopped = false;
+    }
+    for (std::size_t i = 0; i < sources_.size(); ++i) {
+        const Source& source = *sources_[i];
+        Group& in = groups[find(i)];
+        if (source.is_log) {
+            std::uint64_t found_elsewhere = 0;
+            for (const auto& [key, last] : source.last)
+                found_elsewhere += minus(workers_.at(key)->last, last);
+            in.told = std::max(in.told, minus(source.told_tail, found_elsewhere));
+            in.at_most = in.at_most || source.told_at_most;
+        } else {
+            ++in.traces;
+            in.exact = std::max(in.exact, clamped(source.exact));
+            in.mixed = std::max(in.mixed, clamped(source.mixed));
+        }
+    }
+    for (const auto& [root, in] : groups) {
+        const bool ask_mixed = in.mixed != 0 && !in.all_stopped;
+        const std::uint64_t counted = in.exact + (ask_mixed ? in.mixed : 0);
+        const std::uint64_t from_counts = minus(counted, in.gaps);
+        const bool more_than_known = from_counts > in.stopped;
+        const std::uint64_t tail = std::max({in.stopped, from_counts, in.told});
+        end.tail += tail;
+        end.at_most = end.at_most || in.at_most || (more_than_known && (ask_mixed || in.traces > 1));
+    }
+}
+
+End LossJudge::finish() {
+    for (Held& held : held_)
+        if (!held.settled) {
+            const std::uint64_t taken =
+                take_discarded(*held.worker, held.since_ns, held.gap.ts_ns, held.unexplained, held.unsure);
+            settle(held, held.unexplained, held.unsure || taken == held.unexplained);
+        }
+    flush();
+    End end;
+    end.ts_ns = last_ts_;
+    end.records = records_;
+    end.at_most = late_;
+    add_tails(end);
+    end.lost = lost_ + end.tail;
+    out_.end(end);
+    return end;
+}
+
+}  // namespace tiffany::pal

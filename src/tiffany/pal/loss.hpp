@@ -1,0 +1,116 @@
+#pragma once
+/// Loss accounting: what is missing from a log, by the workers' `seq`.
+///
+///     LossJudge judge{writer};
+///     const std::size_t source = judge.add_source();
+///     judge.begin(begin);
+///     judge.discarded(source, {...});    // as soon as it is known
+///     judge.record(source, record);      // in time order, all sources together
+///     const End end = judge.finish();
+///
+/// Gaps are found here, once, for everything that goes into one log; duplicates of a transition (the same instance,
+/// worker and seq) are dropped, the first is kept. `Gap`s and `End`s of logs that are merged are evidence, not output.
+///
+/// Lost = gaps of `seq` + the tail after the last record of each worker. The tail comes from `worker_stopped.seq`, or
+/// else from the discarded counts: exactly where a channel carries transitions only, as an upper bound elsewhere.
+/// Between two dumps of different generation (or the start and the first dump) a session may have been off: there only
+/// what the discarded counts say was lost, the rest was not traced. What precedes a worker's first `seq` is no jump
+/// unless its `worker_started` is there. A source that is a selection has no jumps.
+///
+/// Memory: grows with workers and sources, not with records. A jump that no discarded count explains waits for a dump
+/// that may excuse it; what follows it is held back meanwhile, at most kHeldRecords or kHeldNs.
+///
+/// Not shared between threads. Errors: those of the sink.
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <tiffany/pal/record.hpp>
+#include <unordered_map>
+#include <vector>
+
+namespace tiffany::pal {
+
+/// What a tracer says it discarded in one stream, in a time range.
+struct Discarded {
+    std::uint64_t begin_ns = 0;
+    std::uint64_t end_ns = 0;
+    /// Modulo 2^64: single counts can be near 2^64, when a counter that two writers share went down; their sum is
+    /// right.
+    std::uint64_t count = 0;
+    bool only_transitions = false;  ///< nothing but transitions goes through this channel
+    bool counted = true;            ///< false: it does not know how many (packets that were overwritten)
+};
+
+class LossJudge {
+  public:
+    static constexpr std::size_t kHeldRecords = 65'536;
+    static constexpr std::uint64_t kHeldNs = 2'000'000'000;
+
+    explicit LossJudge(EntrySink& out);
+    ~LossJudge();
+    LossJudge(const LossJudge&) = delete;
+    LossJudge& operator=(const LossJudge&) = delete;
+
+    /// An input: one trace, or one log. Returns its number.
+    std::size_t add_source();
+    /// Not every transition of this source was recorded, on purpose. To be said before its first record.
+    void mark_selection(std::size_t source);
+
+    void begin(const Begin& begin);
+    void record(std::size_t source, const Record& record);
+    void discarded(std::size_t source, const Discarded& discarded);
+    /// What a log that is merged says itself.
+    void told(std::size_t source, const Gap& gap);
+    void told(std::size_t source, const End& end);
+    /// Pushes what is held, and the End.
+    End finish();
+
+    std::uint64_t transitions() const { return transitions_; }
+    std::uint64_t duplicates() const { return duplicates_; }
+    /// Transitions lost in gaps that the discarded counts do not explain.
+    std::uint64_t unexplained() const { return unexplained_; }
+    /// Transitions that were not traced: the tracer was off.
+    std::uint64_t untraced() const { return untraced_; }
+
+  private:
+    struct Source;
+    struct Worker;
+    struct Held;
+
+    Worker& worker_of(std::size_t source, const WorkerId& id);
+    void transition(std::size_t source, Worker& worker, const Record& record);
+    void position(std::size_t source, Worker& worker, const Record& record);
+    void dump(Worker& worker, const Record& record);
+    void jump(Worker& worker, std::uint64_t from, std::uint64_t to, std::uint64_t ts_ns, bool excused);
+    bool fills_a_gap(Worker& worker, std::uint64_t seq);
+    void push(const Record& record);
+    void settle(Held& held, std::uint64_t lost, bool explained);
+    void settle_old(std::uint64_t now_ns);
+    void flush();
+    void emit(const Gap& gap);
+    std::uint64_t take_discarded(const Worker& worker, std::uint64_t from_ns, std::uint64_t to_ns, std::uint64_t most,
+                                 bool& unsure);
+    void add_tails(End& end);
+
+    EntrySink& out_;
+    std::vector<std::unique_ptr<Source>> sources_;
+    std::unordered_map<std::uint64_t, std::unique_ptr<Worker>> workers_;     // by instance and index
+    std::unordered_map<std::uint64_t, std::vector<std::size_t>> instances_;  // which sources tell of it
+    std::deque<Held> held_;
+    std::size_t waiting_ = 0;  // held gaps that are not settled yet
+    std::uint64_t last_key_ = 0;
+    Worker* last_worker_ = nullptr;
+    std::size_t last_source_ = 0;
+    std::uint64_t last_ts_ = 0;
+    std::uint64_t records_ = 0;
+    std::uint64_t transitions_ = 0;
+    std::uint64_t duplicates_ = 0;
+    std::uint64_t unexplained_ = 0;
+    std::uint64_t untraced_ = 0;
+    std::uint64_t lost_ = 0;
+    bool late_ = false;  // a record came after its gap had been told
+};
+
+}  // namespace tiffany::pal

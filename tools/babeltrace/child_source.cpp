@@ -1,0 +1,155 @@
+#include "child_source.hpp"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+#include <utility>
+
+namespace tiffany::ctf {
+namespace {
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool kBoundMemory = false;  // sanitizers reserve terabytes of address space
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+constexpr bool kBoundMemory = false;
+#else
+constexpr bool kBoundMemory = true;
+#endif
+#else
+constexpr bool kBoundMemory = true;
+#endif
+
+constexpr rlim_t kMaxAddressSpace = rlim_t{8} << 30;  // a real trace takes about 100 MiB
+
+[[noreturn]] void run_child(int fd, pid_t parent, const std::function<void(FrameWriter&)>& work) {
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (::getppid() != parent) ::_exit(1);  // it died before it could be watched
+    std::signal(SIGPIPE, SIG_IGN);
+    if (kBoundMemory) {
+        const rlimit limit{kMaxAddressSpace, kMaxAddressSpace};
+        ::setrlimit(RLIMIT_AS, &limit);
+    }
+    FrameWriter writer{fd};
+    try {
+        try {
+            work(writer);
+            writer.finished();
+        } catch (const Error& error) {
+            writer.failed(error);
+        } catch (const std::exception& error) {
+            writer.failed(Error{ErrorKind::system, std::string{"cannot decode: "} + error.what()});
+        }
+    } catch (...) {  // nobody reads any more
+        ::_exit(1);
+    }
+    ::_exit(0);  // not exit: buffers and handlers are the parent's
+}
+
+}  // namespace
+
+ChildSource::ChildSource(std::string name, const std::function<void(FrameWriter&)>& work,
+                         std::chrono::milliseconds patience)
+    : name_{std::move(name)}, patience_{patience} {
+    std::array<int, 2> ends{};
+    if (::pipe2(ends.data(), O_CLOEXEC) != 0)
+        throw Error{ErrorKind::system, "cannot read " + name_ + ": no pipe for its decoder: " + std::strerror(errno)};
+    const pid_t parent = ::getpid();
+    pid_ = ::fork();
+    if (pid_ < 0) {
+        const int cause = errno;
+        ::close(ends[0]);
+        ::close(ends[1]);
+        throw Error{ErrorKind::system,
+                    "cannot read " + name_ + ": no process for its decoder: " + std::strerror(cause)};
+    }
+    if (pid_ == 0) {
+        ::close(ends[0]);
+        run_child(ends[1], parent, work);
+    }
+    ::close(ends[1]);
+    fd_ = ends[0];
+}
+
+ChildSource::~ChildSource() {
+    if (fd_ >= 0) ::close(fd_);
+    if (pid_ > 0) {
+        ::kill(pid_, SIGKILL);
+        while (::waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
+        }
+    }
+}
+
+std::string ChildSource::how_it_ended() {
+    int status = 0;
+    while (::waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
+    }
+    pid_ = -1;
+    if (WIFSIGNALED(status))
+        return "its decoder was killed by signal " + std::to_string(WTERMSIG(status)) + " (" +
+               ::strsignal(WTERMSIG(status)) + ")";
+    return "its decoder ended before its time";
+}
+
+void ChildSource::receive() {
+    buffer_.erase(0, at_);
+    at_ = 0;
+    const auto deadline = std::chrono::steady_clock::now() + patience_;
+    for (;;) {
+        const auto left =
+            std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now()).count();
+        pollfd ready{fd_, POLLIN, 0};
+        const bool endless = patience_.count() == 0;
+        const int events = endless ? ::poll(&ready, 1, -1) : left <= 0 ? 0 : ::poll(&ready, 1, static_cast<int>(left));
+        if (events < 0 && errno == EINTR) continue;
+        if (events == 0) {
+            ::kill(pid_, SIGKILL);
+            how_it_ended();
+            throw Error{ErrorKind::content, "cannot decode " + name_ + ": its decoder made no progress for " +
+                                                std::to_string(patience_.count() / 1000) + " s and was ended"};
+        }
+        constexpr std::size_t kAtOnce = 64 * 1024;
+        const std::size_t had = buffer_.size();
+        buffer_.resize(had + kAtOnce);
+        const ssize_t got = ::read(fd_, buffer_.data() + had, kAtOnce);
+        buffer_.resize(had + (got > 0 ? static_cast<std::size_t>(got) : 0));
+        if (got > 0) return;
+        if (got < 0 && errno == EINTR) continue;
+        throw Error{ErrorKind::content, "cannot decode " + name_ + ": " + how_it_ended()};
+    }
+}
+
+bool ChildSource::next(pal::Record& record, FrameHandler& handler) {
+    while (!finished_) {
+        std::uint32_t size = 0;
+        const std::size_t have = buffer_.size() - at_;
+        if (have >= sizeof size) std::memcpy(&size, buffer_.data() + at_, sizeof size);
+        if (have < sizeof size || have - sizeof size < size) {
+            receive();
+            continue;
+        }
+        const std::string_view frame{buffer_.data() + at_ + sizeof size, size};
+        at_ += sizeof size + size;
+        switch (take_frame(frame, record, handler)) {
+            case FrameResult::record:
+                return true;
+            case FrameResult::handled:
+                break;
+            case FrameResult::finished:
+                finished_ = true;
+                break;
+        }
+    }
+    return false;
+}
+
+}  // namespace tiffany::ctf

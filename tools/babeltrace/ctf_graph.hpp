@@ -1,0 +1,18 @@
+#pragma once
+/// One CTF trace, decoded by libbabeltrace2: source.ctf.fs, filter.utils.muxer, and a sink of ours.
+
+#include <babeltrace2/babeltrace.h>
+
+#include <functional>
+#include <string>
+
+namespace tiffany::ctf {
+
+/// Called with each message, in time order. What it throws ends the decoding and is passed on.
+using OnMessage = std::function<void(const bt_message*)>;
+
+/// Decodes the trace whose `metadata` lies in `directory`.
+/// Errors: libbabeltrace2's chain, shortened (content); its plugins are missing (system).
+void decode_trace(const std::string& directory, const OnMessage& on_message);
+
+}  // namespace tiffany::ctf

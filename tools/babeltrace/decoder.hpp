@@ -1,0 +1,81 @@
+#pragma once
+/// Turns the messages of libbabeltrace2 into PAL: events into records, discarded events into evidence of loss.
+///
+/// Fields are found by name, once for each event class. Fields and events of provider `tiffany` that this version does
+/// not know are counted; an unknown event is kept, because it may count for `seq`. Other providers are passed over.
+///
+/// Not shared between threads. Errors: throws Error (content) for a stream without a clock.
+
+#include <babeltrace2/babeltrace.h>
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <tiffany/pal/loss.hpp>
+#include <tiffany/pal/record.hpp>
+#include <unordered_map>
+#include <vector>
+
+namespace tiffany::ctf {
+
+/// What a trace says of itself.
+struct TraceFacts {
+    bool tiffany = false;             ///< an event of ours is declared
+    bool selection = false;           ///< some are, but not every transition
+    std::vector<std::string> events;  ///< which are, if it is a selection: tracepoint names
+    std::string clock;                ///< "monotonic"; empty = not known
+    std::string host;
+};
+
+/// Where the decoded parts of one trace go.
+class TraceSink {
+  public:
+    virtual ~TraceSink() = default;
+    virtual void facts(const TraceFacts& facts) = 0;  ///< once, before anything else
+    virtual void record(const pal::Record& record) = 0;
+    virtual void discarded(const pal::Discarded& discarded) = 0;
+};
+
+using Counts = std::map<std::string, std::uint64_t>;
+
+class Decoder {
+  public:
+    /// @param ticks  take the scheduler's ticks too
+    Decoder(TraceSink& out, bool ticks);
+    ~Decoder();
+    Decoder(const Decoder&) = delete;
+    Decoder& operator=(const Decoder&) = delete;
+
+    void message(const bt_message* message);
+
+    Counts unknown_events() const;  ///< of provider tiffany: name -> how many
+    Counts unknown_fields() const;  ///< "task_sleep.colour" -> how many
+
+  private:
+    struct Plan;
+    struct Channel;
+
+    void event(const bt_message* message);
+    void discarded_events(const bt_message* message);
+    void discarded_packets(const bt_message* message);
+    void stream_begins(const bt_stream* stream);
+    const Channel& channel_of(const bt_stream_class* stream_class);
+    Plan& plan_of(const bt_event_class* event_class);
+
+    TraceSink& out_;
+    const bool ticks_;
+    bool told_facts_ = false;
+    std::string host_;
+    std::uint32_t env_pid_ = 0;
+    std::unordered_map<std::uint64_t, std::uint32_t> pids_;  // by instance, as the process sees itself
+    std::unordered_map<const bt_event_class*, std::unique_ptr<Plan>> plans_;
+    std::unordered_map<const bt_stream_class*, std::unique_ptr<Channel>> channels_;
+    const bt_event_class* last_class_ = nullptr;
+    Plan* last_plan_ = nullptr;
+    std::uint64_t last_instance_ = ~std::uint64_t{0};
+    std::uint32_t last_pid_ = 0;
+    pal::Record record_;  // reused: its strings keep their room
+};
+
+}  // namespace tiffany::ctf

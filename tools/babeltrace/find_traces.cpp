@@ -1,0 +1,39 @@
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+
+#include "trace_reader.hpp"
+
+namespace tiffany::ctf {
+
+namespace fs = std::filesystem;
+
+std::vector<std::string> find_traces(const std::string& path) {
+    std::error_code failed;
+    const fs::file_status status = fs::status(path, failed);
+    if (failed || status.type() == fs::file_type::not_found)
+        throw Error{ErrorKind::system,
+                    "cannot read " + path + ": " + (failed ? failed.message() : std::string{std::strerror(ENOENT)})};
+    if (status.type() != fs::file_type::directory)
+        throw Error{ErrorKind::content, "cannot read " + path + ": it is no directory, so no trace"};
+    std::vector<std::string> found;
+    const auto look = [&found](const fs::path& directory) {
+        std::error_code ignored;
+        if (fs::exists(directory / "metadata", ignored)) found.push_back(directory.string());
+    };
+    look(path);
+    fs::recursive_directory_iterator entry{path, failed};
+    for (const fs::recursive_directory_iterator none; !failed && entry != none; entry.increment(failed)) {
+        std::error_code ignored;
+        if (entry->is_directory(ignored)) look(entry->path());
+    }
+    if (failed) throw Error{ErrorKind::system, "cannot read " + path + ": " + failed.message()};
+    if (found.empty())
+        throw Error{ErrorKind::content,
+                    "cannot read " + path + ": it holds no trace: no file \"metadata\" at or below it"};
+    std::sort(found.begin(), found.end());
+    return found;
+}
+
+}  // namespace tiffany::ctf

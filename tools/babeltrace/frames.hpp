@@ -1,0 +1,73 @@
+#pragma once
+/// What a decoding child sends its parent through a pipe: frames of [u32 size][u8 kind][payload], in this machine's
+/// byte order, as both ends are the same program.
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <tiffany/pal/error.hpp>
+#include <tiffany/pal/loss.hpp>
+#include <tiffany/pal/record.hpp>
+#include <vector>
+
+#include "decoder.hpp"
+
+namespace tiffany::ctf {
+
+/// The writing end: takes what a trace or a log holds. Buffers; sends when 32 KiB have come together, at `finished`,
+/// and an empty frame now and then from `alive`, so that the parent can tell work from a hang.
+/// Errors: throws PipeClosed when nobody reads any more.
+class FrameWriter : public TraceSink, public pal::EntrySink {
+  public:
+    struct PipeClosed {};
+
+    explicit FrameWriter(int fd) : fd_{fd} {}
+
+    void facts(const TraceFacts& facts) override;
+    void record(const pal::Record& record) override;
+    void discarded(const pal::Discarded& discarded) override;
+
+    void begin(const pal::Begin& begin) override;
+    void gap(const pal::Gap& gap) override;
+    void end(const pal::End& end) override;
+
+    void unknown(const Counts& events, const Counts& fields);
+    void alive();
+    void failed(const Error& error);
+    void finished();
+
+  private:
+    void open(std::uint8_t kind);
+    void close();
+    void send();
+    template <typename Number>
+    void put(Number value);
+    void put(std::string_view text);
+    void put(const std::vector<std::string>& texts);
+    void put(const Counts& counts);
+
+    int fd_;
+    std::string buffer_;
+    std::size_t open_at_ = 0;
+    std::uint64_t sent_at_ms_ = 0;
+};
+
+/// Takes everything but records.
+class FrameHandler {
+  public:
+    virtual ~FrameHandler() = default;
+    virtual void facts(const TraceFacts& facts) = 0;
+    virtual void begin(const pal::Begin& begin) = 0;
+    virtual void discarded(const pal::Discarded& discarded) = 0;
+    virtual void gap(const pal::Gap& gap) = 0;
+    virtual void end(const pal::End& end) = 0;
+    virtual void unknown(const Counts& events, const Counts& fields) = 0;
+};
+
+enum class FrameResult { record, handled, finished };
+
+/// Takes one frame (kind and payload) apart: a record goes into `record`, anything else to `handler`.
+/// Errors: throws the Error that the child sent.
+FrameResult take_frame(std::string_view frame, pal::Record& record, FrameHandler& handler);
+
+}  // namespace tiffany::ctf

@@ -1,0 +1,18 @@
+#pragma once
+/// Looks at a trace's files before babeltrace2 does: 2.0.4 loops for ever on packetized metadata that is cut.
+
+#include <string>
+#include <string_view>
+
+namespace tiffany::ctf {
+
+/// The metadata's text, out of its packets or as it is.
+/// Errors (content): a packet is cut or its sizes are wrong, or it is neither packets nor CTF text.
+std::string metadata_text(std::string_view bytes);
+
+/// Reads and checks `directory/metadata`, then walks the packets of each stream file beside it, if they are laid out
+/// as LTTng does it. Cost: a read of each packet's header.
+/// Errors: the file and the cause; ErrorKind::system if it cannot be read, ErrorKind::content if it is cut or wrong.
+void check_files(const std::string& directory);
+
+}  // namespace tiffany::ctf

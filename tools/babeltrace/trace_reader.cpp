@@ -1,0 +1,272 @@
+#include "trace_reader.hpp"
+
+#include <algorithm>
+#include <deque>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <set>
+#include <tiffany/pal/loss.hpp>
+#include <tiffany/pal/reader.hpp>
+
+#include "child_source.hpp"
+#include "ctf_graph.hpp"
+#include "decoder.hpp"
+#include "duplicates.hpp"
+#include "metadata_check.hpp"
+#include "record_heap.hpp"
+
+namespace tiffany::ctf {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Records that wait in the heap, of all sources together, and the fewest of one source.
+constexpr std::size_t kWindow = 4096;
+constexpr std::size_t kLeastWindow = 16;
+
+void decode_into(const std::string& directory, bool ticks, FrameWriter& writer) {
+    check_files(directory);
+    Decoder decoder{writer, ticks};
+    decode_trace(directory, [&](const bt_message* message) {
+        decoder.message(message);
+        writer.alive();
+    });
+    writer.unknown(decoder.unknown_events(), decoder.unknown_fields());
+}
+
+std::string trace_name(const std::string& path) {
+    std::error_code failed;
+    const fs::path whole = fs::weakly_canonical(path, failed);
+    const std::string name = failed ? std::string{} : whole.filename().string();
+    return name.empty() ? path : name;
+}
+
+void add(Counts& to, const Counts& more) {
+    for (const auto& [name, count] : more)
+        to[name] += count;
+}
+
+/// One reading: its sources, and what goes from them into one log.
+class Reading {
+  public:
+    Reading(const ReadOptions& options, pal::EntrySink& sink) : options_{options}, judge_{sink} {}
+
+    ReadSummary run(const std::vector<std::string>& inputs) {
+        for (std::size_t input = 0; input < inputs.size(); ++input)
+            open(input, inputs[input]);
+        window_ = std::max(kLeastWindow, kWindow / std::max<std::size_t>(1, sources_.size()));
+        for (std::size_t i = 0; i < sources_.size(); ++i)
+            fill(i);
+        judge_without_tiffany(inputs);
+        if (whole_ == 0 && heap_.empty()) throw first_failure();
+        begin();
+        while (!heap_.empty()) {
+            const RecordHeap::Place next = heap_.take();
+            give(next);
+            heap_.recycle(*next.record);
+            --sources_[next.source]->waiting;
+            fill(next.source);
+        }
+        if (whole_ == 0) throw first_failure();
+        finish();
+        return std::move(summary_);
+    }
+
+  private:
+    struct Source : FrameHandler {
+        Source(Reading& of, std::size_t number, std::size_t of_input, std::string label)
+            : reading{of}, index{number}, input{of_input} {
+            begin_.trace = std::move(label);
+        }
+
+        void facts(const TraceFacts& facts) override {
+            tiffany = facts.tiffany;
+            begin_.clock = facts.clock;
+            begin_.events = facts.events;
+            if (facts.selection) reading.judge_.mark_selection(index);
+        }
+        void begin(const pal::Begin& begin) override {
+            tiffany = some = true;
+            begin_ = begin;
+            if (!begin.events.empty()) reading.judge_.mark_selection(index);
+        }
+        void discarded(const pal::Discarded& discarded) override {
+            some = true;
+            reading.judge_.discarded(index, discarded);
+        }
+        void gap(const pal::Gap& gap) override { reading.judge_.told(index, gap); }
+        void end(const pal::End& end) override { reading.judge_.told(index, end); }
+        void unknown(const Counts& events, const Counts& fields) override {
+            some = some || !events.empty();
+            add(reading.summary_.unknown_events, events);
+            add(reading.summary_.unknown_fields, fields);
+        }
+
+        Reading& reading;
+        std::size_t index;  // in sources_, and in the judge
+        std::size_t input;
+        std::unique_ptr<ChildSource> child;  // null: it is read, or it failed
+        bool tiffany = false;                // events of ours are declared in it
+        bool some = false;                   // there were some, beside the records in the heap
+        bool failed = false;
+        std::size_t waiting = 0;  // its records in the heap
+        pal::Begin begin_;
+    };
+
+    void open(std::size_t input, const std::string& path) {
+        std::error_code failed;
+        if (path == "-" || !fs::is_directory(path, failed)) {
+            add_source(input, path, std::chrono::seconds{0},
+                       [path](FrameWriter& writer) { read_log_into(path, writer); });
+            return;
+        }
+        try {
+            for (const std::string& directory : find_traces(path))
+                add_source(input, directory, options_.patience,
+                           [directory, ticks = options_.ticks](FrameWriter& writer) {
+                               decode_into(directory, ticks, writer);
+                           });
+        } catch (const Error& error) {
+            bad_part(error);
+        }
+        for (std::unique_ptr<Source>& source : sources_)
+            if (source->input == input) source->begin_.trace = trace_name(path);
+    }
+
+    static void read_log_into(const std::string& path, FrameWriter& writer) {
+        const pal::LogSummary log = pal::read_log(path, writer);
+        writer.unknown(log.unknown_events, {});
+    }
+
+    void add_source(std::size_t input, const std::string& name, std::chrono::seconds patience,
+                    const std::function<void(FrameWriter&)>& work) {
+        auto source = std::make_unique<Source>(*this, judge_.add_source(), input, name);
+        try {
+            source->child = std::make_unique<ChildSource>(name, work, patience);
+        } catch (const Error& error) {
+            source->failed = true;
+            bad_part(error);
+        }
+        sources_.push_back(std::move(source));
+    }
+
+    /// Brings so many records of a source into the heap that its order can be trusted.
+    void fill(std::size_t index) {
+        Source& source = *sources_[index];
+        while (source.child != nullptr && source.waiting < window_) {
+            pal::Record& record = heap_.fresh();
+            try {
+                if (source.child->next(record, source)) {
+                    heap_.add(index, record);
+                    ++source.waiting;
+                    continue;
+                }
+                ++whole_;
+            } catch (const Error& error) {
+                source.failed = true;
+                bad_part(error);
+            }
+            heap_.recycle(record);
+            source.child.reset();
+        }
+    }
+
+    /// An input with traces in which there is nothing of ours was not what its user meant. (Beside traces that have
+    /// something it is a process without a scheduler.)
+    void judge_without_tiffany(const std::vector<std::string>& inputs) {
+        for (std::size_t input = 0; input < inputs.size(); ++input) {
+            const auto of_input = [&](const auto& source) { return source->input == input; };
+            const auto has_ours = [&](const auto& source) {
+                return of_input(source) && (source->failed || source->some || source->waiting != 0);
+            };
+            if (std::none_of(sources_.begin(), sources_.end(), of_input) ||
+                std::any_of(sources_.begin(), sources_.end(), has_ours))
+                continue;
+            bad_part(Error{ErrorKind::content, "cannot read " + inputs[input] + ": it holds no tiffany events"});
+            whole_ -= static_cast<std::size_t>(std::count_if(sources_.begin(), sources_.end(), of_input));
+        }
+    }
+
+    void bad_part(const Error& error) {
+        if (!first_failure_) first_failure_ = error;
+        summary_.bad_parts.push_back(error.one_line());
+        summary_.refused = summary_.refused || error.kind() == ErrorKind::system;
+    }
+
+    Error first_failure() const { return first_failure_.value_or(Error{ErrorKind::usage, "no input"}); }
+
+    void begin() {
+        pal::Begin begin;
+        begin.tool = "paltrace " TIFFANY_VERSION;
+        if (!heap_.empty()) begin.ts_ns = heap_.first().ts_ns;
+        std::set<std::string> names;
+        std::set<std::string> clocks;
+        std::set<std::string> selected;
+        for (const std::unique_ptr<Source>& source : sources_) {
+            if (!source->tiffany) continue;
+            names.insert(source->begin_.trace);
+            if (!source->begin_.clock.empty()) clocks.insert(source->begin_.clock);
+            selected.insert(source->begin_.events.begin(), source->begin_.events.end());
+            begin.catalogue = std::max(begin.catalogue, source->begin_.catalogue);
+        }
+        for (const std::string& name : names)
+            begin.trace += (begin.trace.empty() ? "" : ", ") + name;
+        if (clocks.size() == 1) begin.clock = *clocks.begin();
+        begin.events.assign(selected.begin(), selected.end());
+        begin.catalogue = std::max(begin.catalogue, catalogue_version());
+        summary_.selection = begin.events;
+        judge_.begin(begin);
+    }
+
+    /// As the records say that are in the heap already: workers are told of early.
+    std::uint16_t catalogue_version() const {
+        std::uint64_t version = 0;
+        heap_.for_each(
+            [&version](const pal::Record& record) { version = std::max(version, record.number("catalogue")); });
+        return static_cast<std::uint16_t>(version);
+    }
+
+    void give(const RecordHeap::Place& next) {
+        const bool named_by_seq = next.record->is_transition() && next.record->seq != 0;
+        if (sources_.size() > 1 && !named_by_seq && duplicates_.seen(next.source, *next.record)) {
+            ++summary_.duplicates;
+            return;
+        }
+        judge_.record(next.source, *next.record);
+    }
+
+    void finish() {
+        const pal::End end = judge_.finish();
+        summary_.records = end.records;
+        summary_.transitions = judge_.transitions();
+        summary_.duplicates += judge_.duplicates();
+        summary_.lost = end.lost;
+        summary_.tail = end.tail;
+        summary_.at_most = end.at_most;
+        summary_.unexplained = judge_.unexplained();
+        summary_.untraced = judge_.untraced();
+        if (options_.strict && summary_.unexplained != 0)
+            bad_part(
+                Error{ErrorKind::content, std::to_string(summary_.unexplained) +
+                                              " transitions are missing that the tracer did not discard (a filter?)"});
+    }
+
+    const ReadOptions& options_;
+    pal::LossJudge judge_;
+    ReadSummary summary_;
+    std::vector<std::unique_ptr<Source>> sources_;
+    RecordHeap heap_;
+    Duplicates duplicates_;
+    std::size_t window_ = kWindow;
+    std::optional<Error> first_failure_;
+    std::size_t whole_ = 0;  // sources that were read to their end
+};
+
+}  // namespace
+
+ReadSummary read_inputs(const std::vector<std::string>& inputs, const ReadOptions& options, pal::EntrySink& sink) {
+    return Reading{options, sink}.run(inputs);
+}
+
+}  // namespace tiffany::ctf
