@@ -1,0 +1,148 @@
+#include "buffers.hpp"
+
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <bit>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <fstream>
+#include <tiffany/pal/error.hpp>
+
+namespace tiffany::paltrace {
+namespace {
+
+constexpr std::uint64_t kKi = 1024;
+constexpr std::uint64_t kMi = kKi * kKi;
+
+// 12 million events a second, two threads, to disk: none lost in 50 million. With LTTng's own default, 4 sub-buffers
+// of 512 KiB, bursts of 3 million lost up to 8 %.
+constexpr BufferSize kFull{4 * kMi, 8};
+// Parks, wakes of workers, dumps: far fewer than transitions.
+constexpr BufferSize kOthers{kMi, 4};
+// Below this even a slow program may lose events whenever the consumer is not scheduled for some milliseconds.
+constexpr BufferSize kLeast{64 * kKi, 4};
+// Blocking is not lossless with small rings: a writer that is pre-empted half way holds its sub-buffer.
+constexpr BufferSize kLeastLossless{kMi, 8};
+
+std::uint64_t ring_bytes(BufferSize size, unsigned cpus) {
+    return size.bytes * (size.count + 1) * cpus;
+}
+
+std::uint64_t total(const BufferPlan& plan, unsigned cpus) {
+    return ring_bytes(plan.transitions, cpus) + ring_bytes(plan.others, cpus) +
+           (plan.ticks ? ring_bytes(*plan.ticks, cpus) : 0);
+}
+
+BufferPlan plan_with(BufferSize transitions, BufferSize others, const BufferWish& wish, unsigned cpus) {
+    BufferPlan plan{.transitions = transitions, .others = others, .ticks = {}, .process_bytes = 0, .shrunk = false};
+    if (wish.ticks) plan.ticks = transitions;
+    plan.process_bytes = total(plan, cpus);
+    return plan;
+}
+
+[[noreturn]] void refuse(const BufferPlan& plan, const BufferRoom& room, std::uint64_t limit) {
+    throw Error{ErrorKind::system, "cannot record: buffers of " + plan.transitions.text() + " take " +
+                                       human_bytes(plan.process_bytes) + " a process (" + std::to_string(room.cpus) +
+                                       " CPUs), and " + room.where + " has room for " + human_bytes(limit) +
+                                       "; give --buffers a smaller size, or " + room.where + " more room"};
+}
+
+std::uint64_t available_memory() {
+    std::ifstream file{"/proc/meminfo"};
+    std::string name;
+    std::uint64_t kib = 0;
+    std::string unit;
+    while (file >> name >> kib) {
+        if (name == "MemAvailable:") return kib * kKi;
+        std::getline(file, unit);
+    }
+    return UINT64_MAX;  // not told: the room in the file system alone decides
+}
+
+}  // namespace
+
+std::string BufferSize::text() const {
+    const bool whole_mi = bytes % kMi == 0;
+    return std::to_string(whole_mi ? bytes / kMi : bytes / kKi) + (whole_mi ? "M" : "k") + "x" + std::to_string(count);
+}
+
+BufferSize parse_buffers(std::string_view text) {
+    const auto bad = [&](const std::string& why) {
+        return Error{ErrorKind::usage, "cannot use --buffers " + std::string{text} + ": " + why};
+    };
+    BufferSize size;
+    const char* const end = text.data() + text.size();
+    const auto first = std::from_chars(text.data(), end, size.bytes);
+    const char* at = first.ptr;
+    if (first.ec != std::errc{}) throw bad("expected SIZExCOUNT, such as 4Mx8");
+    std::uint64_t unit = 1;
+    if (at != end && (*at == 'k' || *at == 'K')) unit = kKi;
+    if (at != end && *at == 'M') unit = kMi;
+    if (unit != 1) ++at;
+    if (at == end || *at != 'x') throw bad("expected SIZExCOUNT, such as 4Mx8");
+    const auto second = std::from_chars(at + 1, end, size.count);
+    if (second.ec != std::errc{} || second.ptr != end) throw bad("expected SIZExCOUNT, such as 4Mx8");
+    const auto page = static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+    if (size.bytes > (1ull << 40) / unit || size.count > (1ull << 20)) throw bad("that is beyond any machine");
+    size.bytes *= unit;
+    if (!std::has_single_bit(size.bytes) || size.bytes < page)
+        throw bad("the size must be a power of two, at least " + human_bytes(page));
+    if (!std::has_single_bit(size.count) || size.count < 2) throw bad("the count must be a power of two, at least 2");
+    return size;
+}
+
+BufferRoom look_at_room(const std::string& where) {
+    struct statvfs space {};
+    if (statvfs(where.c_str(), &space) != 0)
+        throw Error{ErrorKind::system, "cannot see the room in " + where + ": " + std::strerror(errno)};
+    const long cpus = sysconf(_SC_NPROCESSORS_CONF);
+    return {.where = where,
+            .free_bytes = static_cast<std::uint64_t>(space.f_bavail) * space.f_frsize,
+            .memory_bytes = available_memory(),
+            .cpus = static_cast<unsigned>(std::max(cpus, 1L))};
+}
+
+BufferPlan plan_buffers(const BufferWish& wish, const BufferRoom& room) {
+    if (wish.lossless && wish.asked &&
+        (wish.asked->bytes < kLeastLossless.bytes || wish.asked->count < kLeastLossless.count))
+        throw Error{ErrorKind::usage, "cannot use --buffers " + wish.asked->text() + " with --lossless: at least " +
+                                          kLeastLossless.text() + " is needed to lose nothing"};
+    // LTTng itself needs a page or two there, and so do others.
+    const std::uint64_t free = room.free_bytes - room.free_bytes / 16;
+    if (wish.asked) {
+        BufferPlan plan = plan_with(*wish.asked, kOthers, wish, room.cpus);
+        if (plan.process_bytes > free) plan = plan_with(*wish.asked, kLeast, wish, room.cpus);
+        if (plan.process_bytes > free) refuse(plan, room, free);
+        return plan;
+    }
+    // Half of the room: COMMAND may be more than one process. A quarter of the memory: the buffers are real at once.
+    const std::uint64_t limit = std::min(free / 2, room.memory_bytes / 4);
+    const BufferSize least = wish.lossless ? kLeastLossless : kLeast;
+    BufferSize transitions = kFull;
+    BufferSize others = kOthers;
+    BufferPlan plan = plan_with(transitions, others, wish, room.cpus);
+    while (plan.process_bytes > limit) {
+        if (others.bytes > kLeast.bytes)
+            others.bytes /= 2;
+        else if (transitions == least)
+            refuse(plan, room, limit);
+        else if (transitions.count > least.count)
+            transitions.count /= 2;  // fewer first: each should hold many events
+        else
+            transitions.bytes /= 2;
+        plan = plan_with(transitions, others, wish, room.cpus);
+        plan.shrunk = true;
+    }
+    return plan;
+}
+
+std::string human_bytes(std::uint64_t bytes) {
+    if (bytes >= kMi) return std::to_string(bytes / kMi) + " MiB";
+    if (bytes >= kKi) return std::to_string(bytes / kKi) + " KiB";
+    return std::to_string(bytes) + " bytes";
+}
+
+}  // namespace tiffany::paltrace

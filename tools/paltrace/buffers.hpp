@@ -1,0 +1,62 @@
+#pragma once
+/// How large the ring buffers of a recording are, and whether they fit.
+///
+/// LTTng gives every process, in every channel, a ring of `count` sub-buffers (and a spare one) for every CPU that the
+/// machine may have. They lie in /dev/shm and are filled with zeros when the process starts. A session larger than the
+/// room there records nothing, and every lttng command succeeds all the same: so the sum is done here, beforehand.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace tiffany::paltrace {
+
+/// The ring of one CPU: `count` sub-buffers of `bytes` each. Both are powers of two.
+struct BufferSize {
+    std::uint64_t bytes = 0;
+    std::uint64_t count = 0;
+    friend constexpr bool operator==(const BufferSize&, const BufferSize&) = default;
+    /// "4Mx8", as --buffers takes it.
+    std::string text() const;
+};
+
+/// Reads "4Mx8": k and M are 1024 and 1024^2 bytes.
+/// Errors: ErrorKind::usage for another form, no power of two, less than a page or less than two sub-buffers.
+BufferSize parse_buffers(std::string_view text);
+
+/// What the plan depends on.
+struct BufferRoom {
+    std::string where;               ///< the directory whose file system holds the buffers: "/dev/shm"
+    std::uint64_t free_bytes = 0;    ///< there
+    std::uint64_t memory_bytes = 0;  ///< memory of the machine that is free to take
+    unsigned cpus = 1;               ///< that the machine may have: offline ones count
+};
+
+/// Errors: ErrorKind::system if the file system cannot be asked.
+BufferRoom look_at_room(const std::string& where);
+
+struct BufferWish {
+    std::optional<BufferSize> asked;  ///< --buffers; nothing = choose
+    bool ticks = false;
+    bool lossless = false;
+};
+
+struct BufferPlan {
+    BufferSize transitions;
+    BufferSize others;
+    std::optional<BufferSize> ticks;
+    std::uint64_t process_bytes = 0;  ///< what one process takes, all channels
+    bool shrunk = false;              ///< smaller than what loses nothing at the highest rate
+};
+
+/// Chooses buffers that lose nothing at the highest rate that was measured, or as near to that as half of the room
+/// permits. What was asked for is taken as it is.
+/// Errors: ErrorKind::system if what was asked for, or the least useful size, does not fit; ErrorKind::usage for
+///         --lossless with buffers too small to be that.
+BufferPlan plan_buffers(const BufferWish& wish, const BufferRoom& room);
+
+/// "72 MiB", "4 KiB", "17 bytes".
+std::string human_bytes(std::uint64_t bytes);
+
+}  // namespace tiffany::paltrace

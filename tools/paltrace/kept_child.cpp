@@ -1,0 +1,249 @@
+#include "kept_child.hpp"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <tiffany/pal/error.hpp>
+
+#include "process_table.hpp"
+
+namespace tiffany::paltrace {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+// What a daemon started may finish its writing, once the daemon itself has ended.
+constexpr seconds kGrace{5};
+// A process that SIGKILL does not end in this time hangs in the kernel; nobody can help that.
+constexpr seconds kKillPatience{10};
+
+struct Pipe {
+    int read = -1;
+    int write = -1;
+};
+
+Pipe make_pipe() {
+    std::array<int, 2> ends{};
+    if (pipe2(ends.data(), O_CLOEXEC) != 0)
+        throw Error{ErrorKind::system, std::string{"cannot make a pipe: "} + std::strerror(errno)};
+    return {ends[0], ends[1]};
+}
+
+void send(int fd, int value) noexcept {
+    // the pipe is empty and its reader alive, or gone for good: nothing to do about a failure
+    [[maybe_unused]] const ssize_t bytes = write(fd, &value, sizeof value);
+}
+
+bool receive(int fd, int& value) noexcept {
+    ssize_t bytes = 0;
+    do {
+        bytes = read(fd, &value, sizeof value);
+    } while (bytes < 0 && errno == EINTR);
+    return bytes == static_cast<ssize_t>(sizeof value);
+}
+
+/// In the child, before exec. Never returns.
+[[noreturn]] void become(const ChildOptions& options, pid_t callers_group, pid_t keeper, int exec_pipe) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != keeper) _exit(127);  // the keeper died before the line above
+    if (!options.own_group) setpgid(0, callers_group);
+    if (!options.log.empty()) {
+        const int nothing = open("/dev/null", O_RDONLY);
+        const int log = open(options.log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
+        if (nothing < 0 || log < 0 || dup2(nothing, 0) < 0 || dup2(log, 1) < 0 || dup2(log, 2) < 0) {
+            send(exec_pipe, errno);
+            _exit(127);
+        }
+    }
+    std::vector<char*> argv;
+    for (const std::string& word : options.argv)
+        argv.push_back(const_cast<char*>(word.c_str()));
+    argv.push_back(nullptr);
+    for (const auto& [name, value] : options.environment)
+        setenv(name.c_str(), value.c_str(), 1);
+    std::signal(SIGPIPE, SIG_DFL);
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, nullptr);
+    execvp(argv[0], argv.data());
+    send(exec_pipe, errno);
+    _exit(127);
+}
+
+/// The keeper: starts the child, tells how it ended, and ends what is left.
+class Keeper {
+  public:
+    Keeper(const ChildOptions& options, int pid_pipe) : options_{options}, pipe_{pid_pipe} {}
+
+    [[noreturn]] void run(pid_t caller, pid_t callers_group, int exec_pipe) {
+        prctl(PR_SET_NAME, "paltrace-keeper");
+        sigset_t all;
+        sigfillset(&all);
+        sigprocmask(SIG_SETMASK, &all, nullptr);
+        setpgid(0, 0);
+        prctl(PR_SET_CHILD_SUBREAPER, 1);
+        prctl(PR_SET_PDEATHSIG, SIGTERM);
+        if (getppid() != caller) _exit(0);
+        const pid_t self = getpid();
+        child_ = fork();
+        if (child_ == 0) become(options_, callers_group, self, exec_pipe);
+        if (child_ < 0) {
+            send(exec_pipe, errno);
+            finish();
+        }
+        close(exec_pipe);
+        send(pipe_, child_);
+        watch();
+    }
+
+  private:
+    [[noreturn]] void watch() {
+        sigset_t of_interest;
+        sigemptyset(&of_interest);
+        sigaddset(&of_interest, SIGCHLD);
+        sigaddset(&of_interest, SIGTERM);
+        for (;;) {
+            const int got = sigwaitinfo(&of_interest, nullptr);
+            if (got == SIGTERM) {  // our caller died, or wants an end
+                kill_all();
+                finish();
+            }
+            reap();
+            if (!child_ended_) continue;
+            if (options_.keeps_leftovers) finish();
+            let_finish();
+            kill_all();
+            finish();
+        }
+    }
+
+    /// Returns false when there is no process left.
+    bool reap() {
+        int status = 0;
+        pid_t ended = 0;
+        while ((ended = waitpid(-1, &status, WNOHANG)) > 0) {
+            if (ended != child_) continue;
+            child_ended_ = true;
+            status_ = status;
+            send(pipe_, status);
+        }
+        return ended == 0;
+    }
+
+    void let_finish() {
+        const auto deadline = Clock::now() + kGrace;
+        while (Clock::now() < deadline && reap())
+            usleep(5'000);
+    }
+
+    void kill_all() {
+        const auto deadline = Clock::now() + kKillPatience;
+        // Orphans become our children when their parent dies, so this reaches every generation.
+        while (reap() && Clock::now() < deadline) {
+            for (const pid_t child : children_of(getpid()))
+                kill(child, SIGKILL);
+            usleep(2'000);
+        }
+    }
+
+    [[noreturn]] void finish() {
+        if (!options_.remove_at_end.empty()) {
+            std::error_code ignored;  // it lies in the directory for temporary files: a left-over is nobody's harm
+            std::filesystem::remove_all(options_.remove_at_end, ignored);
+        }
+        _exit(0);
+    }
+
+    const ChildOptions& options_;
+    int pipe_;
+    pid_t child_ = -1;
+    bool child_ended_ = false;
+    int status_ = 0;
+};
+
+}  // namespace
+
+KeptChild::KeptChild(const ChildOptions& options) {
+    const Pipe to_us = make_pipe();
+    const Pipe exec = make_pipe();
+    const pid_t caller = getpid();
+    const pid_t callers_group = getpgrp();
+    keeper_ = fork();
+    if (keeper_ == 0) {
+        close(to_us.read);
+        close(exec.read);
+        try {
+            Keeper{options, to_us.write}.run(caller, callers_group, exec.write);
+        } catch (...) {
+            _exit(1);
+        }
+    }
+    const int fork_errno = errno;
+    close(to_us.write);
+    close(exec.write);
+    fd_ = to_us.read;
+    int cause = fork_errno;
+    const bool failed = keeper_ < 0 || receive(exec.read, cause);
+    close(exec.read);
+    int pid = 0;
+    if (!failed && receive(fd_, pid)) {
+        pid_ = pid;
+        return;
+    }
+    if (keeper_ > 0) waitpid(keeper_, nullptr, 0);
+    close(fd_);
+    throw Error{ErrorKind::system, "cannot run " + options.argv.front() + ": " +
+                                       (failed ? std::strerror(cause) : "its keeper was killed")};
+}
+
+KeptChild::~KeptChild() {
+    end();
+    close(fd_);
+}
+
+std::optional<int> KeptChild::wait(std::chrono::milliseconds patience) {
+    const auto deadline = Clock::now() + patience;
+    while (!status_) {
+        const auto left = std::chrono::ceil<milliseconds>(deadline - Clock::now());
+        pollfd waiting{fd_, POLLIN, 0};
+        const int ready = poll(&waiting, 1, static_cast<int>(std::max<milliseconds::rep>(left.count(), 0)));
+        if (ready > 0) read_ending(true);
+        if (ready == 0 && left.count() <= 0) break;
+    }
+    return status_;
+}
+
+void KeptChild::signal(int number) noexcept {
+    if (!status_) kill(pid_, number);
+}
+
+void KeptChild::end() noexcept {
+    if (keeper_ < 0) return;
+    if (!status_) kill(keeper_, SIGTERM);
+    while (waitpid(keeper_, nullptr, 0) < 0 && errno == EINTR) {
+    }
+    keeper_ = -1;
+    read_ending(false);
+}
+
+void KeptChild::read_ending(bool may_wait) noexcept {
+    if (status_) return;
+    int status = 0;
+    if (receive(fd_, status))
+        status_ = status;
+    else if (may_wait)
+        status_ = SIGKILL;  // the keeper itself was killed, and the kernel ended the child with it
+}
+
+}  // namespace tiffany::paltrace

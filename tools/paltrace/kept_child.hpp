@@ -1,0 +1,62 @@
+#pragma once
+/// A child process that cannot outlive us, nor can anything that it starts.
+///
+/// Between us and the child stands a keeper: a process that adopts whatever the child leaves behind
+/// (PR_SET_CHILD_SUBREAPER), is told by the kernel when we die, however that happens (PR_SET_PDEATHSIG), and then ends
+/// them all. A process group alone would not do: COMMAND must stay in the terminal's group, and may make its own.
+///
+///     KeptChild daemon{{.argv = {"lttng-sessiond"}, .own_group = true}};
+///     ... poll(daemon.fd()) ...
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace tiffany::paltrace {
+
+/// Variables put into a child's environment, beside those that it inherits.
+using Environment = std::vector<std::pair<std::string, std::string>>;
+
+struct ChildOptions {
+    std::vector<std::string> argv;
+    Environment environment{};
+    bool own_group = false;        ///< a process group of its own: signals of the terminal do not reach it
+    bool keeps_leftovers = false;  ///< what it leaves running when it ends by itself lives on
+    std::string log{};             ///< file that takes stdout and stderr, stdin is empty; "" = all three inherited
+    std::string remove_at_end{};   ///< directory that is removed when everything has ended; "" = none
+};
+
+/// Not shared between threads; to be made while the process has one thread.
+class KeptChild {
+  public:
+    /// Errors: ErrorKind::system if the program cannot be started; then nothing is left behind.
+    explicit KeptChild(const ChildOptions& options);
+    /// Ends the child and everything it started, unless it ended before.
+    ~KeptChild();
+    KeptChild(const KeptChild&) = delete;
+    KeptChild& operator=(const KeptChild&) = delete;
+
+    pid_t pid() const noexcept { return pid_; }
+    /// Readable once the child has ended.
+    int fd() const noexcept { return fd_; }
+    /// How it ended, as of waitpid(); nothing while it runs. Waits at most `patience`.
+    std::optional<int> wait(std::chrono::milliseconds patience);
+    /// To the child alone.
+    void signal(int number) noexcept;
+    /// Ends the child and everything it started by SIGKILL, and returns when they are gone.
+    void end() noexcept;
+
+  private:
+    void read_ending(bool may_wait) noexcept;
+
+    pid_t keeper_ = -1;
+    pid_t pid_ = -1;
+    int fd_ = -1;
+    std::optional<int> status_;
+};
+
+}  // namespace tiffany::paltrace

@@ -1,0 +1,61 @@
+// paltrace: records, converts and checks what the tasks of a program did.
+
+#include <CLI/CLI.hpp>
+#include <exception>
+#include <iostream>
+#include <tiffany/pal/error.hpp>
+
+#include "check.hpp"
+#include "command.hpp"
+#include "convert.hpp"
+#include "exit_code.hpp"
+#include "record.hpp"
+
+namespace {
+
+using namespace tiffany;
+using namespace tiffany::paltrace;
+
+int status(ExitCode code) {
+    return static_cast<int>(code);
+}
+
+int usage_error(const std::string& sentence) {
+    std::cerr << "paltrace: " << sentence << '\n';
+    return status(ExitCode::usage);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) try {
+    CLI::App app{"Records, converts and checks what the tasks of a program did."};
+    app.name("paltrace");
+    app.set_version_flag("--version", "paltrace " TIFFANY_VERSION);
+    app.require_subcommand(1);
+    app.footer(
+        "Exit status: 0 good; 1 the input is bad, or a part of it; 2 wrong usage; 3 the system refused; 4 events were "
+        "lost.\n\n"
+        "Example: paltrace record -o run1 --convert -- tiffany-demo --tasks 100 --seconds 2 && paltrace check "
+        "run1/tiffany.pal");
+    Command chosen;
+    add_record(app, chosen);
+    add_convert(app, chosen);
+    add_check(app, chosen);
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+        return usage_error(std::string{error.what()} + " (paltrace --help tells more)");
+    }
+    Streams streams{std::cout, std::cerr};
+    const ExitCode code = chosen(streams);
+    std::cout.flush();
+    if (!std::cout) throw Error{ErrorKind::system, "cannot write to stdout"};
+    return status(code);
+} catch (const Error& error) {
+    std::cerr << "paltrace: " << error.one_line() << '\n';
+    return status(exit_code(error.kind()));
+} catch (const std::exception& error) {
+    std::cerr << "paltrace: " << error.what() << '\n';
+    return status(ExitCode::system);
+}

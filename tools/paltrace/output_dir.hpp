@@ -1,0 +1,38 @@
+#pragma once
+/// The directory that a recording goes into.
+
+#include <cstdint>
+#include <string>
+
+namespace tiffany::paltrace {
+
+/// Makes DIR, or takes an empty one, for its owner alone (0700): names of tasks may tell secrets.
+/// Unless keep() is called, what was made is removed again: a recording that never began leaves nothing.
+class OutputDir {
+  public:
+    /// @param asked  -o; empty = tiffany-<date-time> in the current directory
+    /// Errors: ErrorKind::usage if it exists and is not empty, ErrorKind::system if it cannot be made or written.
+    explicit OutputDir(const std::string& asked);
+    ~OutputDir();
+    OutputDir(const OutputDir&) = delete;
+    OutputDir& operator=(const OutputDir&) = delete;
+
+    /// As the user wrote it, for messages.
+    const std::string& name() const noexcept { return name_; }
+    /// Absolute.
+    std::string path(const std::string& file = "") const;
+    void keep() noexcept { keep_ = true; }
+
+    /// Room on its file system, in bytes; 0 if it cannot be asked.
+    std::uint64_t free_bytes() const noexcept;
+
+  private:
+    void make_with_date();
+
+    std::string name_;
+    std::string absolute_;
+    bool made_ = false;
+    bool keep_ = false;
+};
+
+}  // namespace tiffany::paltrace

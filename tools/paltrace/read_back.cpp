@@ -1,0 +1,45 @@
+#include "read_back.hpp"
+
+#include <filesystem>
+#include <iostream>
+#include <tiffany/pal/output.hpp>
+#include <tiffany/pal/writer.hpp>
+
+namespace tiffany::paltrace {
+namespace {
+
+/// Takes the entries and keeps nothing: the reader's summary has the counts.
+class Nowhere : public pal::EntrySink {
+  public:
+    void begin(const pal::Begin&) override {}
+    void record(const pal::Record&) override {}
+    void gap(const pal::Gap&) override {}
+    void end(const pal::End&) override {}
+};
+
+}  // namespace
+
+bool holds_trace(const std::string& directory) {
+    std::error_code error;
+    for (std::filesystem::recursive_directory_iterator entry{directory, error}, end; !error && entry != end;
+         entry.increment(error))
+        if (entry->path().filename() == "metadata") return true;
+    return false;
+}
+
+ctf::ReadSummary read_back(const std::string& trace, const std::string& log, bool ticks) {
+    ctf::ReadOptions options;
+    options.ticks = ticks;
+    options.strict = true;  // this session has no filter: what its discarded counts do not explain is a fault
+    if (log.empty()) {
+        Nowhere nowhere;
+        return ctf::read_traces({trace}, options, nowhere);
+    }
+    pal::OutputFile file{log, std::cout};
+    pal::LogWriter writer{file};
+    const ctf::ReadSummary summary = ctf::read_traces({trace}, options, writer);
+    file.commit();
+    return summary;
+}
+
+}  // namespace tiffany::paltrace

@@ -1,0 +1,225 @@
+#include "record.hpp"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cassert>
+#include <cerrno>
+#include <chrono>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <ostream>
+
+#include "end_signals.hpp"
+#include "find_program.hpp"
+#include "kept_child.hpp"
+#include "output_dir.hpp"
+#include "read_back.hpp"
+#include "reading.hpp"
+#include "record_file.hpp"
+#include "run_tool.hpp"
+#include "session.hpp"
+#include "session_daemon.hpp"
+#include "watch_command.hpp"
+
+namespace tiffany::paltrace {
+namespace {
+
+constexpr char kForkLibrary[] = "liblttng-ust-fork.so.1";
+
+/// The recording of one command, step by step.
+class Recording {
+  public:
+    Recording(const RecordOptions& options, Streams& streams)
+        : options_{options}, talk_{streams.err}, streams_{streams}, directory_{options.directory} {}
+
+    ExitCode run();
+
+  private:
+    void choose_buffers();
+    Environment command_environment(const SessionDaemon& daemon) const;
+    std::optional<int> run_under_session();
+    void judge();
+    void judge(const ctf::ReadSummary& found);
+    void judge_disk();
+    void complain(ExitCode code, const std::string& sentence);
+    std::string shm_path() const { return directory_.path("shm"); }
+    std::string trace_path() const { return directory_.path("trace"); }
+
+    const RecordOptions& options_;
+    std::ostream& talk_;
+    Streams& streams_;
+    OutputDir directory_;
+    RecordFacts facts_;
+};
+
+ExitCode Recording::run() {
+    choose_buffers();
+    if (const std::optional<int> signal = run_under_session()) return static_cast<ExitCode>(128 + *signal);
+    // First without the counts: reading a long trace takes a while, in which we may be ended.
+    write_record_file(directory_.path("record.json"), options_, facts_);
+    judge();
+    write_record_file(directory_.path("record.json"), options_, facts_);
+    const int command_status = shell_status(facts_.command_wait_status);
+    return command_status != 0 ? static_cast<ExitCode>(command_status) : facts_.own;
+}
+
+void Recording::choose_buffers() {
+    const std::string where = options_.crash_safe ? directory_.path() : "/dev/shm";
+    const BufferRoom room = look_at_room(where);
+    facts_.cpus = room.cpus;
+    facts_.buffers =
+        plan_buffers({.asked = options_.buffers, .ticks = options_.ticks, .lossless = options_.lossless}, room);
+    const BufferPlan& plan = facts_.buffers;
+    talk_ << "paltrace: buffers: transitions " << plan.transitions.text() << ", others " << plan.others.text();
+    if (plan.ticks) talk_ << ", ticks " << plan.ticks->text();
+    talk_ << " on each of " << room.cpus << " CPUs: " << human_bytes(plan.process_bytes) << " of " << where
+          << " a process";
+    if (plan.shrunk)
+        talk_ << "; no more than that because there is room for " << human_bytes(room.free_bytes)
+              << " there, so a fast program may lose events";
+    talk_ << std::endl;
+}
+
+Environment Recording::command_environment(const SessionDaemon& daemon) const {
+    Environment variables = daemon.environment();
+    if (options_.lossless) variables.emplace_back("LTTNG_UST_ALLOW_BLOCKING", "1");
+    if (options_.follow_fork) {
+        const char* const before = std::getenv("LD_PRELOAD");
+        const std::string others = before != nullptr && before[0] != '\0' ? std::string{":"} + before : "";
+        variables.emplace_back("LD_PRELOAD", kForkLibrary + others);
+    }
+    return variables;
+}
+
+/// Returns the signal that ended the recording before the command was run, if one did.
+std::optional<int> Recording::run_under_session() {
+    EndSignals signals;
+    SessionDaemon daemon{talk_};
+    facts_.private_daemon = daemon.is_private();
+    facts_.lttng_version = daemon.version();
+    if (options_.crash_safe && mkdir(shm_path().c_str(), 0700) != 0)
+        throw Error{ErrorKind::system, "cannot make directory " + shm_path() + ": " + std::strerror(errno)};
+    Session session{daemon,
+                    {.name = "tiffany-" + std::to_string(getpid()),
+                     .output = trace_path(),
+                     .shm_path = options_.crash_safe ? shm_path() : "",
+                     .blocking = options_.lossless,
+                     .channels = recording_channels(facts_.buffers)}};
+    if (const auto got = signals.take()) return got->number;
+    if (options_.crash_safe)
+        talk_ << "paltrace: should this be killed as a whole: lttng-crash --extract=" << directory_.name()
+              << "/recovered " << directory_.name() << "/shm && paltrace check " << directory_.name() << "/recovered"
+              << std::endl;
+    facts_.started = std::chrono::system_clock::now();
+    {
+        KeptChild command{{.argv = options_.command,
+                           .environment = command_environment(daemon),
+                           .own_group = false,
+                           .keeps_leftovers = true}};
+        directory_.keep();
+        const CommandEnd ended = watch_command(command, daemon, signals, options_.lossless, talk_);
+        facts_.command_wait_status = ended.status;
+        if (ended.daemon_died) facts_.own = ExitCode::system;
+        if (ended.forced) talk_ << "paltrace: COMMAND did not end when asked, and was killed" << std::endl;
+    }
+    facts_.ended = std::chrono::system_clock::now();
+    const std::string trouble = session.end();
+    daemon.end();
+    if (!trouble.empty() && facts_.own == ExitCode::good)
+        complain(ExitCode::system, "cannot end the recording: " + trouble);
+    return std::nullopt;
+}
+
+/// Reads the trace back, and says what is in it and what is not.
+void Recording::judge() try {
+    if (!holds_trace(trace_path())) {
+        complain(ExitCode::bad_content,
+                 "no tiffany events: no process of " + options_.command.front() +
+                     " registered with LTTng; it makes no scheduler, or TIFFANY_LTTNG=0 is set, or libtiffany-lttng.so "
+                     "or liblttng-ust is missing");
+        return;
+    }
+    facts_.found =
+        read_back(trace_path(), options_.convert ? directory_.path("tiffany.pal") : std::string{}, options_.ticks);
+    judge(*facts_.found);
+} catch (const Error& error) {
+    complain(exit_code(error.kind()), error.one_line());
+    judge_disk();
+}
+
+void Recording::judge(const ctf::ReadSummary& found) {
+    talk_ << "paltrace: recorded " << found.records << " records, " << found.transitions << " transitions, in "
+          << directory_.name() << "\npaltrace: lost ";
+    if (found.lost == 0)
+        talk_ << "no transition" << std::endl;
+    else
+        talk_ << (found.at_most ? "at most " : "") << found.lost << " transitions: give --buffers more than "
+              << facts_.buffers.transitions.text() << ", or --lossless" << std::endl;
+    print_remarks(found, true, talk_);
+    facts_.own = worse(facts_.own, exit_code(found));
+    if (found.records == 0)
+        complain(ExitCode::bad_content, "no tiffany events: " + options_.command.front() +
+                                            " made no scheduler, or was killed before its first one");
+    if (found.lost > 0 || !found.bad_parts.empty() || found.records == 0) judge_disk();
+}
+
+/// A disk that is full shows as parts that are cut, or missing; the daemons do not tell.
+void Recording::judge_disk() {
+    const std::uint64_t free = directory_.free_bytes();
+    if (free < facts_.buffers.transitions.bytes)
+        complain(ExitCode::system, "cannot hold the trace in " + directory_.name() + ": its disk is full (" +
+                                       human_bytes(free) + " left)");
+}
+
+void Recording::complain(ExitCode code, const std::string& sentence) {
+    facts_.own = worse(facts_.own, code);
+    talk_ << "paltrace: " << sentence << std::endl;
+}
+
+}  // namespace
+
+ExitCode run_record(const RecordOptions& options, Streams& streams) {
+    assert(!options.command.empty());
+    need_program(options.command.front());
+    if (options.follow_fork) need_preload(kForkLibrary);
+    return Recording{options, streams}.run();
+}
+
+void add_record(CLI::App& app, Command& chosen) {
+    CLI::App* const command = app.add_subcommand("record", "run a command and record its tasks' transitions");
+    const auto options = std::make_shared<RecordOptions>();
+    const auto buffers = std::make_shared<std::string>();
+    command->footer(
+        "Exit status: COMMAND's own (128+n for signal n) or, if that is 0: 1 nothing or not all of it can be read,\n"
+        "3 the system refused, 4 events were lost. DIR/record.json has both.\n\n"
+        "Example: paltrace record -o run1 --convert -- tiffany-demo --tasks 100 --seconds 2");
+    command->add_option("-o,--output", options->directory, "directory to make (default: tiffany-<date-time>)")
+        ->type_name("DIR");
+    command->add_flag("--convert", options->convert, "also write the PAL log DIR/tiffany.pal");
+    command->add_flag("--ticks", options->ticks, "also record each iteration of the schedulers' loops");
+    command
+        ->add_option("--buffers", *buffers,
+                     "ring of each CPU and process: COUNT sub-buffers of SIZE bytes (default: 4Mx8, or what fits)")
+        ->type_name("SIZExCOUNT");
+    command->add_flag("--lossless", options->lossless, "COMMAND waits up to 1 s for room instead of losing an event");
+    command->add_flag("--crash-safe", options->crash_safe, "keep the buffers in files: they survive every process");
+    command->add_flag("--follow-fork", options->follow_fork, "also record children that COMMAND forks without exec");
+    command->add_option("COMMAND", options->command, "the command and its arguments, after --");
+    const auto seconds = std::make_shared<std::string>();
+    command->add_option("--seconds", *seconds)->group("");  // known, to be answered with more than "unknown option"
+    command->callback([options, buffers, seconds, &chosen] {
+        chosen = [options, buffers, seconds](Streams& streams) {
+            if (!seconds->empty() || options->command.empty())
+                throw Error{ErrorKind::usage,
+                            "cannot record processes that run already (no COMMAND, --seconds) in this version: give a "
+                            "command after --, as in paltrace record -- ./server"};
+            if (!buffers->empty()) options->buffers = parse_buffers(*buffers);
+            return run_record(*options, streams);
+        };
+    });
+}
+
+}  // namespace tiffany::paltrace

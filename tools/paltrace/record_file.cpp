@@ -1,0 +1,100 @@
+#include "record_file.hpp"
+
+#include <fcntl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <ctime>
+#include <nlohmann/json.hpp>
+#include <tiffany/pal/error.hpp>
+
+#include "run_tool.hpp"
+
+namespace tiffany::paltrace {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string utc(std::chrono::system_clock::time_point when) {
+    const auto since = std::chrono::duration_cast<std::chrono::milliseconds>(when.time_since_epoch());
+    const std::time_t seconds = since.count() / 1000;
+    std::tm parts{};
+    gmtime_r(&seconds, &parts);
+    std::array<char, 32> date{};
+    std::strftime(date.data(), date.size(), "%Y-%m-%dT%H:%M:%S", &parts);
+    std::array<char, 48> text{};
+    std::snprintf(text.data(), text.size(), "%s.%03dZ", date.data(), static_cast<int>(since.count() % 1000));
+    return text.data();
+}
+
+Json channel(BufferSize size) {
+    return {{"subbuffer_bytes", size.bytes}, {"subbuffers", size.count}};
+}
+
+Json document(const RecordOptions& options, const RecordFacts& facts) {
+    const int command_status = shell_status(facts.command_wait_status);
+    const int own_status = static_cast<int>(facts.own);
+    Json json{{"paltrace", TIFFANY_VERSION}, {"command", options.command}};
+    json["started"] = utc(facts.started);
+    json["ended"] = utc(facts.ended);
+    json["command_status"] = command_status;
+    json["command_signal"] =
+        WIFSIGNALED(facts.command_wait_status) ? Json(WTERMSIG(facts.command_wait_status)) : Json(nullptr);
+    json["own_status"] = own_status;
+    json["exit_status"] = command_status != 0 ? command_status : own_status;
+    json["lttng"] = {{"version", facts.lttng_version}, {"session_daemon", facts.private_daemon ? "private" : "system"}};
+    json["options"] = {{"ticks", options.ticks},
+                       {"lossless", options.lossless},
+                       {"crash_safe", options.crash_safe},
+                       {"follow_fork", options.follow_fork}};
+    Json channels{{"transitions", channel(facts.buffers.transitions)}, {"others", channel(facts.buffers.others)}};
+    if (facts.buffers.ticks) channels["ticks"] = channel(*facts.buffers.ticks);
+    json["buffers"] = {{"per", "process and CPU"},
+                       {"cpus", facts.cpus},
+                       {"process_bytes", facts.buffers.process_bytes},
+                       {"channels", channels}};
+    // null, not 0: what was not read back is not known
+    const auto count = [&](std::uint64_t ctf::ReadSummary::*member) {
+        return facts.found ? Json((*facts.found).*member) : Json(nullptr);
+    };
+    json["records"] = count(&ctf::ReadSummary::records);
+    json["transitions"] = count(&ctf::ReadSummary::transitions);
+    json["lost"] = count(&ctf::ReadSummary::lost);
+    json["lost_at_most"] = facts.found && facts.found->at_most;
+    json["bad_parts"] = facts.found ? Json(facts.found->bad_parts) : Json::array();
+    return json;
+}
+
+}  // namespace
+
+void write_record_file(const std::string& path, const RecordOptions& options, const RecordFacts& facts) {
+    // A command line is bytes, JSON is UTF-8: what is none is replaced.
+    const std::string text = document(options, facts).dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+    const std::string temporary = path + ".tmp";
+    const auto fail = [&] {
+        const Error error{ErrorKind::system, "cannot write " + path + ": " + std::strerror(errno)};
+        unlink(temporary.c_str());
+        return error;
+    };
+    unlink(temporary.c_str());
+    const int file = open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (file < 0) throw fail();
+    std::size_t written = 0;
+    while (written < text.size()) {
+        const ssize_t bytes = write(file, text.data() + written, text.size() - written);
+        if (bytes < 0 && errno == EINTR) continue;
+        if (bytes <= 0) {
+            const Error error = fail();
+            close(file);
+            throw error;
+        }
+        written += static_cast<std::size_t>(bytes);
+    }
+    if (close(file) != 0 || rename(temporary.c_str(), path.c_str()) != 0) throw fail();
+}
+
+}  // namespace tiffany::paltrace

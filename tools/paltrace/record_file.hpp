@@ -1,0 +1,31 @@
+#pragma once
+/// DIR/record.json: what was recorded, how, and how it ended, for scripts.
+
+#include <chrono>
+#include <optional>
+#include <string>
+
+#include "buffers.hpp"
+#include "exit_code.hpp"
+#include "record.hpp"
+#include "tools/babeltrace/trace_reader.hpp"
+
+namespace tiffany::paltrace {
+
+struct RecordFacts {
+    BufferPlan buffers;
+    unsigned cpus = 0;
+    std::string lttng_version;
+    bool private_daemon = true;
+    std::chrono::system_clock::time_point started;
+    std::chrono::system_clock::time_point ended;
+    int command_wait_status = 0;  ///< as of waitpid()
+    ExitCode own = ExitCode::good;
+    std::optional<ctf::ReadSummary> found;  ///< nothing: not read yet, or not readable
+};
+
+/// Written to a temporary and renamed, for its owner alone (0600).
+/// Errors: ErrorKind::system if it cannot be written.
+void write_record_file(const std::string& path, const RecordOptions& options, const RecordFacts& facts);
+
+}  // namespace tiffany::paltrace

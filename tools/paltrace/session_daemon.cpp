@@ -1,0 +1,157 @@
+#include "session_daemon.hpp"
+
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <ostream>
+#include <sstream>
+#include <tiffany/pal/error.hpp>
+
+#include "process_table.hpp"
+
+namespace tiffany::paltrace {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::chrono::seconds kStartDeadline{20};
+constexpr std::chrono::seconds kEndDeadline{15};
+constexpr char kRootsDirectory[] = "/var/run/lttng";  // where root's lttng-sessiond always is
+
+// A member of group `tracing` would be sent to root's daemon, if there is one. Naming a group that nobody is in keeps
+// lttng with the user's own.
+constexpr char kNoGroup[] = "--group=paltrace-none";
+
+std::string make_home() {
+    const char* const temporary = std::getenv("TMPDIR");
+    // The daemon's sockets lie below, and the name of a socket has 107 bytes at most.
+    constexpr std::size_t kLongest = 50;
+    std::string base = temporary != nullptr && temporary[0] == '/' ? temporary : "/tmp";
+    if (base.size() > kLongest) base = "/tmp";
+    std::string home = base + "/paltrace-XXXXXX";
+    if (mkdtemp(home.data()) == nullptr)
+        throw Error{ErrorKind::system, "cannot make a directory in " + base + ": " + std::strerror(errno)};
+    return home;
+}
+
+/// Puts a fresh tmpfs where root's daemon lives, for this process and its children alone. Returns why not; "" = done.
+std::string hide_roots_directory() {
+    const auto refused = [](const std::string& what) { return what + ": " + std::strerror(errno); };
+    if (mkdir(kRootsDirectory, 0755) != 0 && errno != EEXIST) return refused(std::string{"mkdir "} + kRootsDirectory);
+    if (unshare(CLONE_NEWNS) != 0) return refused("unshare");
+    // Mounts made outside from now on are still seen here; ours are not seen outside.
+    if (mount(nullptr, "/", nullptr, MS_REC | MS_SLAVE, nullptr) != 0) return refused("mount --make-rslave /");
+    if (mount("tmpfs", kRootsDirectory, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755") != 0)
+        return refused(std::string{"mount "} + kRootsDirectory);
+    return "";
+}
+
+std::string last_line_of(const std::string& path) {
+    std::ifstream file{path};
+    std::ostringstream all;
+    all << file.rdbuf();
+    return ToolResult{.status = 0, .timed_out = false, .output = all.str()}.last_line();
+}
+
+}  // namespace
+
+SessionDaemon::SessionDaemon(std::ostream& talk) {
+    const bool root = geteuid() == 0;
+    if (root) {
+        const std::string refusal = hide_roots_directory();
+        if (!refusal.empty()) {
+            private_ = false;
+            talk << "paltrace: no session daemon of its own (" << refusal
+                 << "): using the system's, where the session takes every instrumented process of root\n";
+        }
+    }
+    home_ = make_home();
+    try {
+        if (private_ || !answers()) start(home_ + "/lttng-sessiond.log");
+    } catch (...) {
+        end();
+        throw;
+    }
+}
+
+SessionDaemon::~SessionDaemon() {
+    end();
+}
+
+void SessionDaemon::start(const std::string& log) {
+    std::vector<std::string> argv{"lttng-sessiond", "--no-kernel"};
+    if (geteuid() != 0) argv.emplace_back(kNoGroup);
+    daemon_ = std::make_unique<KeptChild>(ChildOptions{.argv = argv,
+                                                       .environment = {{"LTTNG_HOME", home_}},
+                                                       .own_group = true,
+                                                       .keeps_leftovers = false,
+                                                       .log = log,
+                                                       .remove_at_end = home_});
+    const std::string directory = geteuid() == 0 ? kRootsDirectory : home_ + "/.lttng";
+    const auto deadline = std::chrono::steady_clock::now() + kStartDeadline;
+    // The second condition: programs find it by that socket, and do not wait for one that is not there yet.
+    while (!answers() || !std::filesystem::exists(directory + "/lttng-ust-sock-8")) {
+        if (daemon_->wait(20ms)) throw Error{ErrorKind::system, "cannot start lttng-sessiond: " + last_line_of(log)};
+        if (std::chrono::steady_clock::now() > deadline)
+            throw Error{ErrorKind::system, "cannot start lttng-sessiond: it does not answer"};
+    }
+}
+
+bool SessionDaemon::answers() const {
+    return lttng({"list"}, 5s).good();
+}
+
+ToolResult SessionDaemon::lttng(std::vector<std::string> arguments, std::chrono::milliseconds deadline) const {
+    std::vector<std::string> argv{"lttng", "--no-sessiond"};
+    if (geteuid() != 0) argv.emplace_back(kNoGroup);
+    argv.insert(argv.end(), arguments.begin(), arguments.end());
+    return run_tool(argv, {{"LTTNG_HOME", home_}}, deadline);
+}
+
+Environment SessionDaemon::environment() const {
+    Environment variables{{"LTTNG_HOME", home_}};
+    // This daemon is healthy, so COMMAND may wait for it: with a small bound its first events would be missing.
+    if (std::getenv("LTTNG_UST_REGISTER_TIMEOUT") == nullptr)
+        variables.emplace_back("LTTNG_UST_REGISTER_TIMEOUT", "3000");
+    return variables;
+}
+
+std::string SessionDaemon::version() const {
+    // "lttng (LTTng Trace Control) 2.13.9 - a name"
+    const std::string said = lttng({"--version"}, 5s).output;
+    const std::size_t begin = said.find(") ");
+    if (begin == std::string::npos) return "";
+    return said.substr(begin + 2, said.find_first_of(" \n", begin + 2) - begin - 2);
+}
+
+void SessionDaemon::find_consumer() {
+    if (!daemon_) return;
+    for (const pid_t child : children_of(daemon_->pid()))
+        if (name_of(child) == "lttng-consumerd") consumer_fd_ = static_cast<int>(syscall(SYS_pidfd_open, child, 0));
+}
+
+void SessionDaemon::end() noexcept {
+    if (consumer_fd_ >= 0) close(consumer_fd_);
+    consumer_fd_ = -1;
+    if (daemon_) {
+        daemon_->signal(SIGTERM);
+        daemon_->wait(kEndDeadline);
+        daemon_->end();
+        daemon_.reset();
+    } else if (!home_.empty()) {
+        std::error_code ignored;  // it lies among the temporary files
+        std::filesystem::remove_all(home_, ignored);
+    }
+    home_.clear();
+}
+
+}  // namespace tiffany::paltrace

@@ -1,0 +1,111 @@
+#include "watch_command.hpp"
+
+#include <poll.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <optional>
+#include <ostream>
+
+namespace tiffany::paltrace {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using namespace std::chrono_literals;
+
+constexpr std::chrono::seconds kGrace{10};
+constexpr std::chrono::seconds kImpatience{2};
+constexpr int kImpatientSignals = 3;
+
+class Watch {
+  public:
+    Watch(KeptChild& command, const SessionDaemon& daemon, EndSignals& signals, bool lossless, std::ostream& talk)
+        : command_{command},
+          signals_{signals},
+          lossless_{lossless},
+          talk_{talk},
+          waiting_{{{command.fd(), POLLIN, 0},
+                    {signals.fd(), POLLIN, 0},
+                    {daemon.fd(), POLLIN, 0},
+                    {daemon.consumer_fd(), POLLIN, 0}}} {}
+
+    CommandEnd run() {
+        for (;;) {
+            poll(waiting_.data(), waiting_.size(), timeout_ms());
+            if (const std::optional<int> status = command_.wait(0ms)) {
+                end_.status = *status;
+                return end_;
+            }
+            while (const std::optional<EndSignals::Got> got = signals_.take())
+                answer(*got);
+            if (waiting_[2].revents != 0) daemon_died("session daemon");
+            if (waiting_[3].revents != 0) daemon_died("consumer daemon");
+            if (deadline_ && Clock::now() >= *deadline_) kill_command();
+        }
+    }
+
+  private:
+    int timeout_ms() const {
+        if (!deadline_) return -1;
+        const auto left = std::chrono::ceil<std::chrono::milliseconds>(*deadline_ - Clock::now());
+        return static_cast<int>(std::max<std::chrono::milliseconds::rep>(left.count(), 0));
+    }
+
+    void answer(const EndSignals::Got& got) {
+        if (!got.from_terminal) command_.signal(got.number);
+        if (got.number == SIGTERM || got.number == SIGHUP) {
+            set_deadline();
+            return;
+        }
+        const auto now = Clock::now();
+        if (now - first_asked_ > kImpatience) {
+            first_asked_ = now;
+            asked_ = 0;
+        }
+        if (++asked_ >= kImpatientSignals) kill_command();
+    }
+
+    void daemon_died(const char* which) {
+        // One is enough: the other follows it, and the descriptors stay readable.
+        waiting_[2].fd = waiting_[3].fd = -1;
+        waiting_[2].revents = waiting_[3].revents = 0;
+        end_.daemon_died = true;
+        talk_ << "paltrace: the " << which << " ended: what COMMAND does from now on is not recorded";
+        if (lossless_) {
+            talk_ << ", and it is asked to end, because with --lossless it would wait for it";
+            command_.signal(SIGTERM);
+            set_deadline();
+        }
+        talk_ << std::endl;
+    }
+
+    void set_deadline() {
+        if (!deadline_) deadline_ = Clock::now() + kGrace;
+    }
+
+    void kill_command() {
+        deadline_.reset();
+        end_.forced = true;
+        command_.end();
+    }
+
+    KeptChild& command_;
+    EndSignals& signals_;
+    bool lossless_;
+    std::ostream& talk_;
+    std::array<pollfd, 4> waiting_;
+    std::optional<Clock::time_point> deadline_;
+    Clock::time_point first_asked_{};
+    int asked_ = 0;
+    CommandEnd end_;
+};
+
+}  // namespace
+
+CommandEnd watch_command(KeptChild& command, const SessionDaemon& daemon, EndSignals& signals, bool lossless,
+                         std::ostream& talk) {
+    return Watch{command, daemon, signals, lossless, talk}.run();
+}
+
+}  // namespace tiffany::paltrace

@@ -1,0 +1,29 @@
+#pragma once
+/// Waits for COMMAND while everything that may happen beside it is answered: signals to paltrace, daemons that die.
+
+#include <iosfwd>
+
+#include "end_signals.hpp"
+#include "kept_child.hpp"
+#include "session_daemon.hpp"
+
+namespace tiffany::paltrace {
+
+struct CommandEnd {
+    int status = 0;            ///< as of waitpid()
+    bool daemon_died = false;  ///< the session daemon or the consumer daemon, while COMMAND ran
+    bool forced = false;       ///< we ended it by SIGKILL
+};
+
+/// Returns when COMMAND has ended.
+///
+/// A signal to paltrace alone is passed on; the terminal's Ctrl-C has reached COMMAND by itself. SIGTERM and SIGHUP
+/// mean an end: 10 s later COMMAND is killed. SIGINT and SIGQUIT may be COMMAND's own business (a shell, a debugger),
+/// but three within 2 s are an end as well.
+///
+/// @param lossless  COMMAND waits for the daemons; when one dies it is asked to end, and killed 10 s later, because it
+///                  might wait for ever
+CommandEnd watch_command(KeptChild& command, const SessionDaemon& daemon, EndSignals& signals, bool lossless,
+                         std::ostream& talk);
+
+}  // namespace tiffany::paltrace
