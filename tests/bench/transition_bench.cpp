@@ -1,0 +1,153 @@
+// What a transition costs: with no hooks, with hooks that nobody listens to, with metrics, with LTTng recording.
+//
+//     transition_bench                                     none, off, metrics
+//     paltrace record -o DIR -- transition_bench --recording
+//
+// Each way runs in a process of its own, by turns, many rounds; ratios are taken within a round, so that a slow moment
+// of the machine meets both sides. CPU time of the thread, a loop of transitions, never one call.
+
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+#include <string_view>
+#include <tiffany/telemetry/hooks.hpp>
+#include <vector>
+
+namespace {
+
+constexpr int kRounds = 15;
+constexpr std::uint64_t kCheapTransitions = 4'000'000;
+constexpr std::uint64_t kRecordedTransitions = 400'000;
+
+std::uint64_t cpu_ns() {
+    timespec now{};
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000u + static_cast<std::uint64_t>(now.tv_nsec);
+}
+
+double loop_without_hooks() {
+    std::atomic<std::uint64_t> state{0};  // a scheduler keeps its task's state, hooks or not
+    const std::uint64_t begin = cpu_ns();
+    for (std::uint64_t i = 0; i < kCheapTransitions; ++i) {
+        state.store(i, std::memory_order_relaxed);
+        asm volatile("" : : "r"(&state) : "memory");
+    }
+    return static_cast<double>(cpu_ns() - begin) / static_cast<double>(kCheapTransitions);
+}
+
+double loop_with_hooks(bool metrics, std::uint64_t transitions) {
+    tiffany::SchedulerTelemetry telemetry{"bench", {.metrics = metrics}};
+    const tiffany::WorkerLease lease = telemetry.worker();
+    tiffany::Worker& worker = *lease;
+    tiffany::TaskTimes task;
+    worker.spawned(task, {.name = "bench"});
+    const std::uint64_t begin = cpu_ns();
+    for (std::uint64_t i = 0; i < transitions; i += 2) {
+        worker.running(task);
+        worker.yield(task);
+    }
+    return static_cast<double>(cpu_ns() - begin) / static_cast<double>(transitions);
+}
+
+enum class Way { none, off, metrics, recording };
+
+double run_here(Way way) {
+    if (way != Way::recording) setenv("TIFFANY_LTTNG", "0", 1);
+    switch (way) {
+        case Way::none:
+            return loop_without_hooks();
+        case Way::off:
+            return loop_with_hooks(false, kCheapTransitions);
+        case Way::metrics:
+            return loop_with_hooks(true, kCheapTransitions);
+        case Way::recording:
+            break;
+    }
+    return loop_with_hooks(false, kRecordedTransitions);
+}
+
+// In a process of its own; ns per transition.
+double run(const char* self, Way way) {
+    int ends[2];
+    if (pipe(ends) != 0) std::exit(3);
+    const pid_t child = fork();
+    if (child < 0) std::exit(3);
+    if (child == 0) {
+        dup2(ends[1], STDOUT_FILENO);
+        const std::string number = std::to_string(static_cast<int>(way));
+        execl(self, self, "--way", number.c_str(), static_cast<char*>(nullptr));
+        _exit(127);
+    }
+    close(ends[1]);
+    char text[64] = {};
+    const ssize_t got = read(ends[0], text, sizeof text - 1);
+    close(ends[0]);
+    int status = 0;
+    waitpid(child, &status, 0);
+    if (got <= 0 || status != 0) {
+        std::fprintf(stderr, "transition_bench: a run failed with status %d\n", status);
+        std::exit(3);
+    }
+    return std::atof(text);
+}
+
+double median(std::vector<double> values) {
+    std::sort(values.begin(), values.end());
+    return values[values.size() / 2];
+}
+
+double median_deviation(const std::vector<double>& values) {
+    const double middle = median(values);
+    std::vector<double> deviations;
+    for (const double value : values)
+        deviations.push_back(std::abs(value - middle));
+    return median(deviations);
+}
+
+void print_ratio(const char* what, const std::vector<double>& above, const std::vector<double>& below,
+                 const char* flattered_by) {
+    std::vector<double> ratios;
+    std::vector<double> differences;
+    for (std::size_t i = 0; i < above.size(); ++i) {
+        ratios.push_back(above[i] / below[i]);
+        differences.push_back(above[i] - below[i]);
+    }
+    std::printf("Transition: %s = %.2f (MAD %.2f, %d pairs), %+.2f ns (%.2f - %.2f); flattered by: %s\n", what,
+                median(ratios), median_deviation(ratios), kRounds, median(differences), median(above), median(below),
+                flattered_by);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    if (argc == 3 && std::string_view{argv[1]} == "--way") {
+        std::printf("%.4f\n", run_here(static_cast<Way>(std::atoi(argv[2]))));
+        return 0;
+    }
+    if (argc != 1 && !(argc == 2 && std::string_view{argv[1]} == "--recording")) {
+        std::fprintf(stderr, "usage: transition_bench [--recording]   (--recording: LTTng records this program)\n");
+        return 2;
+    }
+    const bool recording = argc == 2;
+    std::vector<double> none;
+    std::vector<double> off;
+    std::vector<double> metrics;
+    std::vector<double> recorded;
+    for (int round = 0; round < kRounds; ++round) {
+        none.push_back(run("/proc/self/exe", Way::none));
+        off.push_back(run("/proc/self/exe", Way::off));
+        metrics.push_back(run("/proc/self/exe", Way::metrics));
+        if (recording) recorded.push_back(run("/proc/self/exe", Way::recording));
+    }
+    print_ratio("hooks off / no hooks", off, none, "one task, branches always predicted");
+    print_ratio("metrics / hooks off", metrics, off, "one task, its cache lines always near");
+    if (recording) print_ratio("LTTng records / hooks off", recorded, off, "one writer, buffers never full");
+    return 0;
+}
