@@ -1,0 +1,86 @@
+// tiffany-demo: a real workload that meets every transition of a task, for tracers to look at.
+
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <exception>
+#include <iostream>
+#include <string>
+#include <tiffany/pal/error.hpp>
+#include <tiffany/scheduler/scheduler.hpp>
+
+#include "report.hpp"
+#include "workload.hpp"
+
+namespace {
+
+using namespace std::chrono_literals;
+using namespace tiffany;
+
+struct Options {
+    demo::WorkloadOptions work;
+    std::string report;
+};
+
+/// Before any thread is made, so that all inherit it: these signals are read by a task.
+void block_signals() {
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &set, nullptr);
+}
+
+int run(const Options& options) {
+    block_signals();
+    Scheduler scheduler{{.name = "demo", .quantum = 1ms}};
+    const demo::Outcome outcome = demo::run_workload(scheduler, options.work);
+    const std::uint64_t transitions = scheduler.telemetry().transitions();
+    if (!options.report.empty()) demo::write_report(scheduler.telemetry(), options.report);
+    if (!outcome.error.empty()) {
+        std::cerr << "tiffany-demo: " << outcome.error << '\n';
+        return 1;
+    }
+    if (!outcome.interrupted && transitions < options.work.transitions) {
+        std::cerr << "tiffany-demo: expected " << options.work.transitions << " transitions, found " << transitions
+                  << " when the time was over\n";
+        return 1;
+    }
+    if (options.report != "-") std::cout << transitions << " transitions\n";
+    return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    CLI::App app{
+        "An instrumented workload that meets every transition of a task: an echo server and its clients,\n"
+        "timers, joins, failures, cancellations, throttling. Ends on SIGINT and SIGTERM.",
+        "tiffany-demo"};
+    app.footer(
+        "Exit status: 0 good, 1 something went wrong, 2 wrong usage.\n"
+        "Example: paltrace record --convert -- tiffany-demo --tasks 200 --seconds 5 --report counts.json");
+    Options options;
+    app.add_option("--tasks", options.work.tasks, "long-lived tasks: clients, tickers, delegators (default 100)")
+        ->check(CLI::Range(1, 100'000));
+    CLI::Option* const seconds =
+        app.add_option("--seconds", options.work.seconds, "how long to work (default 2; 0 = no bound)")
+            ->check(CLI::Range(0.0, 1e6));
+    app.add_option("--transitions", options.work.transitions,
+                   "work until so many transitions were fired; without --seconds there is no other bound");
+    app.add_option("--report", options.report, "write the program's own count as JSON to FILE, - = stdout")
+        ->type_name("FILE");
+    try {
+        app.parse(argc, argv);
+        if (seconds->empty() && options.work.transitions != 0) options.work.seconds = 0;
+    } catch (const CLI::ParseError& error) {
+        return app.exit(error) == 0 ? 0 : 2;
+    }
+    try {
+        return run(options);
+    } catch (const Error& error) {
+        std::cerr << "tiffany-demo: " << error.one_line() << '\n';
+    } catch (const std::exception& error) {
+        std::cerr << "tiffany-demo: " << error.what() << '\n';
+    }
+    return 1;
+}

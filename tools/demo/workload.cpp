@@ -1,0 +1,188 @@
+#include "workload.hpp"
+
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <stdexcept>
+#include <system_error>
+#include <vector>
+
+#include "echo.hpp"
+#include "file_descriptor.hpp"
+#include "other_thread.hpp"
+#include "scenarios.hpp"
+
+namespace tiffany::demo {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// How often the long-lived tasks act: the demo's rate is this times `tasks`.
+constexpr auto kPause = 1ms;
+/// How often the scenarios are played.
+constexpr auto kRound = 20ms;
+
+/// What the tasks of one run share.
+struct Work {
+    const WorkloadOptions& options;
+    Groups groups;
+    Listener listener;
+    FileDescriptor signals;
+    Outcome outcome;
+    bool stop = false;  // the long-lived tasks look at it
+    Event stop_event;   // the conductor waits for it
+};
+
+FileDescriptor open_signals() {
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    FileDescriptor signals{signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC)};
+    if (signals.get() < 0) throw std::system_error{errno, std::system_category(), "cannot read signals"};
+    return signals;
+}
+
+/// Each client has two descriptors, its own and its session's.
+void allow_many_descriptors() {
+    rlimit limit{};
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+Task<> wait_for_signal(Work& work) {
+    co_await readable(work.signals.get());
+    work.outcome.interrupted = true;
+    work.stop_event.set();
+}
+
+/// A timer, and a little computing in small pieces.
+Task<> ticker(const bool& stop) {
+    while (!stop) {
+        for (int i = 0; i < 4; ++i)
+            co_await yield();
+        co_await sleep_for(kPause);
+    }
+}
+
+Task<> look_up() {
+    co_await sleep_for(100us);
+}
+
+/// Hands each piece of its work to a task of its own.
+Task<> delegator(const bool& stop) {
+    Scheduler& scheduler = co_await this_scheduler();
+    while (!stop) {
+        const TaskHandle child = scheduler.spawn({.name = "look-up"}, look_up());
+        co_await join(child);
+        co_await sleep_for(kPause);
+    }
+}
+
+/// Some tasks outlive the work: what a request to end does not move ends with the scheduler.
+Task<> keep_sleeping() {
+    try {
+        co_await sleep_for(24h);
+    } catch (const TaskCancelled&) {
+    }
+    co_await sleep_for(24h);
+}
+
+Task<> keep_waiting(Event& never) {
+    try {
+        co_await never.wait();
+    } catch (const TaskCancelled&) {
+    }
+    co_await never.wait();
+}
+
+Task<> nothing() {
+    co_return;
+}
+
+std::vector<TaskHandle> start_long_lived(Scheduler& scheduler, Work& work) {
+    const int clients = std::max(1, work.options.tasks / 2);
+    const int tickers = std::max(1, work.options.tasks / 4);
+    const int delegators = std::max(1, work.options.tasks - clients - tickers);
+    std::vector<TaskHandle> started;
+    for (int i = 0; i < clients; ++i)
+        started.push_back(scheduler.spawn({.name = "echo client", .group = work.groups.network},
+                                          chat(work.listener.port, i, kPause, work.stop)));
+    for (int i = 0; i < tickers; ++i)
+        started.push_back(
+            scheduler.spawn({.name = "ticker", .priority = 20, .group = work.groups.batch}, ticker(work.stop)));
+    for (int i = 0; i < delegators; ++i)
+        started.push_back(scheduler.spawn({.name = "delegator"}, delegator(work.stop)));
+    return started;
+}
+
+bool finished(const Scheduler& scheduler, std::uint64_t transitions, const WorkloadOptions& options,
+              std::uint64_t deadline_ns) {
+    if (options.transitions != 0 && transitions >= options.transitions) return true;
+    return deadline_ns != 0 && scheduler.now_ns() >= deadline_ns;
+}
+
+/// Starts everything, plays the scenarios, decides when it is enough, and waits for the end of all it started.
+Task<> conduct(Work& work, OtherThread& other) {
+    Scheduler& scheduler = co_await this_scheduler();
+    const auto seconds = static_cast<std::uint64_t>(work.options.seconds * 1e9);
+    const std::uint64_t deadline_ns = seconds == 0 ? 0 : scheduler.now_ns() + seconds;
+    const TaskHandle signals = scheduler.spawn({.name = "signals", .priority = 0}, wait_for_signal(work));
+    const TaskHandle server = scheduler.spawn({.name = "echo server", .priority = 5, .group = work.groups.network},
+                                              serve(work.listener, work.groups.network));
+    const std::vector<TaskHandle> started = start_long_lived(scheduler, work);
+    do {
+        co_await every_scenario(work.groups, other);
+        co_await work.stop_event.wait(kRound);
+        if (server.ended()) throw std::runtime_error{"the server ended: " + server.error()};
+    } while (!work.stop_event.is_set() &&
+             !finished(scheduler, scheduler.telemetry().transitions(), work.options, deadline_ns));
+    work.stop = true;
+    for (const TaskHandle& task : started)
+        co_await join(task);
+    server.cancel();
+    signals.cancel();
+}
+
+}  // namespace
+
+Outcome run_workload(Scheduler& scheduler, const WorkloadOptions& options) {
+    allow_many_descriptors();
+    Event never;
+    Work work{.options = options,
+              .groups = {scheduler.telemetry().group("network"), scheduler.telemetry().group("batch")},
+              .listener = listen_on_loopback(),
+              .signals = open_signals(),
+              .outcome = {},
+              .stop_event = {}};
+    OtherThread other{scheduler};
+    const TaskHandle conductor = scheduler.spawn({.name = "conductor", .priority = 1}, conduct(work, other));
+    const auto stop_after = [](TaskHandle last) -> Task<> {
+        Scheduler& here = co_await this_scheduler();
+        try {
+            co_await join(last);
+        } catch (const JoinError&) {
+            // its handle tells
+        }
+        here.stop();
+    };
+    scheduler.spawn({.name = "stop"}, stop_after(conductor));
+    scheduler.spawn({.name = "sleeps to the end"}, keep_sleeping());
+    scheduler.spawn({.name = "waits to the end"}, keep_waiting(never));
+    scheduler.run();
+    work.stop = true;
+
+    scheduler.shutdown();
+    scheduler.run_until_idle();
+    other.end();
+    scheduler.spawn({.name = "too late"}, nothing());
+    scheduler.close();
+    work.outcome.error = conductor.error();
+    return work.outcome;
+}
+
+}  // namespace tiffany::demo
