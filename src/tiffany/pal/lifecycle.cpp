@@ -137,15 +137,18 @@ class LifecycleChecker::State {
         release_held(true);
         report_.lost = report_.has_end ? end_.lost : gaps_lost_;
         judge_tails();
-        bool queues_checked = !instances_.empty() && !report_.selection;
         for (auto& [id, instance] : instances_) {
             for (const auto& [index, worker] : instance.workers)
                 judge_seqs(worker);
             judge_holes(instance);
             for (const auto& [tid, task] : instance.tasks)
                 ++report_.tasks_by_state[static_cast<std::size_t>(task.state_known ? task.state : TaskState::None)];
-            queues_checked &= judge_queues(id, instance);
         }
+        // a broken life unbalances the queue: that is said once
+        bool queues_checked = !instances_.empty() && !report_.selection && report_.good();
+        if (queues_checked)
+            for (const auto& [id, instance] : instances_)
+                queues_checked &= judge_queues(id, instance);
         report_.queues_checked = queues_checked;
         return std::move(report_);
     }

@@ -5,9 +5,9 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <memory>
 #include <tiffany/pal/error.hpp>
 #include <tiffany/pal/reader.hpp>
-#include <vector>
 
 #include "input.hpp"
 #include "log_line.hpp"
@@ -24,7 +24,7 @@ class LineReader {
     /// is valid until the next call. Errors: a line longer than kMaxLine; those of the input.
     bool next(std::string_view& line) {
         for (;;) {
-            const std::string_view rest{buffer_.data() + begin_, end_ - begin_};
+            const std::string_view rest{buffer_.get() + begin_, end_ - begin_};
             if (const std::size_t newline = rest.find('\n', searched_); newline != rest.npos) {
                 if (newline > kMaxLine) fail_long();
                 line = rest.substr(0, newline);
@@ -58,17 +58,17 @@ class LineReader {
     /// Reads more behind `end_`. Returns false at the end of the input.
     bool fill() {
         if (kCapacity - end_ < kChunk) {
-            std::memmove(buffer_.data(), buffer_.data() + begin_, end_ - begin_);
+            std::memmove(buffer_.get(), buffer_.get() + begin_, end_ - begin_);
             end_ -= begin_;
             begin_ = 0;
         }
-        const std::size_t bytes = input_.read({buffer_.data() + end_, kChunk});
+        const std::size_t bytes = input_.read({buffer_.get() + end_, kChunk});
         end_ += bytes;
         return bytes != 0;
     }
 
     InputFile& input_;
-    std::vector<char> buffer_ = std::vector<char>(kCapacity + LineParser::kPadding);
+    std::unique_ptr<char[]> buffer_{new char[kCapacity + LineParser::kPadding]};
     std::size_t begin_ = 0;     // of what was not handed out
     std::size_t end_ = 0;       // of what was read
     std::size_t searched_ = 0;  // from begin_: known to hold no newline

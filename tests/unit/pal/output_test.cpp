@@ -1,0 +1,109 @@
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <tiffany/pal/output.hpp>
+
+#include "logs.hpp"
+
+namespace tiffany::pal::test {
+namespace {
+
+using testing::HasSubstr;
+
+TEST(OutputFile, IsThereOnlyWhenItIsWhole) {
+    const Folder folder;
+    const std::string path = folder.file("log");
+    OutputFile file{path};
+    file.write("one\n");
+    EXPECT_FALSE(std::filesystem::exists(path));
+    file.commit();
+    EXPECT_EQ(content_of(path), "one\n");
+    EXPECT_EQ(folder.entries(), 1u);
+}
+
+TEST(OutputFile, LeavesNothingBehindWhenItWasNotCommitted) {
+    const Folder folder;
+    for (const char* name : {"log", "log.zst"}) {
+        const std::string path = folder.file_with(name, "the old one");
+        {
+            OutputFile file{path};
+            file.write("new");
+        }
+        EXPECT_EQ(content_of(path), "the old one");
+    }
+    EXPECT_EQ(folder.entries(), 2u);
+}
+
+TEST(OutputFile, IsReadableByItsOwnerAlone) {
+    const Folder folder;
+    OutputFile file{folder.file("log")};
+    file.commit();
+    EXPECT_EQ(std::filesystem::status(folder.file("log")).permissions(),
+              std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
+}
+
+TEST(OutputFile, WritesADeviceDirectly) {
+    OutputFile file{"/dev/null"};
+    file.write("x");
+    file.commit();
+    EXPECT_TRUE(std::filesystem::is_character_file("/dev/null"));
+}
+
+TEST(OutputFile, NamesTheFileAndTheCauseWhenTheDiskIsFull) {
+    // /dev/full is the disk that is always full
+    for (const bool compressed : {false, true}) {
+        const Folder folder;
+        std::filesystem::create_symlink("/dev/full", folder.file("full.zst"));
+        const std::string path = compressed ? folder.file("full.zst") : "/dev/full";
+        OutputFile file{path};
+        try {
+            file.write("x");
+            file.commit();
+            FAIL() << "no error";
+        } catch (const Error& error) {
+            EXPECT_EQ(error.kind(), ErrorKind::system);
+            EXPECT_EQ(error.one_line(), "cannot write " + path + ": No space left on device");
+        }
+    }
+}
+
+TEST(OutputFile, RefusesWhatItCannotWrite) {
+    const Folder folder;
+    std::filesystem::create_symlink(folder.file_with("somebody's", "x"), folder.file("link"));
+    std::filesystem::create_symlink(folder.file("nowhere"), folder.file("dangling"));
+    const std::pair<std::string, std::string> cases[] = {{folder.file("none/log"), "No such file or directory"},
+                                                         {folder.file(""), "Is a directory"},
+                                                         {folder.file("link"), "symbolic link"},
+                                                         {folder.file("dangling"), "symbolic link"},
+                                                         {"", "its name is empty"}};
+    for (const auto& [path, cause] : cases) {
+        try {
+            OutputFile file{path};
+            FAIL() << path;
+        } catch (const Error& error) {
+            EXPECT_EQ(error.kind(), ErrorKind::system);
+            EXPECT_THAT(error.one_line(), testing::AllOf(HasSubstr(path), HasSubstr(cause)));
+        }
+    }
+}
+
+TEST(OutputFile, WritesToTheStandardOutputForADash) {
+    std::ostringstream out;
+    OutputFile file{"-", out};
+    file.write("a");
+    file.write("b");
+    file.commit();
+    EXPECT_EQ(out.str(), "ab");
+}
+
+TEST(OutputFile, SaysThatTheStandardOutputHasFailed) {
+    std::ostringstream out;
+    out.setstate(std::ios::badbit);
+    OutputFile file{"-", out};
+    EXPECT_THROW(file.write("a"), Error);
+}
+
+}  // namespace
+}  // namespace tiffany::pal::test
