@@ -3,5 +3,8 @@ function(tiffany_target name)
   target_compile_features(${name} PUBLIC cxx_std_20)
   set_target_properties(${name} PROPERTIES CXX_EXTENSIONS OFF POSITION_INDEPENDENT_CODE ON)
   target_compile_options(${name} PRIVATE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wundef -Wnon-virtual-dtor
-    -Woverloaded-virtual $<$<BOOL:${TIFFANY_WERROR}>:-Werror>)
+    -Woverloaded-virtual
+    # g++ 12 sees overlaps in std::string's own code (GCC bug 105329)
+    $<$<AND:$<CXX_COMPILER_ID:GNU>,$<VERSION_LESS:$<CXX_COMPILER_VERSION>,13>>:-Wno-restrict>
+    $<$<BOOL:${TIFFANY_WERROR}>:-Werror>)
 endfunction()
