@@ -138,15 +138,14 @@ void Decoder::message(const bt_message* message) {
 }
 
 void Decoder::stream_begins(const bt_stream* stream) {
-    if (told_facts_) return;
-    told_facts_ = true;
     const bt_trace* trace = bt_stream_borrow_trace_const(stream);
-    host_ = text_of(trace, "hostname");
-    env_pid_ = number_of(trace, "vpid");
+    const auto [labels, is_new] = traces_.try_emplace(trace);
+    if (!is_new) return;
+    labels->second = {text_of(trace, "hostname"), number_of(trace, "vpid")};
 
     // by now all the metadata has been read: every stream class has all its event classes
     TraceFacts facts;
-    facts.host = host_;
+    facts.host = labels->second.host;
     const bt_trace_class* trace_class = bt_trace_borrow_class_const(trace);
     std::vector<bool> declared(kEvents, false);
     for (std::uint64_t s = 0; s < bt_trace_class_get_stream_class_count(trace_class); ++s) {
@@ -223,7 +222,13 @@ void Decoder::event(const bt_message* message) {
     record_.info = plan.info;
     if (plan.info == nullptr) record_.unknown = plan.name;
     record_.ts_ns = ns(bt_message_event_borrow_default_clock_snapshot_const(message));
-    record_.host = host_;
+    const bt_trace* trace = bt_stream_borrow_trace_const(bt_event_borrow_stream_const(event));
+    if (trace != last_trace_) {
+        last_trace_ = trace;
+        labels_ = &traces_[trace];
+        record_.host = labels_->host;
+        last_instance_ = ~std::uint64_t{0};
+    }
     record_.seq = record_.tid = record_.step = 0;
     record_.numbers.fill(0);
     for (std::string& text : record_.texts)
@@ -268,7 +273,7 @@ void Decoder::event(const bt_message* message) {
     if (record_.worker.instance != last_instance_) {
         last_instance_ = record_.worker.instance;
         const auto known = pids_.find(last_instance_);
-        last_pid_ = known == pids_.end() ? env_pid_ : known->second;
+        last_pid_ = known == pids_.end() ? labels_->pid : known->second;
     }
     record_.pid = last_pid_;
     out_.record(record_);

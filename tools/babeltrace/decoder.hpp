@@ -32,7 +32,7 @@ struct TraceFacts {
 class TraceSink {
   public:
     virtual ~TraceSink() = default;
-    virtual void facts(const TraceFacts& facts) = 0;  ///< once, before anything else
+    virtual void facts(const TraceFacts& facts) = 0;  ///< once for each trace, before anything else of it
     virtual void record(const pal::Record& record) = 0;
     virtual void discarded(const pal::Discarded& discarded) = 0;
 };
@@ -55,6 +55,10 @@ class Decoder {
   private:
     struct Plan;
     struct Channel;
+    struct Labels {
+        std::string host;
+        std::uint32_t pid = 0;  // as LTTng says; of a trace for each process only
+    };
 
     void event(const bt_message* message);
     void discarded_events(const bt_message* message);
@@ -65,9 +69,9 @@ class Decoder {
 
     TraceSink& out_;
     const bool ticks_;
-    bool told_facts_ = false;
-    std::string host_;
-    std::uint32_t env_pid_ = 0;
+    std::unordered_map<const bt_trace*, Labels> traces_;
+    const bt_trace* last_trace_ = nullptr;
+    const Labels* labels_ = nullptr;                         // of last_trace_
     std::unordered_map<std::uint64_t, std::uint32_t> pids_;  // by instance, as the process sees itself
     std::unordered_map<const bt_event_class*, std::unique_ptr<Plan>> plans_;
     std::unordered_map<const bt_stream_class*, std::unique_ptr<Channel>> channels_;

@@ -1,0 +1,365 @@
+// Loss accounting on sequences made by hand; every expected number is counted by hand in the test's own text.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <limits>
+#include <tiffany/pal/loss.hpp>
+#include <vector>
+
+namespace tiffany::pal {
+namespace {
+
+constexpr std::uint64_t kInstance = 0xabc;
+constexpr std::uint64_t kMs = 1'000'000;
+
+class Kept : public EntrySink {
+  public:
+    void begin(const Begin&) override {}
+    void record(const Record& record) override {
+        order += record.is_transition() ? 't' : 'o';
+        seqs.push_back(record.seq);
+    }
+    void gap(const Gap& gap) override {
+        order += 'g';
+        gaps.push_back(gap);
+    }
+    void end(const End& end) override { ends.push_back(end); }
+
+    std::string order;  // t transition, o other record, g gap
+    std::vector<std::uint64_t> seqs;
+    std::vector<Gap> gaps;
+    std::vector<End> ends;
+};
+
+Record transition(std::uint64_t seq, std::uint64_t ts_ns, std::uint16_t index = 0) {
+    Record record;
+    record.info = &catalogue::info(EventId::TaskYield);
+    record.ts_ns = ts_ns;
+    record.worker = {kInstance, index};
+    record.seq = seq;
+    return record;
+}
+
+Record position(EventId id, std::uint64_t seq, std::uint64_t ts_ns, std::uint64_t generation = 0) {
+    Record record;
+    record.info = &catalogue::info(id);
+    record.ts_ns = ts_ns;
+    record.worker = {kInstance, 0};
+    record.seq = seq;
+    record.set_number("generation", generation);
+    return record;
+}
+
+class LossJudgeTest : public testing::Test {
+  protected:
+    void give(const Record& record) { judge.record(source, record); }
+    void give(std::uint64_t from, std::uint64_t to, std::uint64_t ts_ns) {
+        for (std::uint64_t seq = from; seq <= to; ++seq)
+            give(transition(seq, ts_ns));
+    }
+    void discarded(std::uint64_t count, std::uint64_t from_ns, std::uint64_t to_ns, bool only_transitions = true) {
+        judge.discarded(source, {from_ns, to_ns, count, only_transitions, true});
+    }
+
+    Kept kept;
+    LossJudge judge{kept};
+    std::size_t source = judge.add_source();
+};
+
+TEST_F(LossJudgeTest, AnEmptyLogHasAnEndAndNoLoss) {
+    const End end = judge.finish();
+    EXPECT_EQ(end.records, 0u);
+    EXPECT_EQ(end.lost, 0u);
+    EXPECT_EQ(kept.ends.size(), 1u);
+}
+
+TEST_F(LossJudgeTest, OneRecordIsNoLossWhateverItsSeq) {
+    give(transition(500, kMs));
+    const End end = judge.finish();
+    EXPECT_EQ(end.records, 1u);
+    EXPECT_EQ(end.lost, 0u);
+    EXPECT_EQ(kept.order, "t");
+}
+
+TEST_F(LossJudgeTest, AMissingOneThatWasDiscardedIsAnExplainedGapBeforeTheNext) {
+    discarded(1, kMs, 3 * kMs);
+    give(1, 2, kMs);
+    give(transition(4, 2 * kMs));
+    const End end = judge.finish();
+    EXPECT_EQ(kept.order, "ttgt");
+    ASSERT_EQ(kept.gaps.size(), 1u);
+    EXPECT_EQ(kept.gaps[0].from_seq, 3u);
+    EXPECT_EQ(kept.gaps[0].to_seq, 3u);
+    EXPECT_EQ(kept.gaps[0].lost, 1u);
+    EXPECT_TRUE(kept.gaps[0].explained);
+    EXPECT_EQ(kept.gaps[0].ts_ns, 2 * kMs);
+    EXPECT_EQ(end.lost, 1u);
+    EXPECT_EQ(end.tail, 0u);
+    EXPECT_FALSE(end.at_most);
+}
+
+TEST_F(LossJudgeTest, AMissingOneThatNobodyDiscardedIsLostButNotExplained) {
+    give(1, 2, kMs);
+    give(4, 5, 2 * kMs);
+    const End end = judge.finish();
+    ASSERT_EQ(kept.gaps.size(), 1u);
+    EXPECT_FALSE(kept.gaps[0].explained);
+    EXPECT_EQ(end.lost, 1u);
+    EXPECT_EQ(judge.unexplained(), 1u);
+}
+
+TEST_F(LossJudgeTest, ADiscardedCountAtAnotherTimeExplainsNothing) {
+    discarded(5, 10 * kMs, 20 * kMs);
+    give(1, 2, kMs);
+    give(4, 5, 2 * kMs);
+    judge.finish();
+    ASSERT_EQ(kept.gaps.size(), 1u);
+    EXPECT_FALSE(kept.gaps[0].explained);
+}
+
+TEST_F(LossJudgeTest, OneDiscardedCountIsNotUsedTwice) {
+    discarded(1, kMs, 9 * kMs);
+    give(1, 1, 2 * kMs);
+    give(3, 3, 3 * kMs);
+    give(5, 5, 4 * kMs);
+    judge.finish();
+    ASSERT_EQ(kept.gaps.size(), 2u);
+    EXPECT_TRUE(kept.gaps[0].explained);
+    EXPECT_FALSE(kept.gaps[1].explained);
+}
+
+TEST_F(LossJudgeTest, DiscardedCountsAreSummedModulo2To64) {
+    // a counter that two writers share: -3, then +8, so 5 in all
+    discarded(std::numeric_limits<std::uint64_t>::max() - 2, kMs, 2 * kMs);
+    discarded(8, 2 * kMs, 3 * kMs);
+    give(1, 1, kMs);
+    give(4, 4, 2 * kMs);  // 2 lost here, so 3 in the tail
+    const End end = judge.finish();
+    EXPECT_EQ(end.lost, 5u);
+    EXPECT_EQ(end.tail, 3u);
+    ASSERT_EQ(kept.gaps.size(), 1u);
+    EXPECT_TRUE(kept.gaps[0].explained);
+}
+
+TEST_F(LossJudgeTest, ASumOfCountsBelowZeroIsNoTail) {
+    discarded(std::numeric_limits<std::uint64_t>::max() - 99, kMs, 2 * kMs);
+    give(1, 3, kMs);
+    EXPECT_EQ(judge.finish().lost, 0u);
+}
+
+TEST_F(LossJudgeTest, TheTailOfAChannelOfTransitionsIsWhatNoGapAccountsFor) {
+    discarded(10, kMs, 3 * kMs);
+    give(1, 2, kMs);
+    give(6, 6, 2 * kMs);  // 3 of the 10
+    const End end = judge.finish();
+    EXPECT_EQ(end.lost, 10u);
+    EXPECT_EQ(end.tail, 7u);
+    EXPECT_FALSE(end.at_most);
+}
+
+TEST_F(LossJudgeTest, TheTailOfAMixedChannelIsAnUpperBound) {
+    discarded(10, kMs, 3 * kMs, false);
+    give(1, 2, kMs);
+    const End end = judge.finish();
+    EXPECT_EQ(end.tail, 10u);
+    EXPECT_TRUE(end.at_most);
+}
+
+TEST_F(LossJudgeTest, AStoppedWorkerTellsItsTailExactlyWhateverAMixedChannelDiscarded) {
+    discarded(10, kMs, 3 * kMs, false);
+    give(1, 2, kMs);
+    give(position(EventId::WorkerStopped, 6, 2 * kMs));
+    const End end = judge.finish();
+    EXPECT_EQ(end.lost, 4u);
+    EXPECT_EQ(end.tail, 4u);
+    EXPECT_FALSE(end.at_most);
+}
+
+TEST_F(LossJudgeTest, TheTailOfOneWorkerThatDidNotStopComesFromWhatIsLeft) {
+    discarded(10, kMs, 3 * kMs);
+    give(1, 2, kMs);
+    give(transition(1, kMs, 1));                         // never stops
+    give(position(EventId::WorkerStopped, 6, 2 * kMs));  // 4 of the 10
+    const End end = judge.finish();
+    EXPECT_EQ(end.tail, 10u);
+    EXPECT_FALSE(end.at_most);
+}
+
+TEST_F(LossJudgeTest, AStoppedWorkerThatLostNothingHasNoTail) {
+    give(position(EventId::WorkerStarted, 0, kMs));
+    give(1, 3, kMs);
+    give(position(EventId::WorkerStopped, 3, 2 * kMs));
+    const End end = judge.finish();
+    EXPECT_EQ(end.lost, 0u);
+    EXPECT_EQ(end.records, 5u);
+}
+
+TEST_F(LossJudgeTest, TheHeadIsLostOnlyIfTheStartIsThere) {
+    discarded(3, kMs, 2 * kMs);
+    give(position(EventId::WorkerStarted, 0, kMs));
+    give(4, 5, 2 * kMs);
+    const End end = judge.finish();
+    ASSERT_EQ(kept.gaps.size(), 1u);
+    EXPECT_EQ(kept.gaps[0].from_seq, 1u);
+    EXPECT_EQ(kept.gaps[0].to_seq, 3u);
+    EXPECT_EQ(end.lost, 3u);
+    EXPECT_EQ(end.tail, 0u);
+}
+
+TEST_F(LossJudgeTest, AWorkerWhoseEveryTransitionIsLostIsCountedByItsStartAndStop) {
+    give(position(EventId::WorkerStarted, 0, kMs));
+    give(position(EventId::WorkerStopped, 7, 2 * kMs));
+    EXPECT_EQ(judge.finish().lost, 7u);
+}
+
+TEST_F(LossJudgeTest, BetweenTwoGenerationsOnlyWhatWasDiscardedIsLost) {
+    give(position(EventId::WorkerDumped, 0, kMs, 1));
+    give(1, 10, 2 * kMs);
+    discarded(4, 2 * kMs, 3 * kMs);
+    // the session was off from 31 to 50; before that 20 are missing, 4 of them discarded
+    give(51, 52, 4 * kMs);
+    give(position(EventId::WorkerDumped, 52, 5 * kMs, 2));
+    give(53, 53, 6 * kMs);
+    const End end = judge.finish();
+    EXPECT_EQ(kept.order, "ottttttttttgttot");
+    ASSERT_EQ(kept.gaps.size(), 1u);
+    EXPECT_EQ(kept.gaps[0].from_seq, 11u);
+    EXPECT_EQ(kept.gaps[0].to_seq, 50u);
+    EXPECT_EQ(kept.gaps[0].lost, 4u);
+    EXPECT_TRUE(kept.gaps[0].explained);
+    EXPECT_EQ(end.lost, 4u);
+    EXPECT_EQ(judge.untraced(), 36u);
+    EXPECT_EQ(judge.unexplained(), 0u);
+}
+
+TEST_F(LossJudgeTest, AStretchLosesAtMostWhatIsMissing) {
+    give(position(EventId::WorkerDumped, 0, kMs, 1));
+    give(1, 1, 2 * kMs);
+    discarded(1000, 2 * kMs, 3 * kMs, false);
+    give(position(EventId::WorkerDumped, 5, 4 * kMs, 2));
+    give(position(EventId::WorkerStopped, 5, 5 * kMs));
+    const End end = judge.finish();
+    ASSERT_EQ(kept.gaps.size(), 1u);
+    EXPECT_EQ(kept.gaps[0].lost, 4u);
+    EXPECT_EQ(end.lost, 4u);
+}
+
+TEST_F(LossJudgeTest, ADumpOfTheSameGenerationExcusesNothing) {
+    give(position(EventId::WorkerDumped, 0, kMs, 1));
+    give(1, 1, 2 * kMs);
+    give(position(EventId::WorkerDumped, 5, 4 * kMs, 1));
+    EXPECT_EQ(judge.finish().lost, 4u);
+}
+
+TEST_F(LossJudgeTest, AWorkerFirstSeenInADumpLostNothingBefore) {
+    give(position(EventId::WorkerDumped, 41, kMs, 1));
+    give(42, 43, 2 * kMs);
+    EXPECT_EQ(judge.finish().lost, 0u);
+    EXPECT_TRUE(kept.gaps.empty());
+}
+
+TEST_F(LossJudgeTest, ADumpThatComesTooLateDoesNotExcuse) {
+    give(1, 1, kMs);
+    give(5, 5, 2 * kMs);
+    give(transition(6, 3 * kMs + LossJudge::kHeldNs));
+    EXPECT_EQ(kept.order, "tgtt");  // no longer held back
+    give(position(EventId::WorkerDumped, 6, 4 * kMs + LossJudge::kHeldNs, 2));
+    EXPECT_EQ(judge.finish().lost, 3u);
+}
+
+TEST_F(LossJudgeTest, HoldsBackABoundedNumberOfRecords) {
+    give(1, 1, kMs);
+    give(3, 3 + LossJudge::kHeldRecords, 2 * kMs);
+    EXPECT_GE(kept.seqs.size(), 2u);
+    judge.finish();
+    EXPECT_EQ(kept.seqs.size(), LossJudge::kHeldRecords + 2);
+}
+
+TEST_F(LossJudgeTest, ASelectionHasNoGapsAndNoLoss) {
+    judge.mark_selection(source);
+    give(position(EventId::WorkerStarted, 0, kMs));
+    give(transition(5, kMs));
+    give(transition(90, 2 * kMs));
+    give(position(EventId::WorkerStopped, 100, 3 * kMs));
+    const End end = judge.finish();
+    EXPECT_TRUE(kept.gaps.empty());
+    EXPECT_EQ(end.lost, 0u);
+    EXPECT_EQ(end.records, 4u);
+}
+
+TEST_F(LossJudgeTest, DropsTheSecondOfTwoCopies) {
+    const std::size_t other = judge.add_source();
+    for (std::uint64_t seq = 1; seq <= 3; ++seq) {
+        judge.record(source, transition(seq, seq * kMs));
+        judge.record(other, transition(seq, seq * kMs));
+    }
+    const End end = judge.finish();
+    EXPECT_THAT(kept.seqs, testing::ElementsAre(1, 2, 3));
+    EXPECT_EQ(judge.duplicates(), 3u);
+    EXPECT_EQ(end.lost, 0u);
+}
+
+TEST_F(LossJudgeTest, WhatOneSourceLostAndTheOtherHasIsNotLost) {
+    const std::size_t other = judge.add_source();
+    judge.record(source, transition(1, kMs));
+    judge.record(other, transition(2, 2 * kMs));
+    judge.record(source, transition(3, 3 * kMs));
+    EXPECT_EQ(judge.finish().lost, 0u);
+}
+
+TEST_F(LossJudgeTest, ALogsGapKeepsItsJudgementAndATailIsNotAddedTwice) {
+    const std::size_t other = judge.add_source();
+    for (const std::size_t log : {source, other}) {
+        judge.told(log, Gap{3 * kMs, {kInstance, 0}, 2, 9, 5, true});
+        judge.told(log, End{3 * kMs, 2, 12, 7, true});
+    }
+    for (const std::size_t log : {source, other}) {
+        judge.record(log, transition(1, kMs));
+    }
+    for (const std::size_t log : {source, other}) {
+        judge.record(log, transition(10, 3 * kMs));
+    }
+    const End end = judge.finish();
+    ASSERT_EQ(kept.gaps.size(), 1u);
+    EXPECT_EQ(kept.gaps[0].lost, 5u);
+    EXPECT_TRUE(kept.gaps[0].explained);
+    EXPECT_EQ(end.lost, 12u);
+    EXPECT_EQ(end.tail, 7u);
+    EXPECT_TRUE(end.at_most);
+}
+
+TEST_F(LossJudgeTest, ATailThatAnotherLogHasIsNotLost) {
+    const std::size_t other = judge.add_source();
+    judge.told(source, End{kMs, 1, 4, 4, false});
+    judge.told(other, End{3 * kMs, 3, 0, 0, false});
+    judge.record(source, transition(1, kMs));
+    for (std::uint64_t seq = 1; seq <= 5; ++seq)
+        judge.record(other, transition(seq, seq * kMs));
+    EXPECT_EQ(judge.finish().lost, 0u);
+}
+
+TEST_F(LossJudgeTest, ARecordThatComesAfterItsGapIsKeptAndLossIsAnUpperBound) {
+    discarded(3, kMs, 9 * kMs);
+    give(1, 1, kMs);
+    give(5, 5, 2 * kMs);
+    give(3, 3, 3 * kMs);
+    give(3, 3, 3 * kMs);  // and its copy is dropped
+    const End end = judge.finish();
+    EXPECT_THAT(kept.seqs, testing::ElementsAre(1, 5, 3));
+    EXPECT_EQ(end.lost, 3u);
+    EXPECT_TRUE(end.at_most);
+}
+
+TEST_F(LossJudgeTest, AnUnknownTransitionCountsForSeq) {
+    give(1, 1, kMs);
+    Record unknown = transition(2, 2 * kMs);
+    unknown.info = nullptr;
+    unknown.unknown = "task_frozen";
+    give(unknown);
+    give(3, 3, 3 * kMs);
+    EXPECT_EQ(judge.finish().lost, 0u);
+}
+
+}  // namespace
+}  // namespace tiffany::pal
