@@ -1,0 +1,127 @@
+"""The demo and the examples, run, recorded and checked; and the page docs/scheduler.md against its example."""
+
+import json
+import re
+import signal
+import subprocess
+import time
+
+import pytest
+
+import kit
+
+
+def transitions_printed(output):
+    """N of the line "...: N transitions", the last that a program prints."""
+    return int(re.fullmatch(r"(?:\w+: )?(\d+) transitions", output.strip().splitlines()[-1]).group(1))
+
+
+def record(tmp_path, *command):
+    """The transitions of a PAL log that was recorded, converted and checked, by event."""
+    paltrace = kit.program("paltrace")
+    out = tmp_path / "run"
+    done = kit.checked([paltrace, "record", "-o", out, "--convert", "--", *command])
+    logs = sorted(out.rglob("*.jsonl")) + sorted(out.rglob("*.pal"))
+    assert len(logs) == 1, f"one PAL log is expected in {out}: {logs}\n{done.stderr}"
+    kit.checked([paltrace, "check", logs[0]])
+    counts = {}
+    with open(logs[0], encoding="utf-8") as log:
+        for line in log:
+            entry = json.loads(line)
+            if "step" in entry and entry["event"] != "State":
+                counts[entry["event"]] = counts.get(entry["event"], 0) + 1
+    return counts, done.stdout
+
+
+@pytest.mark.parametrize("name", ["callback_queue", "shared_queue", "first_tasks"])
+def test_an_example_is_recorded_whole_and_passes_the_check(tmp_path, name):
+    counts, output = record(tmp_path, kit.program(name))
+    assert sum(counts.values()) == transitions_printed(output)
+
+
+def test_the_demo_is_recorded_whole_and_passes_the_check(tmp_path):
+    report = tmp_path / "report.json"
+    counts, _ = record(tmp_path, kit.program("tiffany-demo"), "--seconds", "1", "--report", report)
+    assert counts == json.loads(report.read_text())["events"]
+
+
+def demo(*options, **settings):
+    return subprocess.run(
+        [str(kit.program("tiffany-demo")), *options], text=True, capture_output=True, timeout=kit.DEADLINE, **settings
+    )
+
+
+def test_the_demo_meets_every_transition():
+    done = demo("--tasks", "10", "--seconds", "0.1", "--report", "-")
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert len(report["events"]) == 12
+    assert all(count > 0 for count in report["events"].values()), report
+    assert sum(report["events"].values()) == report["transitions"]
+
+
+def test_the_demo_reaches_the_transitions_it_is_asked_for():
+    done = demo("--transitions", "50000", "--report", "-")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["transitions"] >= 50_000
+
+
+def test_the_demo_says_when_the_time_was_too_short_for_the_transitions():
+    done = demo("--transitions", "1000000000", "--seconds", "0.05")
+    assert done.returncode == 1
+    assert re.fullmatch(
+        r"tiffany-demo: expected 1000000000 transitions, found \d+ when the time was over\n", done.stderr
+    )
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_demo_ends_early_and_cleanly_by_a_signal(tmp_path, number):
+    report = tmp_path / "report.json"
+    running = subprocess.Popen(
+        [str(kit.program("tiffany-demo")), "--seconds", "600", "--report", str(report)],
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    try:
+        # it has blocked the signals when it has read its options; what comes before that would end it at once
+        kit.poll(lambda: blocks(running.pid, number), "the demo blocks the signal")
+        time.sleep(0.1)
+        running.send_signal(number)
+        output, errors = running.communicate(timeout=kit.DEADLINE)
+    finally:
+        running.kill()
+        running.wait()
+    assert running.returncode == 0, errors
+    assert transitions_printed(output) == json.loads(report.read_text())["transitions"]
+
+
+def blocks(pid, number):
+    with open(f"/proc/{pid}/status", encoding="ascii") as status:
+        mask = re.search(r"SigBlk:\s*([0-9a-f]+)", status.read()).group(1)
+    return int(mask, 16) >> (number - 1) & 1
+
+
+@pytest.mark.parametrize(
+    "options", [["--tasks", "0"], ["--tasks", "many"], ["--seconds", "-1"], ["--no-such-option"], ["surplus"]]
+)
+def test_the_demo_refuses_wrong_usage(options):
+    done = demo(*options)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr != ""
+
+
+def test_the_demo_says_that_its_report_cannot_be_written(tmp_path):
+    path = tmp_path / "missing" / "report.json"
+    done = demo("--tasks", "1", "--seconds", "0.01", "--report", str(path))
+    assert done.returncode == 1
+    assert done.stderr == f"tiffany-demo: cannot write report {path}: No such file or directory\n"
+
+
+def test_the_page_shows_the_example_as_it_is():
+    example = (kit.SOURCE / "examples" / "first_tasks.cpp").read_text().split("// [docs/scheduler.md]\n")[1]
+    page = (kit.SOURCE / "docs" / "scheduler.md").read_text()
+    assert page.split("```cpp\n")[1].split("```")[0] == example
+    done = kit.checked([kit.program("first_tasks")])
+    assert done.stdout.splitlines()[:3] == ["page 1: 100 words", "page 2: 200 words", "the book: page 3 is torn"]
