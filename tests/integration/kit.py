@@ -358,6 +358,15 @@ class Bpftrace:
         self.process.stdout.close()
         self.process.stderr.close()
 
+    def wait_for_printed(self, count):
+        """Waits until printf has printed so often: at its end bpftrace loses what it has not read yet (never its maps)."""
+
+        def enough():
+            printed = sum('"type": "printf"' in line for line in list(self._lines))
+            return printed if printed >= count else None
+
+        poll(enough, f"bpftrace prints {count} lines")
+
     def stop(self):
         """Ends it by SIGINT, which makes it print its maps, and returns them."""
         self._end()
