@@ -84,7 +84,8 @@ void decode_trace(const std::string& directory, const OnMessage& on_message) {
     if (bt_graph_add_source_component(
             graph.get(), bt_plugin_borrow_source_component_class_by_name_const(ctf.get(), "fs"), "trace",
             inputs_parameter(directory).get(), BT_LOGGING_LEVEL_NONE, &source) != BT_GRAPH_ADD_COMPONENT_STATUS_OK)
-        throw take_error("cannot open trace " + directory);
+        throw take_error("cannot open trace " + directory + ": babeltrace2 dislikes " + directory +
+                         "/metadata or the start of a stream");
     const std::uint64_t streams = bt_component_source_get_output_port_count(source);
     if (streams == 0) return;
 

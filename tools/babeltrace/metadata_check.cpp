@@ -136,6 +136,36 @@ bool lttng_layout(const std::string& text) {
     return tight.find("size=64;align=64;") == std::string::npos;  // numbers lie where the last one ended
 }
 
+/// Whether TSDL text ends where a declaration ends. A cut between two packets leaves whole packets, but half a
+/// sentence, and babeltrace2 does not say what it dislikes.
+bool ends_well(std::string_view text) {
+    std::size_t open = 0;
+    char last = ';';
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        const char c = text[i];
+        if (c == ' ' || c == '\t' || c == '\n' || c == '\r') continue;
+        if (text.substr(i, 2) == "/*") {
+            const std::size_t end = text.find("*/", i + 2);
+            if (end == std::string_view::npos) return false;
+            i = end + 1;
+            continue;
+        }
+        if (text.substr(i, 2) == "//") {
+            i = std::min(text.find('\n', i), text.size());
+            continue;
+        }
+        if (c == '"') {
+            for (++i; i < text.size() && text[i] != '"'; ++i)
+                if (text[i] == '\\') ++i;
+            if (i >= text.size()) return false;
+        }
+        if (c == '{') ++open;
+        if (c == '}' && open-- == 0) return false;
+        last = c;
+    }
+    return open == 0 && last == ';';
+}
+
 }  // namespace
 
 std::string metadata_text(std::string_view bytes) {
@@ -190,9 +220,8 @@ void check_files(const std::string& directory) {
     } catch (const Error& error) {
         throw error.within("cannot read metadata " + metadata.string());
     }
-    // a cut between two packets leaves whole packets, but half a sentence
-    if (std::count(text.begin(), text.end(), '{') != std::count(text.begin(), text.end(), '}'))
-        throw bad("cannot read metadata " + metadata.string() + ": it is cut: a brace is not closed");
+    if (!ends_well(text))
+        throw bad("cannot read metadata " + metadata.string() + ": it is cut: its last declaration has no end");
     const bool known_layout = lttng_layout(text);
     std::error_code failed;
     for (fs::directory_iterator entry{directory, failed}, none; !failed && entry != none; entry.increment(failed)) {

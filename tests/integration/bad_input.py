@@ -1,0 +1,334 @@
+"""Bad input to `paltrace convert` and `check`: one line that names the file and the cause, the right exit code, nothing
+half-written, no hang. The traces are written by hand, so that the cut is where the test says."""
+
+import ctypes
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from ctf_writer import Field, Trace, catalogue, life, worker
+from kit import program
+
+DEADLINE = 60  # seconds: a hang is an endless loop, so any deadline finds it
+INSTANCE = 0xABC
+GOOD, BAD_CONTENT, USAGE, SYSTEM, LOST = range(5)
+
+
+def paltrace(*arguments, stdin=None):
+    return subprocess.run([program("paltrace"), *map(str, arguments)], capture_output=True, text=True, timeout=DEADLINE,
+                          input=stdin)
+
+
+def small_trace(directory, events=None, name="run", tasks=3):
+    """A good trace: one worker, a few tasks, transitions in a channel of their own."""
+    events = catalogue() if events is None else events
+    trace = Trace(events)
+    own = [event for event in trace.events if event.startswith("task_")]
+    transitions = trace.channel("transitions", own)
+    others = trace.channel("others", [event for event in trace.events if event not in own])
+    stream = transitions.stream()
+    for task in range(tasks):
+        stream.packet(life(INSTANCE, task + 1, 1 + 6 * task, 1, 2000 + 1000 * task))
+    stream = others.stream()
+    stream.packet([("worker_started", 1000, {"worker": worker(INSTANCE), "scheduler": "pool", "pid": 12, "thread": 12,
+                                             "catalogue": 1})])
+    stream.packet([("worker_stopped", 900000, {"worker": worker(INSTANCE), "seq": 6 * tasks})])
+    return trace.write(pathlib.Path(directory) / name)
+
+
+def entries(path):
+    return [json.loads(line) for line in pathlib.Path(path).read_text().splitlines()]
+
+
+def assert_refused(result, code, *words):
+    """Exit code, and one line on stderr that has all the words; nothing on stdout."""
+    assert result.returncode == code, result
+    assert result.stdout == "", result
+    lines = result.stderr.splitlines()
+    assert len(lines) == 1, result
+    for word in words:
+        assert str(word) in lines[0], f"{word!r} is not in {lines[0]!r}"
+
+
+def test_a_good_trace_converts_and_is_good(tmp_path):
+    trace = small_trace(tmp_path)
+    log = tmp_path / "run.pal"
+    assert paltrace("convert", trace, "-o", log).returncode == GOOD
+    assert [entry["event"] for entry in entries(log)][:2] == ["Begin", "Worker"]
+    assert entries(log)[-1] | {"ts": ""} == {"v": 1, "ts": "", "event": "End", "records": 20, "lost": 0}
+    assert paltrace("check", trace).returncode == GOOD
+    assert paltrace("check", log).returncode == GOOD
+
+
+def refused_inputs(tmp_path):
+    """[(what it is, path, exit code, words of the error)]"""
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "notes.txt").write_text("no trace")
+    text = tmp_path / "text"
+    text.write_text("no log either\n")
+    fake = tmp_path / "fake"
+    fake.mkdir()
+    (fake / "metadata").write_text("no metadata\n")
+    return [("missing", tmp_path / "nowhere", SYSTEM, ["nowhere", "No such file"]),
+            ("an empty directory", empty, BAD_CONTENT, ["empty", "no trace"]),
+            ("no trace", other, BAD_CONTENT, ["other", "no trace"]),
+            ("no log", text, BAD_CONTENT, ["text"]),
+            ("no metadata", fake, BAD_CONTENT, ["fake/metadata", "no CTF metadata"])]
+
+
+@pytest.mark.parametrize("case", range(5))
+def test_what_is_no_input_is_named_and_nothing_is_written(tmp_path, case):
+    _, path, code, words = refused_inputs(tmp_path)[case]
+    log = tmp_path / "out" / "run.pal"
+    log.parent.mkdir()
+    assert_refused(paltrace("convert", path, "-o", log), code, *words)
+    assert list(log.parent.iterdir()) == []
+    checked = paltrace("check", path)
+    assert checked.returncode == code, checked
+    assert len(checked.stderr.splitlines()) == 1, checked
+
+
+def test_a_trace_without_tiffany_events_is_refused(tmp_path):
+    trace = Trace({"wakeup": [Field("cpu", 4)], None: {}}, provider="sched")
+    trace.channel().stream().packet([("wakeup", 5, {"cpu": 1})])
+    trace.write(tmp_path / "foreign")
+    log = tmp_path / "run.pal"
+    assert_refused(paltrace("convert", tmp_path / "foreign", "-o", log), BAD_CONTENT, "foreign", "no tiffany events")
+    assert not log.exists()
+
+
+def test_a_stream_file_cut_at_any_byte_is_named(tmp_path):
+    trace = small_trace(tmp_path)
+    stream = trace / "transitions_0"
+    whole = stream.read_bytes()
+    starts, at = [], 0
+    while at < len(whole):  # the packets' starts: a cut there is no cut that a reader can see
+        starts.append(at)
+        at += int.from_bytes(whole[at + 56:at + 64], "little") // 8
+    log = tmp_path / "run.pal"
+    cuts = [cut for cut in range(1, len(whole), 23) if cut not in starts] + [starts[1] + 1, starts[1] - 1, len(whole) - 1]
+    for cut in cuts:
+        stream.write_bytes(whole[:cut])
+        assert_refused(paltrace("convert", trace, "-o", log), BAD_CONTENT, stream, "cut")
+        assert not log.exists()
+
+
+def test_metadata_cut_at_any_byte_is_named_and_does_not_hang(tmp_path):
+    trace = small_trace(tmp_path)
+    metadata = trace / "metadata"
+    whole = metadata.read_bytes()
+    log = tmp_path / "run.pal"
+    # every byte where the packets' headers are, and a few hundred in between
+    cuts = sorted(set(range(0, 45)) | {packet + i for packet in range(4096, len(whole), 4096) for i in range(-2, 40)} |
+                  set(range(45, len(whole), 97)))
+    for cut in cuts:
+        metadata.write_bytes(whole[:cut])
+        assert_refused(paltrace("convert", trace, "-o", log), BAD_CONTENT, metadata)
+        assert not log.exists()
+
+
+def test_text_metadata_cut_anywhere_does_not_hang(tmp_path):
+    trace = small_trace(tmp_path)
+    text = Trace(catalogue())
+    text.channel()
+    whole = text.metadata_text().encode()
+    log = tmp_path / "run.pal"
+    for cut in range(0, len(whole), 211):
+        (trace / "metadata").write_bytes(whole[:cut])
+        result = paltrace("convert", trace, "-o", log)
+        assert result.returncode == BAD_CONTENT, (cut, result)
+        assert len(result.stderr.splitlines()) == 1, (cut, result)
+        assert not log.exists()
+
+
+def test_a_bad_trace_costs_only_itself(tmp_path):
+    small_trace(tmp_path / "run", name="good")
+    bad = small_trace(tmp_path / "run", name="bad")
+    metadata = bad / "metadata"
+    metadata.write_bytes(metadata.read_bytes()[:100])
+    log = tmp_path / "run.pal"
+    result = paltrace("convert", tmp_path / "run", "-o", log)
+    assert result.returncode == BAD_CONTENT
+    assert str(metadata) in result.stderr
+    assert entries(log)[-1]["records"] == 20
+
+
+def test_an_output_that_cannot_be_written_is_named(tmp_path):
+    trace = small_trace(tmp_path)
+    assert_refused(paltrace("convert", trace, "-o", tmp_path / "nowhere" / "run.pal"), SYSTEM, "nowhere/run.pal",
+                   "No such file or directory")
+    (tmp_path / "directory").mkdir()
+    result = paltrace("convert", trace, "-o", tmp_path / "directory")
+    assert result.returncode == SYSTEM, result
+    assert "directory" in result.stderr.splitlines()[0]
+    full = paltrace("convert", trace, "-o", "/dev/full")
+    assert full.returncode == SYSTEM, full
+    assert "/dev/full" in full.stderr and "No space left on device" in full.stderr
+
+
+def test_a_full_disk_is_named_and_nothing_is_left_on_it(tmp_path):
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small tmpfs needs root")
+    trace = small_trace(tmp_path, tasks=2000)
+    disk = tmp_path / "disk"
+    disk.mkdir()
+
+    def small_disk():  # in the child, in a mount namespace of its own, which ends with it
+        libc = ctypes.CDLL(None, use_errno=True)
+        clone_newns, ms_rec, ms_private = 0x20000, 0x4000, 1 << 18
+        if (libc.unshare(clone_newns) or libc.mount(None, b"/", None, ms_rec | ms_private, None) or
+                libc.mount(b"tmpfs", os.fsencode(disk), b"tmpfs", 0, b"size=64k")):
+            raise OSError(ctypes.get_errno(), "no private tmpfs")
+
+    script = f'"{program("paltrace")}" convert "{trace}" -o "{disk}/run.pal"; echo "exit $?"; ls -A "{disk}"'
+    result = subprocess.run(["sh", "-c", script], capture_output=True, text=True, timeout=DEADLINE,
+                            preexec_fn=small_disk)
+    assert result.stdout.splitlines() == [f"exit {SYSTEM}"], result
+    assert len(result.stderr.splitlines()) == 1, result
+    assert "run.pal" in result.stderr and "No space left on device" in result.stderr
+
+
+def test_a_log_that_was_cut_is_named(tmp_path):
+    log = tmp_path / "run.pal"
+    assert paltrace("convert", small_trace(tmp_path), "-o", log).returncode == GOOD
+    log.write_text("".join(log.read_text().splitlines(keepends=True)[:-1]))
+    again = tmp_path / "again.pal"
+    assert_refused(paltrace("convert", log, "-o", again), BAD_CONTENT, log)
+    assert not again.exists()
+    checked = paltrace("check", log)
+    assert checked.returncode == BAD_CONTENT, checked
+    assert str(log) in checked.stderr
+
+
+def test_wrong_usage_is_told_as_such():
+    assert paltrace("convert").returncode == USAGE
+    assert paltrace("check").returncode == USAGE
+    assert paltrace("convert", "--nonsense", "x").returncode == USAGE
+
+
+# ---- what is odd, but good ----
+
+
+def test_a_trace_of_a_later_catalogue_converts_and_says_what_it_did_not_know(tmp_path):
+    events = catalogue()
+    events["task_sleep"] = events["task_sleep"] + [Field("colour", 8), Field("mood", "string")]
+    events["task_frozen"] = [Field(name, 8) for name in ("worker", "tid", "seq", "step", "degrees")]
+    events["weather"] = [Field("worker", 8), Field("rain", 8)]
+    trace = Trace(events)
+    stream = trace.channel().stream()
+    told = life(INSTANCE, 1, 1, 1, 2000)
+    same = {"worker": worker(INSTANCE), "tid": 1, "seq": 7, "step": 7}
+    stream.packet([("worker_started", 1000, {"worker": worker(INSTANCE), "scheduler": "pool", "catalogue": 2})] + told +
+                  [("task_frozen", 3000, same | {"degrees": 3}), ("weather", 3100, {"worker": worker(INSTANCE)}),
+                   ("worker_stopped", 4000, {"worker": worker(INSTANCE), "seq": 7})])
+    trace.write(tmp_path / "later")
+    log = tmp_path / "run.pal"
+    result = paltrace("convert", tmp_path / "later", "-o", log)
+    assert result.returncode == GOOD, result
+    for unknown in ("field task_sleep.colour: 1 times", "field task_sleep.mood: 1 times", "event task_frozen: 1 times",
+                    "event weather: 1 times"):
+        assert unknown in result.stderr, result.stderr
+    told = entries(log)
+    assert [entry["dur_ns"] for entry in told if entry["event"] == "Sleep"] == [100]
+    assert [entry["seq"] for entry in told if entry["event"] == "task_frozen"] == [7]
+    assert told[0]["catalogue"] == 2
+    assert told[-1]["lost"] == 0
+    checked = paltrace("check", tmp_path / "later")
+    assert "unknown event: task_frozen 1 times" in checked.stdout, checked
+    assert "unknown field: task_sleep.colour 1 times" in checked.stdout, checked
+
+
+def test_a_selection_is_named_as_one_and_is_no_loss(tmp_path):
+    trace = Trace(catalogue())
+    stream = trace.channel("channel0", ["task_failed"]).stream()
+    for seq in (5, 90):
+        stream.packet([("task_failed", 1000 * seq, {"worker": worker(INSTANCE), "tid": seq, "seq": seq, "step": 9,
+                                                    "error": "no"})])
+    trace.write(tmp_path / "run")
+    log = tmp_path / "run.pal"
+    result = paltrace("convert", tmp_path / "run", "-o", log)
+    assert result.returncode == GOOD, result
+    assert "selection" in result.stderr and "task_failed" in result.stderr
+    assert entries(log)[0]["events"] == ["task_failed"]
+    assert entries(log)[-1]["lost"] == 0
+    checked = paltrace("check", tmp_path / "run")
+    assert checked.returncode == GOOD, checked
+    assert "selection: lives are not judged" in checked.stdout
+
+
+def lossy_trace(directory, discarded, missing):
+    trace = Trace(catalogue())
+    own = [event for event in trace.events if event.startswith("task_")]
+    stream = trace.channel("transitions", own).stream()
+    stream.packet(life(INSTANCE, 1, 1, 1, 2000))
+    stream.packet(life(INSTANCE, 2, 7 + missing, 1, 3000), discarded=discarded)
+    others = trace.channel("others", [event for event in trace.events if event not in own]).stream()
+    others.packet([("worker_started", 1000, {"worker": worker(INSTANCE), "catalogue": 1})])
+    return trace.write(pathlib.Path(directory) / "lossy")
+
+
+def test_loss_is_gaps_and_tail_and_exit_4(tmp_path):
+    log = tmp_path / "run.pal"
+    result = paltrace("convert", lossy_trace(tmp_path, discarded=10, missing=3), "-o", log)
+    assert result.returncode == LOST, result
+    told = entries(log)
+    assert [(e["from_seq"], e["to_seq"], e["lost"]) for e in told if e["event"] == "Gap"] == [(7, 9, 3)]
+    assert told[-1]["lost"] == 10 and told[-1]["tail"] == 7
+    assert paltrace("check", log).returncode == LOST
+
+
+def test_a_gap_that_nothing_explains_is_an_error_only_when_strict(tmp_path):
+    trace = lossy_trace(tmp_path, discarded=0, missing=3)
+    log = tmp_path / "run.pal"
+    assert paltrace("convert", trace, "-o", log).returncode == LOST
+    assert [e["explained"] for e in entries(log) if e["event"] == "Gap"] == [False]
+    assert paltrace("convert", "--strict", trace, "-o", log).returncode == BAD_CONTENT
+    assert paltrace("check", trace).returncode == LOST
+    assert paltrace("check", "--strict", trace).returncode == BAD_CONTENT
+    assert paltrace("check", "--strict", log).returncode == BAD_CONTENT
+
+
+def test_a_log_given_twice_and_with_its_trace_is_the_same_log(tmp_path):
+    trace = lossy_trace(tmp_path, discarded=10, missing=3)
+    log, again, compressed = tmp_path / "lossy", tmp_path / "again", tmp_path / "lossy.pal.zst"
+    log = tmp_path / "run.pal"
+    for output in (log, compressed):
+        assert paltrace("convert", trace, "-o", output).returncode == LOST
+    for inputs in ([log, log], [log, compressed], [log, trace], [trace, log, compressed]):
+        result = paltrace("convert", *inputs, "-o", again)
+        assert result.returncode == LOST, result
+        assert again.read_text() == log.read_text(), inputs
+    piped = paltrace("convert", "-", stdin=log.read_text())
+    assert piped.stdout == log.read_text()
+
+
+def test_the_plugin_writes_what_paltrace_writes(tmp_path):
+    trace = lossy_trace(tmp_path, discarded=10, missing=3)
+    ours, theirs = tmp_path / "ours.pal", tmp_path / "theirs.pal"
+    paltrace("convert", trace, "-o", ours)
+    plugin = program("babeltrace-plugin-tiffany.so")
+    command = ["babeltrace2", f"--plugin-path={plugin.parent}", str(trace), "-c", "sink.tiffany.pal"]
+    ran = subprocess.run([*command, f'--params=path="{theirs}"'], capture_output=True, text=True, timeout=DEADLINE)
+    assert ran.returncode == 0, ran
+    assert theirs.read_text().splitlines()[1:] == ours.read_text().splitlines()[1:]  # but Begin, which names the tool
+    stdout = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE)
+    assert stdout.stdout.splitlines()[1:] == ours.read_text().splitlines()[1:]
+
+
+def test_the_plugin_gives_its_errors_to_babeltrace(tmp_path):
+    trace = small_trace(tmp_path)
+    plugin = program("babeltrace-plugin-tiffany.so")
+    command = ["babeltrace2", f"--plugin-path={plugin.parent}", str(trace), "-c", "sink.tiffany.pal"]
+    for parameters, word in ((f'path="{tmp_path}/nowhere/x"', "nowhere/x"), ("path=3", "path: expected a string"),
+                             ("colour=3", "unknown parameter colour")):
+        ran = subprocess.run([*command, f"--params={parameters}"], capture_output=True, text=True, timeout=DEADLINE)
+        assert ran.returncode != 0, ran
+        assert word in ran.stderr, ran
