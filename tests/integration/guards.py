@@ -1,0 +1,271 @@
+"""The LTTng provider never harms its program: what becomes of the program when LTTng is absent, off, full, hung or dead,
+and how it learns that somebody listens while it runs."""
+
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import time
+
+import kit
+from kit import Bpftrace, PrivateLttng, alive, checked, need_bpftrace, need_root, poll, private_copy, program
+
+STEADY = program("steady")
+
+
+def said(output):
+    """{"lttng": "available", "transitions": "1001"}"""
+    return dict(line.split(maxsplit=1) for line in output.splitlines())
+
+
+class Running:
+    """A process that runs until it is asked to end."""
+
+    def __init__(self, process):
+        self.process = process
+        self.lttng = process.stdout.readline().split()[1]
+
+    def threads(self):
+        return len(os.listdir(f"/proc/{self.process.pid}/task"))
+
+    def maps(self):
+        return pathlib.Path(f"/proc/{self.process.pid}/maps").read_text()
+
+    def end(self):
+        self.process.send_signal(signal.SIGTERM)
+        output, _ = self.process.communicate(timeout=kit.DEADLINE)
+        assert self.process.returncode == 0
+        return int(said(output)["transitions"])
+
+
+def start(*arguments, env=None, popen=subprocess.Popen, executable=STEADY):
+    command = [str(part) for part in (executable, *arguments)]
+    return Running(popen(command, env={**os.environ, **(env or {})}, stdout=subprocess.PIPE, text=True))
+
+
+def test_the_provider_is_loaded_with_lttngs_two_threads():
+    running = start(0, 1000)
+    assert running.lttng == "available"
+    assert running.threads() == 3
+    assert "libtiffany-lttng.so" in running.maps()
+    running.end()
+
+
+def test_switched_off_keeps_the_module_and_lttngs_threads_out():
+    running = start(0, 1000, env={"TIFFANY_LTTNG": "0"})
+    assert running.lttng == "disabled"
+    assert running.threads() == 1
+    assert "lttng" not in running.maps()
+    assert running.end() > 0
+
+
+def test_without_the_module_the_program_runs(tmp_path):
+    alone = private_copy(STEADY, tmp_path)
+    assert said(checked([alone, 1000]).stdout) == {"lttng": "no_module", "transitions": "1001"}
+
+
+def test_a_module_that_is_named_is_the_only_one_tried(tmp_path):
+    env = dict(os.environ, TIFFANY_LTTNG_MODULE=str(tmp_path / "nothing.so"))
+    assert said(checked([STEADY, 1000], env=env).stdout)["lttng"] == "no_module"
+
+
+def test_a_module_of_another_version_is_not_used(tmp_path):
+    other = shutil.copy(shutil.which("true"), tmp_path / "libtiffany-lttng.so")
+    env = dict(os.environ, TIFFANY_LTTNG_MODULE=str(other))
+    assert said(checked([STEADY, 1000], env=env).stdout)["lttng"] == "no_lttng", "a program is no library"
+    source = tmp_path / "other.c"
+    source.write_text("int tiffany_lttng_table_0(void) { return 0; }\n")
+    checked(["cc", "-shared", "-fPIC", "-o", other, source])
+    assert said(checked([STEADY, 1000], env=env).stdout)["lttng"] == "incompatible"
+
+
+def in_private_mounts(script, *command):
+    """Runs a command where `script` changed what is mounted, for that command alone."""
+    return checked(
+        ["unshare", "--mount", "--propagation", "private", "sh", "-ec", script + '\nexec "$@"', "sh", *command]
+    ).stdout
+
+
+def test_where_lttng_is_not_installed_the_same_program_runs():
+    need_root()
+    ust = re.findall(r"(\S+/liblttng-ust\.so\.\S+)", start_and_map())
+    assert ust
+    hide = f"mount --bind /dev/null {os.path.realpath(ust[0])}"
+    assert said(in_private_mounts(hide, STEADY, 1000)) == {"lttng": "no_lttng", "transitions": "1001"}
+
+
+def start_and_map():
+    running = start(0, 1000)
+    maps = running.maps()
+    running.end()
+    return maps
+
+
+def test_a_full_dev_shm_ends_no_program():
+    need_root()
+    # lttng-ust maps a page there when it is loaded: without room the kernel ends the program with SIGBUS
+    fill = "mount -t tmpfs -o size=8k tmpfs /dev/shm; head -c 8192 /dev/zero >/dev/shm/full"
+    assert said(in_private_mounts(fill, STEADY, 1000)) == {"lttng": "shm_full", "transitions": "1001"}
+
+
+def test_a_session_daemon_that_hangs_delays_a_start_by_our_bound_not_by_lttngs(tmp_path):
+    with PrivateLttng(tmp_path) as lttng:
+
+        def seconds(timeout_ms):
+            # None: unset, so that ours holds
+            unset = ["env", "-u", "LTTNG_UST_REGISTER_TIMEOUT"] if timeout_ms is None else ["env"]
+            env = {} if timeout_ms is None else {"LTTNG_UST_REGISTER_TIMEOUT": timeout_ms}
+            begin = time.monotonic()
+            lttng.run([*unset, STEADY, 10], env=env)
+            return time.monotonic() - begin
+
+        lttng.daemon.send_signal(signal.SIGSTOP)
+        try:
+            ours, lttngs = seconds(None), seconds(3000)
+        finally:
+            lttng.daemon.send_signal(signal.SIGCONT)
+        assert lttngs - ours > 1.5, f"{ours} s with ours, {lttngs} s with LTTng's"
+
+
+def test_the_programs_environment_is_as_it_was(tmp_path):
+    running = start(0, 1000, env={})
+    environment = pathlib.Path(f"/proc/{running.process.pid}/environ").read_text()
+    assert "LTTNG_UST_REGISTER_TIMEOUT" not in environment
+    running.end()
+
+
+def events_of(trace, name):
+    return [line for line in checked(["babeltrace2", trace]).stdout.splitlines() if f" tiffany:{name}: " in line]
+
+
+def field(line, name):
+    return int(re.search(rf"\b{name} = (\d+)", line).group(1))
+
+
+def new_session(lttng, trace):
+    lttng.lttng("create", "run", f"--output={trace}")
+    lttng.lttng("enable-channel", "-u", "--buffers-pid", "--subbuf-size=1M", "--num-subbuf=4", "c")
+
+
+def test_a_session_that_starts_while_the_program_runs_is_noticed(tmp_path):
+    with PrivateLttng(tmp_path) as lttng:
+        running = start(0, 1000, popen=lttng.popen, env={"LTTNG_HOME": str(lttng.home)})
+        new_session(lttng, tmp_path / "trace")
+        lttng.lttng("enable-event", "-u", "tiffany:*", "-c", "c")
+        lttng.lttng("start")
+        poll(lambda: dumps(lttng, tmp_path / "trace", 1), "a dump in the trace")
+        running.end()
+        lttng.lttng("destroy", "run")
+        check_stretch(tmp_path / "trace")
+
+
+def test_events_enabled_on_a_running_session_are_noticed(tmp_path):
+    with PrivateLttng(tmp_path) as lttng:
+        new_session(lttng, tmp_path / "trace")
+        lttng.lttng("start")
+        running = start(0, 1000, popen=lttng.popen, env={"LTTNG_HOME": str(lttng.home)})
+        lttng.lttng("enable-event", "-u", "tiffany:*", "-c", "c")  # calls nobody in the program
+        poll(lambda: dumps(lttng, tmp_path / "trace", 1), "a dump in the trace")
+        running.end()
+        lttng.lttng("destroy", "run")
+        check_stretch(tmp_path / "trace")
+
+
+def dumps(lttng, trace, at_least):
+    lttng.lttng("stop")
+    found = events_of(trace, "dump_worker") if list(trace.rglob("metadata")) else []
+    lttng.lttng("start")
+    return len(found) >= at_least and found
+
+
+def check_stretch(trace):
+    """The first dump says where the worker stood; from its on_seq on every transition is there, or seq shows the gap."""
+    first = events_of(trace, "dump_worker")[0]
+    assert field(first, "on_seq") == field(first, "seq") + 1 > 1
+    transitions = [line for line in checked(["babeltrace2", trace]).stdout.splitlines() if " tiffany:task_" in line]
+    assert field(transitions[0], "seq") == field(first, "on_seq")
+
+
+def test_bpftrace_that_attaches_to_a_running_program_is_noticed(tmp_path):
+    need_bpftrace()
+    copy = private_copy(STEADY, tmp_path)
+    running = start(0, 1000, executable=copy, env={"TIFFANY_LTTNG": "0"})
+    script = f"usdt:{copy}:tiffany:task__running {{ @ = count(); if (@seen == 0) {{ @seen = 1; printf(\"seen\\n\"); }} }}"
+    script += f" usdt:{copy}:tiffany:dump__worker {{ @dumps = count(); }}"
+    with Bpftrace(script) as tracer:
+        poll(lambda: any("seen" in line for line in tracer._lines), "a transition")
+        result = tracer.stop().maps
+    assert result["@"] > 0
+    assert result["@dumps"] == 1, "one tracer, however many probes it attaches, is one dump"
+    assert running.end() > result["@"]
+
+
+def test_the_semaphore_is_zero_again_after_bpftrace_was_killed(tmp_path):
+    need_bpftrace()
+    copy = private_copy(STEADY, tmp_path)
+    running = start(0, 1000, executable=copy, env={"TIFFANY_LTTNG": "0"})
+
+    def semaphore():
+        return semaphore_of(running.process.pid, copy)
+
+    assert semaphore() == 0
+    with Bpftrace(f"usdt:{copy}:tiffany:task__running {{ @ = count(); }}") as tracer:
+        assert semaphore() == 1
+        tracer.process.kill()
+        tracer.process.wait()
+        poll(lambda: semaphore() == 0, "the semaphore is 0 again")
+    running.end()
+
+
+def semaphore_of(pid, elf):
+    notes = checked(["readelf", "-n", elf]).stdout
+    address = int(re.search(r"Name: task__running\s+Location: \S+, Base: \S+, Semaphore: (0x[0-9a-f]+)", notes).group(1), 16)
+    base = min(
+        int(line.split("-")[0], 16)
+        for line in pathlib.Path(f"/proc/{pid}/maps").read_text().splitlines()
+        if line.endswith(str(elf))
+    )
+    with open(f"/proc/{pid}/mem", "rb") as memory:
+        memory.seek(base + address)  # the program is position independent
+        return int.from_bytes(memory.read(2), "little")
+
+
+def test_a_dead_consumer_of_a_blocking_channel_does_not_stop_the_program(tmp_path):
+    with PrivateLttng(tmp_path) as lttng:
+        lttng.lttng("create", "run", f"--output={tmp_path / 'trace'}")
+        lttng.lttng(
+            *("enable-channel", "-u", "--buffers-pid", "--subbuf-size=4k", "--num-subbuf=2"),
+            *("--blocking-timeout=200000", "c"),  # us
+        )
+        lttng.lttng("enable-event", "-u", "tiffany:*", "-c", "c")
+        lttng.lttng("start")
+        running = start(
+            *(0, 100),
+            popen=lttng.popen,
+            env={"LTTNG_HOME": str(lttng.home), "LTTNG_UST_ALLOW_BLOCKING": "1"},
+        )
+        poll(lambda: any(lttng.consumers()), "a consumer daemon")
+        poll(lambda: len(list((tmp_path / "trace").rglob("c_*"))) > 0, "streams")
+        for pid in lttng.consumers():
+            os.kill(pid, signal.SIGKILL)
+            poll(lambda: not alive(pid), "the consumer daemon is dead")
+        # at 200 ms an event it would make ten in the time that the poll of its progress takes
+        pid = running.process.pid
+        poll(lambda: switches(pid) > 2000, "it goes on at its own pace")
+        assert running.end() > 1000
+
+
+def switches(pid):
+    """How often the program slept: once for two transitions."""
+    status = pathlib.Path(f"/proc/{pid}/status").read_text()
+    return int(re.search(r"voluntary_ctxt_switches:\s+(\d+)", status).group(1))
+
+
+def test_no_hook_allocates_while_lttng_records(tmp_path):
+    done = checked(
+        [program("paltrace"), "record", "-o", tmp_path / "run", "--", program("count_allocations")], timeout=300
+    )
+    assert said(done.stdout) == {"lttng": "available", "transitions": "1000000 allocations 0"}
+    assert "lost no transition" in done.stderr

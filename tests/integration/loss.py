@@ -1,0 +1,84 @@
+"""What was lost is told exactly: records and what is missing make up what the program itself counted."""
+
+import json
+
+import pytest
+from kit import PrivateLttng, program
+
+import subprocess
+
+PALTRACE = program("paltrace")
+
+
+def run(*command, status, **options):
+    done = subprocess.run([str(part) for part in command], text=True, capture_output=True, timeout=300, **options)
+    assert done.returncode == status, f"exit {done.returncode}, expected {status}\n{done.stdout}\n{done.stderr}"
+    return done
+
+
+def read_log(path):
+    with open(path, encoding="utf-8") as log:
+        return [json.loads(line) for line in log]
+
+
+def accounts(records):
+    """(transitions in the log, lost by gaps, lost in all)"""
+    transitions = sum("step" in record and "seq" in record for record in records)
+    gaps = sum(record["lost"] for record in records if record["event"] == "Gap")
+    assert records[-1]["event"] == "End"
+    return transitions, gaps, records[-1]["lost"]
+
+
+@pytest.mark.parametrize("command", [["spin_transitions", "600000"], ["tiffany-demo", "--transitions", "300000", "--report", "-"]])
+def test_records_gaps_and_tail_are_what_the_program_counted(tmp_path, command):
+    done = run(
+        *(PALTRACE, "record", "-o", tmp_path / "run", "--buffers", "4kx2", "--convert", "--"),
+        *(program(command[0]), *command[1:]),
+        status=4,
+    )
+    if command[0] == "tiffany-demo":
+        counted = json.loads(done.stdout)["transitions"]
+    else:
+        counted = int(done.stdout.split()[1])
+    transitions, gaps, lost = accounts(read_log(tmp_path / "run" / "tiffany.pal"))
+    assert transitions > 0 and gaps > 0
+    assert transitions + lost == counted
+    assert json.loads((tmp_path / "run" / "record.json").read_text())["lost"] == lost
+    # a log that says what it lost is a good log with losses, wherever it is read
+    run(PALTRACE, "check", tmp_path / "run" / "tiffany.pal", status=4)
+    run(PALTRACE, "check", tmp_path / "run", status=4)
+
+
+def test_the_tail_of_a_program_that_died_is_told_by_the_discarded_counts(tmp_path):
+    done = run(
+        *(PALTRACE, "record", "-o", tmp_path / "run", "--buffers", "4kx2", "--convert", "--"),
+        *(program("spin_transitions"), 600000, "--abort"),
+        status=128 + 6,
+    )
+    counted = int(done.stdout.split()[1])
+    records = read_log(tmp_path / "run" / "tiffany.pal")
+    assert not any(record["event"] == "Worker" and record["kind"] == "stopped" for record in records)
+    transitions, _, lost = accounts(records)
+    assert transitions + lost == counted
+
+
+def test_a_selection_is_named_and_is_no_loss(tmp_path):
+    with PrivateLttng(tmp_path) as lttng:
+        lttng.lttng("create", "run", f"--output={tmp_path / 'trace'}")
+        lttng.lttng("enable-channel", "-u", "--buffers-pid", "--subbuf-size=1M", "--num-subbuf=4", "c")
+        lttng.lttng("enable-event", "-u", "tiffany:task_failed", "-c", "c")
+        lttng.lttng("start")
+        report = tmp_path / "own.json"
+        lttng.run([program("tiffany-demo"), "--seconds", "1", "--report", report])
+        lttng.lttng("destroy", "run")
+    log = tmp_path / "log.pal"
+    run(PALTRACE, "convert", tmp_path / "trace", "-o", log, status=0)
+    records = read_log(log)
+    assert records[0]["event"] == "Begin"
+    assert records[0]["events"] == ["task_failed"]
+    failed = [record for record in records if record["event"] == "Failed"]
+    assert len(failed) == json.loads(report.read_text())["events"]["Failed"] > 0
+    assert all(record["error"] for record in failed)
+    assert records[-1]["lost"] == 0
+    checked = run(PALTRACE, "check", log, status=0)
+    assert "task_failed" in checked.stdout

@@ -1,0 +1,131 @@
+// spin_transitions COUNT [OPTION]: one task that runs and yields at full speed until about COUNT transitions were made
+// (0: until SIGINT or SIGTERM), then says how many: "transitions 1000001", a line for each process.
+//
+//   --exit N          ends with status N
+//   --abort           ends by SIGABRT, before the scheduler could
+//   --fork            a child, forked half way, makes as many again
+//   --counter FILE    keeps the number of transitions made, 8 bytes, in FILE, after each
+//   --stubborn        ignores SIGINT and SIGTERM
+//   --announce FILE   makes FILE once 1,000 transitions were made
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <csignal>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+#include <string_view>
+#include <tiffany/telemetry/scheduler_telemetry.hpp>
+
+namespace {
+
+volatile std::sig_atomic_t asked_to_end = 0;
+
+struct Options {
+    std::uint64_t count = 0;
+    int status = 0;
+    bool abort = false;
+    bool fork = false;
+    bool stubborn = false;
+    std::string counter;
+    std::string announce;
+};
+
+Options parse(int argc, char** argv) {
+    Options options;
+    for (int i = 1; i < argc; ++i) {
+        const std::string_view word = argv[i];
+        const auto value = [&] { return ++i < argc ? argv[i] : ""; };
+        if (word == "--exit")
+            options.status = std::atoi(value());
+        else if (word == "--abort")
+            options.abort = true;
+        else if (word == "--fork")
+            options.fork = true;
+        else if (word == "--stubborn")
+            options.stubborn = true;
+        else if (word == "--counter")
+            options.counter = value();
+        else if (word == "--announce")
+            options.announce = value();
+        else
+            options.count = std::strtoull(argv[i], nullptr, 10);
+    }
+    return options;
+}
+
+std::atomic<std::uint64_t>* map_counter(const std::string& path) {
+    const int file = open(path.c_str(), O_RDWR | O_CREAT | O_TRUNC, 0600);
+    if (file < 0 || ftruncate(file, sizeof(std::uint64_t)) != 0) std::exit(99);
+    void* const memory = mmap(nullptr, sizeof(std::uint64_t), PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    if (memory == MAP_FAILED) std::exit(99);
+    return static_cast<std::atomic<std::uint64_t>*>(memory);
+}
+
+class Spinner {
+  public:
+    Spinner(tiffany::Worker& worker, const Options& options) : worker_{worker}, options_{options} {
+        if (!options.counter.empty()) counter_ = map_counter(options.counter);
+    }
+
+    void spin(tiffany::TaskTimes& task, std::uint64_t until) {
+        while (asked_to_end == 0 && (until == 0 || worker_.seq() < until)) {
+            const tiffany::Worker::Tick tick{worker_, task};
+            worker_.running(task);
+            count();
+            worker_.yield(task);
+            count();
+        }
+    }
+
+    void count() {
+        if (counter_ != nullptr) counter_->store(worker_.seq(), std::memory_order_relaxed);
+        if (!options_.announce.empty() && !announced_ && worker_.seq() >= 1000) {
+            announced_ = true;
+            close(open(options_.announce.c_str(), O_WRONLY | O_CREAT, 0600));
+        }
+    }
+
+  private:
+    tiffany::Worker& worker_;
+    const Options& options_;
+    std::atomic<std::uint64_t>* counter_ = nullptr;
+    bool announced_ = false;
+};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    const Options options = parse(argc, argv);
+    for (const int number : {SIGINT, SIGTERM})
+        std::signal(
+            number, options.stubborn ? SIG_IGN : [](int) { asked_to_end = 1; });
+    {
+        tiffany::SchedulerTelemetry telemetry{"spin"};
+        tiffany::WorkerLease lease = telemetry.worker();
+        tiffany::Worker& worker = *lease;
+        Spinner spinner{worker, options};
+        tiffany::TaskTimes task;
+        worker.spawned(task, {.name = "spin", .site = tiffany::Site::here()});
+        spinner.spin(task, options.fork ? options.count / 2 : options.count);
+        pid_t child = -1;
+        if (options.fork) {
+            child = fork();
+            spinner.spin(task, options.count);
+        }
+        worker.running(task);
+        worker.done(task);
+        spinner.count();
+        std::printf("transitions %llu\n", static_cast<unsigned long long>(worker.seq()));
+        std::fflush(stdout);
+        if (child > 0) waitpid(child, nullptr, 0);
+        if (options.abort) std::abort();
+    }
+    return options.status;
+}
