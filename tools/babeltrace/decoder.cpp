@@ -238,7 +238,8 @@ void Decoder::event(const bt_message* message) {
     for (const Plan::Step& step : plan.steps) {
         const bt_field* field = bt_field_structure_borrow_member_field_by_index_const(payload, step.member);
         if (step.target == Plan::Target::text) {
-            record_.texts[step.slot] = bt_field_string_get_value(field);
+            // by its length: babeltrace2 2.0.4 keeps the old bytes under an empty string
+            record_.texts[step.slot].assign(bt_field_string_get_value(field), bt_field_string_get_length(field));
             continue;
         }
         const std::uint64_t value = bt_field_integer_unsigned_get_value(field);
