@@ -83,7 +83,12 @@ Task<> delegator(const bool& stop) {
     }
 }
 
-/// Some tasks outlive the work: what a request to end does not move ends with the scheduler.
+/// Some tasks outlive the work: this one ends when it is asked to,
+Task<> keep_until_asked() {
+    co_await sleep_for(24h);
+}
+
+/// and what a request to end does not move ends with the scheduler.
 Task<> keep_sleeping() {
     try {
         co_await sleep_for(24h);
@@ -171,6 +176,7 @@ Outcome run_workload(Scheduler& scheduler, const WorkloadOptions& options) {
         here.stop();
     };
     scheduler.spawn({.name = "stop"}, stop_after(conductor));
+    scheduler.spawn({.name = "ends when asked"}, keep_until_asked());
     scheduler.spawn({.name = "sleeps to the end"}, keep_sleeping());
     scheduler.spawn({.name = "waits to the end"}, keep_waiting(never));
     scheduler.run();
