@@ -173,6 +173,22 @@ def test_events_enabled_on_a_running_session_are_noticed(tmp_path):
         check_stretch(tmp_path / "trace")
 
 
+def test_a_state_dump_that_is_asked_for_is_another_dump(tmp_path):
+    with PrivateLttng(tmp_path) as lttng:
+        running = start(0, 1000, popen=lttng.popen, env={"LTTNG_HOME": str(lttng.home)})
+        new_session(lttng, tmp_path / "trace")
+        lttng.lttng("enable-event", "-u", "tiffany:*", "-c", "c")
+        lttng.lttng("start")
+        poll(lambda: dumps(lttng, tmp_path / "trace", 1), "the first dump")
+        before = len(dumps(lttng, tmp_path / "trace", 1))
+        lttng.lttng("regenerate", "statedump")
+        found = poll(lambda: dumps(lttng, tmp_path / "trace", before + 1), "another dump")
+        generations = [field(line, "generation") for line in found]
+        assert generations == sorted(set(generations)), "each has a generation of its own"
+        running.end()
+        lttng.lttng("destroy", "run")
+
+
 def dumps(lttng, trace, at_least):
     lttng.lttng("stop")
     found = events_of(trace, "dump_worker") if list(trace.rglob("metadata")) else []
