@@ -264,6 +264,21 @@ def test_a_selection_is_named_as_one_and_is_no_loss(tmp_path):
     assert "selection: lives are not judged" in checked.stdout
 
 
+def test_transitions_in_two_channels_are_not_lost_because_one_of_them_discarded_some(tmp_path):
+    trace = Trace(catalogue())
+    small, whole = trace.channel("small").stream(), trace.channel("whole").stream()
+    told = life(INSTANCE, 1, 1, 1, 2000)
+    small.packet(told[:1])
+    small.packet(told[-1:], discarded=4)
+    whole.packet([("worker_started", 1000, {"worker": worker(INSTANCE), "catalogue": 1})] + told +
+                 [("worker_stopped", 4000, {"worker": worker(INSTANCE), "seq": 6})])
+    trace.write(tmp_path / "run")
+    log = tmp_path / "run.pal"
+    assert paltrace("convert", tmp_path / "run", "-o", log).returncode == GOOD
+    assert [entry["seq"] for entry in entries(log) if "step" in entry] == [1, 2, 3, 4, 5, 6]
+    assert entries(log)[-1]["lost"] == 0
+
+
 def lossy_trace(directory, discarded, missing):
     trace = Trace(catalogue())
     own = [event for event in trace.events if event.startswith("task_")]

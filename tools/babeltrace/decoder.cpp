@@ -26,6 +26,12 @@ bool is_transition(std::string_view event) {
     return event.starts_with(kProvider) && event.substr(kProvider.size()).starts_with(kTransition);
 }
 
+bool carries_transitions(const bt_stream_class* stream_class) {
+    for (std::uint64_t e = 0; e < bt_stream_class_get_event_class_count(stream_class); ++e)
+        if (is_transition(name_of(bt_stream_class_borrow_event_class_by_index_const(stream_class, e)))) return true;
+    return false;
+}
+
 bool is_unsigned(const bt_field_class* type) {
     return bt_field_class_type_is(bt_field_class_get_type(type), BT_FIELD_CLASS_TYPE_UNSIGNED_INTEGER);
 }
@@ -174,11 +180,16 @@ const Decoder::Channel& Decoder::channel_of(const bt_stream_class* stream_class)
     channel->clock = bt_stream_class_borrow_default_clock_class_const(stream_class) != nullptr;
     channel->discarded_times = bt_stream_class_discarded_events_have_default_clock_snapshots(stream_class) != BT_FALSE;
     channel->packet_times = bt_stream_class_discarded_packets_have_default_clock_snapshots(stream_class) != BT_FALSE;
-    for (std::uint64_t e = 0; e < bt_stream_class_get_event_class_count(stream_class); ++e) {
-        const bool transition =
+    for (std::uint64_t e = 0; e < bt_stream_class_get_event_class_count(stream_class); ++e)
+        channel->only_transitions =
+            channel->only_transitions &&
             is_transition(name_of(bt_stream_class_borrow_event_class_by_index_const(stream_class, e)));
-        channel->transitions = channel->transitions || transition;
-        channel->only_transitions = channel->only_transitions && transition;
+    channel->transitions = carries_transitions(stream_class);
+    // of two channels with transitions one may have what the other discarded: then their counts are upper bounds
+    const bt_trace_class* trace_class = bt_stream_class_borrow_trace_class_const(stream_class);
+    for (std::uint64_t s = 0; s < bt_trace_class_get_stream_class_count(trace_class); ++s) {
+        const bt_stream_class* other = bt_trace_class_borrow_stream_class_by_index_const(trace_class, s);
+        if (other != stream_class && carries_transitions(other)) channel->only_transitions = false;
     }
     return *channel;
 }

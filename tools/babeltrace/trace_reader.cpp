@@ -84,7 +84,9 @@ class Reading {
             tiffany = facts.tiffany;
             begin_.clock = facts.clock;
             begin_.events = facts.events;
-            if (facts.selection) reading.judge_.mark_selection(index);
+            if (!facts.selection) return;
+            some = true;  // that nothing of what was selected happened is an answer
+            reading.judge_.mark_selection(index);
         }
         void begin(const pal::Begin& begin) override {
             tiffany = some = true;
