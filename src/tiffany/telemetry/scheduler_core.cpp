@@ -14,10 +14,14 @@ void SchedulerCore::WorkerDeleter::operator()(Worker* worker) const noexcept {
     delete worker;
 }
 
-SchedulerCore::SchedulerCore(std::string_view scheduler_name, Clock& its_clock, bool with_metrics)
+SchedulerCore::SchedulerCore(std::string_view scheduler_name, Clock& its_clock, bool with_metrics,
+                             const MetricsBuckets& buckets)
     : name{scheduler_name},
       clock{its_clock},
       metrics{with_metrics},
+      run_bounds{buckets.run_ns},
+      wait_bounds{buckets.wait_ns},
+      ready_bounds{buckets.ready_ns},
       process{Process::get()},
       refused{new Worker{*this}} {
     refused->on_ = kRefused;
@@ -37,6 +41,9 @@ Worker& SchedulerCore::take(bool has_loop) {
     if (free_.empty()) {
         all_.reserve(all_.size() + 1);
         Owned made{new Worker{*this}};
+        const std::uint16_t groups = group_count_.load(std::memory_order_relaxed);
+        for (std::uint16_t i = 0; metrics && i < groups; ++i)
+            made->shard_.add_group(i);
         const std::optional<Process::Index> index = process.take_index();
         if (!index) return *refused;
         made->id_.store((process.instance() << 16) | index->index, std::memory_order_relaxed);
@@ -47,8 +54,8 @@ Worker& SchedulerCore::take(bool has_loop) {
     }
     Worker& worker = *free_.back();
     free_.pop_back();
-    held_.push_back({&worker, pthread_self()});
     worker.start(has_loop);
+    held_.push_back({&worker, pthread_self(), metrics ? run_delay_of_this_thread(worker) : 0});
     return worker;
 }
 
@@ -57,6 +64,7 @@ void SchedulerCore::give_back(Worker& worker) noexcept {
     const std::lock_guard lock{mutex};
     const auto held = std::find_if(held_.begin(), held_.end(), [&](const Held& h) { return h.worker == &worker; });
     if (held == held_.end()) return;  // the scheduler was closed before this thread ended
+    if (metrics) run_delay_before_ns_ += delay_since(*held);
     worker.stop();
     held_.erase(held);
     free_.push_back(&worker);
@@ -96,6 +104,10 @@ std::uint16_t SchedulerCore::group(std::string_view group_name, Worker& by) {
     for (std::uint16_t i = 1; i < count; ++i)
         if (std::string_view{groups_[i].data()} == wanted.data()) return i;
     if (count == kMaxGroups) return 0;
+    // before anybody can know the number: a hook finds the place for its times, and allocates nothing
+    if (metrics)
+        for (const Owned& worker : all_)
+            worker->shard_.add_group(count);
     groups_[count] = wanted;
     group_count_.store(static_cast<std::uint16_t>(count + 1), std::memory_order_release);
     tell_group(by, count, groups_[count].data());

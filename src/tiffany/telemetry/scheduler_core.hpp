@@ -7,6 +7,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <tiffany/telemetry/metrics_snapshot.hpp>
 #include <tiffany/telemetry/worker.hpp>
 #include <vector>
 
@@ -14,11 +15,11 @@
 
 namespace tiffany::detail {
 
-inline constexpr std::size_t kMaxGroups = 32;  // with the default one, 0
 inline constexpr std::size_t kGroupBytes = 64;
 
 struct SchedulerCore {
-    SchedulerCore(std::string_view scheduler_name, Clock& its_clock, bool with_metrics);
+    /// Errors: std::invalid_argument, bounds of buckets that do not rise.
+    SchedulerCore(std::string_view scheduler_name, Clock& its_clock, bool with_metrics, const MetricsBuckets& buckets);
     ~SchedulerCore();
     SchedulerCore(const SchedulerCore&) = delete;
     SchedulerCore& operator=(const SchedulerCore&) = delete;
@@ -38,11 +39,15 @@ struct SchedulerCore {
     void tell_groups(Worker& by, std::uint32_t generation) noexcept;
     static void tell_group(Worker& by, std::uint16_t number, const char* name) noexcept;
 
+    MetricsSnapshot snapshot() const;
     std::uint64_t sum(std::uint64_t (*of)(const Worker&, std::uint64_t), std::uint64_t argument) const;
 
     const std::string name;
     Clock& clock;
     const bool metrics;
+    const Bounds run_bounds;
+    const Bounds wait_bounds;
+    const Bounds ready_bounds;
     Process& process;
     mutable std::mutex mutex;         // guards held, free, all, closed and the writing of groups
     std::atomic<bool> closed{false};  // no lock needed to read
@@ -56,10 +61,14 @@ struct SchedulerCore {
     struct Held {
         Worker* worker;
         pthread_t thread;
+        std::uint64_t run_delay_ns;  // the thread's, when it took the worker
     };
+    static std::uint64_t delay_since(const Held& held);
+    static std::uint64_t run_delay_of_this_thread(const Worker& worker);
     std::vector<Owned> all_;
     std::vector<Worker*> free_;
     std::vector<Held> held_;
+    std::uint64_t run_delay_before_ns_ = 0;  // of workers that were given back
 
   public:
     Owned refused;  // what a thread gets when all indices are in use: it counts hooks and fires nothing

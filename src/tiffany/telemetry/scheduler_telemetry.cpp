@@ -91,7 +91,7 @@ WorkerLease::~WorkerLease() {
 SchedulerTelemetry::SchedulerTelemetry(std::string_view name, TelemetryOptions options) {
     Process::get().load_lttng();
     Clock& clock = options.clock != nullptr ? *options.clock : Clock::system();
-    core_ = std::make_shared<SchedulerCore>(name, clock, options.metrics);
+    core_ = std::make_shared<SchedulerCore>(name, clock, options.metrics, options.buckets);
 }
 
 SchedulerTelemetry::~SchedulerTelemetry() {
@@ -147,6 +147,19 @@ std::uint64_t SchedulerTelemetry::count(TaskEvent event) const {
 
 std::uint64_t SchedulerTelemetry::transitions() const {
     return core_->sum([](const Worker& worker, std::uint64_t) { return worker.transitions(); }, 0);
+}
+
+MetricsSnapshot SchedulerTelemetry::snapshot() const {
+    return core_->snapshot();
+}
+
+std::function<std::optional<MetricsSnapshot>()> SchedulerTelemetry::snapshot_source() const {
+    return [weak = std::weak_ptr<SchedulerCore>{core_}]() -> std::optional<MetricsSnapshot> {
+        // a thread that held a worker may keep the core alive for longer than the scheduler
+        const std::shared_ptr<SchedulerCore> core = weak.lock();
+        if (core == nullptr || core->closed.load(std::memory_order_acquire) || !core->metrics) return std::nullopt;
+        return core->snapshot();
+    };
 }
 
 TracingStatus tracing_status() noexcept {

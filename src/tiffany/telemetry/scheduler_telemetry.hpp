@@ -9,10 +9,13 @@
 ///     telemetry.here().ready(task.times, tiffany::WakeCause::external);
 
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <tiffany/telemetry/clock.hpp>
+#include <tiffany/telemetry/metrics_snapshot.hpp>
 #include <tiffany/telemetry/worker.hpp>
 
 namespace tiffany {
@@ -45,6 +48,7 @@ class WorkerLease {
 struct TelemetryOptions {
     bool metrics = true;     ///< count transitions and times for Prometheus; chosen once, so that counters are whole
     Clock* clock = nullptr;  ///< null: Clock::system(); must outlive the scheduler's telemetry
+    MetricsBuckets buckets = {};
 };
 
 /// Thread-safe. The runtime cancels what is alive, and its threads give their workers back, before it dies; other
@@ -78,6 +82,12 @@ class SchedulerTelemetry {
     std::uint64_t count(TaskEvent event) const;
     /// Transitions of all kinds: the sum of the workers' `seq`. Any thread. Locks.
     std::uint64_t transitions() const;
+
+    /// All numbers at this moment. Any thread. Locks; reads /proc for the threads' run delay. Empty when metrics are
+    /// off.
+    MetricsSnapshot snapshot() const;
+    /// The same for an exporter that may outlive this: a function that gives nothing once this has died.
+    std::function<std::optional<MetricsSnapshot>()> snapshot_source() const;
 
   private:
     std::shared_ptr<detail::SchedulerCore> core_;

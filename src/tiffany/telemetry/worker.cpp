@@ -110,11 +110,10 @@ void Worker::enter_specially() noexcept {
     }
 }
 
-void Worker::count(TaskEvent event) noexcept {
+void Worker::count(TaskEvent event, TaskState from, TaskState to) noexcept {
     if ((on_ & kMetrics) == 0) return;
-    std::atomic<std::uint64_t>& counter = counts_[static_cast<std::size_t>(event)];
-    // relaxed load and store: this thread is the only writer; a scrape may read one transition late
-    counter.store(counter.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    add(shard_.counts[static_cast<std::size_t>(event)], 1);
+    shard_.move(from, to);
 }
 
 /// Whether since_ was taken at the transition before this one: not, if nothing listened then.
@@ -127,11 +126,17 @@ void Worker::stamp(TaskTimes& task, std::uint64_t now) noexcept {
     task.stamp_step_ = static_cast<std::uint32_t>(task.step());
 }
 
-std::uint64_t Worker::end_run(TaskTimes& task, std::uint64_t now) noexcept {
+/// A run ends with `event`: returns its length, 0 if its begin was not seen.
+std::uint64_t Worker::end_run(TaskTimes& task, std::uint64_t before, std::uint64_t now, TaskEvent event) noexcept {
     const std::uint64_t run_ns = stamped(task) ? clock_->to_ns(now - task.since_) : 0;
     stamp(task, now);
     last_run_ns_ = run_ns;
     last_state_ = task.state();
+    if ((on_ & kMetrics) != 0) {
+        count(event, TaskTimes::state_of(before), last_state_);
+        if (run_ns != 0) shard_.group(task.group_).run.observe(core_->run_bounds, run_ns);
+        shard_.running_since.store(0, std::memory_order_relaxed);
+    }
     return run_ns;
 }
 
@@ -141,7 +146,7 @@ void Worker::on_spawned(TaskTimes& task, std::uint64_t parent) noexcept {
     std::uint64_t now;
     if (!enter_hook(now)) return;
     stamp(task, now);
-    count(TaskEvent::Spawned);
+    count(TaskEvent::Spawned, TaskState::None, task.state());
     if ((on_ & kTracers) == 0) return;
     auto event = event_of<tiffany_task_spawned>(task);
     event.state = number(task.state());
@@ -153,12 +158,13 @@ void Worker::on_spawned(TaskTimes& task, std::uint64_t parent) noexcept {
     fire(EventId::TaskSpawned, event);
 }
 
-void Worker::on_ready(TaskTimes& task, WakeCause cause, std::uint64_t waker, std::uint64_t late_ns) noexcept {
+void Worker::on_ready(TaskTimes& task, std::uint64_t before, WakeCause cause, std::uint64_t waker,
+                      std::uint64_t late_ns) noexcept {
     std::uint64_t now;
     if (!enter_hook(now)) return;
     task.waiting_since_ = stamped(task) ? task.since_ : 0;
     stamp(task, now);
-    count(TaskEvent::Ready);
+    count(TaskEvent::Ready, TaskTimes::state_of(before), TaskState::Ready);
     if ((on_ & kTracers) == 0) return;
     auto event = event_of<tiffany_task_ready>(task);
     event.cause = number(cause);
@@ -176,7 +182,13 @@ void Worker::on_running(TaskTimes& task, std::uint64_t before) noexcept {
     const std::uint64_t ready_ns = known ? clock_->to_ns(now - task.since_) : 0;
     const std::uint64_t wait_ns = wait_known ? clock_->to_ns(now - task.waiting_since_) : 0;
     stamp(task, now);
-    count(TaskEvent::Running);
+    if ((on_ & kMetrics) != 0) {
+        count(TaskEvent::Running, TaskTimes::state_of(before), TaskState::Running);
+        GroupShard& group = shard_.group(task.group_);
+        if (ready_ns != 0) group.ready.observe(core_->ready_bounds, ready_ns);
+        if (wait_ns != 0) group.wait[number(waited)].observe(core_->wait_bounds, wait_ns);
+        shard_.running_since.store(now, std::memory_order_relaxed);
+    }
     if ((on_ & kTracers) == 0) return;
     auto event = event_of<tiffany_task_running>(task);
     event.ready_ns = ready_ns;
@@ -185,22 +197,20 @@ void Worker::on_running(TaskTimes& task, std::uint64_t before) noexcept {
     fire(EventId::TaskRunning, event);
 }
 
-void Worker::on_yield(TaskTimes& task) noexcept {
+void Worker::on_yield(TaskTimes& task, std::uint64_t before) noexcept {
     std::uint64_t now;
     if (!enter_hook(now)) return;
-    const std::uint64_t run_ns = end_run(task, now);
-    count(TaskEvent::Yield);
+    const std::uint64_t run_ns = end_run(task, before, now, TaskEvent::Yield);
     if ((on_ & kTracers) == 0) return;
     auto event = event_of<tiffany_task_yield>(task);
     event.run_ns = run_ns;
     fire(EventId::TaskYield, event);
 }
 
-void Worker::on_sleep(TaskTimes& task, std::uint64_t dur_ns) noexcept {
+void Worker::on_sleep(TaskTimes& task, std::uint64_t before, std::uint64_t dur_ns) noexcept {
     std::uint64_t now;
     if (!enter_hook(now)) return;
-    const std::uint64_t run_ns = end_run(task, now);
-    count(TaskEvent::Sleep);
+    const std::uint64_t run_ns = end_run(task, before, now, TaskEvent::Sleep);
     if ((on_ & kTracers) == 0) return;
     auto event = event_of<tiffany_task_sleep>(task);
     event.run_ns = run_ns;
@@ -208,11 +218,10 @@ void Worker::on_sleep(TaskTimes& task, std::uint64_t dur_ns) noexcept {
     fire(EventId::TaskSleep, event);
 }
 
-void Worker::on_iowait(TaskTimes& task, std::uint64_t io) noexcept {
+void Worker::on_iowait(TaskTimes& task, std::uint64_t before, std::uint64_t io) noexcept {
     std::uint64_t now;
     if (!enter_hook(now)) return;
-    const std::uint64_t run_ns = end_run(task, now);
-    count(TaskEvent::IoWait);
+    const std::uint64_t run_ns = end_run(task, before, now, TaskEvent::IoWait);
     if ((on_ & kTracers) == 0) return;
     auto event = event_of<tiffany_task_iowait>(task);
     event.run_ns = run_ns;
@@ -220,11 +229,10 @@ void Worker::on_iowait(TaskTimes& task, std::uint64_t io) noexcept {
     fire(EventId::TaskIoWait, event);
 }
 
-void Worker::on_join(TaskTimes& task, std::uint64_t target) noexcept {
+void Worker::on_join(TaskTimes& task, std::uint64_t before, std::uint64_t target) noexcept {
     std::uint64_t now;
     if (!enter_hook(now)) return;
-    const std::uint64_t run_ns = end_run(task, now);
-    count(TaskEvent::Join);
+    const std::uint64_t run_ns = end_run(task, before, now, TaskEvent::Join);
     if ((on_ & kTracers) == 0) return;
     auto event = event_of<tiffany_task_join>(task);
     event.run_ns = run_ns;
@@ -232,11 +240,10 @@ void Worker::on_join(TaskTimes& task, std::uint64_t target) noexcept {
     fire(EventId::TaskJoin, event);
 }
 
-void Worker::on_wait(TaskTimes& task, WaitReason reason, std::uint64_t resource) noexcept {
+void Worker::on_wait(TaskTimes& task, std::uint64_t before, WaitReason reason, std::uint64_t resource) noexcept {
     std::uint64_t now;
     if (!enter_hook(now)) return;
-    const std::uint64_t run_ns = end_run(task, now);
-    count(TaskEvent::Wait);
+    const std::uint64_t run_ns = end_run(task, before, now, TaskEvent::Wait);
     if ((on_ & kTracers) == 0) return;
     auto event = event_of<tiffany_task_wait>(task);
     event.run_ns = run_ns;
@@ -245,11 +252,10 @@ void Worker::on_wait(TaskTimes& task, WaitReason reason, std::uint64_t resource)
     fire(EventId::TaskWait, event);
 }
 
-void Worker::on_throttled(TaskTimes& task, std::uint64_t park_ns) noexcept {
+void Worker::on_throttled(TaskTimes& task, std::uint64_t before, std::uint64_t park_ns) noexcept {
     std::uint64_t now;
     if (!enter_hook(now)) return;
-    const std::uint64_t run_ns = end_run(task, now);
-    count(TaskEvent::Throttled);
+    const std::uint64_t run_ns = end_run(task, before, now, TaskEvent::Throttled);
     if ((on_ & kTracers) == 0) return;
     auto event = event_of<tiffany_task_throttled>(task);
     event.run_ns = run_ns;
@@ -257,22 +263,20 @@ void Worker::on_throttled(TaskTimes& task, std::uint64_t park_ns) noexcept {
     fire(EventId::TaskThrottled, event);
 }
 
-void Worker::on_done(TaskTimes& task) noexcept {
+void Worker::on_done(TaskTimes& task, std::uint64_t before) noexcept {
     std::uint64_t now;
     if (!enter_hook(now)) return;
-    const std::uint64_t run_ns = end_run(task, now);
-    count(TaskEvent::Done);
+    const std::uint64_t run_ns = end_run(task, before, now, TaskEvent::Done);
     if ((on_ & kTracers) == 0) return;
     auto event = event_of<tiffany_task_done>(task);
     event.run_ns = run_ns;
     fire(EventId::TaskDone, event);
 }
 
-void Worker::on_failed(TaskTimes& task, std::string_view error) noexcept {
+void Worker::on_failed(TaskTimes& task, std::uint64_t before, std::string_view error) noexcept {
     std::uint64_t now;
     if (!enter_hook(now)) return;
-    const std::uint64_t run_ns = end_run(task, now);
-    count(TaskEvent::Failed);
+    const std::uint64_t run_ns = end_run(task, before, now, TaskEvent::Failed);
     if ((on_ & kTracers) == 0) return;
     auto event = event_of<tiffany_task_failed>(task);
     event.run_ns = run_ns;
@@ -284,8 +288,11 @@ void Worker::on_cancelled(TaskTimes& task, std::uint64_t before, CancelCause cau
     std::uint64_t now;
     if (!enter_hook(now)) return;
     const TaskState from = TaskTimes::state_of(before);
-    const std::uint64_t run_ns = from == TaskState::Running ? end_run(task, now) : 0;
-    count(TaskEvent::Cancelled);
+    std::uint64_t run_ns = 0;
+    if (from == TaskState::Running)
+        run_ns = end_run(task, before, now, TaskEvent::Cancelled);
+    else
+        count(TaskEvent::Cancelled, from, TaskState::Cancelled);
     if ((on_ & kTracers) == 0) return;
     auto event = event_of<tiffany_task_cancelled>(task);
     event.run_ns = run_ns;
@@ -306,20 +313,21 @@ void Worker::park() noexcept {
     look();
     if (generation_ != core_->process.generation()) catch_up(seq());
     drop_what_is_off();
-    parked_at_ = 0;
     if ((on_ & kListeners) == 0) return;
-    parked_at_ = clock_->ticks();
+    shard_.parked_at.store(clock_->ticks(), std::memory_order_relaxed);
     tiffany_worker_park event;
     event.worker = id();
     fire(EventId::ParkBegin, event);
 }
 
 void Worker::unpark() noexcept {
-    if (parked_at_ == 0) return;
+    const std::uint64_t parked_at = shard_.parked_at.load(std::memory_order_relaxed);
+    if (parked_at == 0) return;  // nothing listened when it parked
     tiffany_worker_unpark event;
     event.worker = id();
-    event.park_ns = clock_->to_ns(clock_->ticks() - parked_at_);
-    parked_at_ = 0;
+    event.park_ns = clock_->to_ns(clock_->ticks() - parked_at);
+    add(shard_.parked_ns, event.park_ns);
+    shard_.parked_at.store(0, std::memory_order_relaxed);
     fire(EventId::ParkEnd, event);
 }
 
@@ -432,18 +440,41 @@ void Worker::tell_group(std::uint16_t group, const char* name) noexcept {
 
 // ---- for SchedulerCore ----
 
+std::uint64_t Worker::busy_ns() const noexcept {
+    const std::uint64_t before = shard_.busy_before_ns.load(std::memory_order_relaxed);
+    const std::uint64_t started_at = shard_.started_at.load(std::memory_order_relaxed);
+    if (started_at == 0) return before;
+    const std::uint64_t now = clock_->ticks();
+    const std::uint64_t parked_at = shard_.parked_at.load(std::memory_order_relaxed);
+    std::uint64_t idle = shard_.parked_ns.load(std::memory_order_relaxed);
+    if (parked_at != 0) idle += clock_->to_ns(now - parked_at);
+    const std::uint64_t held = clock_->to_ns(now - started_at);
+    return before + (held > idle ? held - idle : 0);
+}
+
+std::uint64_t Worker::current_run_ns() const noexcept {
+    const std::uint64_t since = shard_.running_since.load(std::memory_order_relaxed);
+    return since == 0 ? 0 : clock_->to_ns(clock_->ticks() - since);
+}
+
 void Worker::start(bool has_loop) noexcept {
     thread_ = static_cast<std::uint32_t>(gettid());
     generation_ = core_->process.generation();
     on_ = has_loop ? 0 : kEveryHook;
     ticks_to_look_ = 1;
-    parked_at_ = 0;
     make_on_word();
+    shard_.parked_at.store(0, std::memory_order_relaxed);
+    shard_.thread.store(thread_, std::memory_order_relaxed);
+    if (core_->metrics) shard_.started_at.store(clock_->ticks(), std::memory_order_relaxed);
     on_seq_ = seq() + 1;
     fire_started(seq());
 }
 
 void Worker::stop() noexcept {
+    shard_.busy_before_ns.store(busy_ns(), std::memory_order_relaxed);
+    shard_.started_at.store(0, std::memory_order_relaxed);
+    shard_.parked_ns.store(0, std::memory_order_relaxed);
+    shard_.parked_at.store(0, std::memory_order_relaxed);
     if ((on_ & kTracers) == 0) return;
     tiffany_worker_stopped event;
     event.worker = id();
@@ -455,11 +486,9 @@ void Worker::become_child(std::uint64_t instance) noexcept {
     id_.store((instance << 16) | (id() & 0xffff), std::memory_order_relaxed);
     seq_.store(0, std::memory_order_relaxed);
     first_seq_ = 0;
-    for (std::atomic<std::uint64_t>& counter : counts_)
-        counter.store(0, std::memory_order_relaxed);
+    shard_.clear();
     lttng_left_out_.store(0, std::memory_order_relaxed);
     on_seq_ = 1;
-    parked_at_ = 0;
     thread_ = static_cast<std::uint32_t>(gettid());
     on_ |= kAnnounce;
 }

@@ -19,6 +19,7 @@
 #include <cstdint>
 #include <string_view>
 #include <tiffany/telemetry/clock.hpp>
+#include <tiffany/telemetry/detail/shard.hpp>
 #include <tiffany/telemetry/task_times.hpp>
 #include <tiffany/tracepoints/catalogue.hpp>
 
@@ -66,9 +67,9 @@ class alignas(64) Worker {
     /// @param waker    tid of the task that woke it; 0 = no task
     /// @param late_ns  how long after its deadline it was noticed, ns; 0 = no deadline, or in time
     void ready(TaskTimes& task, WakeCause cause, std::uint64_t waker = 0, std::uint64_t late_ns = 0) noexcept {
-        task.move(TaskState::Ready, task.waited());
+        const std::uint64_t before = task.move(TaskState::Ready, task.waited());
         if (count_one()) [[unlikely]]
-            on_ready(task, cause, waker, late_ns);
+            on_ready(task, before, cause, waker, late_ns);
     }
 
     /// This worker begins to run the task: Ready -> Running.
@@ -80,63 +81,63 @@ class alignas(64) Worker {
 
     /// The running task gives way: Running -> Ready.
     void yield(TaskTimes& task) noexcept {
-        task.move(TaskState::Ready, WaitKind::none);
+        const std::uint64_t before = task.move(TaskState::Ready, WaitKind::none);
         if (count_one()) [[unlikely]]
-            on_yield(task);
+            on_yield(task, before);
     }
 
     /// The running task asks to sleep: Running -> Sleeping.
     /// @param dur_ns  time asked for, ns; 0 = until somebody wakes it
     void sleep(TaskTimes& task, std::uint64_t dur_ns) noexcept {
-        task.move(TaskState::Sleeping, WaitKind::sleep);
+        const std::uint64_t before = task.move(TaskState::Sleeping, WaitKind::sleep);
         if (count_one()) [[unlikely]]
-            on_sleep(task, dur_ns);
+            on_sleep(task, before, dur_ns);
     }
 
     /// The running task waits for input or output: Running -> Waiting.
     /// @param io  file descriptor or resource id
     void iowait(TaskTimes& task, std::uint64_t io) noexcept {
-        task.move(TaskState::Waiting, WaitKind::iowait);
+        const std::uint64_t before = task.move(TaskState::Waiting, WaitKind::iowait);
         if (count_one()) [[unlikely]]
-            on_iowait(task, io);
+            on_iowait(task, before, io);
     }
 
     /// The running task waits for the end of the task `target`: Running -> Waiting.
     void join(TaskTimes& task, std::uint64_t target) noexcept {
-        task.move(TaskState::Waiting, WaitKind::join);
+        const std::uint64_t before = task.move(TaskState::Waiting, WaitKind::join);
         if (count_one()) [[unlikely]]
-            on_join(task, target);
+            on_join(task, before, target);
     }
 
     /// The running task waits for another thing: Running -> Waiting.
     /// @param resource  which one: an id that the runtime chooses
     void wait(TaskTimes& task, WaitReason reason, std::uint64_t resource) noexcept {
-        task.move(TaskState::Waiting, WaitKind::wait);
+        const std::uint64_t before = task.move(TaskState::Waiting, WaitKind::wait);
         if (count_one()) [[unlikely]]
-            on_wait(task, reason, resource);
+            on_wait(task, before, reason, resource);
     }
 
     /// The running task is past its quantum (park_ns = 0: it stays Ready) or its budget (Throttled for park_ns).
     void throttled(TaskTimes& task, std::uint64_t park_ns) noexcept {
-        task.move(park_ns == 0 ? TaskState::Ready : TaskState::Throttled,
-                  park_ns == 0 ? WaitKind::none : WaitKind::throttled);
+        const std::uint64_t before = task.move(park_ns == 0 ? TaskState::Ready : TaskState::Throttled,
+                                               park_ns == 0 ? WaitKind::none : WaitKind::throttled);
         if (count_one()) [[unlikely]]
-            on_throttled(task, park_ns);
+            on_throttled(task, before, park_ns);
     }
 
     /// The task returned: Running -> Finished.
     void done(TaskTimes& task) noexcept {
-        task.move(TaskState::Finished, WaitKind::none);
+        const std::uint64_t before = task.move(TaskState::Finished, WaitKind::none);
         if (count_one()) [[unlikely]]
-            on_done(task);
+            on_done(task, before);
     }
 
     /// An exception left the task: Running -> Failed.
     /// @param error  what it says; borrowed for the call, cut at 255 bytes
     void failed(TaskTimes& task, std::string_view error) noexcept {
-        task.move(TaskState::Failed, WaitKind::none);
+        const std::uint64_t before = task.move(TaskState::Failed, WaitKind::none);
         if (count_one()) [[unlikely]]
-            on_failed(task, error);
+            on_failed(task, before, error);
     }
 
     /// The task ended by a cancellation: any live state -> Cancelled.
@@ -176,7 +177,7 @@ class alignas(64) Worker {
     std::uint64_t seq() const noexcept { return seq_.load(std::memory_order_relaxed); }
     /// Transitions of one kind since the worker was made, counted while metrics are on. Any thread; may be one late.
     std::uint64_t count(TaskEvent event) const noexcept {
-        return counts_[static_cast<std::size_t>(event)].load(std::memory_order_relaxed);
+        return shard_.counts[static_cast<std::size_t>(event)].load(std::memory_order_relaxed);
     }
     /// Transitions since the worker was made, or in a forked child since the fork. Any thread; may be one late.
     std::uint64_t transitions() const noexcept { return seq() - first_seq_; }
@@ -198,16 +199,17 @@ class alignas(64) Worker {
     // the parts that run when something listens
     std::uint64_t first_of_new_tids() noexcept;
     void on_spawned(TaskTimes& task, std::uint64_t parent) noexcept;
-    void on_ready(TaskTimes& task, WakeCause cause, std::uint64_t waker, std::uint64_t late_ns) noexcept;
+    void on_ready(TaskTimes& task, std::uint64_t before, WakeCause cause, std::uint64_t waker,
+                  std::uint64_t late_ns) noexcept;
     void on_running(TaskTimes& task, std::uint64_t before) noexcept;
-    void on_yield(TaskTimes& task) noexcept;
-    void on_sleep(TaskTimes& task, std::uint64_t dur_ns) noexcept;
-    void on_iowait(TaskTimes& task, std::uint64_t io) noexcept;
-    void on_join(TaskTimes& task, std::uint64_t target) noexcept;
-    void on_wait(TaskTimes& task, WaitReason reason, std::uint64_t resource) noexcept;
-    void on_throttled(TaskTimes& task, std::uint64_t park_ns) noexcept;
-    void on_done(TaskTimes& task) noexcept;
-    void on_failed(TaskTimes& task, std::string_view error) noexcept;
+    void on_yield(TaskTimes& task, std::uint64_t before) noexcept;
+    void on_sleep(TaskTimes& task, std::uint64_t before, std::uint64_t dur_ns) noexcept;
+    void on_iowait(TaskTimes& task, std::uint64_t before, std::uint64_t io) noexcept;
+    void on_join(TaskTimes& task, std::uint64_t before, std::uint64_t target) noexcept;
+    void on_wait(TaskTimes& task, std::uint64_t before, WaitReason reason, std::uint64_t resource) noexcept;
+    void on_throttled(TaskTimes& task, std::uint64_t before, std::uint64_t park_ns) noexcept;
+    void on_done(TaskTimes& task, std::uint64_t before) noexcept;
+    void on_failed(TaskTimes& task, std::uint64_t before, std::string_view error) noexcept;
     void on_cancelled(TaskTimes& task, std::uint64_t before, CancelCause cause, std::uint64_t canceller) noexcept;
 
     template <typename Event>
@@ -220,8 +222,8 @@ class alignas(64) Worker {
     // what the hooks share
     bool enter_hook(std::uint64_t& now) noexcept;
     void enter_specially() noexcept;
-    void count(TaskEvent event) noexcept;
-    std::uint64_t end_run(TaskTimes& task, std::uint64_t now) noexcept;
+    void count(TaskEvent event, TaskState from, TaskState to) noexcept;
+    std::uint64_t end_run(TaskTimes& task, std::uint64_t before, std::uint64_t now, TaskEvent event) noexcept;
     static bool stamped(const TaskTimes& task) noexcept;
     static void stamp(TaskTimes& task, std::uint64_t now) noexcept;
 
@@ -236,7 +238,9 @@ class alignas(64) Worker {
     void fire_dump_begin(std::uint64_t position) noexcept;
     void tell_group(std::uint16_t number, const char* name) noexcept;
 
-    // for SchedulerCore
+    // for SchedulerCore; the first two: any thread
+    std::uint64_t busy_ns() const noexcept;
+    std::uint64_t current_run_ns() const noexcept;
     void start(bool has_loop) noexcept;
     void stop() noexcept;
     void become_child(std::uint64_t instance) noexcept;
@@ -253,11 +257,11 @@ class alignas(64) Worker {
     std::uint32_t generation_ = 0;  // the generation that on_ was made for
     std::uint32_t thread_ = 0;      // its thread's id, as the process sees it
 
+    detail::Shard shard_;
+
     // ---- writer: this worker's thread ----
-    std::array<std::atomic<std::uint64_t>, kTransitions> counts_{};
     std::uint64_t first_seq_ = 0;             // seq is an index's: it goes on from its last worker's
     std::uint64_t on_seq_ = 1;                // first seq since LTTng was last seen off
-    std::uint64_t parked_at_ = 0;             // ticks; 0 = not parked, or nothing listened
     std::uint64_t blocked_ns_ = 0;            // LTTng calls in a row that each blocked, together
     std::uint64_t last_run_ns_ = 0;           // of the run that ended in this tick
     std::uint64_t tick_tid_ = 0;              // the task of this tick

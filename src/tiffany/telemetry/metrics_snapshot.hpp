@@ -1,0 +1,60 @@
+#pragma once
+/// A scheduler's numbers at one moment, for whoever exports them.
+///
+///     const MetricsSnapshot now = telemetry.snapshot();
+///     std::cout << now.states[static_cast<std::size_t>(TaskState::Ready)] << " tasks are ready\n";
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <tiffany/tracepoints/catalogue.hpp>
+#include <vector>
+
+namespace tiffany {
+
+/// Upper bounds of the histograms' buckets, ns, rising, at most 32 each: bucket[i] counts bound[i-1] < x <= bound[i].
+struct MetricsBuckets {
+    std::vector<std::uint64_t> run_ns = default_ns();
+    std::vector<std::uint64_t> wait_ns = default_ns();
+    std::vector<std::uint64_t> ready_ns = default_ready_ns();
+
+    /// 1, 5, 10, 50, 100, 250, 500 ms, 1 s, 2 s.
+    static std::vector<std::uint64_t> default_ns();
+    /// The same with 1, 10 and 100 us before them.
+    static std::vector<std::uint64_t> default_ready_ns();
+};
+
+struct HistogramSnapshot {
+    std::vector<std::uint64_t> upper_ns;  ///< bounds; the last bucket has none
+    std::vector<std::uint64_t> counts;    ///< one more than bounds; not cumulative
+    std::uint64_t sum_ns = 0;
+
+    std::uint64_t count() const {
+        std::uint64_t total = 0;
+        for (const std::uint64_t in_bucket : counts)
+            total += in_bucket;
+        return total;
+    }
+};
+
+struct GroupSnapshot {
+    std::string name;  ///< empty: the default group
+    HistogramSnapshot run;
+    HistogramSnapshot ready;
+    std::array<HistogramSnapshot, 8> wait;  ///< by WaitKind; `none` and `unknown` stay empty
+};
+
+/// Sums over a scheduler's workers. Taken while tasks run, they need not agree with each other to the last transition.
+struct MetricsSnapshot {
+    std::string scheduler;
+    std::array<std::uint64_t, kTransitions> transitions{};  ///< by TaskEvent
+    std::array<std::uint64_t, 9> states{};                  ///< tasks now, by TaskState; the live ones count
+    std::uint64_t workers = 0;                              ///< that threads hold now
+    std::uint64_t busy_ns = 0;                              ///< time that its workers were held and not parked
+    std::uint64_t current_run_ns = 0;                       ///< the longest run that has not ended; 0 = none
+    std::uint64_t run_delay_ns = 0;     ///< time that the kernel let its workers' threads wait for a CPU
+    std::vector<GroupSnapshot> groups;  ///< the default one first
+};
+
+}  // namespace tiffany

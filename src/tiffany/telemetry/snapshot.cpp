@@ -1,0 +1,105 @@
+// The scrape's side of the shards: sums over workers.
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+#include <tiffany/telemetry/metrics_snapshot.hpp>
+
+#include "scheduler_core.hpp"
+
+namespace tiffany {
+namespace {
+
+constexpr std::uint64_t kUs = 1'000;
+constexpr std::uint64_t kMs = 1'000'000;
+
+void add_histogram(HistogramSnapshot& total, const detail::HistogramShard& shard) {
+    for (std::size_t i = 0; i < total.counts.size(); ++i)
+        total.counts[i] += shard.buckets[i].load(std::memory_order_relaxed);
+    total.sum_ns += shard.sum_ns.load(std::memory_order_relaxed);
+}
+
+HistogramSnapshot empty_histogram(const detail::Bounds& bounds) {
+    return {bounds.upper_ns(), std::vector<std::uint64_t>(bounds.upper_ns().size() + 1), 0};
+}
+
+// The second number of schedstat: ns that the thread was runnable and had no CPU. 0 where the kernel does not say.
+// https://docs.kernel.org/scheduler/sched-stats.html
+std::uint64_t run_delay_ns(std::uint32_t thread) {
+    const std::string path = "/proc/self/task/" + std::to_string(thread) + "/schedstat";
+    std::FILE* file = std::fopen(path.c_str(), "re");
+    if (file == nullptr) return 0;
+    unsigned long long ran = 0;
+    unsigned long long delay = 0;
+    const int read = std::fscanf(file, "%llu %llu", &ran, &delay);
+    std::fclose(file);
+    return read == 2 ? delay : 0;
+}
+
+}  // namespace
+
+std::vector<std::uint64_t> MetricsBuckets::default_ns() {
+    return {1 * kMs, 5 * kMs, 10 * kMs, 50 * kMs, 100 * kMs, 250 * kMs, 500 * kMs, 1000 * kMs, 2000 * kMs};
+}
+
+std::vector<std::uint64_t> MetricsBuckets::default_ready_ns() {
+    std::vector<std::uint64_t> bounds = default_ns();
+    bounds.insert(bounds.begin(), {1 * kUs, 10 * kUs, 100 * kUs});
+    return bounds;
+}
+
+namespace detail {
+
+MetricsSnapshot SchedulerCore::snapshot() const {
+    const std::lock_guard lock{mutex};
+    MetricsSnapshot total;
+    total.scheduler = name;
+    if (!metrics) return total;
+    const std::uint16_t groups = group_count_.load(std::memory_order_relaxed);
+    for (std::uint16_t i = 0; i < groups; ++i) {
+        GroupSnapshot group;
+        group.name = groups_[i].data();
+        group.run = empty_histogram(run_bounds);
+        group.ready = empty_histogram(ready_bounds);
+        group.wait.fill(empty_histogram(wait_bounds));
+        total.groups.push_back(std::move(group));
+    }
+    for (const Owned& worker : all_) {
+        const Shard& shard = worker->shard_;
+        for (std::size_t i = 0; i < kTransitions; ++i)
+            total.transitions[i] += shard.counts[i].load(std::memory_order_relaxed);
+        for (std::size_t i = 0; i < kTaskStates; ++i)
+            total.states[i] += shard.states[i].load(std::memory_order_relaxed);
+        for (std::uint16_t i = 0; i < groups; ++i) {
+            const GroupShard& group = shard.group(i);
+            add_histogram(total.groups[i].run, group.run);
+            add_histogram(total.groups[i].ready, group.ready);
+            for (std::size_t kind = 0; kind < kWaitKinds; ++kind)
+                add_histogram(total.groups[i].wait[kind], group.wait[kind]);
+        }
+        total.busy_ns += worker->busy_ns();
+        total.current_run_ns = std::max(total.current_run_ns, worker->current_run_ns());
+    }
+    // a difference of sums that were not read at once may be below 0 for a moment; in a forked child tasks that it
+    // inherited leave states that it never saw them enter
+    for (std::uint64_t& tasks : total.states)
+        if (static_cast<std::int64_t>(tasks) < 0) tasks = 0;
+    total.workers = held_.size();
+    total.run_delay_ns = run_delay_before_ns_;
+    for (const Held& held : held_)
+        total.run_delay_ns += delay_since(held);
+    return total;
+}
+
+std::uint64_t SchedulerCore::delay_since(const Held& held) {
+    const std::uint64_t now_ns = run_delay_ns(held.worker->shard_.thread.load(std::memory_order_relaxed));
+    return now_ns > held.run_delay_ns ? now_ns - held.run_delay_ns : 0;
+}
+
+std::uint64_t SchedulerCore::run_delay_of_this_thread(const Worker& worker) {
+    return run_delay_ns(worker.shard_.thread.load(std::memory_order_relaxed));
+}
+
+}  // namespace detail
+}  // namespace tiffany
