@@ -1,0 +1,35 @@
+#pragma once
+/// A scheduler's telemetry as Prometheus metrics.
+///
+///     auto metrics = tiffany::make_collectable(telemetry);
+///     server.add(metrics);                      // our MetricsServer,
+///     exposer.RegisterCollectable(metrics);     // or the prometheus::Exposer that the program has
+///
+/// What each metric means, its formula and its edge cases: docs/metrics.md.
+
+#include <memory>
+#include <string>
+#include <tiffany/telemetry/scheduler_telemetry.hpp>
+
+namespace prometheus {
+class Collectable;
+}
+
+namespace tiffany {
+
+struct MetricsOptions {
+    std::string prefix = {};  ///< before every name; default none
+};
+
+/// The metrics of one scheduler. Reads the workers' shards at each `Collect()`; gives nothing once the scheduler's
+/// telemetry has died, or if it was made with metrics off. `Collect()`: any thread; throws nothing, because
+/// prometheus-cpp ends the process then: what cannot be collected is left out.
+/// Exporters keep it weakly: hold the pointer. Errors: std::invalid_argument, a prefix that no metric's name may have.
+std::shared_ptr<prometheus::Collectable> make_collectable(const SchedulerTelemetry& telemetry,
+                                                          const MetricsOptions& options = {});
+
+/// What concerns the process as a whole: `tiffany_tracing_unavailable{reason}`, `tiffany_refused_hooks_total`.
+/// One in a program. As above otherwise.
+std::shared_ptr<prometheus::Collectable> make_process_collectable();
+
+}  // namespace tiffany

@@ -1,0 +1,286 @@
+// The metrics as a scrape sees them. Time comes from a clock that the test moves; expected numbers are counted by hand.
+
+#include <gtest/gtest.h>
+#include <prometheus/collectable.h>
+#include <prometheus/metric_family.h>
+#include <prometheus/text_serializer.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <clocale>
+#include <map>
+#include <tiffany/metrics/collectable.hpp>
+#include <tiffany/telemetry/hooks.hpp>
+
+namespace tiffany {
+namespace {
+
+using prometheus::ClientMetric;
+using prometheus::MetricFamily;
+using Labels = std::map<std::string, std::string>;
+
+constexpr std::uint64_t kMs = 1'000'000;
+
+class Metrics : public ::testing::Test {
+  protected:
+    VirtualClock clock;
+    SchedulerTelemetry telemetry{"s", {.metrics = true, .clock = &clock}};
+    std::shared_ptr<prometheus::Collectable> metrics = make_collectable(telemetry);
+    Worker& worker = telemetry.here();
+    TaskTimes task;
+
+    static void SetUpTestSuite() { setenv("TIFFANY_LTTNG", "0", 1); }
+
+    /// One series; a test fails if it is not there.
+    ClientMetric series(const std::string& name, const Labels& labels = {}) const {
+        for (const MetricFamily& family : metrics->Collect()) {
+            if (family.name != name) continue;
+            for (const ClientMetric& metric : family.metric) {
+                Labels found;
+                for (const auto& label : metric.label)
+                    found[label.name] = label.value;
+                EXPECT_EQ(found["scheduler"], "s");
+                found.erase("scheduler");
+                if (found == labels) return metric;
+            }
+        }
+        ADD_FAILURE() << "no series of " << name;
+        return {};
+    }
+    double gauge(const std::string& name, const Labels& labels = {}) const { return series(name, labels).gauge.value; }
+    double counter(const std::string& name, const Labels& labels = {}) const {
+        return series(name, labels).counter.value;
+    }
+};
+
+TEST_F(Metrics, TheReadyQueueRisesWithPushesAndFallsWithPops) {
+    const auto depth = [&] { return gauge("scheduler_ready_queue_depth"); };
+    EXPECT_EQ(depth(), 0);
+    worker.spawned(task, {.name = "t"});
+    EXPECT_EQ(depth(), 1);
+    TaskTimes second;
+    worker.spawned(second, {.name = "t"});
+    EXPECT_EQ(depth(), 2);
+    worker.running(task);
+    EXPECT_EQ(depth(), 1);
+    worker.yield(task);
+    EXPECT_EQ(depth(), 2);
+    worker.running(task);
+    worker.throttled(task, 0);
+    EXPECT_EQ(depth(), 2) << "past its quantum it stays ready";
+    worker.running(task);
+    worker.throttled(task, 5);
+    EXPECT_EQ(depth(), 1) << "past its budget it does not";
+    worker.ready(task, WakeCause::quota);
+    EXPECT_EQ(depth(), 2);
+    worker.cancelled(second, CancelCause::asked);
+    EXPECT_EQ(depth(), 1);
+    worker.running(task);
+    worker.done(task);
+    EXPECT_EQ(depth(), 0);
+}
+
+TEST_F(Metrics, ATaskThatWaitsForDependenciesIsNotInTheQueue) {
+    worker.spawned(task, {.name = "t", .waiting = true});
+    EXPECT_EQ(gauge("scheduler_ready_queue_depth"), 0);
+    EXPECT_EQ(gauge("tasks_state", {{"state", "Waiting"}}), 1);
+}
+
+TEST_F(Metrics, EndedTasksAreCountedByHow) {
+    for (int i = 0; i < 6; ++i) {
+        TaskTimes each;
+        worker.spawned(each, {.name = "t"});
+        worker.running(each);
+        if (i < 3)
+            worker.done(each);
+        else if (i < 5)
+            worker.failed(each, "why");
+        else
+            worker.cancelled(each, CancelCause::asked);
+    }
+    EXPECT_EQ(counter("tasks_running_total", {{"state", "done"}}), 3);
+    EXPECT_EQ(counter("tasks_running_total", {{"state", "failed"}}), 2);
+    EXPECT_EQ(counter("tasks_running_total", {{"state", "cancelled"}}), 1);
+    for (const char* state : {"Ready", "Running", "Sleeping", "Waiting", "Throttled"})
+        EXPECT_EQ(gauge("tasks_state", {{"state", state}}), 0) << state;
+}
+
+TEST_F(Metrics, TheSumOfTheTransitionsIsTheSumOfTheWorkersSeq) {
+    worker.spawned(task, {.name = "t"});
+    worker.running(task);
+    worker.sleep(task, 5);
+    worker.ready(task, WakeCause::timer);
+    worker.running(task);
+    worker.done(task);
+    double sum = 0;
+    for (std::size_t i = 0; i < kTransitions; ++i)
+        sum += counter("task_transitions_total", {{"event", std::string{label(static_cast<TaskEvent>(i))}}});
+    EXPECT_EQ(sum, 6);
+    EXPECT_EQ(static_cast<std::uint64_t>(sum), telemetry.transitions());
+    EXPECT_EQ(counter("task_transitions_total", {{"event", "Running"}}), 2);
+    EXPECT_EQ(counter("task_budget_throttle_total"), 0);
+}
+
+TEST_F(Metrics, ARunOnABoundGoesIntoThatBucket) {
+    const auto run_of = [&](std::uint64_t ns) {
+        TaskTimes each;
+        worker.spawned(each, {.name = "t"});
+        worker.running(each);
+        clock.advance(ns);
+        worker.done(each);
+    };
+    run_of(1 * kMs);
+    run_of(1 * kMs + 1);
+    run_of(5 * kMs);
+    run_of(3000 * kMs);
+    const auto histogram = series("task_run_latency_seconds").histogram;
+    ASSERT_EQ(histogram.bucket.size(), 9u);
+    const std::array bounds{0.001, 0.005, 0.010, 0.050, 0.100, 0.250, 0.5, 1.0, 2.0};
+    for (std::size_t i = 0; i < bounds.size(); ++i)
+        EXPECT_EQ(histogram.bucket[i].upper_bound, bounds[i]);
+    EXPECT_EQ(histogram.bucket[0].cumulative_count, 1u);
+    EXPECT_EQ(histogram.bucket[1].cumulative_count, 3u);
+    EXPECT_EQ(histogram.bucket[8].cumulative_count, 3u);
+    EXPECT_EQ(histogram.sample_count, 4u);
+    EXPECT_DOUBLE_EQ(histogram.sample_sum, 3.007000001);
+}
+
+TEST_F(Metrics, AWaitIsToldByItsReasonAndAReadyDelayByItsOwnBuckets) {
+    worker.spawned(task, {.name = "t"});
+    worker.running(task);
+    worker.iowait(task, 3);
+    clock.advance(20 * kMs);
+    worker.ready(task, WakeCause::io);
+    clock.advance(50'000);
+    worker.running(task);
+    const auto wait = series("task_wait_time_seconds", {{"reason", "iowait"}}).histogram;
+    EXPECT_EQ(wait.sample_count, 1u);
+    EXPECT_DOUBLE_EQ(wait.sample_sum, 0.02005);
+    EXPECT_EQ(wait.bucket[2].cumulative_count, 0u);
+    EXPECT_EQ(wait.bucket[3].cumulative_count, 1u);
+    EXPECT_EQ(series("task_wait_time_seconds", {{"reason", "sleep"}}).histogram.sample_count, 0u);
+    const auto delay = series("task_ready_delay_seconds").histogram;
+    EXPECT_EQ(delay.sample_count, 2u) << "one after the spawn, 1 ns, and one after the wait, 50 us";
+    EXPECT_EQ(delay.bucket[0].upper_bound, 1e-6);
+    EXPECT_EQ(delay.bucket[0].cumulative_count, 1u);
+    EXPECT_EQ(delay.bucket[1].cumulative_count, 1u);
+    EXPECT_EQ(delay.bucket[2].cumulative_count, 2u);
+}
+
+TEST_F(Metrics, GroupsBecomeALabelOnceThereAreAny) {
+    EXPECT_EQ(series("task_run_latency_seconds").histogram.sample_count, 0u);
+    const std::uint16_t group = telemetry.group("reads");
+    worker.spawned(task, {.name = "t", .group = group});
+    worker.running(task);
+    worker.done(task);
+    TaskTimes stray;
+    worker.spawned(stray, {.name = "t", .group = 31});
+    worker.running(stray);
+    worker.done(stray);
+    EXPECT_EQ(series("task_run_latency_seconds", {{"group", "reads"}}).histogram.sample_count, 1u);
+    EXPECT_EQ(series("task_run_latency_seconds", {{"group", ""}}).histogram.sample_count, 1u)
+        << "a group that nobody registered counts as the default one";
+}
+
+TEST_F(Metrics, BusyTimeIsTimeNotParkedAndARunThatGoesOnIsSeen) {
+    clock.advance(2'000 * kMs);
+    worker.park();
+    clock.advance(10'000 * kMs);
+    EXPECT_DOUBLE_EQ(counter("scheduler_busy_seconds_total"), 2.0) << "parked now";
+    worker.unpark();
+    worker.spawned(task, {.name = "t"});
+    worker.running(task);
+    clock.advance(500 * kMs);
+    EXPECT_DOUBLE_EQ(counter("scheduler_busy_seconds_total"), 2.5);
+    EXPECT_DOUBLE_EQ(gauge("scheduler_current_run_seconds"), 0.5);
+    worker.yield(task);
+    EXPECT_EQ(gauge("scheduler_current_run_seconds"), 0);
+    EXPECT_EQ(gauge("scheduler_workers"), 1);
+}
+
+TEST_F(Metrics, AMovedTaskIsCountedOnceThoughTwoWorkersSawIt) {
+    worker.spawned(task, {.name = "t"});
+    std::thread other{[&] {
+        telemetry.here().running(task);
+        telemetry.here().done(task);
+    }};
+    other.join();
+    EXPECT_EQ(gauge("scheduler_ready_queue_depth"), 0);
+    EXPECT_EQ(gauge("tasks_state", {{"state", "Running"}}), 0);
+    EXPECT_EQ(counter("tasks_running_total", {{"state", "done"}}), 1);
+    EXPECT_EQ(gauge("scheduler_workers"), 1) << "the other thread's was given back";
+}
+
+TEST_F(Metrics, NothingIsCollectedAfterTheSchedulerDiedOrWithMetricsOff) {
+    std::shared_ptr<prometheus::Collectable> of_dead;
+    {
+        const SchedulerTelemetry dies{"dies"};
+        of_dead = make_collectable(dies);
+        EXPECT_FALSE(of_dead->Collect().empty());
+    }
+    EXPECT_TRUE(of_dead->Collect().empty());
+    const SchedulerTelemetry off{"off", {.metrics = false}};
+    EXPECT_TRUE(make_collectable(off)->Collect().empty());
+}
+
+TEST_F(Metrics, APrefixStandsBeforeEveryName) {
+    for (const MetricFamily& family : make_collectable(telemetry, {.prefix = "app_"})->Collect())
+        EXPECT_EQ(family.name.rfind("app_", 0), 0u) << family.name;
+    EXPECT_THROW(make_collectable(telemetry, {.prefix = "9 "}), std::invalid_argument);
+}
+
+TEST_F(Metrics, BucketsAreEachHistogramsOwnAndMustRise) {
+    const SchedulerTelemetry own{"s",
+                                 {.clock = &clock, .buckets = {.run_ns = {10}, .wait_ns = {}, .ready_ns = {1, 2}}}};
+    const MetricsSnapshot now = own.snapshot();
+    EXPECT_EQ(now.groups[0].run.upper_ns, (std::vector<std::uint64_t>{10}));
+    EXPECT_EQ(now.groups[0].wait[1].counts.size(), 1u);
+    EXPECT_EQ(now.groups[0].ready.counts.size(), 3u);
+    EXPECT_THROW((SchedulerTelemetry{"s", {.buckets = {.run_ns = {10, 10}}}}), std::invalid_argument);
+    EXPECT_THROW((SchedulerTelemetry{"s", {.buckets = {.run_ns = std::vector<std::uint64_t>(33)}}}),
+                 std::invalid_argument);
+}
+
+TEST_F(Metrics, AForkedChildCountsFromZeroAndNoGaugeIsBelowIt) {
+    worker.spawned(task, {.name = "t"});
+    const pid_t child = fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+        worker.running(task);
+        const MetricsSnapshot now = telemetry.snapshot();
+        const bool good = now.transitions[static_cast<std::size_t>(TaskEvent::Spawned)] == 0 &&
+                          now.transitions[static_cast<std::size_t>(TaskEvent::Running)] == 1 &&
+                          now.states[static_cast<std::size_t>(TaskState::Ready)] == 0;
+        _exit(good ? 0 : 1);
+    }
+    int status = 0;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    EXPECT_EQ(status, 0);
+}
+
+TEST(Bounds, FindTheBucketOfEveryValueAsAPlainSearchWould) {
+    const std::vector<std::uint64_t> upper{1, 2, 3, 7, 8, 9, 1000, 1024, 1'000'000, UINT64_MAX - 1};
+    const detail::Bounds bounds{upper};
+    const auto searched = [&](std::uint64_t value) {
+        return static_cast<std::size_t>(std::lower_bound(upper.begin(), upper.end(), value) - upper.begin());
+    };
+    for (std::uint64_t value = 0; value < 3000; ++value)
+        EXPECT_EQ(bounds.bucket(value), searched(value)) << value;
+    for (const std::uint64_t bound : upper)
+        for (const std::uint64_t value : {bound - 1, bound, bound + 1})
+            EXPECT_EQ(bounds.bucket(value), searched(value)) << value;
+}
+
+TEST(Scrape, NumbersDoNotDependOnTheLocale) {
+    const SchedulerTelemetry telemetry{"s"};
+    const auto metrics = make_collectable(telemetry);
+    const auto text = [&] { return prometheus::TextSerializer{}.Serialize(metrics->Collect()); };
+    const std::string before = text();
+    if (std::setlocale(LC_ALL, "de_DE.UTF-8") == nullptr) GTEST_SKIP() << "no locale with a decimal comma here";
+    EXPECT_NE(text().find("le=\"0.001\""), std::string::npos);
+    std::setlocale(LC_ALL, "C");
+    EXPECT_NE(before.find("le=\"0.001\""), std::string::npos);
+}
+
+}  // namespace
+}  // namespace tiffany
