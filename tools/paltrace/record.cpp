@@ -7,6 +7,7 @@
 #include <cassert>
 #include <cerrno>
 #include <chrono>
+#include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
@@ -158,6 +159,10 @@ void Recording::judge(const ctf::ReadSummary& found) {
     else
         talk_ << (found.at_most ? "at most " : "") << found.lost << " transitions: give --buffers more than "
               << facts_.buffers.transitions.text() << ", or --lossless" << std::endl;
+    if (facts_.command_wait_status == SIGKILL)  // in the middle of an event, perhaps
+        talk_ << "paltrace: COMMAND was killed: of its last second, up to "
+              << human_bytes(facts_.buffers.transitions.bytes) << " on each CPU may be missing and not counted"
+              << std::endl;
     print_remarks(found, true, talk_);
     facts_.own = worse(facts_.own, exit_code(found));
     if (found.records == 0)
