@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import pathlib
+import pty
 import re
 import signal
 import subprocess
@@ -342,6 +343,33 @@ def test_ctrl_c_ends_everything_and_the_trace_is_whole(tmp_path, spin, whom):
     assert done.file["transitions"] + done.file["lost"] == done.transitions() > 1000
 
 
+def test_ctrl_c_at_a_terminal_reaches_the_command_once(tmp_path):
+    counter = tmp_path / "count.py"
+    counter.write_text(
+        "import pathlib, signal, sys, time\n"
+        "seen = []\n"
+        "signal.signal(signal.SIGINT, lambda *_: seen.append(time.monotonic()))\n"
+        "pathlib.Path(sys.argv[1]).touch()\n"
+        "while not seen or time.monotonic() < seen[0] + 1: time.sleep(0.05)\n"
+        "sys.exit(10 + len(seen))\n"
+    )
+    go = tmp_path / "go"
+    command = [program("paltrace"), "record", "-o", tmp_path / "run", "--", sys.executable, counter, go]
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execv(command[0], [str(part) for part in command])
+    try:
+        poll(go.exists, "the command works")
+        os.write(terminal, b"\x03")
+        poll(lambda: not alive(pid), "paltrace has ended")
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+        _, status = os.waitpid(pid, 0)
+        os.close(terminal)
+    assert os.waitstatus_to_exitcode(status) == 11
+
+
 def test_a_command_that_dies_of_ctrl_c_gives_130(tmp_path):
     with Running(tmp_path / "run", "--", "sh", "-c", f"touch {tmp_path}/go; exec sleep 1000", ready=tmp_path / "go") as it:
         os.killpg(it.process.pid, signal.SIGINT)
@@ -458,6 +486,23 @@ def test_a_full_disk_is_an_error_that_names_the_directory(tmp_path, spin):
     done = record(small / "run", "--", spin, "200000", prefix=prefix).expect(3)
     assert str(small / "run") in done.err
     assert done.transitions() > 200_000, "the program itself is unharmed"
+
+
+def test_a_disk_without_room_is_refused_before_the_command_runs(tmp_path, spin):
+    small = tmp_path / "small"
+    small.mkdir()
+    prefix = mount_namespace(f"mount -t tmpfs -o size=32k tmpfs {small}")
+    done = record(small / "run", "--", spin, "1000", prefix=prefix).expect(3)
+    assert str(small / "run") in done.err and "full" in done.err
+    assert done.transitions() == 0
+
+
+def test_the_commands_own_status_goes_before_a_full_disk(tmp_path, spin):
+    small = tmp_path / "small"
+    small.mkdir()
+    prefix = mount_namespace(f"mount -t tmpfs -o size=1M tmpfs {small}")
+    done = record(small / "run", "--", spin, "200000", "--exit", "9", prefix=prefix).expect(9)
+    assert "full" in done.err
 
 
 # ---- modes ----
