@@ -120,8 +120,16 @@ class Running:
                     os.kill(pid, signal.SIGKILL)
 
 
-def private_directories():
-    return set(pathlib.Path("/tmp").glob("paltrace-*"))
+@pytest.fixture
+def temporary(monkeypatch):
+    """Where paltrace makes its private directory: ours alone, and short, because sockets lie in it."""
+    with tempfile.TemporaryDirectory(prefix="r-", dir="/tmp") as directory:
+        monkeypatch.setenv("TMPDIR", directory)
+        yield pathlib.Path(directory)
+
+
+def entries(directory):
+    return [entry.name for entry in directory.iterdir()]
 
 
 def mount_namespace(script):
@@ -262,23 +270,21 @@ def test_a_program_with_lttng_switched_off_is_an_error(tmp_path, spin):
 
 
 @pytest.mark.parametrize("command", ["./not-there", "not-there-in-path", "/"])
-def test_a_command_that_cannot_be_run_is_named_and_nothing_is_left(tmp_path, command):
-    before = private_directories()
+def test_a_command_that_cannot_be_run_is_named_and_nothing_is_left(tmp_path, temporary, command):
     done = record(tmp_path / "run", "--", command).expect(3)
     assert f"cannot run {command}:" in done.err
     assert done.err.count("\n") == 1
     assert not (tmp_path / "run").exists()
-    assert private_directories() == before
+    assert not entries(temporary)
 
 
-def test_a_command_that_the_kernel_refuses_leaves_nothing(tmp_path):
+def test_a_command_that_the_kernel_refuses_leaves_nothing(tmp_path, temporary):
     broken = tmp_path / "broken"
     broken.write_text("#!/no/such/interpreter\n")
     broken.chmod(0o755)
-    before = private_directories()
     assert "cannot run" in record(tmp_path / "run", "--", broken).expect(3).err
     assert not (tmp_path / "run").exists()
-    assert private_directories() == before
+    assert not entries(temporary)
 
 
 @pytest.mark.parametrize(
@@ -397,13 +403,13 @@ def test_three_ctrl_c_end_a_command_that_ignores_them(tmp_path, spin):
         running.nothing_is_left()
 
 
-def test_kill_9_of_paltrace_leaves_no_process_and_no_private_directory(tmp_path, spin):
-    before = private_directories()
+def test_kill_9_of_paltrace_leaves_no_process_and_no_private_directory(tmp_path, temporary, spin):
     with run_until_announced(tmp_path, spin) as running:
+        assert len(entries(temporary)) == 1
         os.kill(running.process.pid, signal.SIGKILL)
         running.process.wait(DEADLINE)
         running.nothing_is_left()
-        poll(lambda: private_directories() <= before, "its private directory is gone")
+        poll(lambda: not entries(temporary), "its private directory is gone")
 
 
 def test_kill_9_of_paltrace_reaches_what_the_command_started(tmp_path):
@@ -414,13 +420,14 @@ def test_kill_9_of_paltrace_reaches_what_the_command_started(tmp_path):
         running.nothing_is_left()
 
 
-def test_kill_9_of_the_keepers_leaves_no_process(tmp_path, spin):
+def test_kill_9_of_the_keepers_leaves_nothing(tmp_path, temporary, spin):
     with run_until_announced(tmp_path, spin) as running:
         for pid in running.started:
             if pathlib.Path(f"/proc/{pid}/comm").read_text().strip() == "paltrace-keeper":
                 os.kill(pid, signal.SIGKILL)
         running.wait().expect(128 + signal.SIGKILL)
         running.nothing_is_left()
+        assert not entries(temporary)
 
 
 def test_the_command_goes_on_when_the_session_daemon_dies(tmp_path, spin):

@@ -152,10 +152,10 @@ void SessionDaemon::end() noexcept {
         daemon_->wait(kEndDeadline);
         daemon_->end();
         daemon_.reset();
-    } else if (!home_.empty()) {
-        std::error_code ignored;  // it lies among the temporary files
-        std::filesystem::remove_all(home_, ignored);
     }
+    if (home_.empty()) return;
+    std::error_code ignored;  // the keeper has removed it, unless there was none, or it was killed
+    std::filesystem::remove_all(home_, ignored);
     home_.clear();
 }
 
