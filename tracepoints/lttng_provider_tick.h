@@ -15,9 +15,9 @@
 #include "lttng_provider_fields.h"
 #define TIFFANY_ENUMERATION(name, meaning, values) \
     LTTNG_UST_TRACEPOINT_ENUM(tiffany_tick, name, LTTNG_UST_TP_ENUM_VALUES(values))
-#define TIFFANY_TICK(Name, verb, probe, Record, kind, level, meaning, fields)                                           \
-    LTTNG_UST_TRACEPOINT_EVENT(tiffany_tick, verb, LTTNG_UST_TP_ARGS(const struct tiffany_tick_##verb*, e),      \
-                               LTTNG_UST_TP_FIELDS(fields))                                                      \
+#define TIFFANY_TICK(Name, verb, probe, Record, kind, level, meaning, fields)                               \
+    LTTNG_UST_TRACEPOINT_EVENT(tiffany_tick, verb, LTTNG_UST_TP_ARGS(const struct tiffany_tick_##verb*, e), \
+                               LTTNG_UST_TP_FIELDS(fields))                                                 \
     LTTNG_UST_TRACEPOINT_LOGLEVEL(tiffany_tick, verb, LTTNG_UST_TRACEPOINT_LOGLEVEL_##level)
 #include <tiffany/tracepoints/task_events.def>
 

@@ -15,14 +15,14 @@
 #include "lttng_provider_fields.h"
 #define TIFFANY_ENUMERATION(name, meaning, values) \
     LTTNG_UST_TRACEPOINT_ENUM(tiffany, name, LTTNG_UST_TP_ENUM_VALUES(values))
-#define TIFFANY_TRANSITION(Name, verb, from, to, level, meaning, fields)                        \
-    LTTNG_UST_TRACEPOINT_EVENT(                                                                 \
-        tiffany, task_##verb, LTTNG_UST_TP_ARGS(const struct tiffany_task_##verb*, e),          \
+#define TIFFANY_TRANSITION(Name, verb, from, to, level, meaning, fields)                         \
+    LTTNG_UST_TRACEPOINT_EVENT(                                                                  \
+        tiffany, task_##verb, LTTNG_UST_TP_ARGS(const struct tiffany_task_##verb*, e),           \
         LTTNG_UST_TP_FIELDS(TIFFANY_WORKER() TIFFANY_TID() TIFFANY_SEQ() TIFFANY_STEP() fields)) \
     LTTNG_UST_TRACEPOINT_LOGLEVEL(tiffany, task_##verb, LTTNG_UST_TRACEPOINT_LOGLEVEL_##level)
-#define TIFFANY_EVENT(Name, verb, probe, Record, kind, level, meaning, fields)                                          \
-    LTTNG_UST_TRACEPOINT_EVENT(tiffany, verb, LTTNG_UST_TP_ARGS(const struct tiffany_##verb*, e),                \
-                               LTTNG_UST_TP_FIELDS(fields))                                                      \
+#define TIFFANY_EVENT(Name, verb, probe, Record, kind, level, meaning, fields)                    \
+    LTTNG_UST_TRACEPOINT_EVENT(tiffany, verb, LTTNG_UST_TP_ARGS(const struct tiffany_##verb*, e), \
+                               LTTNG_UST_TP_FIELDS(fields))                                       \
     LTTNG_UST_TRACEPOINT_LOGLEVEL(tiffany, verb, LTTNG_UST_TRACEPOINT_LOGLEVEL_##level)
 #include <tiffany/tracepoints/task_events.def>
 

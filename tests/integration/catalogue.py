@@ -1,6 +1,7 @@
 """The catalogue, the metadata of a recording, `lttng list`, the ELF's notes, and what LTTng and bpftrace see of every
 event and every field: all the same."""
 
+import json
 import re
 import subprocess
 
@@ -15,7 +16,7 @@ from catalogue_kit import (
     expected_metadata,
     metadata_of,
 )
-from kit import PrivateLttng, checked, need_bpftrace, need_program, poll, private_copy, program
+from kit import DEADLINE, PrivateLttng, checked, need_bpftrace, need_program, poll, private_copy, program
 
 
 @pytest.fixture(scope="module")
@@ -90,3 +91,32 @@ def test_bpftrace_sees_every_argument_and_field_of_every_event_as_fired(catalogu
     need_bpftrace()
     copied = private_copy(program("fire_all"), tmp_path)
     check_bpftrace(catalogue, copied, copied)
+
+
+def test_paltrace_reads_every_own_field_of_every_event_as_fired(catalogue, recording):
+    trace, _ = recording
+    done = subprocess.run(
+        [program("paltrace"), "convert", trace, "-o", "-"], capture_output=True, text=True, check=False, timeout=DEADLINE
+    )
+    seen = {}
+    for line in done.stdout.splitlines():
+        record = json.loads(line)
+        seen.setdefault((record["event"], record.get("kind", "")), []).append(record)
+    for event in catalogue.events:
+        records = seen.get((event["record"], event["kind"]), [])
+        if event["provider"] == "tiffany_tick" and not records:
+            continue  # ticks go into a log when they are asked for
+        assert len(records) == ROUNDS, f"{event['name']}: {len(records)} records\n{done.stderr}"
+        for record in records:
+            # the order of a log is that of its times; the worker tells the round
+            worker = int(record["instance"], 16) << 16 | record["worker"]
+            rounds = [n for n in range(ROUNDS) if catalogue.values(event, n)["worker"] == worker]
+            assert len(rounds) == 1, record
+            for field in event["fields"]:
+                if not field["own"]:
+                    continue
+                expected = catalogue.values(event, rounds[0])[field["name"]]
+                if field["enumeration"]:
+                    labels = {number: label for label, number in catalogue.sets[field["enumeration"]].items()}
+                    expected = labels[expected]
+                assert record[field["name"]] == expected, f"{event['name']}.{field['name']}: {record}"

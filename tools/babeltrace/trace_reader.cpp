@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <deque>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <set>
@@ -24,6 +25,9 @@ namespace fs = std::filesystem;
 // Records that wait in the heap, of all sources together, and the fewest of one source.
 constexpr std::size_t kWindow = 4096;
 constexpr std::size_t kLeastWindow = 16;
+// Children that are started before the first of them is waited for. A short trace is done when it is first read, so
+// that a thousand short processes do not need a thousand children at once.
+constexpr std::size_t kStartAhead = 32;
 
 void decode_into(const std::string& directory, bool ticks, FrameWriter& writer) {
     check_files(directory);
@@ -54,10 +58,12 @@ class Reading {
 
     ReadSummary run(const std::vector<std::string>& inputs) {
         for (std::size_t input = 0; input < inputs.size(); ++input)
-            open(input, inputs[input]);
-        window_ = std::max(kLeastWindow, kWindow / std::max<std::size_t>(1, sources_.size()));
-        for (std::size_t i = 0; i < sources_.size(); ++i)
-            fill(i);
+            find(input, inputs[input]);
+        window_ = std::max(kLeastWindow, kWindow / std::max<std::size_t>(1, found_.size()));
+        for (std::size_t i = 0; i < found_.size() + kStartAhead; ++i) {
+            if (i < found_.size()) start(found_[i]);
+            if (i >= kStartAhead) fill(i - kStartAhead);
+        }
         judge_without_tiffany(inputs);
         if (whole_ == 0 && heap_.empty()) throw first_failure();
         begin();
@@ -116,36 +122,40 @@ class Reading {
         pal::Begin begin_;
     };
 
-    void open(std::size_t input, const std::string& path) {
+    /// An input, or a trace in it, that is to be read.
+    struct Found {
+        std::size_t input;
+        std::string name;
+        std::string label;
+        std::chrono::seconds patience;
+        std::function<void(FrameWriter&)> work;
+    };
+
+    void find(std::size_t input, const std::string& path) {
         std::error_code failed;
         if (path == "-" || !fs::is_directory(path, failed)) {
-            add_source(input, path, std::chrono::seconds{0},
-                       [path](FrameWriter& writer) { read_log_into(path, writer); });
+            const auto read = [path](FrameWriter& writer) {
+                const pal::LogSummary log = pal::read_log(path, writer);
+                writer.unknown(log.unknown_events, {});
+            };
+            found_.push_back({input, path, path, std::chrono::seconds{0}, read});
             return;
         }
         try {
             for (const std::string& directory : find_traces(path))
-                add_source(input, directory, options_.patience,
-                           [directory, ticks = options_.ticks](FrameWriter& writer) {
-                               decode_into(directory, ticks, writer);
-                           });
+                found_.push_back({input, directory, trace_name(path), options_.patience,
+                                  [directory, ticks = options_.ticks](FrameWriter& writer) {
+                                      decode_into(directory, ticks, writer);
+                                  }});
         } catch (const Error& error) {
             bad_part(error);
         }
-        for (std::unique_ptr<Source>& source : sources_)
-            if (source->input == input) source->begin_.trace = trace_name(path);
     }
 
-    static void read_log_into(const std::string& path, FrameWriter& writer) {
-        const pal::LogSummary log = pal::read_log(path, writer);
-        writer.unknown(log.unknown_events, {});
-    }
-
-    void add_source(std::size_t input, const std::string& name, std::chrono::seconds patience,
-                    const std::function<void(FrameWriter&)>& work) {
-        auto source = std::make_unique<Source>(*this, judge_.add_source(), input, name);
+    void start(const Found& found) {
+        auto source = std::make_unique<Source>(*this, judge_.add_source(), found.input, found.label);
         try {
-            source->child = std::make_unique<ChildSource>(name, work, patience);
+            source->child = std::make_unique<ChildSource>(found.name, found.work, found.patience);
         } catch (const Error& error) {
             source->failed = true;
             bad_part(error);
@@ -257,6 +267,7 @@ class Reading {
     const ReadOptions& options_;
     pal::LossJudge judge_;
     ReadSummary summary_;
+    std::vector<Found> found_;
     std::vector<std::unique_ptr<Source>> sources_;
     RecordHeap heap_;
     Duplicates duplicates_;

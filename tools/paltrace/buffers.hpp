@@ -37,7 +37,7 @@ struct BufferRoom {
 BufferRoom look_at_room(const std::string& where);
 
 struct BufferWish {
-    std::optional<BufferSize> asked;  ///< --buffers; nothing = choose
+    std::optional<BufferSize> asked{};  ///< --buffers; nothing = choose
     bool ticks = false;
     bool lossless = false;
 };

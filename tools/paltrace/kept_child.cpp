@@ -3,9 +3,11 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
@@ -58,6 +60,7 @@ bool receive(int fd, int& value) noexcept {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != keeper) _exit(127);  // the keeper died before the line above
     if (!options.own_group) setpgid(0, callers_group);
+    if (options.nice != 0) setpriority(PRIO_PROCESS, 0, options.nice);
     if (!options.log.empty()) {
         const int nothing = open("/dev/null", O_RDONLY);
         const int log = open(options.log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);

@@ -26,6 +26,7 @@ struct ChildOptions {
     Environment environment{};
     bool own_group = false;        ///< a process group of its own: signals of the terminal do not reach it
     bool keeps_leftovers = false;  ///< what it leaves running when it ends by itself lives on
+    int nice = 0;                  ///< -20 (served first) to 19; what it may not have it goes without
     std::string log{};             ///< file that takes stdout and stderr, stdin is empty; "" = all three inherited
     std::string remove_at_end{};   ///< directory that is removed when everything has ended; "" = none
 };

@@ -7,6 +7,7 @@
 #include <cassert>
 #include <cerrno>
 #include <chrono>
+#include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
@@ -29,11 +30,13 @@ namespace {
 
 constexpr char kForkLibrary[] = "liblttng-ust-fork.so.1";
 
+constexpr std::uint64_t kLeastDisk = 64 * 1024;  // what a trace without an event takes
+
 /// The recording of one command, step by step.
 class Recording {
   public:
     Recording(const RecordOptions& options, Streams& streams)
-        : options_{options}, talk_{streams.err}, streams_{streams}, directory_{options.directory} {}
+        : options_{options}, talk_{streams.err}, directory_{options.directory} {}
 
     ExitCode run();
 
@@ -41,6 +44,7 @@ class Recording {
     void choose_buffers();
     Environment command_environment(const SessionDaemon& daemon) const;
     std::optional<int> run_under_session();
+    void save();
     void judge();
     void judge(const ctf::ReadSummary& found);
     void judge_disk();
@@ -50,18 +54,20 @@ class Recording {
 
     const RecordOptions& options_;
     std::ostream& talk_;
-    Streams& streams_;
     OutputDir directory_;
     RecordFacts facts_;
 };
 
 ExitCode Recording::run() {
+    if (directory_.free_bytes() < kLeastDisk)
+        throw Error{ErrorKind::system, "cannot record into " + directory_.name() + ": its disk is full (" +
+                                           human_bytes(directory_.free_bytes()) + " left)"};
     choose_buffers();
     if (const std::optional<int> signal = run_under_session()) return static_cast<ExitCode>(128 + *signal);
     // First without the counts: reading a long trace takes a while, in which we may be ended.
-    write_record_file(directory_.path("record.json"), options_, facts_);
+    save();
     judge();
-    write_record_file(directory_.path("record.json"), options_, facts_);
+    save();
     const int command_status = shell_status(facts_.command_wait_status);
     return command_status != 0 ? static_cast<ExitCode>(command_status) : facts_.own;
 }
@@ -133,6 +139,12 @@ std::optional<int> Recording::run_under_session() {
     return std::nullopt;
 }
 
+void Recording::save() try {
+    write_record_file(directory_.path("record.json"), options_, facts_);
+} catch (const Error& error) {
+    complain(exit_code(error.kind()), error.one_line());  // COMMAND's own status still goes first
+}
+
 /// Reads the trace back, and says what is in it and what is not.
 void Recording::judge() try {
     if (!holds_trace(trace_path())) {
@@ -158,6 +170,10 @@ void Recording::judge(const ctf::ReadSummary& found) {
     else
         talk_ << (found.at_most ? "at most " : "") << found.lost << " transitions: give --buffers more than "
               << facts_.buffers.transitions.text() << ", or --lossless" << std::endl;
+    if (facts_.command_wait_status == SIGKILL)  // in the middle of an event, perhaps
+        talk_ << "paltrace: COMMAND was killed: of its last second, up to "
+              << human_bytes(facts_.buffers.transitions.bytes) << " on each CPU may be missing and not counted"
+              << std::endl;
     print_remarks(found, true, talk_);
     facts_.own = worse(facts_.own, exit_code(found));
     if (found.records == 0)
@@ -202,7 +218,7 @@ void add_record(CLI::App& app, Command& chosen) {
     command->add_flag("--ticks", options->ticks, "also record each iteration of the schedulers' loops");
     command
         ->add_option("--buffers", *buffers,
-                     "ring of each CPU and process: COUNT sub-buffers of SIZE bytes (default: 4Mx8, or what fits)")
+                     "ring of each CPU and process: COUNT sub-buffers of SIZE bytes (default: 4Mx16, or what fits)")
         ->type_name("SIZExCOUNT");
     command->add_flag("--lossless", options->lossless, "COMMAND waits up to 1 s for room instead of losing an event");
     command->add_flag("--crash-safe", options->crash_safe, "keep the buffers in files: they survive every process");

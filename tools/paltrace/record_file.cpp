@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <ctime>
@@ -65,6 +66,8 @@ Json document(const RecordOptions& options, const RecordFacts& facts) {
     json["transitions"] = count(&ctf::ReadSummary::transitions);
     json["lost"] = count(&ctf::ReadSummary::lost);
     json["lost_at_most"] = facts.found && facts.found->at_most;
+    // killed in the middle of an event: its last sub-buffers are unreadable, and nobody counted what was in them
+    json["tail_unknown"] = WIFSIGNALED(facts.command_wait_status) && WTERMSIG(facts.command_wait_status) == SIGKILL;
     json["bad_parts"] = facts.found ? Json(facts.found->bad_parts) : Json::array();
     return json;
 }

@@ -12,6 +12,8 @@ constexpr std::chrono::seconds kDeadline{20};
 // Stopping writes out what is in the buffers, at the disk's speed.
 constexpr std::chrono::seconds kStopDeadline{60};
 constexpr char kBlockingTimeout[] = "--blocking-timeout=1000000";  // us
+// A program killed in the middle of an event leaves its sub-buffer unreadable, so none should be filled for long.
+constexpr char kSwitchTimer[] = "--switch-timer=1000000";  // us
 
 std::string joined(const std::vector<std::string>& names) {
     std::string list;
@@ -49,7 +51,8 @@ Session::Session(SessionDaemon& daemon, const SessionPlan& plan) : daemon_{daemo
                                             "--session=" + name_,
                                             "--buffers-pid",
                                             "--subbuf-size=" + std::to_string(channel.buffers.bytes),
-                                            "--num-subbuf=" + std::to_string(channel.buffers.count)};
+                                            "--num-subbuf=" + std::to_string(channel.buffers.count),
+                                            kSwitchTimer};
             if (plan.blocking) enable.emplace_back(kBlockingTimeout);
             enable.push_back(channel.name);
             command(enable);

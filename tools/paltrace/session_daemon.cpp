@@ -25,6 +25,10 @@ using namespace std::chrono_literals;
 
 constexpr std::chrono::seconds kStartDeadline{20};
 constexpr std::chrono::seconds kEndDeadline{15};
+// The consumer daemon has to empty the rings before they are full, whatever else the machine does. Root may ask for
+// that.
+constexpr int kNice = -10;
+
 constexpr char kRootsDirectory[] = "/var/run/lttng";  // where root's lttng-sessiond always is
 
 // A member of group `tracing` would be sent to root's daemon, if there is one. Naming a group that nobody is in keeps
@@ -94,6 +98,7 @@ void SessionDaemon::start(const std::string& log) {
                                                        .environment = {{"LTTNG_HOME", home_}},
                                                        .own_group = true,
                                                        .keeps_leftovers = false,
+                                                       .nice = kNice,
                                                        .log = log,
                                                        .remove_at_end = home_});
     const std::string directory = geteuid() == 0 ? kRootsDirectory : home_ + "/.lttng";
@@ -147,10 +152,10 @@ void SessionDaemon::end() noexcept {
         daemon_->wait(kEndDeadline);
         daemon_->end();
         daemon_.reset();
-    } else if (!home_.empty()) {
-        std::error_code ignored;  // it lies among the temporary files
-        std::filesystem::remove_all(home_, ignored);
     }
+    if (home_.empty()) return;
+    std::error_code ignored;  // the keeper has removed it, unless there was none, or it was killed
+    std::filesystem::remove_all(home_, ignored);
     home_.clear();
 }
 

@@ -164,7 +164,8 @@ class LineParser::Json {
                     again |= !read_common(which, key, value, into.record_);
             });
         }
-        if (document_.current_location().error() != simdjson::OUT_OF_BOUNDS) throw bad("not JSON: something follows the object");
+        if (document_.current_location().error() != simdjson::OUT_OF_BOUNDS)
+            throw bad("not JSON: something follows the object");
         require(Key::v);
         require(Key::event);
         if (event_ == "Begin") return read_begin(into.begin_);

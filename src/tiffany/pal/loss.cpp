@@ -53,6 +53,7 @@ struct LossJudge::Source {
     std::uint64_t told_tail = 0;
     bool told_at_most = false;
     std::unordered_map<std::uint64_t, std::uint64_t> last;  // by worker: the last seq in this source
+    std::uint64_t missing = 0;                              // jumps of seq in this source alone
 };
 
 struct LossJudge::Worker {
@@ -132,8 +133,12 @@ void LossJudge::record(std::size_t source, const Record& record) {
 
 void LossJudge::transition(std::size_t source, Worker& worker, const Record& record) {
     const std::uint64_t seq = record.seq;
-    std::uint64_t& last_here = sources_[source]->last[key_of(worker.id)];
-    last_here = std::max(last_here, seq);
+    Source& here = *sources_[source];
+    const auto last_here = here.last.try_emplace(key_of(worker.id), seq).first;
+    if (seq > last_here->second) {
+        here.missing += seq - last_here->second - 1;
+        last_here->second = seq;
+    }
     if (!worker.known) {
         worker.known = true;
         worker.first = seq;
@@ -171,6 +176,7 @@ void LossJudge::position(std::size_t source, Worker& worker, const Record& recor
         return;
     }
     const bool started = is(record, EventId::WorkerStarted);
+    if (started) sources_[source]->last.try_emplace(key_of(worker.id), record.seq);
     if (!started && !is(record, EventId::WorkerDumped)) return;
     bool excused = false;
     if (!started) {
@@ -363,8 +369,8 @@ void LossJudge::add_tails(End& end) {
         std::uint64_t stopped = 0;  // tails that worker_stopped tells
         bool all_stopped = true;
         std::size_t traces = 0;
-        std::uint64_t exact = 0;
-        std::uint64_t mixed = 0;
+        std::uint64_t counted = 0;  // the tail that discarded counts tell
+        bool counted_at_most = false;
         std::uint64_t told = 0;
         bool at_most = false;
     };
@@ -375,29 +381,34 @@ void LossJudge::add_tails(End& end) {
         if (worker->judged && worker->has_stopped) in.stopped += minus(worker->stopped, worker->last);
         if (worker->known && !(worker->has_stopped && worker->stopped >= worker->last)) in.all_stopped = false;
     }
+    for (std::size_t i = 0; i < sources_.size(); ++i)
+        if (!sources_[i]->is_log) ++groups[find(i)].traces;
     for (std::size_t i = 0; i < sources_.size(); ++i) {
         const Source& source = *sources_[i];
         Group& in = groups[find(i)];
+        std::uint64_t found_elsewhere = 0;
+        for (const auto& [key, last] : source.last)
+            found_elsewhere += minus(workers_.at(key)->last, last);
         if (source.is_log) {
-            std::uint64_t found_elsewhere = 0;
-            for (const auto& [key, last] : source.last)
-                found_elsewhere += minus(workers_.at(key)->last, last);
             in.told = std::max(in.told, minus(source.told_tail, found_elsewhere));
             in.at_most = in.at_most || source.told_at_most;
-        } else {
-            ++in.traces;
-            in.exact = std::max(in.exact, clamped(source.exact));
-            in.mixed = std::max(in.mixed, clamped(source.mixed));
+            continue;
+        }
+        const std::uint64_t mixed = in.all_stopped ? 0 : clamped(source.mixed);
+        const std::uint64_t counted = clamped(source.exact) + mixed;
+        if (in.traces == 1) {
+            in.counted = minus(counted, in.gaps);
+            in.counted_at_most = mixed != 0;
+        } else if (!in.all_stopped) {
+            // parts or copies of one recording: each has a tail of its own, unless another goes on where it ends
+            const std::uint64_t gaps = untraced_ == 0 ? source.missing : 0;
+            in.counted = std::max(in.counted, minus(minus(counted, gaps), found_elsewhere));
+            in.counted_at_most = true;
         }
     }
     for (const auto& [root, in] : groups) {
-        const bool ask_mixed = in.mixed != 0 && !in.all_stopped;
-        const std::uint64_t counted = in.exact + (ask_mixed ? in.mixed : 0);
-        const std::uint64_t from_counts = minus(counted, in.gaps);
-        const bool more_than_known = from_counts > in.stopped;
-        const std::uint64_t tail = std::max({in.stopped, from_counts, in.told});
-        end.tail += tail;
-        end.at_most = end.at_most || in.at_most || (more_than_known && (ask_mixed || in.traces > 1));
+        end.tail += std::max({in.stopped, in.counted, in.told});
+        end.at_most = end.at_most || in.at_most || (in.counted_at_most && in.counted > in.stopped);
     }
 }
 

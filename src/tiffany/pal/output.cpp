@@ -56,7 +56,14 @@ class OutputFile::Target {
             if (fd_ < 0) throw cannot_write(path);
             return;
         }
-        // O_EXCL, so it follows no link and takes nobody's file; mode 0600
+        // without a name until it is whole: whatever ends this process, nothing half-written is left behind
+        fd_ = ::open(folder_of(path).c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+        if (fd_ >= 0) {
+            nameless_ = true;
+            return;
+        }
+        if (errno != EOPNOTSUPP && errno != EISDIR) throw cannot_write(path);
+        // a file system that has no such files. O_EXCL, so it follows no link and takes nobody's file; mode 0600
         temporary_ = folder_of(path) + "/.tiffany-XXXXXX";
         fd_ = ::mkostemp(temporary_.data(), O_CLOEXEC);
         if (fd_ < 0) {
@@ -93,6 +100,7 @@ class OutputFile::Target {
             if (!stream_->flush()) fail_stream();
             return;
         }
+        if (nameless_) give_a_name();
         // some file systems (NFS) say only here that the disk is full
         const int fd = fd_;
         fd_ = -1;
@@ -105,6 +113,20 @@ class OutputFile::Target {
     const std::string& name() const { return name_; }
 
   private:
+    // A link cannot replace a file, a rename can: so first a name of its own.
+    void give_a_name() {
+        const std::string self = "/proc/self/fd/" + std::to_string(fd_);
+        for (unsigned attempt = 0;; ++attempt) {
+            const std::string name =
+                folder_of(path_) + "/.tiffany-" + std::to_string(::getpid()) + "-" + std::to_string(attempt);
+            if (::linkat(AT_FDCWD, self.c_str(), AT_FDCWD, name.c_str(), AT_SYMLINK_FOLLOW) == 0) {
+                temporary_ = name;
+                return;
+            }
+            if (errno != EEXIST) throw cannot_write(name_);
+        }
+    }
+
     [[noreturn]] void fail_stream() const {
         throw cannot_write(name_, errno != 0 ? std::strerror(errno) : "the stream has failed");
     }
@@ -114,6 +136,7 @@ class OutputFile::Target {
     std::string temporary_;  // empty: none, or renamed
     std::ostream* stream_ = nullptr;
     int fd_ = -1;
+    bool nameless_ = false;  // the file has no name yet
 };
 
 /// One zstd frame.

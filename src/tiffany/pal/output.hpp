@@ -1,7 +1,7 @@
 #pragma once
 /// Where a log's bytes go: a file that appears under its name only when it is whole.
 ///
-///     OutputFile file{"run.pal.zst"};   // written to a temporary beside it, compressed because of its name
+///     OutputFile file{"run.pal.zst"};   // written without a name, compressed because of its name
 ///     LogWriter writer{file};
 ///     ...                               // begin, record, gap, end
 ///     file.commit();                    // now run.pal.zst is there; without this nothing is
@@ -32,7 +32,7 @@ class OutputFile : public ByteSink {
     explicit OutputFile(const std::string& path);
     /// The same, with `standard_output` in the place of std::cout.
     OutputFile(const std::string& path, std::ostream& standard_output);
-    ~OutputFile() override;  ///< removes what was not committed
+    ~OutputFile() override;  ///< what was not committed is gone, also when the process is killed
     OutputFile(const OutputFile&) = delete;
     OutputFile& operator=(const OutputFile&) = delete;
 

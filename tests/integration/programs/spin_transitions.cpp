@@ -6,6 +6,7 @@
 //   --fork            a child, forked half way, makes as many again
 //   --counter FILE    keeps the number of transitions made, 8 bytes, in FILE, after each
 //   --stubborn        ignores SIGINT and SIGTERM
+//   --gently          rests 1 ms after every 100 transitions
 //   --announce FILE   makes FILE once 1,000 transitions were made
 
 #include <fcntl.h>
@@ -33,6 +34,7 @@ struct Options {
     bool abort = false;
     bool fork = false;
     bool stubborn = false;
+    bool gently = false;
     std::string counter;
     std::string announce;
 };
@@ -50,6 +52,8 @@ Options parse(int argc, char** argv) {
             options.fork = true;
         else if (word == "--stubborn")
             options.stubborn = true;
+        else if (word == "--gently")
+            options.gently = true;
         else if (word == "--counter")
             options.counter = value();
         else if (word == "--announce")
@@ -81,6 +85,7 @@ class Spinner {
             count();
             worker_.yield(task);
             count();
+            if (options_.gently && worker_.seq() % 100 < 2) usleep(1'000);
         }
     }
 

@@ -329,6 +329,31 @@ TEST_F(LossJudgeTest, ALogsGapKeepsItsJudgementAndATailIsNotAddedTwice) {
     EXPECT_TRUE(end.at_most);
 }
 
+TEST_F(LossJudgeTest, ACopyOfATraceDoesNotDoubleItsTail) {
+    const std::size_t copy = judge.add_source();
+    for (const std::size_t trace : {source, copy})
+        judge.discarded(trace, {kMs, 3 * kMs, 9, true, true});
+    for (const std::uint64_t seq : {1, 4})
+        for (const std::size_t trace : {source, copy})
+            judge.record(trace, transition(seq, seq * kMs));
+    const End end = judge.finish();
+    EXPECT_EQ(end.lost, 9u);
+    EXPECT_EQ(end.tail, 7u);
+}
+
+TEST_F(LossJudgeTest, OfTwoPartsOfARecordingOnlyTheLastHasATail) {
+    const std::size_t second = judge.add_source();
+    judge.discarded(source, {kMs, 2 * kMs, 5, true, true});  // after 1, the part's last: a gap of the whole
+    judge.discarded(second, {7 * kMs, 9 * kMs, 3, true, true});
+    judge.record(source, transition(1, kMs));
+    judge.record(second, transition(7, 7 * kMs));
+    const End end = judge.finish();
+    ASSERT_EQ(kept.gaps.size(), 1u);
+    EXPECT_EQ(kept.gaps[0].lost, 5u);
+    EXPECT_EQ(end.tail, 3u);
+    EXPECT_EQ(end.lost, 8u);
+}
+
 TEST_F(LossJudgeTest, ATailThatAnotherLogHasIsNotLost) {
     const std::size_t other = judge.add_source();
     judge.told(source, End{kMs, 1, 4, 4, false});

@@ -57,10 +57,10 @@ Gap gap(std::uint64_t from, std::uint64_t to, std::uint16_t worker = 1) {
 /// A life with each kind of transition, all legal; seqs from `seq`.
 std::vector<Record> full_life(std::uint64_t tid, std::uint64_t seq) {
     std::vector<Record> life;
-    const auto add = [&](TaskEvent event, Numbers numbers) {
+    const auto add = [&](TaskEvent event, const Numbers& numbers) {
         life.push_back(step(event, seq + life.size(), tid, life.size() + 1, numbers));
     };
-    const auto wait_and_run = [&](TaskEvent event, Numbers numbers, WaitKind waited) {
+    const auto wait_and_run = [&](TaskEvent event, const Numbers& numbers, WaitKind waited) {
         add(event, numbers);
         add(Ready, {});
         add(Running, {{"waited", number(waited)}, {"wait_ns", 5}});

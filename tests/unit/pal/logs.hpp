@@ -5,7 +5,6 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <initializer_list>
 #include <sstream>
 #include <stdexcept>
 #include <string>
@@ -72,12 +71,12 @@ inline std::string content_of(const std::string& path) {
     return out.str();
 }
 
-using Numbers = std::initializer_list<std::pair<std::string_view, std::uint64_t>>;
+using Numbers = std::vector<std::pair<std::string_view, std::uint64_t>>;
 
 inline constexpr std::uint64_t kInstance = 0x5f3a9c1e07b2;
 inline constexpr std::uint64_t kTs = 1'795'448'588'947'684'687;  // 2026-11-23T15:43:08.947684687Z
 
-inline Record make(EventId id, Numbers numbers = {}) {
+inline Record make(EventId id, const Numbers& numbers = {}) {
     Record record;
     record.info = &catalogue::info(id);
     record.ts_ns = kTs;
@@ -89,7 +88,7 @@ inline Record make(EventId id, Numbers numbers = {}) {
 
 /// A transition of task `tid`.
 inline Record step(TaskEvent event, std::uint64_t seq, std::uint64_t tid, std::uint64_t step_number,
-                   Numbers numbers = {}, std::uint16_t worker = 1) {
+                   const Numbers& numbers = {}, std::uint16_t worker = 1) {
     Record record = make(static_cast<EventId>(event), numbers);
     record.seq = seq;
     record.tid = tid;

@@ -1,8 +1,10 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <tiffany/pal/output.hpp>
 
 #include "logs.hpp"
@@ -34,6 +36,21 @@ TEST(OutputFile, LeavesNothingBehindWhenItWasNotCommitted) {
         EXPECT_EQ(content_of(path), "the old one");
     }
     EXPECT_EQ(folder.entries(), 2u);
+}
+
+TEST(OutputFile, LeavesNothingBehindWhenItsProcessIsKilled) {
+    const Folder folder;
+    const pid_t child = fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+        OutputFile file{folder.file("log")};
+        file.write("half");
+        raise(SIGKILL);
+    }
+    int status = 0;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    ASSERT_TRUE(WIFSIGNALED(status));
+    EXPECT_EQ(folder.entries(), 0u) << "this file system has no files without a name, or one was left behind";
 }
 
 TEST(OutputFile, IsReadableByItsOwnerAlone) {

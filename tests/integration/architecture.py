@@ -1,0 +1,56 @@
+"""Dependencies point one way: what each folder includes is what docs/architecture.md allows."""
+
+import re
+
+from kit import SOURCE
+
+LIBRARIES = {"pal", "telemetry", "scheduler", "tracepoints"}
+ALLOWED = {
+    "tracepoints": {"tracepoints"},
+    "src/tiffany/pal": {"pal", "tracepoints"},
+    "src/tiffany/telemetry": {"telemetry", "tracepoints"},
+    "src/tiffany/scheduler": {"scheduler", "telemetry", "tracepoints"},
+    "tools/babeltrace": {"pal", "tracepoints"},
+    "tools/paltrace": {"pal", "tracepoints"},
+    "tools/demo": LIBRARIES,
+    "examples": LIBRARIES,
+}
+# headers of others that stay out of everything but these files
+KEPT_IN = {
+    "lttng/tracepoint": "tracepoints/lttng_provider",
+    "lttng/ust": "tracepoints/lttng_provider",
+    "sys/sdt.h": "tracepoints/usdt_probes.cpp",
+    "babeltrace2/": "tools/babeltrace/",
+    "simdjson": "src/tiffany/pal/",
+}
+
+
+def includes():
+    for folder in ALLOWED:
+        for path in sorted((SOURCE / folder).rglob("*")):
+            if path.suffix in (".cpp", ".hpp", ".h"):
+                for included in re.findall(r'^\s*#\s*include\s+[<"]([^>"]+)[>"]', path.read_text(), re.M):
+                    yield folder, path.relative_to(SOURCE).as_posix(), included
+
+
+def test_every_folder_includes_only_what_it_is_built_on():
+    seen = 0
+    for folder, path, included in includes():
+        library = re.match(r"tiffany/(\w+)/", included)
+        if library:
+            seen += 1
+            assert library.group(1) in ALLOWED[folder], f"{path} includes {included}"
+    assert seen > 50  # the pattern still finds them
+
+
+def test_headers_of_other_projects_stay_where_they_are_wrapped():
+    for _, path, included in includes():
+        for prefix, home in KEPT_IN.items():
+            if included.startswith(prefix):
+                assert path.startswith(home), f"{path} includes {included}"
+
+
+def test_public_headers_include_no_library_but_the_standard_one():
+    for folder, path, included in includes():
+        if folder.startswith("src/") and path.endswith(".hpp") and "/" in included:
+            assert re.match(r"(tiffany|sys)/", included), f"{path} includes {included}"

@@ -1,0 +1,121 @@
+"""What is installed can be used: by CMake, by pkg-config, by babeltrace2, by bpftrace."""
+
+import os
+import subprocess
+
+import pytest
+from kit import BIN, PrivateLttng, checked, need_program
+
+CONSUMER = """
+#include <iostream>
+#include <tiffany/telemetry/hooks.hpp>
+#include <tiffany/telemetry/scheduler_telemetry.hpp>
+
+int main() {
+    tiffany::SchedulerTelemetry telemetry{"consumer"};
+    tiffany::TaskTimes task;
+    tiffany::Worker& worker = telemetry.here();
+    worker.spawned(task, {.name = "only task"});
+    worker.running(task);
+    worker.done(task);
+    std::cout << telemetry.transitions() << ' ' << label(tiffany::tracing_status()) << std::endl;
+}
+"""
+
+LOG_READER = """
+#include <iostream>
+#include <tiffany/pal/record.hpp>
+#include <tiffany/scheduler/scheduler.hpp>
+
+int main() {
+    tiffany::pal::Record record;
+    record.info = &tiffany::catalogue::info(tiffany::TaskEvent::Done);
+    std::cout << record.is_transition() << std::endl;
+}
+"""
+
+PROJECT = """
+cmake_minimum_required(VERSION 3.25)
+project(consumer LANGUAGES CXX)
+find_package(tiffany 0.1 REQUIRED COMPONENTS telemetry)
+if(TARGET tiffany::pal)
+  message(FATAL_ERROR "a component that was not asked for")
+endif()
+add_executable(consumer consumer.cpp)
+target_link_libraries(consumer PRIVATE tiffany::telemetry)
+find_package(tiffany 0.1 REQUIRED COMPONENTS pal scheduler)
+add_executable(log_reader log_reader.cpp)
+target_link_libraries(log_reader PRIVATE tiffany::pal tiffany::scheduler)
+find_package(tiffany 0.1 QUIET COMPONENTS no_such_component)
+if(tiffany_FOUND)
+  message(FATAL_ERROR "a component that does not exist was found")
+endif()
+"""
+
+
+@pytest.fixture(scope="module")
+def prefix(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("prefix")
+    checked(["cmake", "--install", BIN.parent, "--prefix", directory])
+    return directory
+
+
+@pytest.fixture(scope="module")
+def library_dir(prefix):
+    return next(prefix.rglob("libtiffany-lttng.so")).parent
+
+
+@pytest.fixture(scope="module")
+def consumer(prefix, tmp_path_factory):
+    directory = tmp_path_factory.mktemp("consumer")
+    (directory / "CMakeLists.txt").write_text(PROJECT)
+    (directory / "consumer.cpp").write_text(CONSUMER)
+    (directory / "log_reader.cpp").write_text(LOG_READER)
+    build = directory / "build"
+    checked(["cmake", "-G", "Ninja", "-S", directory, "-B", build, f"-DCMAKE_PREFIX_PATH={prefix}"])
+    checked(["cmake", "--build", build], timeout=300)
+    return build
+
+
+def test_find_package_with_components(consumer):
+    assert checked([consumer / "consumer"], env={"TIFFANY_LTTNG": "0"}).stdout == "3 disabled\n"
+    assert checked([consumer / "log_reader"]).stdout == "1\n"
+
+
+def test_pkg_config(prefix, library_dir, tmp_path):
+    need_program("pkg-config")
+    (tmp_path / "consumer.cpp").write_text(CONSUMER)
+    environment = dict(os.environ, PKG_CONFIG_PATH=str(library_dir / "pkgconfig"))
+    flags = checked(["pkg-config", "--cflags", "--libs", "tiffany-telemetry"], env=environment).stdout.split()
+    checked(["g++", "-std=c++20", tmp_path / "consumer.cpp", "-o", tmp_path / "consumer", *flags], timeout=300)
+    run = checked([tmp_path / "consumer"], env={"TIFFANY_LTTNG": "0", "LD_LIBRARY_PATH": str(library_dir)})
+    assert run.stdout == "3 disabled\n"
+
+
+def test_the_installed_provider_records_a_program_built_against_the_package(consumer, library_dir, tmp_path):
+    trace = tmp_path / "trace"
+    with PrivateLttng(tmp_path) as lttng:
+        lttng.lttng("create", "one", f"--output={trace}")
+        lttng.lttng("enable-event", "--userspace", "tiffany:*")
+        lttng.lttng("start")
+        module = library_dir / "libtiffany-lttng.so"  # the package was moved: it is not where the build expected it
+        run = lttng.run([consumer / "consumer"], env={"TIFFANY_LTTNG_MODULE": module})
+        lttng.lttng("destroy", "one")
+    assert run.stdout == "3 available\n"
+    recorded = checked(["babeltrace2", trace]).stdout
+    for event in ("worker_started", "task_spawned", "task_running", "task_done", "worker_stopped"):
+        assert recorded.count(f"tiffany:{event}:") == 1, recorded
+
+
+def test_babeltrace2_finds_the_installed_plugin(library_dir):
+    plugins = library_dir / "babeltrace2" / "plugins"
+    listed = subprocess.run(
+        ["babeltrace2", f"--plugin-path={plugins}", "list-plugins"], capture_output=True, text=True, check=True
+    )
+    assert "tiffany" in listed.stdout
+
+
+def test_the_installed_programs_run_and_the_header_for_bpftrace_is_there(prefix):
+    assert "paltrace" in checked([prefix / "bin" / "paltrace", "--help"]).stdout
+    checked([prefix / "bin" / "tiffany-demo", "--help"])
+    assert "struct tiffany_task_spawned" in (prefix / "include/tiffany/tracepoints/tiffany_bpf.h").read_text()

@@ -1,0 +1,590 @@
+"""paltrace record: what it records, what it says, how it exits, and that it always ends what it started.
+
+The program that is recorded counts its own transitions, so every number here has a second source.
+"""
+
+import contextlib
+import json
+import os
+import pathlib
+import pty
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+import pytest
+
+from kit import DEADLINE, alive, checked, children, end_process, need_program, need_root, poll, private_copy, program
+
+NOBODY = 65534
+
+pytestmark = pytest.mark.usefixtures("lttng_is_installed")
+
+
+@pytest.fixture
+def lttng_is_installed():
+    need_program("lttng-sessiond")
+    need_program("lttng")
+
+
+@pytest.fixture
+def spin():
+    return str(program("spin_transitions"))
+
+
+# ---- helpers ----
+
+
+class Done:
+    """A finished paltrace record: exit status, what was said, and record.json."""
+
+    def __init__(self, code, out, err, directory):
+        self.code = code
+        self.out = out
+        self.err = err
+        self.directory = pathlib.Path(directory)
+        self._said = f"exit {code}\n{out[-2000:]}\n{err[-4000:]}"
+
+    @property
+    def file(self):
+        return json.loads((self.directory / "record.json").read_text())
+
+    def transitions(self):
+        """What the program itself counted, in all its processes."""
+        return sum(int(number) for number in re.findall(r"^transitions (\d+)$", self.out, re.M))
+
+    def expect(self, code):
+        assert self.code == code, self._said
+        return self
+
+
+def record(directory, *arguments, prefix=(), **options):
+    """Runs paltrace record -o DIRECTORY ARGUMENTS to its end."""
+    options.setdefault("timeout", DEADLINE)
+    command = [*prefix, program("paltrace"), "record", "-o", directory, *arguments]
+    done = subprocess.run([str(part) for part in command], text=True, capture_output=True, **options)
+    return Done(done.returncode, done.stdout, done.stderr, directory)
+
+
+class Running:
+    """A paltrace record that goes on, in a process group of its own, and every process that it started."""
+
+    def __init__(self, directory, *arguments, ready=None):
+        self.directory = pathlib.Path(directory)
+        command = [program("paltrace"), "record", "-o", directory, *arguments]
+        self._out = open(f"{directory}.out", "w+", encoding="utf-8")
+        self._err = open(f"{directory}.err", "w+", encoding="utf-8")
+        self.process = subprocess.Popen(
+            [str(part) for part in command], stdout=self._out, stderr=self._err, start_new_session=True
+        )
+        self.started = []
+        if ready is not None:
+            poll(lambda: ready.exists() or self.process.poll() is not None, "the command works")
+            assert self.process.poll() is None, self._text(self._err)
+            self.started = [pid for pid in children(self.process.pid) if alive(pid)]
+            assert len(self.started) >= 5, "two keepers, two daemons and the command"
+
+    @staticmethod
+    def _text(file):
+        file.flush()
+        file.seek(0)
+        return file.read()
+
+    def child(self, name):
+        """The pid of a process below paltrace, by its name."""
+        for pid in self.started:
+            with contextlib.suppress(OSError):
+                if pathlib.Path(f"/proc/{pid}/comm").read_text().strip() == name[:15]:
+                    return pid
+        raise AssertionError(f"no {name} among {self.started}")
+
+    def wait(self):
+        code = self.process.wait(DEADLINE)
+        return Done(code, self._text(self._out), self._text(self._err), self.directory)
+
+    def nothing_is_left(self):
+        for pid in self.started:
+            poll(lambda: not alive(pid), f"process {pid} has ended")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        end_process(self.process, signal.SIGKILL)
+        for pid in self.started:
+            with contextlib.suppress(ProcessLookupError):
+                if alive(pid):
+                    os.kill(pid, signal.SIGKILL)
+
+
+@pytest.fixture
+def temporary(monkeypatch):
+    """Where paltrace makes its private directory: ours alone, and short, because sockets lie in it."""
+    with tempfile.TemporaryDirectory(prefix="r-", dir="/tmp") as directory:
+        monkeypatch.setenv("TMPDIR", directory)
+        yield pathlib.Path(directory)
+
+
+def entries(directory):
+    return [entry.name for entry in directory.iterdir()]
+
+
+def mount_namespace(script):
+    """A prefix for a command: runs `script` as root in a mount namespace of its own, then the command."""
+    need_root()
+    return ["unshare", "--mount", "--propagation", "private", "sh", "-ec", script + '\nexec "$@"', "sh"]
+
+
+# ---- what is recorded ----
+
+
+def test_records_every_transition_that_the_program_counted(tmp_path, spin):
+    done = record(tmp_path / "run", "--", spin, "100000").expect(0)
+    assert done.transitions() > 100_000
+    assert done.file["transitions"] == done.transitions()
+    assert done.file["lost"] == 0
+    assert f"{done.transitions()} transitions" in done.err
+    assert "lost no transition" in done.err
+
+
+def test_loses_with_tiny_buffers_and_accounts_for_every_transition(tmp_path, spin):
+    done = record(tmp_path / "run", "--buffers", "4kx2", "--", spin, "1000000").expect(4)
+    assert done.file["lost"] > 0, "the test needs a loss"
+    assert done.file["transitions"] + done.file["lost"] == done.transitions()
+    assert f"lost {done.file['lost']} transitions" in done.err
+
+
+def test_converts_while_it_reads_back(tmp_path, spin):
+    done = record(tmp_path / "run", "--convert", "--", spin, "5000").expect(0)
+    lines = [json.loads(line) for line in (tmp_path / "run" / "tiffany.pal").read_text().splitlines()]
+    assert lines[0]["event"] == "Begin" and lines[-1]["event"] == "End"
+    assert sum(line["event"] in ("Spawned", "Running", "Yield", "Done") for line in lines) == done.transitions()
+    checked([program("paltrace"), "check", tmp_path / "run" / "tiffany.pal"])
+
+
+def test_records_ticks_only_when_asked(tmp_path, spin):
+    with_ticks = record(tmp_path / "with", "--ticks", "--convert", "--", spin, "5000").expect(0)
+    without = record(tmp_path / "without", "--convert", "--", spin, "5000").expect(0)
+    assert with_ticks.file["transitions"] == with_ticks.transitions()
+    assert '"Tick"' in (tmp_path / "with" / "tiffany.pal").read_text()
+    assert '"Tick"' not in (tmp_path / "without" / "tiffany.pal").read_text()
+    assert "ticks" in with_ticks.file["buffers"]["channels"]
+    assert "ticks" not in without.file["buffers"]["channels"]
+
+
+def test_lossless_loses_nothing_with_the_smallest_buffers_it_allows(tmp_path, spin):
+    done = record(tmp_path / "run", "--lossless", "--buffers", "1Mx8", "--", spin, "1000000").expect(0)
+    assert done.file["transitions"] == done.transitions()
+    assert done.file["options"]["lossless"] is True
+
+
+def test_lossless_refuses_buffers_that_cannot_be_lossless(tmp_path, spin):
+    done = record(tmp_path / "run", "--lossless", "--buffers", "4kx2", "--", spin, "10").expect(2)
+    assert "--lossless" in done.err
+    assert not (tmp_path / "run").exists()
+
+
+def test_records_what_a_forked_child_does(tmp_path, spin):
+    done = record(tmp_path / "run", "--follow-fork", "--", spin, "10000", "--fork").expect(0)
+    assert len(re.findall("^transitions", done.out, re.M)) == 2
+    assert done.file["transitions"] == done.transitions()
+
+
+def test_records_several_processes(tmp_path, spin):
+    script = f"{spin} 5000 & {spin} 6000; wait"
+    done = record(tmp_path / "run", "--", "sh", "-c", script).expect(0)
+    assert len(list((tmp_path / "run" / "trace").rglob("metadata"))) == 2
+    assert done.file["transitions"] == done.transitions()
+
+
+# ---- what it says ----
+
+
+def test_record_json_tells_the_whole_story(tmp_path, spin):
+    done = record(tmp_path / "run", "--buffers", "1Mx4", "--", spin, "1000").expect(0)
+    told = done.file
+    assert told["command"] == [spin, "1000"]
+    assert (told["command_status"], told["command_signal"], told["own_status"], told["exit_status"]) == (0, None, 0, 0)
+    assert told["started"] <= told["ended"]
+    assert told["lttng"]["version"] and told["lttng"]["session_daemon"] == "private"
+    assert told["buffers"]["channels"]["transitions"] == {"subbuffer_bytes": 1 << 20, "subbuffers": 4}
+    rings = sum((c["subbuffers"] + 1) * c["subbuffer_bytes"] for c in told["buffers"]["channels"].values())
+    assert told["buffers"]["process_bytes"] == rings * told["buffers"]["cpus"]
+    assert "transitions 1Mx4" in done.err
+    assert (done.directory / "record.json").stat().st_mode & 0o777 == 0o600
+    assert done.directory.stat().st_mode & 0o777 == 0o700
+
+
+def test_makes_a_directory_with_the_date_when_none_is_named(tmp_path, spin):
+    done = checked([program("paltrace"), "record", "--", spin, "1000"], cwd=tmp_path)
+    (made,) = tmp_path.iterdir()
+    assert re.fullmatch(r"tiffany-\d{8}-\d{6}", made.name)
+    assert made.name in done.stderr
+
+
+# ---- exit status ----
+
+
+def test_exits_with_the_commands_own_status(tmp_path, spin):
+    done = record(tmp_path / "run", "--", spin, "1000", "--exit", "7").expect(7)
+    assert (done.file["command_status"], done.file["own_status"], done.file["exit_status"]) == (7, 0, 7)
+
+
+def test_the_commands_own_status_goes_before_a_loss(tmp_path, spin):
+    done = record(tmp_path / "run", "--buffers", "4kx2", "--", spin, "1000000", "--exit", "9").expect(9)
+    assert (done.file["command_status"], done.file["own_status"]) == (9, 4)
+
+
+def test_a_command_that_crashes_is_128_and_its_signal_and_its_trace_is_whole(tmp_path, spin):
+    done = record(tmp_path / "run", "--", spin, "20000", "--abort").expect(128 + signal.SIGABRT)
+    assert done.file["command_signal"] == signal.SIGABRT
+    assert done.file["transitions"] == done.transitions()
+
+
+def test_a_command_that_is_killed_leaves_a_trace_that_can_be_read(tmp_path, spin):
+    counter, announce, run = tmp_path / "counter", tmp_path / "go", tmp_path / "run"
+    with Running(run, "--", spin, "0", "--counter", counter, "--announce", announce, ready=announce) as running:
+        poll(lambda: any(file.stat().st_size > 4096 for file in run.rglob("transitions_*")), "a sub-buffer is on disk")
+        os.kill(running.child("spin_transitions"), signal.SIGKILL)
+        done = running.wait().expect(128 + signal.SIGKILL)
+        running.nothing_is_left()
+    made = int.from_bytes(counter.read_bytes(), sys.byteorder)
+    # the last one may lie between its hook and the counter
+    assert 0 < done.file["transitions"] + done.file["lost"] <= made + 1
+    assert done.file["tail_unknown"] is True
+    assert "was killed" in done.err
+
+
+def test_a_command_without_tiffany_is_an_error_that_says_why(tmp_path):
+    done = record(tmp_path / "run", "--", "true").expect(1)
+    assert "no tiffany events" in done.err and "true" in done.err
+    assert (done.file["command_status"], done.file["own_status"]) == (0, 1)
+
+
+def test_a_program_with_lttng_switched_off_is_an_error(tmp_path, spin):
+    env = dict(os.environ, TIFFANY_LTTNG="0")
+    assert "TIFFANY_LTTNG=0" in record(tmp_path / "run", "--", spin, "1000", env=env).expect(1).err
+
+
+@pytest.mark.parametrize("command", ["./not-there", "not-there-in-path", "/"])
+def test_a_command_that_cannot_be_run_is_named_and_nothing_is_left(tmp_path, temporary, command):
+    done = record(tmp_path / "run", "--", command).expect(3)
+    assert f"cannot run {command}:" in done.err
+    assert done.err.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+    assert not entries(temporary)
+
+
+def test_a_command_that_the_kernel_refuses_leaves_nothing(tmp_path, temporary):
+    broken = tmp_path / "broken"
+    broken.write_text("#!/no/such/interpreter\n")
+    broken.chmod(0o755)
+    assert "cannot run" in record(tmp_path / "run", "--", broken).expect(3).err
+    assert not (tmp_path / "run").exists()
+    assert not entries(temporary)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["--seconds", "3"],
+        ["--buffers", "4M", "--", "true"],
+        ["--buffers", "4Mx3", "--", "true"],
+        ["--buffers", "1kx4", "--", "true"],
+        ["--buffers", "4Qx4", "--", "true"],
+        ["--no-such-option", "--", "true"],
+    ],
+)
+def test_wrong_usage_is_2_in_one_line(tmp_path, arguments):
+    done = record(tmp_path / "run", *arguments).expect(2)
+    assert done.err.startswith("paltrace: ") and done.err.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_existing_directory_is_refused_and_left_alone(tmp_path, spin):
+    directory = tmp_path / "run"
+    directory.mkdir()
+    (directory / "precious").write_text("data")
+    done = record(directory, "--", spin, "10").expect(2)
+    assert str(directory) in done.err and "not empty" in done.err
+    assert [entry.name for entry in directory.iterdir()] == ["precious"]
+
+
+def test_an_empty_directory_is_used_for_its_owner_alone(tmp_path, spin):
+    directory = tmp_path / "run"
+    directory.mkdir(mode=0o755)
+    record(directory, "--", spin, "1000").expect(0)
+    assert directory.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_directory_that_cannot_be_made_is_named(tmp_path, spin):
+    done = record(tmp_path / "missing" / "run", "--", spin, "10").expect(3)
+    assert str(tmp_path / "missing" / "run") in done.err and "No such file or directory" in done.err
+
+
+# ---- ending ----
+
+
+def run_until_announced(tmp_path, spin, *options):
+    announce = tmp_path / "go"
+    return Running(tmp_path / "run", "--", spin, "0", "--gently", "--announce", announce, *options, ready=announce)
+
+
+@pytest.mark.parametrize("whom", ["the group, as a terminal does", "paltrace alone"])
+def test_ctrl_c_ends_everything_and_the_trace_is_whole(tmp_path, spin, whom):
+    with run_until_announced(tmp_path, spin) as running:
+        if whom == "paltrace alone":
+            os.kill(running.process.pid, signal.SIGINT)
+        else:
+            os.killpg(running.process.pid, signal.SIGINT)
+        done = running.wait()
+        running.nothing_is_left()
+    # how fast it ran decides whether its buffers were large enough
+    assert done.code in (0, 4), done.err
+    assert done.file["command_status"] == 0
+    assert done.file["transitions"] + done.file["lost"] == done.transitions() > 1000
+
+
+def test_ctrl_c_at_a_terminal_reaches_the_command_once(tmp_path):
+    counter = tmp_path / "count.py"
+    counter.write_text(
+        "import pathlib, signal, sys, time\n"
+        "seen = []\n"
+        "signal.signal(signal.SIGINT, lambda *_: seen.append(time.monotonic()))\n"
+        "pathlib.Path(sys.argv[1]).touch()\n"
+        "while not seen or time.monotonic() < seen[0] + 1: time.sleep(0.05)\n"
+        "sys.exit(10 + len(seen))\n"
+    )
+    go = tmp_path / "go"
+    command = [program("paltrace"), "record", "-o", tmp_path / "run", "--", sys.executable, counter, go]
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execv(command[0], [str(part) for part in command])
+    try:
+        poll(go.exists, "the command works")
+        os.write(terminal, b"\x03")
+        poll(lambda: not alive(pid), "paltrace has ended")
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+        _, status = os.waitpid(pid, 0)
+        os.close(terminal)
+    assert os.waitstatus_to_exitcode(status) == 11
+
+
+def test_a_command_that_dies_of_ctrl_c_gives_130(tmp_path):
+    with Running(tmp_path / "run", "--", "sh", "-c", f"touch {tmp_path}/go; exec sleep 1000", ready=tmp_path / "go") as it:
+        os.killpg(it.process.pid, signal.SIGINT)
+        it.wait().expect(128 + signal.SIGINT)
+        it.nothing_is_left()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_command_that_ignores_the_end_is_killed(tmp_path, spin, number):
+    command = ["env", "--ignore-signal=HUP", spin, "0", "--gently", "--stubborn", "--announce", tmp_path / "go"]
+    with Running(tmp_path / "run", "--", *command, ready=tmp_path / "go") as running:
+        os.kill(running.process.pid, number)
+        done = running.wait().expect(128 + signal.SIGKILL)
+        running.nothing_is_left()
+    assert "was killed" in done.err
+    assert done.file["transitions"] > 0
+
+
+def test_three_ctrl_c_end_a_command_that_ignores_them(tmp_path, spin):
+    with run_until_announced(tmp_path, spin, "--stubborn") as running:
+        for _ in range(3):
+            os.kill(running.process.pid, signal.SIGINT)
+            time.sleep(0.2)
+        running.wait().expect(128 + signal.SIGKILL)
+        running.nothing_is_left()
+
+
+def test_kill_9_of_paltrace_leaves_no_process_and_no_private_directory(tmp_path, temporary, spin):
+    with run_until_announced(tmp_path, spin) as running:
+        assert len(entries(temporary)) == 1
+        os.kill(running.process.pid, signal.SIGKILL)
+        running.process.wait(DEADLINE)
+        running.nothing_is_left()
+        poll(lambda: not entries(temporary), "its private directory is gone")
+
+
+def test_kill_9_of_paltrace_reaches_what_the_command_started(tmp_path):
+    script = f"setsid sleep 1000 & setsid sh -c 'sleep 1000 & wait' & sleep 0.2; touch {tmp_path}/go; wait"
+    with Running(tmp_path / "run", "--", "sh", "-c", script, ready=tmp_path / "go") as running:
+        os.kill(running.process.pid, signal.SIGKILL)
+        running.process.wait(DEADLINE)
+        running.nothing_is_left()
+
+
+def test_kill_9_of_the_keepers_leaves_nothing(tmp_path, temporary, spin):
+    with run_until_announced(tmp_path, spin) as running:
+        for pid in running.started:
+            if pathlib.Path(f"/proc/{pid}/comm").read_text().strip() == "paltrace-keeper":
+                os.kill(pid, signal.SIGKILL)
+        running.wait().expect(128 + signal.SIGKILL)
+        running.nothing_is_left()
+        assert not entries(temporary)
+
+
+def test_the_command_goes_on_when_the_session_daemon_dies(tmp_path, spin):
+    with run_until_announced(tmp_path, spin) as running:
+        os.kill(running.child("lttng-sessiond"), signal.SIGKILL)
+        poll(lambda: "session daemon ended" in pathlib.Path(f"{tmp_path}/run.err").read_text(), "paltrace says so")
+        assert alive(running.child("spin_transitions"))
+        os.kill(running.process.pid, signal.SIGINT)
+        done = running.wait().expect(3)
+        running.nothing_is_left()
+    assert done.file["command_status"] == 0 and done.file["own_status"] == 3
+
+
+def test_lossless_does_not_hang_when_the_consumer_daemon_dies(tmp_path, spin):
+    announce = tmp_path / "go"
+    with Running(tmp_path / "run", "--lossless", "--", spin, "0", "--announce", announce, ready=announce) as running:
+        os.kill(running.child("lttng-consumerd"), signal.SIGKILL)
+        done = running.wait()
+        running.nothing_is_left()
+    assert "consumer daemon ended" in done.err
+    assert done.code in (3, 128 + signal.SIGKILL)
+    assert done.file["own_status"] == 3
+
+
+def test_what_a_command_leaves_running_in_good_order_lives_on(tmp_path, spin):
+    script = f"setsid sleep 1000 >/dev/null 2>&1 & echo left $!; exec {spin} 1000"
+    done = record(tmp_path / "run", "--", "sh", "-c", script).expect(0)
+    left = int(re.search(r"^left (\d+)$", done.out, re.M)[1])
+    assert alive(left)
+    os.kill(left, signal.SIGKILL)
+
+
+# ---- room ----
+
+
+def small_shm(bytes_):
+    return mount_namespace(f"mount -t tmpfs -o size={bytes_} tmpfs /dev/shm")
+
+
+def test_buffers_shrink_to_the_room_in_shm_and_it_says_so(tmp_path, spin):
+    done = record(tmp_path / "run", "--", spin, "1000", prefix=small_shm("16M")).expect(0)
+    assert "/dev/shm" in done.err and "room for" in done.err
+    assert done.file["buffers"]["process_bytes"] <= 8 << 20
+    assert done.file["transitions"] == done.transitions()
+
+
+def test_buffers_that_were_asked_for_and_do_not_fit_are_refused(tmp_path, spin):
+    done = record(tmp_path / "run", "--buffers", "4Mx8", "--", spin, "1000", prefix=small_shm("4M")).expect(3)
+    assert "/dev/shm" in done.err and "4Mx8" in done.err
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_shm_with_no_room_at_all_is_refused(tmp_path, spin):
+    done = record(tmp_path / "run", "--", spin, "1000", prefix=small_shm("256k")).expect(3)
+    assert "/dev/shm" in done.err
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_full_disk_is_an_error_that_names_the_directory(tmp_path, spin):
+    small = tmp_path / "small"
+    small.mkdir()
+    prefix = mount_namespace(f"mount -t tmpfs -o size=1M tmpfs {small}")
+    done = record(small / "run", "--", spin, "200000", prefix=prefix).expect(3)
+    assert str(small / "run") in done.err
+    assert done.transitions() > 200_000, "the program itself is unharmed"
+
+
+def test_a_disk_without_room_is_refused_before_the_command_runs(tmp_path, spin):
+    small = tmp_path / "small"
+    small.mkdir()
+    prefix = mount_namespace(f"mount -t tmpfs -o size=32k tmpfs {small}")
+    done = record(small / "run", "--", spin, "1000", prefix=prefix).expect(3)
+    assert str(small / "run") in done.err and "full" in done.err
+    assert done.transitions() == 0
+
+
+def test_the_commands_own_status_goes_before_a_full_disk(tmp_path, spin):
+    small = tmp_path / "small"
+    small.mkdir()
+    prefix = mount_namespace(f"mount -t tmpfs -o size=1M tmpfs {small}")
+    done = record(small / "run", "--", spin, "200000", "--exit", "9", prefix=prefix).expect(9)
+    assert "full" in done.err
+
+
+# ---- modes ----
+
+
+def test_crash_safe_buffers_can_be_read_after_everything_was_killed(tmp_path, spin):
+    need_program("lttng-crash")
+    counter, announce, run = tmp_path / "counter", tmp_path / "go", tmp_path / "run"
+    command = [spin, "0", "--counter", counter, "--announce", announce]
+    with Running(run, "--crash-safe", "--", *command, ready=announce) as running:
+        os.kill(running.process.pid, signal.SIGKILL)
+        running.process.wait(DEADLINE)
+        running.nothing_is_left()
+    made = int.from_bytes(counter.read_bytes(), sys.byteorder)
+    assert run.joinpath("shm").stat().st_mode & 0o777 == 0o700
+    checked(["lttng-crash", f"--extract={run}/recovered", run / "shm"])
+    recovered = subprocess.run(
+        [program("paltrace"), "convert", run / "recovered", "-o", run / "recovered.pal"],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+    )
+    records = [json.loads(line) for line in (run / "recovered.pal").read_text().splitlines()]
+    last = max(line["seq"] for line in records if line["event"] in ("Running", "Yield"))
+    assert last >= made, recovered.stderr
+
+
+def test_crash_safe_says_how_to_recover_and_ends_in_good_order(tmp_path, spin):
+    done = record(tmp_path / "run", "--crash-safe", "--", spin, "10000").expect(0)
+    assert f"lttng-crash --extract={tmp_path}/run/recovered {tmp_path}/run/shm" in done.err
+    assert done.file["transitions"] == done.transitions()
+
+
+def test_an_ordinary_user_records_with_a_daemon_of_their_own():
+    need_root()
+    need_program("setpriv")
+    # pytest's directories and the checkout may be closed to others, so both home and programs lie elsewhere
+    with tempfile.TemporaryDirectory(prefix="record-") as directory:
+        base = pathlib.Path(directory)
+        base.chmod(0o755)
+        home = base / "home"
+        home.mkdir()
+        os.chown(home, NOBODY, NOBODY)
+        for name in ("paltrace", "spin_transitions", "libtiffany-lttng.so"):
+            private_copy(program(name), base)
+        command = [base / "paltrace", "record", "-o", "run", "--convert", "--", base / "spin_transitions", "50000"]
+        done = subprocess.run(
+            ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", *map(str, command)],
+            env=dict(os.environ, HOME=str(home), TMPDIR=str(home)),
+            cwd=home,
+            check=False,
+            text=True,
+            capture_output=True,
+            timeout=DEADLINE,
+        )
+        done = Done(done.returncode, done.stdout, done.stderr, home / "run").expect(0)
+        assert done.file["transitions"] == done.transitions() > 50_000
+        assert done.file["lttng"]["session_daemon"] == "private"
+        assert [entry.name for entry in home.iterdir()] == ["run"], "nothing but the recording is left"
+
+
+def test_root_without_the_right_to_mount_uses_the_systems_daemon_and_says_so(tmp_path, spin):
+    need_program("setpriv")
+    # The "system" here is a mount namespace: its /run/lttng is not the machine's.
+    prefix = mount_namespace("mkdir -p /run/lttng; mount -t tmpfs tmpfs /run/lttng")
+    prefix += ["setpriv", "--bounding-set=-sys_admin", "--inh-caps=-sys_admin"]
+    done = record(tmp_path / "run", "--", spin, "5000", prefix=prefix).expect(0)
+    assert "using the system's" in done.err
+    assert done.file["lttng"]["session_daemon"] == "system"
+    assert done.file["transitions"] == done.transitions()
+
+
+def test_two_recordings_at_once_do_not_meet(tmp_path, spin):
+    with Running(tmp_path / "a", "--", spin, "300000") as first, Running(tmp_path / "b", "--", spin, "200000") as second:
+        for done in (first.wait(), second.wait()):
+            assert done.code in (0, 4), done.err
+            assert done.file["transitions"] + done.file["lost"] == done.transitions()
