@@ -4,7 +4,11 @@
 #include <csignal>
 #include <exception>
 #include <iostream>
+#include <memory>
+#include <optional>
 #include <string>
+#include <tiffany/metrics/collectable.hpp>
+#include <tiffany/metrics/server.hpp>
 #include <tiffany/pal/error.hpp>
 #include <tiffany/scheduler/scheduler.hpp>
 
@@ -19,6 +23,8 @@ using namespace tiffany;
 struct Options {
     demo::WorkloadOptions work;
     std::string report;
+    std::optional<std::uint16_t> metrics_port;
+    bool stay = false;
 };
 
 /// Before any thread is made, so that all inherit it: these signals are read by a task.
@@ -30,9 +36,40 @@ void block_signals() {
     pthread_sigmask(SIG_BLOCK, &set, nullptr);
 }
 
+void wait_for_a_signal() {
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    int number = 0;
+    sigwait(&set, &number);
+}
+
+/// The program's metrics, over HTTP, for as long as it lives.
+class Metrics {
+  public:
+    Metrics(Scheduler& scheduler, const Options& options)
+        : collectable_{make_collectable(scheduler.telemetry())}, process_{make_process_collectable()} {
+        if (options.metrics_port)
+            server_ = std::make_unique<MetricsServer>(ServerOptions{.port = *options.metrics_port});
+        else
+            server_ = MetricsServer::from_environment();
+        if (server_ == nullptr) return;
+        server_->add(collectable_);
+        server_->add(process_);
+        std::cerr << "tiffany-demo: metrics on " << server_->url() << std::endl;
+    }
+
+  private:
+    std::shared_ptr<prometheus::Collectable> collectable_;
+    std::shared_ptr<prometheus::Collectable> process_;
+    std::unique_ptr<MetricsServer> server_;
+};
+
 int run(const Options& options) {
     block_signals();
     Scheduler scheduler{{.name = "demo", .quantum = 1ms}};
+    const Metrics metrics{scheduler, options};
     const demo::Outcome outcome = demo::run_workload(scheduler, options.work);
     const std::uint64_t transitions = scheduler.telemetry().transitions();
     if (!options.report.empty()) demo::write_report(scheduler.telemetry(), options.report);
@@ -45,7 +82,8 @@ int run(const Options& options) {
                   << " when the time was over\n";
         return 1;
     }
-    if (options.report != "-") std::cout << transitions << " transitions\n";
+    if (options.report != "-") std::cout << transitions << " transitions" << std::endl;
+    if (options.stay && !outcome.interrupted) wait_for_a_signal();
     return 0;
 }
 
@@ -69,6 +107,10 @@ int main(int argc, char** argv) {
                    "work until so many transitions were fired; without --seconds there is no other bound");
     app.add_option("--report", options.report, "write the program's own count as JSON to FILE, - = stdout")
         ->type_name("FILE");
+    app.add_option("--metrics-port", options.metrics_port,
+                   "serve the metrics on this port of 127.0.0.1; 0 = any, told on stderr\n"
+                   "(TIFFANY_METRICS=ADDRESS:PORT does the same)");
+    app.add_flag("--stay", options.stay, "when the work is finished go on serving the metrics until SIGINT or SIGTERM");
     try {
         app.parse(argc, argv);
         if (seconds->empty() && options.work.transitions != 0) options.work.seconds = 0;
