@@ -220,7 +220,8 @@ class PrivateLttng:
         command = [str(part) for part in command]
         cwd = str(cwd or os.getcwd())
         if os.geteuid() == 0:
-            target = [f"--target={self.daemon.pid}", f"--wdns={cwd}"]
+            # --root: in a chroot the namespace has another root than we have
+            target = [f"--target={self.daemon.pid}", "--root", f"--wdns={cwd}"]
             command = ["nsenter", "--mount", *target, "--", *command]
         options.update(env=self._environment(env), cwd=cwd)
         if run:

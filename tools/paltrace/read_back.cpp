@@ -37,7 +37,7 @@ ctf::ReadSummary read_back(const std::string& trace, const std::string& log, boo
     }
     pal::OutputFile file{log, std::cout};
     pal::LogWriter writer{file};
-    const ctf::ReadSummary summary = ctf::read_traces({trace}, options, writer);
+    ctf::ReadSummary summary = ctf::read_traces({trace}, options, writer);
     file.commit();
     return summary;
 }

@@ -79,7 +79,7 @@ void write_record_file(const std::string& path, const RecordOptions& options, co
     const std::string text = document(options, facts).dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
     const std::string temporary = path + ".tmp";
     const auto fail = [&] {
-        const Error error{ErrorKind::system, "cannot write " + path + ": " + std::strerror(errno)};
+        Error error{ErrorKind::system, "cannot write " + path + ": " + std::strerror(errno)};
         unlink(temporary.c_str());
         return error;
     };
