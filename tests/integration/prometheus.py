@@ -1,0 +1,67 @@
+"""A real Prometheus server scrapes the demo and answers a query."""
+
+import json
+import re
+import signal
+import socket
+import subprocess
+import urllib.parse
+import urllib.request
+
+from kit import end_process, need_program, poll, program
+
+
+def free_port():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return taken.getsockname()[1]
+
+
+def query(port, expression):
+    """{labels as a frozenset: value}; empty while the server does not answer yet."""
+    url = f"http://127.0.0.1:{port}/api/v1/query?" + urllib.parse.urlencode({"query": expression})
+    try:
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            found = json.load(answer)["data"]["result"]
+    except OSError:
+        return {}
+    return {frozenset(one["metric"].items()): float(one["value"][1]) for one in found}
+
+
+def test_a_prometheus_server_scrapes_the_demo_and_answers(tmp_path):
+    need_program("prometheus")
+    report = tmp_path / "own.json"
+    demo = subprocess.Popen(
+        [program("tiffany-demo"), "--seconds", "1", "--metrics-port", "0", "--stay", "--report", report],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    server = None
+    try:
+        address = re.search(r"metrics on http://([^/]+)/", demo.stderr.readline()).group(1)
+        demo.stdout.readline()  # its work is finished: the counters stand still
+        config = tmp_path / "prometheus.yml"
+        config.write_text(
+            "global: {scrape_interval: 1s}\n"
+            f"scrape_configs: [{{job_name: demo, static_configs: [{{targets: ['{address}']}}]}}]\n"
+        )
+        port = free_port()
+        server = subprocess.Popen(
+            ["prometheus", f"--config.file={config}", f"--storage.tsdb.path={tmp_path / 'data'}"]
+            + [f"--web.listen-address=127.0.0.1:{port}"],
+            stdout=subprocess.DEVNULL,
+            stderr=open(tmp_path / "prometheus.log", "w"),
+        )
+        events = json.loads(report.read_text())["events"]
+        total = poll(lambda: query(port, "sum(task_transitions_total)"), "an answer")
+        assert list(total.values()) == [sum(events.values())]
+        by_event = query(port, "sum by (event) (task_transitions_total)")
+        assert by_event == {frozenset({("event", name)}): count for name, count in events.items()}
+        slowest = query(port, "histogram_quantile(1, sum by (le) (task_run_latency_seconds_bucket)) > 0")
+        assert len(slowest) == 1
+    finally:
+        if server:
+            end_process(server)
+        end_process(demo, signal.SIGTERM)
+    assert demo.returncode == 0
