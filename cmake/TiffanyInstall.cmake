@@ -36,6 +36,7 @@ endfunction()
 tiffany_install_library(catalogue)
 tiffany_install_library(telemetry REQUIRES catalogue LIBS -ldl)
 tiffany_install_library(pal REQUIRES catalogue LIBS -lsimdjson -lzstd)
+tiffany_install_library(analysis REQUIRES pal)
 tiffany_install_library(scheduler REQUIRES telemetry)
 
 configure_package_config_file("${PROJECT_SOURCE_DIR}/cmake/tiffany-config.cmake.in"
