@@ -17,9 +17,10 @@ Json times(const Durations& seen) {
     json["count"] = seen.count();
     json["unknown"] = seen.unknown();
     json["sum_ns"] = seen.sum_ns();
-    for (const auto& [key, q] : {std::pair{"p50_ns", 0.5}, {"p90_ns", 0.9}, {"p99_ns", 0.99}, {"p99_9_ns", 0.999}})
-        json[key] = seen.count() == 0 ? Json{} : Json{seen.percentile(q)};
-    json["max_ns"] = seen.count() == 0 ? Json{} : Json{seen.max_ns()};
+    for (const auto& [key, per_mille] :
+         {std::pair{"p50_ns", 500u}, {"p90_ns", 900u}, {"p99_ns", 990u}, {"p99_9_ns", 999u}})
+        json[key] = seen.count() == 0 ? Json{} : Json(seen.percentile(per_mille));
+    json["max_ns"] = seen.count() == 0 ? Json{} : Json(seen.max_ns());
     return json;
 }
 

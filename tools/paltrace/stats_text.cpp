@@ -79,8 +79,8 @@ class Table {
 
 void add_cells(std::vector<std::string>& row, const Durations& seen) {
     row.push_back(std::to_string(seen.count()));
-    for (const double q : {0.5, 0.9, 0.99, 0.999})
-        row.push_back(seen.count() == 0 ? "-" : readable(seen.percentile(q)));
+    for (const unsigned per_mille : {500u, 900u, 990u, 999u})
+        row.push_back(seen.count() == 0 ? "-" : readable(seen.percentile(per_mille)));
     row.push_back(seen.count() == 0 ? "-" : readable(seen.max_ns()));
     row.push_back(readable(seen.sum_ns()));
     row.push_back(std::to_string(seen.unknown()));

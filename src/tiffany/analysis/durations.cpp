@@ -1,7 +1,6 @@
 #include <algorithm>
 #include <bit>
 #include <cassert>
-#include <cmath>
 #include <tiffany/analysis/durations.hpp>
 
 namespace tiffany::analysis {
@@ -57,9 +56,11 @@ void Durations::merge(const Durations& other) {
     }
 }
 
-std::uint64_t Durations::percentile(double q) const {
+std::uint64_t Durations::percentile(unsigned per_mille) const {
     if (count_ == 0) return 0;
-    const auto wanted = static_cast<std::uint64_t>(std::ceil(q * static_cast<double>(count_)));
+    // whole numbers: 0.999 is no double, and a rank must not depend on how it is rounded
+    const std::uint64_t rest = count_ % 1'000 * per_mille;
+    const std::uint64_t wanted = count_ / 1'000 * per_mille + rest / 1'000 + (rest % 1'000 == 0 ? 0 : 1);
     const std::uint64_t rank = std::clamp<std::uint64_t>(wanted, 1, count_);
     if (rank == count_) return max_ns_;  // exact
     std::uint64_t seen = 0;

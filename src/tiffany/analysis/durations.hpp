@@ -4,7 +4,7 @@
 ///
 ///     Durations runs{kDefaultBounds};
 ///     runs.add(5'120);
-///     std::uint64_t median_ns = runs.percentile(0.5);
+///     std::uint64_t median_ns = runs.percentile(500);
 
 #include <array>
 #include <cstddef>
@@ -36,9 +36,9 @@ class Durations {
     std::uint64_t unknown() const { return unknown_; }
     std::uint64_t sum_ns() const { return sum_ns_; }
     std::uint64_t max_ns() const { return max_ns_; }
-    /// The smallest value that a share `q` (0 < q <= 1) of all values does not exceed; off by at most 1/128 of itself,
-    /// exact below 128 ns, never above the maximum. 0 if there is no value.
-    std::uint64_t percentile(double q) const;
+    /// The smallest seen value that so many thousandths (1 to 1000) of all values do not exceed; off by at most 1/128
+    /// of itself, exact below 128 ns, never above the maximum. 0 if there is no value.
+    std::uint64_t percentile(unsigned per_mille) const;
 
     std::span<const std::uint64_t> bounds() const { return bounds_; }
     /// One more than bounds, the last without an upper bound; not cumulative.

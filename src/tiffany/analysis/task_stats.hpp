@@ -4,7 +4,7 @@
 ///     TaskStats stats;
 ///     pal::read_log("run.pal", stats);
 ///     const TaskReport report = stats.finish();
-///     for (const KindOfTask& kind : report.kinds) std::cout << kind.name << ' ' << kind.run.percentile(0.99) << '\n';
+///     for (const KindOfTask& kind : report.kinds) std::cout << kind.times.run.percentile(990) << '\n';
 ///
 /// A duration belongs to the scheduler of the worker that fired the record, and to the group and name of its task. Both
 /// may be told later than the first records (a trace that began late); what was seen meanwhile is not lost to them.

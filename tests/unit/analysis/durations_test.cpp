@@ -20,15 +20,15 @@ TEST(Durations, OfNothingAreAllZero) {
     const Durations seen{kDefaultBounds};
     EXPECT_EQ(seen.count(), 0u);
     EXPECT_EQ(seen.max_ns(), 0u);
-    EXPECT_EQ(seen.percentile(0.5), 0u);
+    EXPECT_EQ(seen.percentile(500), 0u);
     EXPECT_EQ(seen.buckets().size(), 10u);
 }
 
 TEST(Durations, OfOneValueAreThatValue) {
     Durations seen{kDefaultBounds};
     seen.add(1'234'567);
-    EXPECT_EQ(seen.percentile(0.5), 1'234'567u);
-    EXPECT_EQ(seen.percentile(0.999), 1'234'567u);
+    EXPECT_EQ(seen.percentile(500), 1'234'567u);
+    EXPECT_EQ(seen.percentile(999), 1'234'567u);
     EXPECT_EQ(seen.sum_ns(), 1'234'567u);
 }
 
@@ -39,7 +39,7 @@ TEST(Durations, CountUnknownOnesApartAndNeverAsZero) {
     seen.add(0);
     EXPECT_EQ(seen.count(), 1u);
     EXPECT_EQ(seen.unknown(), 2u);
-    EXPECT_EQ(seen.percentile(0.01), 100u);
+    EXPECT_EQ(seen.percentile(10), 100u);
     EXPECT_EQ(buckets_of(seen), (Counts{1, 0, 0, 0, 0, 0, 0, 0, 0, 0}));
 }
 
@@ -64,8 +64,8 @@ TEST(Durations, AreExactBelow128) {
     Durations seen{kDefaultBounds};
     for (std::uint64_t ns = 1; ns <= 127; ++ns)
         seen.add(ns);
-    EXPECT_EQ(seen.percentile(0.5), 64u);
-    EXPECT_EQ(seen.percentile(0.9), 115u);
+    EXPECT_EQ(seen.percentile(500), 64u);
+    EXPECT_EQ(seen.percentile(900), 115u);
 }
 
 TEST(Durations, PercentilesAreOffByAtMost1Of128) {
@@ -78,19 +78,28 @@ TEST(Durations, PercentilesAreOffByAtMost1Of128) {
         seen.add(values.back());
     }
     std::ranges::sort(values);
-    for (const std::size_t per_mille : {1u, 100u, 500u, 900u, 990u, 999u}) {
+    for (const unsigned per_mille : {1u, 100u, 500u, 900u, 990u, 999u}) {
         const auto exact = static_cast<double>(values[per_mille * values.size() / 1'000 - 1]);
-        const auto found = static_cast<double>(seen.percentile(static_cast<double>(per_mille) / 1'000));
+        const auto found = static_cast<double>(seen.percentile(per_mille));
         EXPECT_NEAR(found, exact, exact / 128) << per_mille;
     }
-    EXPECT_EQ(seen.percentile(1), values.back());
+    EXPECT_EQ(seen.percentile(1'000), values.back());
+}
+
+TEST(Durations, APercentileOnARankIsThatRankNotTheNext) {
+    Durations seen{kDefaultBounds};
+    for (int i = 0; i < 999; ++i)
+        seen.add(10);
+    seen.add(100);
+    EXPECT_EQ(seen.percentile(999), 10u);
+    EXPECT_EQ(seen.percentile(1'000), 100u);
 }
 
 TEST(Durations, HoldTheGreatestValueThereIs) {
     Durations seen{kDefaultBounds};
     seen.add(~std::uint64_t{0});
     EXPECT_EQ(seen.max_ns(), ~std::uint64_t{0});
-    EXPECT_EQ(seen.percentile(0.5), ~std::uint64_t{0});
+    EXPECT_EQ(seen.percentile(500), ~std::uint64_t{0});
     EXPECT_EQ(seen.buckets().back(), 1u);
 }
 
@@ -108,7 +117,7 @@ TEST(Durations, MergedAreThoseOfAllValues) {
     EXPECT_EQ(one.unknown(), 1u);
     EXPECT_EQ(one.sum_ns(), all.sum_ns());
     EXPECT_EQ(one.max_ns(), all.max_ns());
-    EXPECT_EQ(one.percentile(0.9), all.percentile(0.9));
+    EXPECT_EQ(one.percentile(900), all.percentile(900));
     EXPECT_EQ(buckets_of(one), buckets_of(all));
 }
 
