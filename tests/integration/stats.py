@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from kit import checked, private_copy, program
+from kit import checked, program
 from witnesses import Demo
 
 PALTRACE = program("paltrace")
@@ -241,7 +241,7 @@ def test_times_of_a_recorded_demo_equal_those_counted_from_its_lines(recorded):
 
 
 def test_histograms_equal_the_programs_own_bucket_by_bucket(tmp_path):
-    demo = Demo(private_copy(program("tiffany-demo"), tmp_path), tmp_path, 5_000)
+    demo = Demo(program("tiffany-demo"), tmp_path, 5_000)
     try:
         series, _ = demo.scraped()
         demo.end(json.loads((tmp_path / "own.json").read_text())["pid"])
