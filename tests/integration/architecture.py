@@ -4,14 +4,15 @@ import re
 
 from kit import SOURCE
 
-LIBRARIES = {"pal", "telemetry", "scheduler", "tracepoints"}
+LIBRARIES = {"pal", "analysis", "telemetry", "scheduler", "tracepoints"}
 ALLOWED = {
     "tracepoints": {"tracepoints"},
     "src/tiffany/pal": {"pal", "tracepoints"},
+    "src/tiffany/analysis": {"analysis", "pal", "tracepoints"},
     "src/tiffany/telemetry": {"telemetry", "tracepoints"},
     "src/tiffany/scheduler": {"scheduler", "telemetry", "tracepoints"},
     "tools/babeltrace": {"pal", "tracepoints"},
-    "tools/paltrace": {"pal", "tracepoints"},
+    "tools/paltrace": {"analysis", "pal", "tracepoints"},
     "tools/demo": LIBRARIES,
     "examples": LIBRARIES,
 }
