@@ -4,12 +4,13 @@ import re
 
 from kit import SOURCE
 
-LIBRARIES = {"pal", "analysis", "telemetry", "scheduler", "tracepoints"}
+LIBRARIES = {"pal", "analysis", "telemetry", "metrics", "scheduler", "tracepoints"}
 ALLOWED = {
     "tracepoints": {"tracepoints"},
     "src/tiffany/pal": {"pal", "tracepoints"},
     "src/tiffany/analysis": {"analysis", "pal", "tracepoints"},
     "src/tiffany/telemetry": {"telemetry", "tracepoints"},
+    "src/tiffany/metrics": {"metrics", "telemetry", "tracepoints"},
     "src/tiffany/scheduler": {"scheduler", "telemetry", "tracepoints"},
     "tools/babeltrace": {"pal", "tracepoints"},
     "tools/paltrace": {"analysis", "pal", "tracepoints"},
@@ -23,6 +24,8 @@ KEPT_IN = {
     "sys/sdt.h": "tracepoints/usdt_probes.cpp",
     "babeltrace2/": "tools/babeltrace/",
     "simdjson": "src/tiffany/pal/",
+    "prometheus/": "src/tiffany/metrics/",
+    "microhttpd": "src/tiffany/metrics/",
 }
 
 

@@ -15,7 +15,9 @@ constexpr std::uint32_t kEveryHook = 1u << 6;  // a foreign thread has no loop: 
 constexpr std::uint32_t kAnnounce = 1u << 7;   // in a forked child: tell of the worker before its next event
 constexpr std::uint32_t kRefused = 1u << 8;    // no worker could be had: count the hook and leave
 
-constexpr std::uint32_t kTickBits = kTickLttng | kTickUsdt;
+constexpr std::uint32_t kTickLeftOut = 1u << 9;  // as kLeftOut, for the ticks
+
+constexpr std::uint32_t kTickBits = kTickLttng | kTickUsdt | kTickLeftOut;
 constexpr std::uint32_t kTracers = kLttng | kUsdt | kLeftOut;
 constexpr std::uint32_t kListeners = kMetrics | kTracers | kTickBits;
 constexpr std::uint32_t kSpecial = kEveryHook | kAnnounce | kRefused;

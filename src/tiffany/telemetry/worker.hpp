@@ -216,6 +216,8 @@ class alignas(64) Worker {
     Event event_of(const TaskTimes& task) const noexcept;
     template <typename Event>
     void fire(EventId id, const Event& event) noexcept;
+    template <typename Event>
+    void fire_tick(EventId id, const Event& event) noexcept;
     void fire_lttng(EventId id, const void* event) noexcept;
     void call_lttng_timed(EventId id, const void* event) noexcept;
 

@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <new>
 #include <string>
+#include <thread>
 #include <tiffany/telemetry/hooks.hpp>
 
 namespace {
@@ -91,6 +92,19 @@ void every_hook(Worker& worker) {
     worker.cancelled(cancelled, CancelCause::asked);
 }
 
+std::uint64_t allocations_of(const SchedulerTelemetry& telemetry, Worker& worker, std::uint64_t until) {
+    allocations = 0;
+    while (telemetry.transitions() < until) {  // looked at uncounted: it locks
+        counting = true;
+        for (int i = 0; i < 1000; ++i)
+            every_hook(worker);
+        worker.park();
+        worker.unpark();
+        counting = false;
+    }
+    return allocations;
+}
+
 }  // namespace
 
 int main() {
@@ -105,17 +119,16 @@ int main() {
                      static_cast<unsigned long long>(allocations));
         return 3;
     }
-    allocations = 0;
 
     SchedulerTelemetry telemetry{"counted"};
     const WorkerLease lease = telemetry.worker();
-    counting = true;
-    while (telemetry.transitions() < 1'000'000) {
-        for (int i = 0; i < 1000; ++i)
-            every_hook(*lease);
-    }
-    counting = false;
+    std::uint64_t in_all = allocations_of(telemetry, *lease, 500'000);
+    std::thread foreign{[&] {
+        Worker& taken_by_a_hook = telemetry.here();  // a foreign thread's first hook allocates, and says so
+        in_all += allocations_of(telemetry, taken_by_a_hook, 1'000'000);
+    }};
+    foreign.join();
     std::printf("lttng %s\ntransitions %llu allocations %llu\n", std::string{label(tracing_status())}.c_str(),
-                static_cast<unsigned long long>(telemetry.transitions()), static_cast<unsigned long long>(allocations));
-    return allocations == 0 ? 0 : 1;
+                static_cast<unsigned long long>(telemetry.transitions()), static_cast<unsigned long long>(in_all));
+    return in_all == 0 ? 0 : 1;
 }
