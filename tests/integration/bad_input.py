@@ -149,6 +149,33 @@ def test_text_metadata_cut_anywhere_does_not_hang(tmp_path):
         assert not log.exists()
 
 
+def test_a_corrupt_stream_is_named_in_one_line_without_addresses(tmp_path):
+    trace = small_trace(tmp_path)
+    stream = trace / "transitions_0"
+    whole = stream.read_bytes()
+    log = tmp_path / "run.pal"
+    refused = 0
+    for at in range(0, len(whole) - 32, 37):
+        for fill in (b"\xee", b"\0"):
+            stream.write_bytes(whole[:at] + fill * 32 + whole[at + 32:])
+            result = paltrace("convert", trace, "-o", log)
+            assert "addr" not in result.stderr and "0x" not in result.stderr, (at, result)
+            if result.returncode == BAD_CONTENT:  # else it is another event: for `check` to find
+                refused += 1
+                assert_refused(result, BAD_CONTENT, stream)
+    assert refused > 20, "a field's value is what can change without a reader's noticing; the rest of a packet is more"
+
+
+@pytest.mark.parametrize("at, cause", [(84, "event class"), (88, "time stamp")])
+def test_what_is_wrong_in_a_packet_is_told_with_its_number(tmp_path, at, cause):
+    trace = small_trace(tmp_path)
+    stream = trace / "transitions_0"
+    whole = stream.read_bytes()
+    second = int.from_bytes(whole[56:64], "little") // 8  # where it starts
+    stream.write_bytes(whole[:second + at] + b"\xee" * 8 + whole[second + at + 8:])
+    assert_refused(paltrace("convert", trace, "-o", tmp_path / "run.pal"), BAD_CONTENT, stream, "packet 1", cause)
+
+
 def test_a_bad_trace_costs_only_itself(tmp_path):
     small_trace(tmp_path / "run", name="good")
     bad = small_trace(tmp_path / "run", name="bad")
