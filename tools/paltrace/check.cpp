@@ -19,10 +19,14 @@ class Watched : public pal::EntrySink {
     explicit Watched(pal::LifecycleChecker& checker) : checker_{checker} {}
 
     void begin(const pal::Begin& begin) override {
+        some = true;
         selection = begin.events;
         checker_.begin(begin);
     }
-    void record(const pal::Record& record) override { checker_.record(record); }
+    void record(const pal::Record& record) override {
+        some = true;
+        checker_.record(record);
+    }
     void gap(const pal::Gap& gap) override {
         if (!gap.explained) unexplained += gap.lost;
         untraced += gap.to_seq - gap.from_seq + 1 - gap.lost;
@@ -35,6 +39,7 @@ class Watched : public pal::EntrySink {
         checker_.end(end);
     }
 
+    bool some = false;  // anything at all was read
     std::vector<std::string> selection;
     std::uint64_t unexplained = 0;
     std::uint64_t untraced = 0;
@@ -74,7 +79,7 @@ ctf::ReadSummary read_log(const std::string& path, Watched& sink) {
         const pal::LogSummary log = pal::read_log(path, sink);
         seen.unknown_events = log.unknown_events;
     } catch (const Error& error) {
-        if (error.kind() == ErrorKind::system) throw;
+        if (error.kind() == ErrorKind::system || !sink.some) throw;
         seen.bad_parts.push_back(error.one_line());
     }
     seen.lost = sink.lost;
@@ -88,11 +93,29 @@ ctf::ReadSummary read_log(const std::string& path, Watched& sink) {
 
 ctf::ReadSummary read(const CheckOptions& options, Watched& sink) {
     std::error_code failed;
-    if (options.input == "-" || !std::filesystem::is_directory(options.input, failed))
-        return read_log(options.input, sink);
+    if (options.input == "-" || !std::filesystem::is_directory(options.input, failed)) {
+        ctf::ReadSummary seen = read_log(options.input, sink);
+        if (options.strict && seen.unexplained != 0)
+            seen.bad_parts.push_back(ctf::unexplained_remark(seen.unexplained));
+        return seen;
+    }
     ctf::ReadOptions reading;
     reading.strict = options.strict;
     return ctf::read_inputs({options.input}, reading, sink);
+}
+
+/// The last line: "good" alone only if every part was read, no rule is broken and nothing was lost.
+std::string verdict(const pal::LifecycleReport& report, const ctf::ReadSummary& seen, bool strict) {
+    const std::size_t unexplained = strict && seen.unexplained != 0 ? 1 : 0;  // of the bad parts the one that was read
+    std::string bad;
+    const auto add = [&bad](const std::string& what) { bad += (bad.empty() ? "bad: " : ", ") + what; };
+    if (!report.good()) add(std::to_string(report.findings_total) + " findings");
+    if (seen.bad_parts.size() > unexplained) add("not all could be read");
+    if (unexplained != 0) add(std::to_string(seen.unexplained) + " missing transitions that nothing explains");
+    if (!bad.empty()) return bad;
+    if (seen.lost == 0) return "good";
+    return std::string{"good, but "} + (seen.at_most ? "at most " : "") + std::to_string(seen.lost) +
+           " transitions lost";
 }
 
 }  // namespace
@@ -100,7 +123,13 @@ ctf::ReadSummary read(const CheckOptions& options, Watched& sink) {
 ExitCode run_check(const CheckOptions& options, Streams& streams) {
     pal::LifecycleChecker checker;
     Watched watched{checker};
-    ctf::ReadSummary seen = read(options, watched);
+    ctf::ReadSummary seen;
+    try {
+        seen = read(options, watched);
+    } catch (const Error& error) {
+        if (error.kind() == ErrorKind::content) streams.out << "bad: it cannot be read\n";
+        throw;
+    }
     const pal::LifecycleReport report = checker.finish();
     if (!report.has_end) seen.lost = report.lost;
 
@@ -113,8 +142,8 @@ ExitCode run_check(const CheckOptions& options, Streams& streams) {
         streams.err << "paltrace: " << part << '\n';
 
     ExitCode code = exit_code(seen);
-    if (!report.good() || (options.strict && seen.unexplained != 0)) code = worse(code, ExitCode::bad_content);
-    streams.out << (report.good() ? "good" : "bad: " + std::to_string(report.findings_total) + " findings") << '\n';
+    if (!report.good()) code = worse(code, ExitCode::bad_content);
+    streams.out << verdict(report, seen, options.strict) << '\n';
     return code;
 }
 

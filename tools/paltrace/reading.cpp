@@ -24,8 +24,7 @@ void print_remarks(const ctf::ReadSummary& summary, bool strict, std::ostream& e
         err << '\n';
     }
     if (summary.unexplained != 0 && !strict)  // else it is among the bad parts
-        err << "paltrace: " << summary.unexplained
-            << " transitions are missing that the tracer did not discard (a filter?)\n";
+        err << "paltrace: " << ctf::unexplained_remark(summary.unexplained) << '\n';
     if (summary.untraced != 0)
         err << "paltrace: " << summary.untraced << " transitions were not traced, as the session was off\n";
 }
