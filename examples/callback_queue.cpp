@@ -13,6 +13,8 @@
 using namespace tiffany;
 
 struct Callback {
+    explicit Callback(std::function<bool()> its_step) : step{std::move(its_step)} {}
+
     std::function<bool()> step;  // returns whether it wants to be called again
     TaskTimes times{};           // one cache line: what telemetry keeps of a task. It must not move, hence unique_ptr
 };

@@ -20,6 +20,8 @@ using namespace tiffany;
 enum class Next { again, wait, end };
 
 struct Job {
+    explicit Job(std::function<Next()> its_step) : step{std::move(its_step)} {}
+
     std::function<Next()> step;
     TaskTimes times{};     // any worker may run it: the pool's lock orders the hooks on it
     bool waiting = false;  // these two are guarded by the pool's lock

@@ -5,6 +5,7 @@ import ctypes
 import json
 import os
 import pathlib
+import random
 import re
 import shutil
 import subprocess
@@ -55,14 +56,19 @@ def assert_refused(result, code, *words):
         assert str(word) in lines[0], f"{word!r} is not in {lines[0]!r}"
 
 
+def verdict(result):
+    return result.stdout.splitlines()[-1]
+
+
 def test_a_good_trace_converts_and_is_good(tmp_path):
     trace = small_trace(tmp_path)
     log = tmp_path / "run.pal"
     assert paltrace("convert", trace, "-o", log).returncode == GOOD
     assert [entry["event"] for entry in entries(log)][:2] == ["Begin", "Worker"]
     assert entries(log)[-1] | {"ts": ""} == {"v": 1, "ts": "", "event": "End", "records": 20, "lost": 0}
-    assert paltrace("check", trace).returncode == GOOD
-    assert paltrace("check", log).returncode == GOOD
+    for checked in (paltrace("check", trace), paltrace("check", log)):
+        assert checked.returncode == GOOD
+        assert verdict(checked) == "good"
 
 
 def refused_inputs(tmp_path):
@@ -94,6 +100,32 @@ def test_what_is_no_input_is_named_and_nothing_is_written(tmp_path, case):
     checked = paltrace("check", path)
     assert checked.returncode == code, checked
     assert len(checked.stderr.splitlines()) == 1, checked
+    assert checked.stdout == ("bad: it cannot be read\n" if code == BAD_CONTENT else "")
+
+
+@pytest.mark.parametrize("content", [b"", b"\0" * (3 << 20), random.Random(1).randbytes(100_000), b"{", b"[1]\n",
+                                     b'{"v":1}\n'], ids=["empty", "zeros", "random", "brace", "array", "object"])
+def test_check_calls_bad_what_is_no_log_and_tells_nothing_of_its_tasks(tmp_path, content):
+    log = tmp_path / "run.pal"
+    log.write_bytes(content)
+    checked = paltrace("check", log)
+    assert checked.returncode == BAD_CONTENT, checked
+    assert checked.stdout == "bad: it cannot be read\n"
+    assert len(checked.stderr.splitlines()) == 1 and str(log) in checked.stderr, checked
+
+
+def test_check_calls_bad_a_log_that_was_cut_anywhere(tmp_path):
+    whole = tmp_path / "whole.pal"
+    assert paltrace("convert", small_trace(tmp_path), "-o", whole).returncode == GOOD
+    content = whole.read_bytes()
+    log = tmp_path / "run.pal"
+    for cut in [*range(1, len(content), 97), len(content) - 2]:
+        log.write_bytes(content[:cut])
+        checked = paltrace("check", log)
+        assert checked.returncode == BAD_CONTENT, (cut, checked)
+        assert verdict(checked).startswith("bad: "), (cut, checked)
+        assert checked.stdout.count("\n") == 1 or "not all could be read" in verdict(checked), (cut, checked)
+        assert len(checked.stderr.splitlines()) == 1 and str(log) in checked.stderr, (cut, checked)
 
 
 def test_a_trace_without_tiffany_events_is_refused(tmp_path):
@@ -149,6 +181,33 @@ def test_text_metadata_cut_anywhere_does_not_hang(tmp_path):
         assert not log.exists()
 
 
+def test_a_corrupt_stream_is_named_in_one_line_without_addresses(tmp_path):
+    trace = small_trace(tmp_path)
+    stream = trace / "transitions_0"
+    whole = stream.read_bytes()
+    log = tmp_path / "run.pal"
+    refused = 0
+    for at in range(0, len(whole) - 32, 37):
+        for fill in (b"\xee", b"\0"):
+            stream.write_bytes(whole[:at] + fill * 32 + whole[at + 32:])
+            result = paltrace("convert", trace, "-o", log)
+            assert "addr" not in result.stderr and "0x" not in result.stderr, (at, result)
+            if result.returncode == BAD_CONTENT:  # else it is another event: for `check` to find
+                refused += 1
+                assert_refused(result, BAD_CONTENT, stream)
+    assert refused > 20, "a field's value is what can change without a reader's noticing; the rest of a packet is more"
+
+
+@pytest.mark.parametrize("at, cause", [(84, "event class"), (88, "time stamp")])
+def test_what_is_wrong_in_a_packet_is_told_with_its_number(tmp_path, at, cause):
+    trace = small_trace(tmp_path)
+    stream = trace / "transitions_0"
+    whole = stream.read_bytes()
+    second = int.from_bytes(whole[56:64], "little") // 8  # where it starts
+    stream.write_bytes(whole[:second + at] + b"\xee" * 8 + whole[second + at + 8:])
+    assert_refused(paltrace("convert", trace, "-o", tmp_path / "run.pal"), BAD_CONTENT, stream, "packet 1", cause)
+
+
 def test_a_bad_trace_costs_only_itself(tmp_path):
     small_trace(tmp_path / "run", name="good")
     bad = small_trace(tmp_path / "run", name="bad")
@@ -159,6 +218,10 @@ def test_a_bad_trace_costs_only_itself(tmp_path):
     assert result.returncode == BAD_CONTENT
     assert str(metadata) in result.stderr
     assert entries(log)[-1]["records"] == 20
+    checked = paltrace("check", tmp_path / "run")
+    assert checked.returncode == BAD_CONTENT, checked
+    assert checked.stdout.startswith("records: 20,"), checked
+    assert verdict(checked) == "bad: not all could be read"
 
 
 def test_an_output_that_cannot_be_written_is_named(tmp_path):
@@ -297,7 +360,9 @@ def test_loss_is_gaps_and_tail_and_exit_4(tmp_path):
     told = entries(log)
     assert [(e["from_seq"], e["to_seq"], e["lost"]) for e in told if e["event"] == "Gap"] == [(7, 9, 3)]
     assert told[-1]["lost"] == 10 and told[-1]["tail"] == 7
-    assert paltrace("check", log).returncode == LOST
+    checked = paltrace("check", log)
+    assert checked.returncode == LOST
+    assert verdict(checked) == "good, but 10 transitions lost"
 
 
 def test_a_gap_that_nothing_explains_is_an_error_only_when_strict(tmp_path):
@@ -307,8 +372,10 @@ def test_a_gap_that_nothing_explains_is_an_error_only_when_strict(tmp_path):
     assert [e["explained"] for e in entries(log) if e["event"] == "Gap"] == [False]
     assert paltrace("convert", "--strict", trace, "-o", log).returncode == BAD_CONTENT
     assert paltrace("check", trace).returncode == LOST
-    assert paltrace("check", "--strict", trace).returncode == BAD_CONTENT
-    assert paltrace("check", "--strict", log).returncode == BAD_CONTENT
+    for strict in (paltrace("check", "--strict", trace), paltrace("check", "--strict", log)):
+        assert strict.returncode == BAD_CONTENT, strict
+        assert verdict(strict) == "bad: 3 missing transitions that nothing explains"
+        assert strict.stderr.count("3 transitions are missing that the tracer did not discard") == 1, strict
 
 
 def test_a_log_given_twice_and_with_its_trace_is_the_same_log(tmp_path):

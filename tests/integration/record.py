@@ -492,6 +492,7 @@ def test_a_full_disk_is_an_error_that_names_the_directory(tmp_path, spin):
     prefix = mount_namespace(f"mount -t tmpfs -o size=1M tmpfs {small}")
     done = record(small / "run", "--", spin, "200000", prefix=prefix).expect(3)
     assert str(small / "run") in done.err
+    assert done.err.count("record.json") <= 1, done.err
     assert done.transitions() > 200_000, "the program itself is unharmed"
 
 
@@ -542,6 +543,7 @@ def test_crash_safe_says_how_to_recover_and_ends_in_good_order(tmp_path, spin):
     done = record(tmp_path / "run", "--crash-safe", "--", spin, "10000").expect(0)
     assert f"lttng-crash --extract={tmp_path}/run/recovered {tmp_path}/run/shm" in done.err
     assert done.file["transitions"] == done.transitions()
+    assert not (tmp_path / "run" / "shm").exists(), "nothing is left to recover"
 
 
 def test_an_ordinary_user_records_with_a_daemon_of_their_own():

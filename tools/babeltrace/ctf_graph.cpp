@@ -71,45 +71,70 @@ void connect(bt_graph* graph, const bt_port_output* from, const bt_port_input* t
         throw take_error("cannot connect babeltrace2's components");
 }
 
+/// A graph whose source is one trace and whose end calls `on_message`.
+class TraceGraph {
+  public:
+    TraceGraph(const std::string& directory, const OnMessage& on_message)
+        : ctf_{find_plugin("ctf")}, sink_{on_message, nullptr}, graph_{bt_graph_create(0)} {
+        if (graph_ == nullptr) throw take_error("cannot make babeltrace2's graph");
+        if (bt_graph_add_source_component(
+                graph_.get(), bt_plugin_borrow_source_component_class_by_name_const(ctf_.get(), "fs"), "trace",
+                inputs_parameter(directory).get(), BT_LOGGING_LEVEL_NONE, &source_) != BT_GRAPH_ADD_COMPONENT_STATUS_OK)
+            throw take_error("cannot open trace " + directory + ": babeltrace2 dislikes " + directory +
+                             "/metadata or the start of a stream");
+        if (bt_graph_add_simple_sink_component(graph_.get(), "pal", nullptr, consume, nullptr, &sink_, &end_) !=
+            BT_GRAPH_ADD_COMPONENT_STATUS_OK)
+            throw take_error("cannot make babeltrace2's sink");
+    }
+
+    bt_graph* get() const { return graph_.get(); }
+    std::uint64_t streams() const { return bt_component_source_get_output_port_count(source_); }
+    const bt_port_output* stream(std::uint64_t i) const {
+        return bt_component_source_borrow_output_port_by_index_const(source_, i);
+    }
+    const bt_port_input* end() const { return bt_component_sink_borrow_input_port_by_index_const(end_, 0); }
+
+    void run(const std::string& what_fails) {
+        const bt_graph_run_status status = bt_graph_run(graph_.get());
+        if (sink_.thrown) {
+            bt_current_thread_clear_error();
+            std::rethrow_exception(sink_.thrown);
+        }
+        if (status != BT_GRAPH_RUN_STATUS_OK) throw take_error(what_fails);
+    }
+
+  private:
+    Ref<const bt_plugin> ctf_;
+    MessageSink sink_;
+    Ref<bt_graph> graph_;
+    const bt_component_source* source_ = nullptr;
+    const bt_component_sink* end_ = nullptr;
+};
+
 }  // namespace
 
 void decode_trace(const std::string& directory, const OnMessage& on_message) {
-    const Ref<const bt_plugin> ctf = find_plugin("ctf");
     const Ref<const bt_plugin> utils = find_plugin("utils");
-    MessageSink sink{on_message, nullptr};
-    const Ref<bt_graph> graph{bt_graph_create(0)};
-    if (graph == nullptr) throw take_error("cannot make babeltrace2's graph");
-
-    const bt_component_source* source = nullptr;
-    if (bt_graph_add_source_component(
-            graph.get(), bt_plugin_borrow_source_component_class_by_name_const(ctf.get(), "fs"), "trace",
-            inputs_parameter(directory).get(), BT_LOGGING_LEVEL_NONE, &source) != BT_GRAPH_ADD_COMPONENT_STATUS_OK)
-        throw take_error("cannot open trace " + directory + ": babeltrace2 dislikes " + directory +
-                         "/metadata or the start of a stream");
-    const std::uint64_t streams = bt_component_source_get_output_port_count(source);
-    if (streams == 0) return;
+    TraceGraph graph{directory, on_message};
+    if (graph.streams() == 0) return;
 
     const bt_component_filter* muxer = nullptr;
     if (bt_graph_add_filter_component(
             graph.get(), bt_plugin_borrow_filter_component_class_by_name_const(utils.get(), "muxer"), "muxer", nullptr,
             BT_LOGGING_LEVEL_NONE, &muxer) != BT_GRAPH_ADD_COMPONENT_STATUS_OK)
         throw take_error("cannot make babeltrace2's muxer");
-    const bt_component_sink* end = nullptr;
-    if (bt_graph_add_simple_sink_component(graph.get(), "pal", nullptr, consume, nullptr, &sink, &end) !=
-        BT_GRAPH_ADD_COMPONENT_STATUS_OK)
-        throw take_error("cannot make babeltrace2's sink");
-    for (std::uint64_t i = 0; i < streams; ++i)  // the muxer gets a new port whenever its last one is connected
-        connect(graph.get(), bt_component_source_borrow_output_port_by_index_const(source, i),
-                bt_component_filter_borrow_input_port_by_index_const(muxer, i));
-    connect(graph.get(), bt_component_filter_borrow_output_port_by_index_const(muxer, 0),
-            bt_component_sink_borrow_input_port_by_index_const(end, 0));
+    for (std::uint64_t i = 0; i < graph.streams(); ++i)  // the muxer gets a new port whenever its last one is connected
+        connect(graph.get(), graph.stream(i), bt_component_filter_borrow_input_port_by_index_const(muxer, i));
+    connect(graph.get(), bt_component_filter_borrow_output_port_by_index_const(muxer, 0), graph.end());
+    graph.run("cannot decode trace " + directory);
+}
 
-    const bt_graph_run_status status = bt_graph_run(graph.get());
-    if (sink.thrown) {
-        bt_current_thread_clear_error();
-        std::rethrow_exception(sink.thrown);
-    }
-    if (status != BT_GRAPH_RUN_STATUS_OK) throw take_error("cannot decode trace " + directory);
+bool decode_stream(const std::string& directory, std::uint64_t stream, const OnMessage& on_message) {
+    TraceGraph graph{directory, on_message};
+    if (stream >= graph.streams()) return false;
+    connect(graph.get(), graph.stream(stream), graph.end());
+    graph.run("its content is no CTF of this trace's metadata");
+    return true;
 }
 
 }  // namespace tiffany::ctf

@@ -3,6 +3,7 @@
 
 #include <babeltrace2/babeltrace.h>
 
+#include <cstdint>
 #include <functional>
 #include <string>
 
@@ -14,5 +15,9 @@ using OnMessage = std::function<void(const bt_message*)>;
 /// Decodes the trace whose `metadata` lies in `directory`.
 /// Errors: libbabeltrace2's chain, shortened (content); its plugins are missing (system).
 void decode_trace(const std::string& directory, const OnMessage& on_message);
+
+/// Decodes one of its streams by itself, without the muxer.
+/// @return false if it has no stream of that number, counted from 0
+bool decode_stream(const std::string& directory, std::uint64_t stream, const OnMessage& on_message);
 
 }  // namespace tiffany::ctf

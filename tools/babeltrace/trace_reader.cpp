@@ -14,6 +14,7 @@
 #include "ctf_graph.hpp"
 #include "decoder.hpp"
 #include "duplicates.hpp"
+#include "find_bad_stream.hpp"
 #include "metadata_check.hpp"
 #include "record_heap.hpp"
 
@@ -32,10 +33,18 @@ constexpr std::size_t kStartAhead = 32;
 void decode_into(const std::string& directory, bool ticks, FrameWriter& writer) {
     check_files(directory);
     Decoder decoder{writer, ticks};
-    decode_trace(directory, [&](const bt_message* message) {
-        decoder.message(message);
-        writer.alive();
-    });
+    try {
+        decode_trace(directory, [&](const bt_message* message) {
+            decoder.message(message);
+            writer.alive();
+        });
+    } catch (const Error& error) {
+        if (error.kind() != ErrorKind::content) throw;
+        if (const std::optional<Error> stream = find_bad_stream(directory, [&] { writer.alive(); })) throw *stream;
+        if (error.one_line().find(directory) == std::string::npos)
+            throw error.within("cannot decode trace " + directory);
+        throw;
+    }
     writer.unknown(decoder.unknown_events(), decoder.unknown_fields());
 }
 
@@ -259,9 +268,7 @@ class Reading {
         summary_.unexplained = judge_.unexplained();
         summary_.untraced = judge_.untraced();
         if (options_.strict && summary_.unexplained != 0)
-            bad_part(
-                Error{ErrorKind::content, std::to_string(summary_.unexplained) +
-                                              " transitions are missing that the tracer did not discard (a filter?)"});
+            bad_part(Error{ErrorKind::content, unexplained_remark(summary_.unexplained)});
     }
 
     const ReadOptions& options_;
@@ -277,6 +284,10 @@ class Reading {
 };
 
 }  // namespace
+
+std::string unexplained_remark(std::uint64_t missing) {
+    return std::to_string(missing) + " transitions are missing that the tracer did not discard (a filter?)";
+}
 
 ReadSummary read_inputs(const std::vector<std::string>& inputs, const ReadOptions& options, pal::EntrySink& sink) {
     return Reading{options, sink}.run(inputs);

@@ -38,6 +38,9 @@ struct ReadSummary {
     bool refused = false;  ///< of one of them the system was the cause (ErrorKind::system)
 };
 
+/// What is said of transitions that are missing though no discarded count tells of them.
+std::string unexplained_remark(std::uint64_t missing);
+
 /// Reads all inputs, merged in time, as one log: a directory stands for the traces at or below it, anything else is a
 /// PAL log (`-`: on the standard input). Each trace and each log is read by a process of its own, so that a bad one
 /// costs only itself. Duplicates are dropped, loss is computed anew. Call while this process has one thread.

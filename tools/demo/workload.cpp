@@ -114,7 +114,7 @@ std::vector<TaskHandle> start_long_lived(Scheduler& scheduler, Work& work) {
     const int tickers = std::max(1, work.options.tasks / 4);
     const int delegators = std::max(1, work.options.tasks - clients - tickers);
     std::vector<TaskHandle> started;
-    started.reserve(static_cast<std::size_t>(clients + tickers + delegators));
+    started.reserve(static_cast<std::size_t>(std::max(3, work.options.tasks)));
     for (int i = 0; i < clients; ++i)
         started.push_back(scheduler.spawn({.name = "echo client", .group = work.groups.network},
                                           chat(work.listener.port, i, kPause, work.stop)));

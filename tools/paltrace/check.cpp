@@ -31,13 +31,33 @@ void print_coverage(const pal::LifecycleReport& report, const ctf::ReadSummary& 
         out << "unknown field: " << name << ' ' << count << " times\n";
 }
 
+/// The last line: "good" alone only if every part was read, no rule is broken and nothing was lost.
+std::string verdict(const pal::LifecycleReport& report, const ctf::ReadSummary& seen, bool strict) {
+    const std::size_t unexplained = strict && seen.unexplained != 0 ? 1 : 0;  // of the bad parts the one that was read
+    std::string bad;
+    const auto add = [&bad](const std::string& what) { bad += (bad.empty() ? "bad: " : ", ") + what; };
+    if (!report.good()) add(std::to_string(report.findings_total) + " findings");
+    if (seen.bad_parts.size() > unexplained) add("not all could be read");
+    if (unexplained != 0) add(std::to_string(seen.unexplained) + " missing transitions that nothing explains");
+    if (!bad.empty()) return bad;
+    if (seen.lost == 0) return "good";
+    return std::string{"good, but "} + (seen.at_most ? "at most " : "") + std::to_string(seen.lost) +
+           " transitions lost";
+}
+
 }  // namespace
 
 ExitCode run_check(const CheckOptions& options, Streams& streams) {
     pal::LifecycleChecker checker;
     ctf::ReadOptions reading;
     reading.strict = options.strict;
-    const ctf::ReadSummary seen = read_input(options.input, reading, checker);
+    ctf::ReadSummary seen;
+    try {
+        seen = read_input(options.input, reading, checker);
+    } catch (const Error& error) {
+        if (error.kind() == ErrorKind::content) streams.out << "bad: it cannot be read\n";
+        throw;
+    }
     const pal::LifecycleReport report = checker.finish();
 
     for (const std::string& finding : report.findings)
@@ -49,8 +69,8 @@ ExitCode run_check(const CheckOptions& options, Streams& streams) {
         streams.err << "paltrace: " << part << '\n';
 
     ExitCode code = exit_code(seen);
-    if (!report.good() || (options.strict && seen.unexplained != 0)) code = worse(code, ExitCode::bad_content);
-    streams.out << (report.good() ? "good" : "bad: " + std::to_string(report.findings_total) + " findings") << '\n';
+    if (!report.good()) code = worse(code, ExitCode::bad_content);
+    streams.out << verdict(report, seen, options.strict) << '\n';
     return code;
 }
 

@@ -13,10 +13,12 @@ class Watched : public pal::EntrySink {
     explicit Watched(pal::EntrySink& sink) : sink_{sink} {}
 
     void begin(const pal::Begin& begin) override {
+        some = true;
         seen.selection = begin.events;
         sink_.begin(begin);
     }
     void record(const pal::Record& record) override {
+        some = true;
         ++seen.records;
         if (record.is_transition()) ++seen.transitions;
         sink_.record(record);
@@ -35,20 +37,23 @@ class Watched : public pal::EntrySink {
     }
 
     ctf::ReadSummary seen;
+    bool some = false;  // anything at all was read
 
   private:
     pal::EntrySink& sink_;
 };
 
-ctf::ReadSummary read_one_log(const std::string& path, pal::EntrySink& sink) {
+ctf::ReadSummary read_one_log(const std::string& path, bool strict, pal::EntrySink& sink) {
     Watched watched{sink};
     try {
         const pal::LogSummary log = pal::read_log(path, watched);
         watched.seen.unknown_events = log.unknown_events;
     } catch (const Error& error) {
-        if (error.kind() == ErrorKind::system) throw;
+        if (error.kind() == ErrorKind::system || !watched.some) throw;
         watched.seen.bad_parts.push_back(error.one_line());
     }
+    if (strict && watched.seen.unexplained != 0)
+        watched.seen.bad_parts.push_back(ctf::unexplained_remark(watched.seen.unexplained));
     return std::move(watched.seen);
 }
 
@@ -61,7 +66,7 @@ void print_unknown(const char* what, const std::map<std::string, std::uint64_t>&
 
 ctf::ReadSummary read_input(const std::string& input, const ctf::ReadOptions& options, pal::EntrySink& sink) {
     std::error_code failed;
-    if (input == "-" || !std::filesystem::is_directory(input, failed)) return read_one_log(input, sink);
+    if (input == "-" || !std::filesystem::is_directory(input, failed)) return read_one_log(input, options.strict, sink);
     return ctf::read_inputs({input}, options, sink);
 }
 
@@ -77,8 +82,7 @@ void print_remarks(const ctf::ReadSummary& summary, bool strict, std::ostream& e
         err << '\n';
     }
     if (summary.unexplained != 0 && !strict)  // else it is among the bad parts
-        err << "paltrace: " << summary.unexplained
-            << " transitions are missing that the tracer did not discard (a filter?)\n";
+        err << "paltrace: " << ctf::unexplained_remark(summary.unexplained) << '\n';
     if (summary.untraced != 0)
         err << "paltrace: " << summary.untraced << " transitions were not traced, as the session was off\n";
 }

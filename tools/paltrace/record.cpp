@@ -12,6 +12,7 @@
 #include <cstring>
 #include <memory>
 #include <ostream>
+#include <utility>
 
 #include "end_signals.hpp"
 #include "find_program.hpp"
@@ -56,6 +57,7 @@ class Recording {
     std::ostream& talk_;
     OutputDir directory_;
     RecordFacts facts_;
+    bool cannot_save_ = false;
 };
 
 ExitCode Recording::run() {
@@ -134,6 +136,7 @@ std::optional<int> Recording::run_under_session() {
     facts_.ended = std::chrono::system_clock::now();
     const std::string trouble = session.end();
     daemon.end();
+    if (options_.crash_safe) rmdir(shm_path().c_str());  // refused unless it is empty: then there is nothing to recover
     if (!trouble.empty() && facts_.own == ExitCode::good)
         complain(ExitCode::system, "cannot end the recording: " + trouble);
     return std::nullopt;
@@ -142,6 +145,7 @@ std::optional<int> Recording::run_under_session() {
 void Recording::save() try {
     write_record_file(directory_.path("record.json"), options_, facts_);
 } catch (const Error& error) {
+    if (std::exchange(cannot_save_, true)) return;        // it was said the first time
     complain(exit_code(error.kind()), error.one_line());  // COMMAND's own status still goes first
 }
 

@@ -6,9 +6,8 @@
 namespace tiffany::pal {
 namespace {
 
-// Bounds, so that memory does not grow with a trace that loses much: the two oldest ranges become one, and a record
-// that comes later than so many gaps counts as a duplicate.
-constexpr std::size_t kMaxRanges = 4096;
+// A bound, so that memory does not grow with a trace that loses much: a record that comes later than so many gaps
+// counts as a duplicate.
 constexpr std::size_t kMaxGaps = 256;
 
 constexpr std::uint64_t key_of(const WorkerId& id) {

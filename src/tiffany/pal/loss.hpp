@@ -47,6 +47,7 @@ class LossJudge {
   public:
     static constexpr std::size_t kHeldRecords = 65'536;
     static constexpr std::uint64_t kHeldNs = 2'000'000'000;
+    static constexpr std::size_t kMaxRanges = 4096;  ///< discarded counts of a source; then the oldest are merged
 
     explicit LossJudge(EntrySink& out);
     ~LossJudge();

@@ -8,7 +8,7 @@
 
 namespace tiffany::detail {
 
-bool Inbox::give_spawned(std::shared_ptr<TaskCore> task, const SpawnInfo& info) {
+bool Inbox::give_spawned(const std::shared_ptr<TaskCore>& task, const SpawnInfo& info) {
     const std::lock_guard lock{mutex_};
     if (closed_) return false;
     contents_.spawned.push_back(task);  // before the hook, because it may throw

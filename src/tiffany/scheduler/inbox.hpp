@@ -32,7 +32,7 @@ class Inbox {
     // False: the scheduler is closed, and takes nothing.
 
     /// Another thread spawns a task: fires Spawned.
-    bool give_spawned(std::shared_ptr<TaskCore> task, const SpawnInfo& info);
+    bool give_spawned(const std::shared_ptr<TaskCore>& task, const SpawnInfo& info);
     bool give_function(std::function<void()> function);
 
     /// Another thread wakes a task that sleeps until it is woken: fires Ready, cause external.

@@ -129,6 +129,21 @@ TEST_F(LossJudgeTest, OneDiscardedCountIsNotUsedTwice) {
     EXPECT_FALSE(kept.gaps[1].explained);
 }
 
+TEST_F(LossJudgeTest, TheOldestOfTooManyDiscardedCountsKeepTheirSumWhenTheyAreMerged) {
+    discarded(3, kMs, 2 * kMs);
+    discarded(2, 2 * kMs, 3 * kMs);
+    for (std::size_t i = 1; i < LossJudge::kMaxRanges; ++i)  // one more than are kept apart
+        discarded(0, 900 * kMs, 999 * kMs);
+    give(1, 1, kMs);
+    give(7, 7, 3 * kMs);
+    const End end = judge.finish();
+    ASSERT_EQ(kept.gaps.size(), 1u);
+    EXPECT_EQ(kept.gaps[0].lost, 5u);
+    EXPECT_TRUE(kept.gaps[0].explained);
+    EXPECT_EQ(judge.unexplained(), 0u);
+    EXPECT_EQ(end.lost, 5u);
+}
+
 TEST_F(LossJudgeTest, DiscardedCountsAreSummedModulo2To64) {
     // a counter that two writers share: -3, then +8, so 5 in all
     discarded(std::numeric_limits<std::uint64_t>::max() - 2, kMs, 2 * kMs);
