@@ -14,9 +14,11 @@ constexpr std::uint32_t kLeftOut = 1u << 5;    // LTTng is on, but its consumer 
 constexpr std::uint32_t kEveryHook = 1u << 6;  // a foreign thread has no loop: each hook looks for a new generation
 constexpr std::uint32_t kAnnounce = 1u << 7;   // in a forked child: tell of the worker before its next event
 constexpr std::uint32_t kRefused = 1u << 8;    // no worker could be had: count the hook and leave
+constexpr std::uint32_t kPal = 1u << 9;        // a pal::Sink is installed, and the worker has a ring to it
+constexpr std::uint32_t kTickPal = 1u << 10;   // it wants the ticks too
 
-constexpr std::uint32_t kTickBits = kTickLttng | kTickUsdt;
-constexpr std::uint32_t kTracers = kLttng | kUsdt | kLeftOut;
+constexpr std::uint32_t kTickBits = kTickLttng | kTickUsdt | kTickPal;
+constexpr std::uint32_t kTracers = kLttng | kUsdt | kLeftOut | kPal;
 constexpr std::uint32_t kListeners = kMetrics | kTracers | kTickBits;
 constexpr std::uint32_t kSpecial = kEveryHook | kAnnounce | kRefused;
 
