@@ -66,8 +66,8 @@ bool PalHub::uninstall() noexcept {
 }
 
 bool PalHub::flush() noexcept {
-    if (!installed_.load(std::memory_order_acquire)) return true;
     if (PalWriter::here()) return false;
+    if (!installed_.load(std::memory_order_acquire)) return true;
     const std::shared_ptr<PalWriter> writer = current();
     return writer == nullptr || writer->flush();
 }
