@@ -47,6 +47,7 @@ void PalHub::install(std::shared_ptr<pal::Sink> sink, const SinkOptions& options
     Process& process = Process::get();
     process.for_each_core([](SchedulerCore& core) { core.offer_rings(); });
     process.bump();
+    process.for_each_core([](SchedulerCore& core) { core.catch_up_here(); });
 }
 
 bool PalHub::uninstall() noexcept {

@@ -109,6 +109,13 @@ void SchedulerCore::offer_rings() noexcept {
         offer_ring(*held.worker, true);
 }
 
+void SchedulerCore::catch_up_here() noexcept {
+    const std::lock_guard lock{mutex};
+    for (const Held& held : held_)
+        if (pthread_equal(held.thread, pthread_self()) != 0 && held.worker->generation_ != process.generation())
+            held.worker->catch_up(held.worker->seq());
+}
+
 void SchedulerCore::offer_ring(Worker& worker, bool held) noexcept {
     // a worker that runs frees nothing itself: what it has let go of goes here
     std::erase_if(worker.rings_, [&](const std::shared_ptr<PalRing>& ring) {

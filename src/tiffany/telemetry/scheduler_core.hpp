@@ -36,6 +36,8 @@ struct SchedulerCore {
 
     /// A sink was installed: gives each worker that is held a ring to it.
     void offer_rings() noexcept;
+    /// The calling thread's worker, if it holds one, need not wait for its next tick to see who listens.
+    void catch_up_here() noexcept;
     /// The sink whose rings have this owner is uninstalled: no worker takes one of them up any more.
     void withdraw_rings(const void* owner) noexcept;
 

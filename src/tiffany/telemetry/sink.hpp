@@ -44,12 +44,13 @@ struct SinkStats {
 };
 
 /// Installs a sink; one that is installed already is uninstalled first. At any time, before the first scheduler or
-/// while tasks run: workers that are held begin at their next tick, park, or (foreign threads) hook, with a
-/// `WorkerDumped` record; workers taken later begin with `WorkerStarted`.
+/// while tasks run: the calling thread's own workers begin before this returns, others that are held at their next
+/// tick, park, or (foreign threads) hook, with a `WorkerDumped` record; workers taken later begin with `WorkerStarted`.
 ///
 /// Starts a thread, which blocks all signals. In a forked child no sink is installed: it may install its own.
 /// Any thread, but not a sink's call. Cost: a ring for each worker that is held.
-/// Errors: std::invalid_argument, `sink` is null; std::bad_alloc; std::system_error, no thread to be had.
+/// Errors: std::invalid_argument, `sink` is null; std::bad_alloc; std::system_error, no thread to be had;
+/// std::logic_error, from a sink's call.
 void install_sink(std::shared_ptr<pal::Sink> sink, const SinkOptions& options = {});
 
 /// Delivers what has fired, ends the writer's thread and lets go of the sink. Returns whether all was delivered in

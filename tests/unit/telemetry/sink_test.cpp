@@ -173,7 +173,7 @@ TEST_F(SinkTest, ASinkThatComesLateBeginsWithADumpAndMissesNothingAfterIt) {
     const WorkerLease worker = telemetry.worker();
     live(*worker);
     const std::uint64_t position = worker->seq();
-    install_sink(sink);
+    std::thread{[&] { install_sink(sink); }}.join();
     TaskTimes task;
     { const Worker::Tick tick{*worker, task}; }
     live(*worker);
@@ -187,6 +187,16 @@ TEST_F(SinkTest, ASinkThatComesLateBeginsWithADumpAndMissesNothingAfterIt) {
     EXPECT_EQ(told.delivered, 3u);
     EXPECT_EQ(told.lost, 0u) << "what fired before was not lost";
     EXPECT_EQ(sink->of("Done").size(), 2u);
+}
+
+TEST_F(SinkTest, AWorkerOfTheThreadThatInstallsBeginsAtOnce) {
+    SchedulerTelemetry telemetry{"s"};
+    const WorkerLease worker = telemetry.worker();
+    live(*worker);
+    install_sink(sink);
+    live(*worker);  // no tick in between
+    ASSERT_TRUE(flush_sink());
+    EXPECT_THAT(sink->names(), ElementsAre("WorkerDumped", "Spawned", "Running", "Done"));
 }
 
 TEST_F(SinkTest, AForeignThreadsWorkerBeginsAtItsNextHook) {
