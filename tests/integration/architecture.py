@@ -8,7 +8,7 @@ LIBRARIES = {"pal", "telemetry", "scheduler", "tracepoints"}
 ALLOWED = {
     "tracepoints": {"tracepoints"},
     "src/tiffany/pal": {"pal", "tracepoints"},
-    "src/tiffany/telemetry": {"telemetry", "tracepoints"},
+    "src/tiffany/telemetry": {"telemetry", "pal", "tracepoints"},
     "src/tiffany/scheduler": {"scheduler", "telemetry", "tracepoints"},
     "tools/babeltrace": {"pal", "tracepoints"},
     "tools/paltrace": {"pal", "tracepoints"},

@@ -1,5 +1,6 @@
 // count_allocations: a million transitions, each kind of hook, and every call of malloc and its kin, and of operator
 // new, that this thread makes meanwhile. Says "transitions 1000000 allocations 0"; fails unless there were none.
+// --sink: with a pal::Sink installed; says then also how many transitions it was told of, and how many were lost.
 //
 // The functions below take the place of the C library's for the whole program and its libraries; operator new comes
 // here too, because libstdc++'s calls malloc. Only the thread that runs the hooks is counted: LTTng's threads and this
@@ -8,9 +9,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
+#include <memory>
 #include <new>
 #include <string>
+#include <string_view>
 #include <tiffany/telemetry/hooks.hpp>
+#include <tiffany/telemetry/sink.hpp>
 
 namespace {
 
@@ -91,9 +95,20 @@ void every_hook(Worker& worker) {
     worker.cancelled(cancelled, CancelCause::asked);
 }
 
+class Nobody : public pal::Sink {
+  public:
+    void record(const pal::Record&) override {}
+    void gap(const pal::Gap&) override {}
+};
+
 }  // namespace
 
-int main() {
+int main(int argc, char** argv) {
+    const bool with_sink = argc == 2 && std::string_view{argv[1]} == "--sink";
+    if (argc != 1 && !with_sink) {
+        std::fprintf(stderr, "usage: count_allocations [--sink]\n");
+        return 2;
+    }
     // the counter counts: else zero proves nothing
     counting = true;
     delete new (std::nothrow) std::string(100, 'x');
@@ -107,6 +122,7 @@ int main() {
     }
     allocations = 0;
 
+    if (with_sink) install_sink(std::make_shared<Nobody>());
     SchedulerTelemetry telemetry{"counted"};
     const WorkerLease lease = telemetry.worker();
     counting = true;
@@ -117,5 +133,11 @@ int main() {
     counting = false;
     std::printf("lttng %s\ntransitions %llu allocations %llu\n", std::string{label(tracing_status())}.c_str(),
                 static_cast<unsigned long long>(telemetry.transitions()), static_cast<unsigned long long>(allocations));
+    if (with_sink) {
+        uninstall_sink();
+        const SinkStats stats = sink_stats();
+        std::printf("delivered %llu\nlost %llu\n", static_cast<unsigned long long>(stats.transitions),
+                    static_cast<unsigned long long>(stats.lost));
+    }
     return allocations == 0 ? 0 : 1;
 }
