@@ -37,6 +37,7 @@ tiffany_install_library(catalogue)
 tiffany_install_library(pal_model REQUIRES catalogue)
 tiffany_install_library(telemetry REQUIRES pal_model LIBS -ldl -pthread)
 tiffany_install_library(pal REQUIRES pal_model LIBS -lsimdjson -lzstd)
+tiffany_install_library(analysis REQUIRES pal)
 tiffany_install_library(scheduler REQUIRES telemetry)
 
 configure_package_config_file("${PROJECT_SOURCE_DIR}/cmake/tiffany-config.cmake.in"

@@ -4,14 +4,16 @@ import re
 
 from kit import SOURCE
 
-LIBRARIES = {"pal", "telemetry", "scheduler", "tracepoints"}
+LIBRARIES = {"pal", "analysis", "telemetry", "metrics", "scheduler", "tracepoints"}
 ALLOWED = {
     "tracepoints": {"tracepoints"},
     "src/tiffany/pal": {"pal", "tracepoints"},
+    "src/tiffany/analysis": {"analysis", "pal", "tracepoints"},
     "src/tiffany/telemetry": {"telemetry", "pal", "tracepoints"},
+    "src/tiffany/metrics": {"metrics", "telemetry", "tracepoints"},
     "src/tiffany/scheduler": {"scheduler", "telemetry", "tracepoints"},
     "tools/babeltrace": {"pal", "tracepoints"},
-    "tools/paltrace": {"pal", "tracepoints"},
+    "tools/paltrace": {"analysis", "pal", "tracepoints"},
     "tools/demo": LIBRARIES,
     "examples": LIBRARIES,
 }
@@ -22,6 +24,8 @@ KEPT_IN = {
     "sys/sdt.h": "tracepoints/usdt_probes.cpp",
     "babeltrace2/": "tools/babeltrace/",
     "simdjson": "src/tiffany/pal/",
+    "prometheus/": "src/tiffany/metrics/",
+    "microhttpd": "src/tiffany/metrics/",
 }
 
 

@@ -1,50 +1,14 @@
 #include "check.hpp"
 
 #include <CLI/CLI.hpp>
-#include <filesystem>
 #include <memory>
-#include <optional>
 #include <ostream>
 #include <tiffany/pal/lifecycle.hpp>
-#include <tiffany/pal/reader.hpp>
 
 #include "reading.hpp"
 
 namespace tiffany::paltrace {
 namespace {
-
-/// Hands everything to the checker, and keeps what the log says of its losses.
-class Watched : public pal::EntrySink {
-  public:
-    explicit Watched(pal::LifecycleChecker& checker) : checker_{checker} {}
-
-    void begin(const pal::Begin& begin) override {
-        selection = begin.events;
-        checker_.begin(begin);
-    }
-    void record(const pal::Record& record) override { checker_.record(record); }
-    void gap(const pal::Gap& gap) override {
-        if (!gap.explained) unexplained += gap.lost;
-        untraced += gap.to_seq - gap.from_seq + 1 - gap.lost;
-        checker_.gap(gap);
-    }
-    void end(const pal::End& end) override {
-        lost = end.lost;
-        tail = end.tail;
-        at_most = end.at_most;
-        checker_.end(end);
-    }
-
-    std::vector<std::string> selection;
-    std::uint64_t unexplained = 0;
-    std::uint64_t untraced = 0;
-    std::uint64_t lost = 0;
-    std::uint64_t tail = 0;
-    bool at_most = false;
-
-  private:
-    pal::LifecycleChecker& checker_;
-};
 
 void print_coverage(const pal::LifecycleReport& report, const ctf::ReadSummary& seen, std::ostream& out) {
     out << "records: " << report.records << ", of them transitions: " << report.transitions << '\n'
@@ -67,42 +31,14 @@ void print_coverage(const pal::LifecycleReport& report, const ctf::ReadSummary& 
         out << "unknown field: " << name << ' ' << count << " times\n";
 }
 
-/// A log is judged as it is: its gaps and its end are what whoever made it saw.
-ctf::ReadSummary read_log(const std::string& path, Watched& sink) {
-    ctf::ReadSummary seen;
-    try {
-        const pal::LogSummary log = pal::read_log(path, sink);
-        seen.unknown_events = log.unknown_events;
-    } catch (const Error& error) {
-        if (error.kind() == ErrorKind::system) throw;
-        seen.bad_parts.push_back(error.one_line());
-    }
-    seen.lost = sink.lost;
-    seen.tail = sink.tail;
-    seen.at_most = sink.at_most;
-    seen.unexplained = sink.unexplained;
-    seen.untraced = sink.untraced;
-    seen.selection = sink.selection;
-    return seen;
-}
-
-ctf::ReadSummary read(const CheckOptions& options, Watched& sink) {
-    std::error_code failed;
-    if (options.input == "-" || !std::filesystem::is_directory(options.input, failed))
-        return read_log(options.input, sink);
-    ctf::ReadOptions reading;
-    reading.strict = options.strict;
-    return ctf::read_inputs({options.input}, reading, sink);
-}
-
 }  // namespace
 
 ExitCode run_check(const CheckOptions& options, Streams& streams) {
     pal::LifecycleChecker checker;
-    Watched watched{checker};
-    ctf::ReadSummary seen = read(options, watched);
+    ctf::ReadOptions reading;
+    reading.strict = options.strict;
+    const ctf::ReadSummary seen = read_input(options.input, reading, checker);
     const pal::LifecycleReport report = checker.finish();
-    if (!report.has_end) seen.lost = report.lost;
 
     for (const std::string& finding : report.findings)
         streams.out << finding << '\n';

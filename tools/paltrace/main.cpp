@@ -1,4 +1,4 @@
-// paltrace: records, converts and checks what the tasks of a program did.
+// paltrace: records, converts, checks and counts what the tasks of a program did.
 
 #include <CLI/CLI.hpp>
 #include <exception>
@@ -10,6 +10,7 @@
 #include "convert.hpp"
 #include "exit_code.hpp"
 #include "record.hpp"
+#include "stats.hpp"
 
 namespace {
 
@@ -28,7 +29,7 @@ int usage_error(const std::string& sentence) {
 }  // namespace
 
 int main(int argc, char** argv) try {
-    CLI::App app{"Records, converts and checks what the tasks of a program did."};
+    CLI::App app{"Records, converts, checks and counts what the tasks of a program did."};
     app.name("paltrace");
     app.set_version_flag("--version", "paltrace " TIFFANY_VERSION);
     app.require_subcommand(1);
@@ -41,6 +42,7 @@ int main(int argc, char** argv) try {
     add_record(app, chosen);
     add_convert(app, chosen);
     add_check(app, chosen);
+    add_stats(app, chosen);
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {

@@ -1,9 +1,56 @@
 #include "reading.hpp"
 
+#include <filesystem>
 #include <ostream>
+#include <tiffany/pal/reader.hpp>
 
 namespace tiffany::paltrace {
 namespace {
+
+/// Hands everything on, and keeps what the log says of its losses.
+class Watched : public pal::EntrySink {
+  public:
+    explicit Watched(pal::EntrySink& sink) : sink_{sink} {}
+
+    void begin(const pal::Begin& begin) override {
+        seen.selection = begin.events;
+        sink_.begin(begin);
+    }
+    void record(const pal::Record& record) override {
+        ++seen.records;
+        if (record.is_transition()) ++seen.transitions;
+        sink_.record(record);
+    }
+    void gap(const pal::Gap& gap) override {
+        seen.lost += gap.lost;  // until the end says it all
+        if (!gap.explained) seen.unexplained += gap.lost;
+        seen.untraced += gap.to_seq - gap.from_seq + 1 - gap.lost;
+        sink_.gap(gap);
+    }
+    void end(const pal::End& end) override {
+        seen.lost = end.lost;
+        seen.tail = end.tail;
+        seen.at_most = end.at_most;
+        sink_.end(end);
+    }
+
+    ctf::ReadSummary seen;
+
+  private:
+    pal::EntrySink& sink_;
+};
+
+ctf::ReadSummary read_one_log(const std::string& path, pal::EntrySink& sink) {
+    Watched watched{sink};
+    try {
+        const pal::LogSummary log = pal::read_log(path, watched);
+        watched.seen.unknown_events = log.unknown_events;
+    } catch (const Error& error) {
+        if (error.kind() == ErrorKind::system) throw;
+        watched.seen.bad_parts.push_back(error.one_line());
+    }
+    return std::move(watched.seen);
+}
 
 void print_unknown(const char* what, const std::map<std::string, std::uint64_t>& unknown, std::ostream& err) {
     for (const auto& [name, count] : unknown)
@@ -11,6 +58,12 @@ void print_unknown(const char* what, const std::map<std::string, std::uint64_t>&
 }
 
 }  // namespace
+
+ctf::ReadSummary read_input(const std::string& input, const ctf::ReadOptions& options, pal::EntrySink& sink) {
+    std::error_code failed;
+    if (input == "-" || !std::filesystem::is_directory(input, failed)) return read_one_log(input, sink);
+    return ctf::read_inputs({input}, options, sink);
+}
 
 void print_remarks(const ctf::ReadSummary& summary, bool strict, std::ostream& err) {
     for (const std::string& part : summary.bad_parts)

@@ -3,11 +3,17 @@
 
 #include <iosfwd>
 #include <string>
+#include <tiffany/pal/record.hpp>
 
 #include "exit_code.hpp"
 #include "tools/babeltrace/trace_reader.hpp"
 
 namespace tiffany::paltrace {
+
+/// Reads one INPUT: a trace directory, or a PAL log (`-`: on the standard input), which is taken as it is: its gaps and
+/// its end are what whoever made it saw. A part that is bad goes into `bad_parts`; what comes before it was pushed.
+/// Errors: throws `Error` if the input could not be read at all.
+ctf::ReadSummary read_input(const std::string& input, const ctf::ReadOptions& options, pal::EntrySink& sink);
 
 /// One line for each part that could not be read, and for what was not known.
 void print_remarks(const ctf::ReadSummary& summary, bool strict, std::ostream& err);

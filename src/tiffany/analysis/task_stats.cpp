@@ -1,0 +1,311 @@
+#include <algorithm>
+#include <tiffany/analysis/task_stats.hpp>
+#include <tuple>
+#include <unordered_map>
+#include <utility>
+
+#include "task_table.hpp"
+
+namespace tiffany::analysis {
+namespace {
+
+using What = Sighting::What;
+
+constexpr std::uint8_t number(WaitKind kind) {
+    return static_cast<std::uint8_t>(kind);
+}
+
+/// A wait that contradicts itself, or of a kind that this version does not know, is one of unknown kind.
+std::uint8_t wait_kind(std::uint64_t waited) {
+    if (waited == number(WaitKind::none) || waited >= kWaitKinds) return number(WaitKind::unknown);
+    return static_cast<std::uint8_t>(waited);
+}
+
+/// Whether the event ends a run, so that its run_ns is to be known.
+bool ends_a_run(TaskEvent event, const pal::Record& record) {
+    switch (event) {
+        case TaskEvent::Yield:
+        case TaskEvent::Sleep:
+        case TaskEvent::IoWait:
+        case TaskEvent::Join:
+        case TaskEvent::Wait:
+        case TaskEvent::Throttled:
+        case TaskEvent::Done:
+        case TaskEvent::Failed:
+            return true;
+        case TaskEvent::Cancelled:
+            return record.number("from_state") == static_cast<std::uint64_t>(TaskState::Running);
+        case TaskEvent::Spawned:
+        case TaskEvent::Ready:
+        case TaskEvent::Running:
+            break;
+    }
+    return false;
+}
+
+}  // namespace
+
+TaskTimesSeen::TaskTimesSeen() {
+    wait.reserve(kWaitKinds);
+    for (std::size_t kind = 0; kind < kWaitKinds; ++kind)
+        wait.emplace_back(kDefaultBounds);
+}
+
+void TaskTimesSeen::merge(const TaskTimesSeen& other) {
+    spawned += other.spawned;
+    done += other.done;
+    failed += other.failed;
+    cancelled += other.cancelled;
+    run.merge(other.run);
+    ready.merge(other.ready);
+    for (std::size_t kind = 0; kind < kWaitKinds; ++kind)
+        wait[kind].merge(other.wait[kind]);
+}
+
+Durations TaskTimesSeen::waits() const {
+    Durations all{kDefaultBounds};
+    for (const Durations& kind : wait)
+        all.merge(kind);
+    return all;
+}
+
+class TaskStats::State {
+  public:
+    explicit State(const TaskStatsOptions& options)
+        : max_pending_{options.max_pending},
+          names_{std::min<std::size_t>(options.max_names, 65'000)},
+          tasks_{options.kept_ended} {}
+
+    void record(const pal::Record& record) {
+        ++report_.records;
+        if (record.is_transition()) ++report_.transitions;
+        if (record.info == nullptr) {
+            count_unknown(record.unknown);
+            return;
+        }
+        ++report_.events[static_cast<std::size_t>(record.info->id)];
+        const std::uint32_t slot = slot_of(record.worker);
+        switch (record.info->id) {
+            case EventId::WorkerStarted:
+            case EventId::WorkerDumped:
+                name_scheduler(record.worker, record.text("scheduler"));
+                return;
+            case EventId::Group:
+                slots_[slot].groups[static_cast<std::uint16_t>(record.number("group"))] = record.text("name");
+                return;
+            case EventId::State:
+                if (record.tid != 0) name_task({record.worker.instance, record.tid}, record);
+                return;
+            default:
+                if (record.info->is_transition()) transition(slot, record);
+        }
+    }
+
+    void gap() { ++report_.gaps; }
+    void end() { report_.has_end = true; }
+
+    TaskReport finish() {
+        tasks_.forget_all([this](KnownTask& task) { forget(task); });
+        report_.workers = workers_.size();
+        for (const auto& [id, slot] : workers_)
+            if (!slots_[slot].known) ++report_.workers_unknown;
+        add_schedulers();
+        add_kinds();
+        return std::move(report_);
+    }
+
+  private:
+    /// A scheduler of one process; or a worker's whose scheduler is not known yet, which points to it later.
+    struct Slot {
+        std::string scheduler = kUnknownName;
+        bool known = false;
+        std::uint32_t same_as = 0;  // itself, or the slot that it turned out to be
+        std::array<std::uint64_t, kTransitions> transitions{};
+        std::map<std::uint16_t, std::string> groups{};
+    };
+
+    std::uint32_t add_slot(std::string_view scheduler, bool known) {
+        const auto added = static_cast<std::uint32_t>(slots_.size());
+        slots_.push_back({std::string{scheduler}, known, added});
+        return added;
+    }
+
+    std::uint32_t slot_of(const pal::WorkerId& worker) {
+        const auto found = workers_.find(worker);
+        if (found != workers_.end()) return found->second;
+        return workers_[worker] = add_slot(kUnknownName, false);
+    }
+
+    void name_scheduler(const pal::WorkerId& worker, std::string_view scheduler) {
+        const auto [found, added] = schedulers_.try_emplace({worker.instance, std::string{scheduler}}, 0);
+        if (added) found->second = add_slot(scheduler, true);
+        std::uint32_t& slot = workers_[worker];
+        if (!slots_[slot].known) slots_[slot].same_as = found->second;
+        slot = found->second;
+    }
+
+    void count_unknown(const std::string& name) {
+        constexpr std::size_t kMostNames = 1'000;  // a hostile log must not fill the memory
+        if (report_.unknown_events.size() < kMostNames || report_.unknown_events.contains(name))
+            ++report_.unknown_events[name];
+        else
+            ++report_.unknown_events[kOtherName];
+    }
+
+    void transition(std::uint32_t slot, const pal::Record& record) {
+        const auto event = static_cast<TaskEvent>(record.info->id);
+        ++slots_[slot].transitions[static_cast<std::size_t>(event)];
+        const TaskKey key{record.worker.instance, record.tid};
+        KnownTask& task = tasks_.at(key);
+        if (event == TaskEvent::Spawned) {
+            name_task(key, record);
+            task.spawn_seen = true;
+            see(task, {slot, What::spawned, 0, 0});
+        }
+        if (ends_a_run(event, record)) see(task, {slot, What::run, 0, record.number("run_ns")});
+        if (event == TaskEvent::Running) {
+            see(task, {slot, What::ready, 0, record.number("ready_ns")});
+            const std::uint64_t waited = record.number("waited");
+            const std::uint64_t wait_ns = record.number("wait_ns");
+            if (waited != number(WaitKind::none) || wait_ns != 0)
+                see(task, {slot, What::wait, wait_kind(waited), wait_ns});
+        }
+        if (event == TaskEvent::Done) ended(key, task, {slot, What::done, 0, 0});
+        if (event == TaskEvent::Failed) ended(key, task, {slot, What::failed, 0, 0});
+        if (event == TaskEvent::Cancelled) ended(key, task, {slot, What::cancelled, 0, 0});
+    }
+
+    void ended(const TaskKey& key, KnownTask& task, const Sighting& how) {
+        see(task, how);
+        if (tasks_.set_ended(key)) tasks_.forget_old([this](KnownTask& old) { forget(old); });
+    }
+
+    void name_task(const TaskKey& key, const pal::Record& record) {
+        KnownTask& task = tasks_.at(key);
+        if (task.named) return;
+        task.named = true;
+        task.name = names_.number(record.text("name"));
+        task.group = static_cast<std::uint16_t>(record.number("group"));
+        settle(task);
+    }
+
+    void see(KnownTask& task, const Sighting& sighting) {
+        if (!task.named && task.pending.size() < max_pending_)
+            task.pending.push_back(sighting);
+        else
+            add(task, sighting);
+    }
+
+    void settle(KnownTask& task) {
+        for (const Sighting& sighting : task.pending)
+            add(task, sighting);
+        task.pending = {};
+    }
+
+    void forget(KnownTask& task) {
+        settle(task);
+        ++report_.tasks;
+        if (!task.ended) ++report_.live;
+        if (!task.spawn_seen) ++report_.unseen_start;
+        if (!task.named) ++report_.unnamed;
+        if (task.name == Names::kOther) ++report_.tasks_other;
+    }
+
+    void add(const KnownTask& task, const Sighting& sighting) {
+        TaskTimesSeen& times = times_[{sighting.slot, task.group, task.name}];
+        switch (sighting.what) {
+            case What::spawned:
+                ++times.spawned;
+                break;
+            case What::done:
+                ++times.done;
+                break;
+            case What::failed:
+                ++times.failed;
+                break;
+            case What::cancelled:
+                ++times.cancelled;
+                break;
+            case What::run:
+                times.run.add(sighting.ns);
+                break;
+            case What::ready:
+                times.ready.add(sighting.ns);
+                break;
+            case What::wait:
+                times.wait[sighting.wait_kind].add(sighting.ns);
+                break;
+        }
+    }
+
+    const Slot& resolved(std::uint32_t slot) const { return slots_[slots_[slot].same_as]; }
+
+    void add_schedulers() {
+        std::map<std::string, SchedulerCounts> by_name;
+        for (std::uint32_t slot = 0; slot < slots_.size(); ++slot) {
+            const std::string& name = resolved(slot).scheduler;
+            SchedulerCounts& counts = by_name[name];
+            counts.scheduler = name;
+            for (std::size_t event = 0; event < kTransitions; ++event)
+                counts.transitions[event] += slots_[slot].transitions[event];
+        }
+        for (auto& [name, counts] : by_name) {
+            // a worker that told its scheduler at once leaves an empty slot without a name
+            const bool empty = std::ranges::all_of(counts.transitions, [](std::uint64_t count) { return count == 0; });
+            if (!empty || name != kUnknownName) report_.schedulers.push_back(std::move(counts));
+        }
+    }
+
+    std::string group_name(std::uint32_t slot, std::uint16_t group) const {
+        if (group == 0) return "";
+        for (const Slot* where : {&resolved(slot), &slots_[slot]}) {
+            const auto found = where->groups.find(group);
+            if (found != where->groups.end()) return found->second;
+        }
+        return "#" + std::to_string(group);
+    }
+
+    void add_kinds() {
+        // the names of groups that a worker told before its scheduler
+        for (std::uint32_t slot = 0; slot < slots_.size(); ++slot)
+            for (const auto& [group, name] : slots_[slot].groups)
+                slots_[slots_[slot].same_as].groups.try_emplace(group, name);
+        std::map<std::tuple<std::string, std::string, std::string>, TaskTimesSeen> by_name;
+        for (const auto& [key, times] : times_) {
+            const auto& [slot, group, name] = key;
+            by_name[{resolved(slot).scheduler, group_name(slot, group), names_.name(name)}].merge(times);
+        }
+        for (auto& [key, times] : by_name) {
+            const auto& [scheduler, group, name] = key;
+            report_.kinds.push_back({scheduler, group, name, std::move(times)});
+        }
+    }
+
+    std::size_t max_pending_;
+    TaskReport report_;
+    Names names_;
+    TaskTable tasks_;
+    std::vector<Slot> slots_;
+    std::map<pal::WorkerId, std::uint32_t> workers_;
+    std::map<std::pair<std::uint64_t, std::string>, std::uint32_t> schedulers_;
+    std::map<std::tuple<std::uint32_t, std::uint16_t, std::uint16_t>, TaskTimesSeen> times_;
+};
+
+TaskStats::TaskStats(const TaskStatsOptions& options) : state_{std::make_unique<State>(options)} {}
+TaskStats::~TaskStats() = default;
+
+void TaskStats::begin(const pal::Begin&) {}
+void TaskStats::record(const pal::Record& record) {
+    state_->record(record);
+}
+void TaskStats::gap(const pal::Gap&) {
+    state_->gap();
+}
+void TaskStats::end(const pal::End&) {
+    state_->end();
+}
+TaskReport TaskStats::finish() {
+    return state_->finish();
+}
+
+}  // namespace tiffany::analysis

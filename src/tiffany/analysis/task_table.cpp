@@ -1,0 +1,23 @@
+#include "task_table.hpp"
+
+namespace tiffany::analysis {
+
+std::uint16_t Names::number(std::string_view name) {
+    const auto found = numbers_.find(std::string{name});
+    if (found != numbers_.end()) return found->second;
+    if (numbers_.size() >= most_) return kOther;
+    const auto number = static_cast<std::uint16_t>(names_.size());
+    names_.emplace_back(name);
+    numbers_.emplace(name, number);
+    return number;
+}
+
+bool TaskTable::set_ended(const TaskKey& key) {
+    KnownTask& task = tasks_[key];
+    if (task.ended) return false;
+    task.ended = true;
+    ended_.push_back(key);
+    return true;
+}
+
+}  // namespace tiffany::analysis

@@ -1,0 +1,93 @@
+#pragma once
+// Which name and group each task has. Private to analysis.
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <string>
+#include <string_view>
+#include <tiffany/analysis/task_stats.hpp>
+#include <unordered_map>
+#include <vector>
+
+namespace tiffany::analysis {
+
+/// Something that was seen of a task at a worker of scheduler `slot`.
+struct Sighting {
+    enum class What : std::uint8_t { spawned, done, failed, cancelled, run, ready, wait };
+    std::uint32_t slot = 0;
+    What what = What::run;
+    std::uint8_t wait_kind = 0;
+    std::uint64_t ns = 0;
+};
+
+/// A number for each of a bounded set of names.
+class Names {
+  public:
+    static constexpr std::uint16_t kUnknown = 0;
+    static constexpr std::uint16_t kOther = 1;
+
+    explicit Names(std::size_t most) : most_{most} {}
+    std::uint16_t number(std::string_view name);
+    const std::string& name(std::uint16_t number) const { return names_[number]; }
+
+  private:
+    std::size_t most_;
+    std::vector<std::string> names_{kUnknownName, kOtherName};
+    std::unordered_map<std::string, std::uint16_t> numbers_;
+};
+
+struct TaskKey {
+    std::uint64_t instance = 0;
+    std::uint64_t tid = 0;
+    friend bool operator==(const TaskKey&, const TaskKey&) = default;
+};
+
+struct TaskKeyHash {
+    std::size_t operator()(const TaskKey& key) const noexcept {
+        return static_cast<std::size_t>((key.instance * 0x9e3779b97f4a7c15u) ^ (key.tid * 0xff51afd7ed558ccdu));
+    }
+};
+
+struct KnownTask {
+    std::uint16_t name = Names::kUnknown;
+    std::uint16_t group = 0;
+    bool named = false;
+    bool spawn_seen = false;
+    bool ended = false;
+    std::vector<Sighting> pending;  // until the name is known
+};
+
+/// Live tasks, and the last that ended: a record of another worker can come a little after the end.
+class TaskTable {
+  public:
+    explicit TaskTable(std::size_t kept_ended) : kept_ended_{kept_ended} {}
+
+    KnownTask& at(const TaskKey& key) { return tasks_[key]; }
+    /// Returns false if it had ended before.
+    bool set_ended(const TaskKey& key);
+    /// Gives each task that is to be forgotten to `forget`: those that ended first, or all.
+    template <typename Forget>
+    void forget_old(Forget forget) {
+        while (ended_.size() > kept_ended_) {
+            const auto found = tasks_.find(ended_.front());
+            forget(found->second);
+            tasks_.erase(found);
+            ended_.pop_front();
+        }
+    }
+    template <typename Forget>
+    void forget_all(Forget forget) {
+        for (auto& [key, task] : tasks_)
+            forget(task);
+        tasks_.clear();
+        ended_.clear();
+    }
+
+  private:
+    std::size_t kept_ended_;
+    std::unordered_map<TaskKey, KnownTask, TaskKeyHash> tasks_;
+    std::deque<TaskKey> ended_;
+};
+
+}  // namespace tiffany::analysis

@@ -1,0 +1,202 @@
+#include <gtest/gtest.h>
+
+#include <string>
+#include <tiffany/analysis/task_stats.hpp>
+
+#include "logs.hpp"
+
+namespace tiffany::analysis {
+namespace {
+
+using pal::Record;
+using pal::test::make;
+using pal::test::Numbers;
+using pal::test::step;
+
+constexpr auto kRunning = static_cast<std::uint64_t>(TaskState::Running);
+constexpr auto kSlept = static_cast<std::uint64_t>(WaitKind::sleep);
+
+Record spawned(std::uint64_t tid, const std::string& name, const Numbers& numbers = {}, std::uint16_t worker = 1) {
+    Record record = step(TaskEvent::Spawned, 1, tid, 1, numbers, worker);
+    record.set_text("name", name);
+    return record;
+}
+
+Record started(const std::string& scheduler, std::uint16_t worker = 1) {
+    Record record = make(EventId::WorkerStarted);
+    record.worker.index = worker;
+    record.set_text("scheduler", scheduler);
+    return record;
+}
+
+Record group(std::uint64_t number, const std::string& name) {
+    Record record = make(EventId::Group, {{"group", number}});
+    record.set_text("name", name);
+    return record;
+}
+
+TaskReport report_of(const std::vector<Record>& records, const TaskStatsOptions& options = {}) {
+    TaskStats stats{options};
+    for (const Record& record : records)
+        stats.record(record);
+    return stats.finish();
+}
+
+TEST(TaskStats, OfAnEmptyLogAreEmpty) {
+    const TaskReport report = report_of({});
+    EXPECT_EQ(report.records, 0u);
+    EXPECT_EQ(report.tasks, 0u);
+    EXPECT_TRUE(report.kinds.empty());
+    EXPECT_TRUE(report.schedulers.empty());
+    EXPECT_FALSE(report.has_end);
+}
+
+TEST(TaskStats, OfOneLife) {
+    const TaskReport report =
+        report_of({started("pool"), spawned(7, "job"), step(TaskEvent::Running, 2, 7, 2, {{"ready_ns", 10}}),
+                   step(TaskEvent::Sleep, 3, 7, 3, {{"run_ns", 20}}), step(TaskEvent::Ready, 4, 7, 4),
+                   step(TaskEvent::Running, 5, 7, 5, {{"ready_ns", 30}, {"wait_ns", 40}, {"waited", kSlept}}),
+                   step(TaskEvent::Done, 6, 7, 6, {{"run_ns", 50}})});
+    EXPECT_EQ(report.records, 7u);
+    EXPECT_EQ(report.transitions, 6u);
+    EXPECT_EQ(report.tasks, 1u);
+    EXPECT_EQ(report.live, 0u);
+    EXPECT_EQ(report.unseen_start, 0u);
+    EXPECT_EQ(report.workers_unknown, 0u);
+    ASSERT_EQ(report.schedulers.size(), 1u);
+    EXPECT_EQ(report.schedulers[0].transitions[static_cast<std::size_t>(TaskEvent::Running)], 2u);
+    ASSERT_EQ(report.kinds.size(), 1u);
+    const KindOfTask& kind = report.kinds[0];
+    EXPECT_EQ(kind.scheduler, "pool");
+    EXPECT_EQ(kind.group, "");
+    EXPECT_EQ(kind.name, "job");
+    EXPECT_EQ(kind.times.done, 1u);
+    EXPECT_EQ(kind.times.run.count(), 2u);
+    EXPECT_EQ(kind.times.run.sum_ns(), 70u);
+    EXPECT_EQ(kind.times.ready.sum_ns(), 40u);
+    EXPECT_EQ(kind.times.wait[kSlept].sum_ns(), 40u);
+    EXPECT_EQ(kind.times.waits().count(), 1u);
+}
+
+TEST(TaskStats, CountDurationsThatAreNotKnownApart) {
+    const TaskReport report = report_of(
+        {spawned(7, "job"), step(TaskEvent::Running, 2, 7, 2, {{"waited", kSlept}}), step(TaskEvent::Yield, 3, 7, 3)});
+    const TaskTimesSeen& times = report.kinds.at(0).times;
+    EXPECT_EQ(times.run.count(), 0u);
+    EXPECT_EQ(times.run.unknown(), 1u);
+    EXPECT_EQ(times.ready.unknown(), 1u);
+    EXPECT_EQ(times.wait[kSlept].count(), 0u);
+    EXPECT_EQ(times.wait[kSlept].unknown(), 1u);
+}
+
+TEST(TaskStats, ARunThatDidNotWaitHasNoWait) {
+    const TaskReport report = report_of({spawned(7, "job"), step(TaskEvent::Running, 2, 7, 2, {{"ready_ns", 5}})});
+    EXPECT_EQ(report.kinds.at(0).times.waits().unknown(), 0u);
+    EXPECT_EQ(report.kinds.at(0).times.waits().count(), 0u);
+}
+
+TEST(TaskStats, ACancelEndsARunOnlyIfTheTaskRan) {
+    const TaskReport report =
+        report_of({spawned(7, "job"), spawned(8, "job"), step(TaskEvent::Cancelled, 3, 7, 2, {{"from_state", 1}}),
+                   step(TaskEvent::Cancelled, 4, 8, 2, {{"from_state", kRunning}, {"run_ns", 9}})});
+    EXPECT_EQ(report.kinds.at(0).times.cancelled, 2u);
+    EXPECT_EQ(report.kinds.at(0).times.run.count(), 1u);
+    EXPECT_EQ(report.kinds.at(0).times.run.unknown(), 0u);
+}
+
+TEST(TaskStats, AStalledRunIsNoRun) {
+    Record stalled = make(EventId::Stalled, {{"run_ns", 1'000}});
+    stalled.tid = 7;
+    const TaskReport report = report_of({spawned(7, "job"), stalled});
+    EXPECT_EQ(report.kinds.at(0).times.run.count(), 0u);
+}
+
+TEST(TaskStats, ANameThatIsToldLateIsThatOfWhatWasSeenBefore) {
+    Record state = make(EventId::State, {{"group", 2}});
+    state.tid = 7;
+    state.set_text("name", "late");
+    const TaskReport report =
+        report_of({step(TaskEvent::Yield, 1, 7, 5, {{"run_ns", 10}}), started("pool"), group(2, "batch"), state});
+    ASSERT_EQ(report.kinds.size(), 1u);
+    EXPECT_EQ(report.kinds[0].scheduler, "pool");
+    EXPECT_EQ(report.kinds[0].group, "batch");
+    EXPECT_EQ(report.kinds[0].name, "late");
+    EXPECT_EQ(report.kinds[0].times.run.sum_ns(), 10u);
+    EXPECT_EQ(report.unseen_start, 1u);
+    EXPECT_EQ(report.unnamed, 0u);
+}
+
+TEST(TaskStats, WhatNobodyNamesIsUnknown) {
+    const TaskReport report = report_of({step(TaskEvent::Done, 1, 7, 5, {{"run_ns", 10}})});
+    ASSERT_EQ(report.kinds.size(), 1u);
+    EXPECT_EQ(report.kinds[0].scheduler, kUnknownName);
+    EXPECT_EQ(report.kinds[0].name, kUnknownName);
+    EXPECT_EQ(report.unnamed, 1u);
+    EXPECT_EQ(report.workers_unknown, 1u);
+    EXPECT_EQ(report.kinds[0].times.done, 1u);
+}
+
+TEST(TaskStats, ARecordAfterTheEndStillBelongsToItsTask) {
+    const TaskReport report = report_of({spawned(7, "job"), step(TaskEvent::Done, 3, 7, 3, {{"run_ns", 1}}),
+                                         step(TaskEvent::Running, 1, 7, 2, {{"ready_ns", 5}}, 2)});
+    EXPECT_EQ(report.tasks, 1u);
+    ASSERT_EQ(report.kinds.size(), 1u);
+    EXPECT_EQ(report.kinds[0].times.ready.sum_ns(), 5u);
+}
+
+TEST(TaskStats, ATimeBelongsToTheSchedulerOfTheWorkerThatFiredIt) {
+    const TaskReport report = report_of(
+        {started("a", 1), started("b", 2), spawned(7, "job"), step(TaskEvent::Running, 1, 7, 2, {{"ready_ns", 5}}, 2)});
+    ASSERT_EQ(report.kinds.size(), 2u);
+    EXPECT_EQ(report.kinds[0].scheduler, "a");
+    EXPECT_EQ(report.kinds[0].times.spawned, 1u);
+    EXPECT_EQ(report.kinds[0].times.ready.count(), 0u);
+    EXPECT_EQ(report.kinds[1].scheduler, "b");
+    EXPECT_EQ(report.kinds[1].times.ready.count(), 1u);
+}
+
+TEST(TaskStats, TheSameTidInAnotherProcessIsAnotherTask) {
+    Record other = spawned(7, "other");
+    other.worker.instance = 99;
+    const TaskReport report = report_of({spawned(7, "job"), other});
+    EXPECT_EQ(report.tasks, 2u);
+    EXPECT_EQ(report.kinds.size(), 2u);
+}
+
+TEST(TaskStats, NamesPastTheBoundAreOther) {
+    TaskStatsOptions options;
+    options.max_names = 2;
+    const TaskReport report =
+        report_of({spawned(1, "a"), spawned(2, "b"), spawned(3, "c"), spawned(4, "d"), spawned(5, "a")}, options);
+    ASSERT_EQ(report.kinds.size(), 3u);
+    EXPECT_EQ(report.kinds[0].name, kOtherName);
+    EXPECT_EQ(report.kinds[0].times.spawned, 2u);
+    EXPECT_EQ(report.kinds[1].times.spawned, 2u);
+    EXPECT_EQ(report.tasks_other, 2u);
+}
+
+TEST(TaskStats, TasksThatEndedAreForgottenButStayCounted) {
+    TaskStatsOptions options;
+    options.kept_ended = 0;
+    std::vector<Record> records;
+    for (std::uint64_t tid = 1; tid <= 100; ++tid) {
+        records.push_back(spawned(tid, "job"));
+        records.push_back(step(TaskEvent::Failed, 2, tid, 2, {{"run_ns", tid}}));
+    }
+    const TaskReport report = report_of(records, options);
+    EXPECT_EQ(report.tasks, 100u);
+    EXPECT_EQ(report.live, 0u);
+    EXPECT_EQ(report.kinds.at(0).times.failed, 100u);
+    EXPECT_EQ(report.kinds.at(0).times.run.sum_ns(), 5'050u);
+}
+
+TEST(TaskStats, EventsOfANewerCatalogueAreCountedByTheirName) {
+    Record unknown;
+    unknown.unknown = "task_teleported";
+    const TaskReport report = report_of({unknown, unknown});
+    EXPECT_EQ(report.transitions, 2u);
+    EXPECT_EQ(report.unknown_events.at("task_teleported"), 2u);
+}
+
+}  // namespace
+}  // namespace tiffany::analysis

@@ -1,0 +1,50 @@
+#include "stats.hpp"
+
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <ostream>
+
+#include "reading.hpp"
+#include "stats_output.hpp"
+
+namespace tiffany::paltrace {
+
+std::vector<GroupTimes> by_group(const analysis::TaskReport& report) {
+    std::vector<GroupTimes> groups;
+    for (const analysis::KindOfTask& kind : report.kinds) {  // sorted: those of a group are neighbours
+        if (groups.empty() || groups.back().scheduler != kind.scheduler || groups.back().group != kind.group)
+            groups.push_back({kind.scheduler, kind.group, {}});
+        groups.back().times.merge(kind.times);
+    }
+    return groups;
+}
+
+ExitCode run_stats(const StatsOptions& options, Streams& streams) {
+    analysis::TaskStats stats;
+    const ctf::ReadSummary seen = read_input(options.input, {}, stats);
+    const analysis::TaskReport report = stats.finish();
+    if (options.json)
+        print_stats_json(report, seen, options.histograms, streams.out);
+    else
+        print_stats_text(report, seen, options.histograms, streams.out);
+    for (const std::string& part : seen.bad_parts)
+        streams.err << "paltrace: " << part << '\n';
+    return exit_code(seen);
+}
+
+void add_stats(CLI::App& app, Command& chosen) {
+    CLI::App* command =
+        app.add_subcommand("stats", "Counts, and run, wait and ready-delay times by scheduler, group and task name.");
+    auto options = std::make_shared<StatsOptions>();
+    command->add_option("INPUT", options->input, "PAL log, trace directory, or - for a log on stdin")->required();
+    command->add_flag("--json", options->json, "one JSON document (docs/stats.md) instead of tables");
+    command->add_flag("--histograms", options->histograms, "histograms with the metrics' default buckets too");
+    command->footer(
+        "Counts, sums and maxima are exact; percentiles are off by at most 1/128 (0.8 %) of themselves, and exact "
+        "below "
+        "128 ns.\nDurations that are not known are counted apart.\n\nExample: paltrace stats run1.pal.zst");
+    command->callback(
+        [options, &chosen] { chosen = [options](Streams& streams) { return run_stats(*options, streams); }; });
+}
+
+}  // namespace tiffany::paltrace
