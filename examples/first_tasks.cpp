@@ -25,7 +25,8 @@ Task<> read_book(Event& finished) {
 }
 
 Task<> watch(TaskHandle book, Event& finished) {
-    if (!co_await finished.wait(1s)) book.cancel();
+    const bool in_time = co_await finished.wait(1s);
+    if (!in_time) book.cancel();
 }
 
 Task<> tell(TaskHandle book) {

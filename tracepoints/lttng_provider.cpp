@@ -82,19 +82,17 @@ void prepare_thread() noexcept {
     lttng_ust_urcu_register_thread();
 }
 
-void (*statedump_callback)() noexcept = nullptr;
-
-// LTTng calls this with (data, session); neither is needed
-void on_statedump_start(void*, struct lttng_ust_session*) {
-    statedump_callback();
+// LTTng calls this with (data, session). The data is the caller's function: a program and a plugin may each carry a
+// copy of the telemetry library, and each copy wants to be told.
+void on_statedump_start(void* data, struct lttng_ust_session*) {
+    reinterpret_cast<void (*)() noexcept>(data)();
 }
 
 bool call_on_statedump(void (*callback)() noexcept) noexcept {
-    statedump_callback = callback;
     // the signature must be LTTng's own to the letter: with another one it registers and is never called
-    return lttng_ust_tp_probe_register_queue_release("lttng_ust_statedump", "start",
-                                                     reinterpret_cast<void (*)()>(&on_statedump_start), nullptr,
-                                                     "struct lttng_ust_session *, session") == 0;
+    return lttng_ust_tp_probe_register_queue_release(
+               "lttng_ust_statedump", "start", reinterpret_cast<void (*)()>(&on_statedump_start),
+               reinterpret_cast<void*>(callback), "struct lttng_ust_session *, session") == 0;
 }
 
 constexpr LttngTable kTable{

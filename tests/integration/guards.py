@@ -189,6 +189,36 @@ def test_a_state_dump_that_is_asked_for_is_another_dump(tmp_path):
         lttng.lttng("destroy", "run")
 
 
+def test_a_plugin_that_carries_the_library_is_opened_and_closed_while_lttng_records(tmp_path):
+    with PrivateLttng(tmp_path) as lttng:
+        new_session(lttng, tmp_path / "trace")
+        lttng.lttng("enable-event", "-u", "tiffany:*", "-c", "c")
+        lttng.lttng("start")
+        running = start_host(lttng, times=100)
+        # sessions begin after the plugin was closed: LTTng's thread calls whoever asked to be told, in every copy
+        for _ in range(3):
+            lttng.lttng("regenerate", "statedump")
+            before = len(dumps_of_host(lttng, tmp_path / "trace"))
+            poll(lambda: len(dumps_of_host(lttng, tmp_path / "trace")) > before, "the host's own copy is told too")
+        assert running.end() > 0
+        lttng.lttng("destroy", "run")
+    done = checked(["babeltrace2", tmp_path / "trace"]).stdout
+    assert done.count(" tiffany:task_spawned: ") == 101
+
+
+def start_host(lttng, times):
+    command = [str(program("plugin_host")), str(program("plugin.so")), str(times)]
+    process = lttng.popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == f"closed {times}\n"
+    host = Running.__new__(Running)
+    host.process = process
+    return host
+
+
+def dumps_of_host(lttng, trace):
+    return [line for line in dumps(lttng, trace, 0) or [] if 'scheduler = "host"' in line]
+
+
 def dumps(lttng, trace, at_least):
     lttng.lttng("stop")
     found = events_of(trace, "dump_worker") if list(trace.rglob("metadata")) else []
@@ -277,6 +307,29 @@ def switches(pid):
     """How often the program slept: once for two transitions."""
     status = pathlib.Path(f"/proc/{pid}/status").read_text()
     return int(re.search(r"voluntary_ctxt_switches:\s+(\d+)", status).group(1))
+
+
+def test_ticks_too_are_given_up_when_their_consumer_is_dead(tmp_path):
+    with PrivateLttng(tmp_path) as lttng:
+        lttng.lttng("create", "run", f"--output={tmp_path / 'trace'}")
+        lttng.lttng(
+            *("enable-channel", "-u", "--buffers-pid", "--subbuf-size=4k", "--num-subbuf=2"),
+            *("--blocking-timeout=200000", "c"),
+        )
+        lttng.lttng("enable-event", "-u", "tiffany_tick:*", "-c", "c")
+        lttng.lttng("start")
+        running = start(
+            *(0, 100),
+            popen=lttng.popen,
+            env={"LTTNG_HOME": str(lttng.home), "LTTNG_UST_ALLOW_BLOCKING": "1"},
+        )
+        poll(lambda: any(lttng.consumers()), "a consumer daemon")
+        poll(lambda: len(list((tmp_path / "trace").rglob("c_*"))) > 0, "streams")
+        for pid in lttng.consumers():
+            os.kill(pid, signal.SIGKILL)
+            poll(lambda: not alive(pid), "the consumer daemon is dead")
+        poll(lambda: switches(running.process.pid) > 2000, "it goes on at its own pace")
+        assert running.end() > 1000
 
 
 def test_no_hook_allocates_while_lttng_records(tmp_path):

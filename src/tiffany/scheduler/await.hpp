@@ -4,7 +4,11 @@
 ///     co_await sleep_for(10ms);
 ///     co_await readable(fd);
 ///     co_await join(child);                    // throws TargetFailed, TargetCancelled
-///     if (!co_await join_for(child, 1s)) child.cancel();
+///     const bool ended = co_await join_for(child, 1s);
+///     if (!ended) child.cancel();
+///
+/// With g++ 12.2 await into a local before you test it, as above: a coroutine without locals that awaits inside the
+/// condition of an `if`, `while` or `switch` gets a broken frame (GCC bug 106188).
 ///
 /// Each await is a place where a cancellation arrives, as TaskCancelled. One that need not wait, because the joined
 /// task has ended, the descriptor is ready or the event is set, goes on at once and fires no event. Only in coroutines

@@ -90,13 +90,15 @@ class Process {
     // read at every tick, written when somebody new listens
     alignas(64) std::atomic<std::uint32_t> generation_{1};
 
-    // written now and then
+    // read at every event, written at the start and in a forked child
     alignas(64) std::atomic<std::uint64_t> instance_{0};
-    std::atomic<std::uint64_t> next_tid_{1};
-    std::atomic<std::uint64_t> refused_{0};
     std::atomic<const LttngTable*> lttng_{nullptr};
     std::atomic<TracingStatus> status_{TracingStatus::not_tried};
     bool lttng_may_block_ = false;  // written before lttng_
+
+    // written by many threads, now and then: on a line that no hook reads otherwise
+    alignas(64) std::atomic<std::uint64_t> next_tid_{1};
+    std::atomic<std::uint64_t> refused_{0};
     std::once_flag loaded_;
 
     // writer: whoever moved next_look_ns_ on

@@ -19,7 +19,7 @@ namespace {
 
 constexpr std::uint64_t kTidBlock = 1024;           // tids that a worker takes at once
 constexpr std::uint32_t kTicksPerLook = 64;         // a coarse clock read each time
-constexpr std::uint64_t kBlockedNs = 1'000'000;     // an LTTng call this long waited for its consumer
+constexpr std::uint64_t kBlockedNs = 10'000'000;    // an LTTng call this long waited for its consumer: see ADR 0006
 constexpr std::uint64_t kGiveUpNs = 2'000'000'000;  // so long in blocked calls in a row: the consumer is dead
 
 std::uint64_t kernel_ns() noexcept {
@@ -66,11 +66,11 @@ template <typename Event>
 void Worker::fire_tick(EventId id, const Event& event) noexcept {
     if ((on_ & kTickPal) != 0) ring_->push(id, clock_->ticks(), &event, sizeof event);
     if ((on_ & kTickUsdt) != 0) kUsdtProbes[static_cast<std::size_t>(id)](&event);
-    if ((on_ & kTickLttng) != 0) core_->process.lttng()->fire[static_cast<std::size_t>(id)](&event);
+    if ((on_ & (kTickLttng | kTickLeftOut)) != 0) fire_lttng(id, &event);
 }
 
 void Worker::fire_lttng(EventId id, const void* event) noexcept {
-    if ((on_ & kLeftOut) != 0) {
+    if ((on_ & (kLeftOut | kTickLeftOut)) != 0) {
         lttng_left_out_.store(lttng_left_out() + 1, std::memory_order_relaxed);
     } else if (core_->process.lttng_may_block()) {
         call_lttng_timed(id, event);
@@ -85,7 +85,10 @@ void Worker::call_lttng_timed(EventId id, const void* event) noexcept {
     core_->process.lttng()->fire[static_cast<std::size_t>(id)](event);
     const std::uint64_t took = kernel_ns() - begin;
     blocked_ns_ = took < kBlockedNs ? 0 : blocked_ns_ + took;
-    if (blocked_ns_ >= kGiveUpNs) on_ = (on_ & ~kLttng) | kLeftOut;
+    if (blocked_ns_ < kGiveUpNs) return;
+    // the consumer serves all channels: neither transitions nor ticks call it any more
+    if ((on_ & kLttng) != 0) on_ = (on_ & ~kLttng) | kLeftOut;
+    if ((on_ & kTickLttng) != 0) on_ = (on_ & ~kTickLttng) | kTickLeftOut;
 }
 
 template <typename Event>
@@ -347,6 +350,7 @@ void Worker::unpark() noexcept {
 }
 
 void Worker::begin_tick(const TaskTimes& task) noexcept {
+    if ((on_ & kRefused) != 0) return;  // shared by threads: nothing of it is touched
     if (--ticks_to_look_ == 0) look();
     if (on_ != 0) {
         if ((on_ & kAnnounce) != 0) {
@@ -420,7 +424,7 @@ void Worker::drop_what_is_off() noexcept {
     if ((on_ & kTickUsdt) != 0 && usdt_tick_semaphore() == 0) on_ &= ~kTickUsdt;
     const LttngTable* lttng = core_->process.lttng();
     if ((on_ & (kLttng | kLeftOut)) != 0 && !lttng->any_enabled()) on_ &= ~(kLttng | kLeftOut);
-    if ((on_ & kTickLttng) != 0 && !lttng->any_tick_enabled()) on_ &= ~kTickLttng;
+    if ((on_ & (kTickLttng | kTickLeftOut)) != 0 && !lttng->any_tick_enabled()) on_ &= ~(kTickLttng | kTickLeftOut);
 }
 
 void Worker::fire_started(std::uint64_t position) noexcept {

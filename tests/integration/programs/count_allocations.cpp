@@ -13,6 +13,7 @@
 #include <new>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <tiffany/telemetry/hooks.hpp>
 #include <tiffany/telemetry/sink.hpp>
 
@@ -101,6 +102,19 @@ class Nobody : public pal::Sink {
     void gap(const pal::Gap&) override {}
 };
 
+std::uint64_t allocations_of(const SchedulerTelemetry& telemetry, Worker& worker, std::uint64_t until) {
+    allocations = 0;
+    while (telemetry.transitions() < until) {  // looked at uncounted: it locks
+        counting = true;
+        for (int i = 0; i < 1000; ++i)
+            every_hook(worker);
+        worker.park();
+        worker.unpark();
+        counting = false;
+    }
+    return allocations;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -120,24 +134,23 @@ int main(int argc, char** argv) {
                      static_cast<unsigned long long>(allocations));
         return 3;
     }
-    allocations = 0;
 
     if (with_sink) install_sink(std::make_shared<Nobody>());
     SchedulerTelemetry telemetry{"counted"};
     const WorkerLease lease = telemetry.worker();
-    counting = true;
-    while (telemetry.transitions() < 1'000'000) {
-        for (int i = 0; i < 1000; ++i)
-            every_hook(*lease);
-    }
-    counting = false;
+    std::uint64_t in_all = allocations_of(telemetry, *lease, 500'000);
+    std::thread foreign{[&] {
+        Worker& taken_by_a_hook = telemetry.here();  // a foreign thread's first hook allocates, and says so
+        in_all += allocations_of(telemetry, taken_by_a_hook, 1'000'000);
+    }};
+    foreign.join();
     std::printf("lttng %s\ntransitions %llu allocations %llu\n", std::string{label(tracing_status())}.c_str(),
-                static_cast<unsigned long long>(telemetry.transitions()), static_cast<unsigned long long>(allocations));
+                static_cast<unsigned long long>(telemetry.transitions()), static_cast<unsigned long long>(in_all));
     if (with_sink) {
         uninstall_sink();
         const SinkStats stats = sink_stats();
         std::printf("delivered %llu\nlost %llu\n", static_cast<unsigned long long>(stats.transitions),
                     static_cast<unsigned long long>(stats.lost));
     }
-    return allocations == 0 ? 0 : 1;
+    return in_all == 0 ? 0 : 1;
 }

@@ -242,6 +242,24 @@ TEST_F(Attach, AForkedChildIsAnotherInstanceWhoseSeqStartsAtOne) {
     EXPECT_TRUE(recording().ids().empty());
 }
 
+TEST_F(Attach, AForkedChildsNewWorkerStartsAtOneThoughItsIndexWasUsed) {
+    {
+        SchedulerTelemetry before{"before"};
+        before.here().spawned(task, {.name = "t"});
+    }
+    const pid_t child = fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+        SchedulerTelemetry after{"after"};
+        TaskTimes born;
+        after.here().spawned(born, {.name = "t"});
+        _exit(after.here().seq() == 1 ? 0 : 1);
+    }
+    int status = 0;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    EXPECT_EQ(status, 0) << "the parent's seq went on in another instance";
+}
+
 TEST_F(Attach, AForkWhileThreadsTakeAndGiveWorkersHangsNobody) {
     std::atomic<bool> stop{false};
     std::thread busy{[&] {

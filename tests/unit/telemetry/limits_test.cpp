@@ -41,12 +41,27 @@ TEST_F(Limits, PastTheLastWorkerHooksFireNothingAndAreCounted) {
         EXPECT_EQ(refused_hooks(), 1u);
         EXPECT_NE(task.tid(), 0u) << "a task is named, though nobody sees it";
         EXPECT_EQ(one_too_many->transitions(), 0u);
+        // several threads share what they get then: ticks and parks must not make it a worker
+        const auto tick_and_hook = [&] {
+            Worker& refused = one_too_many->here();
+            TaskTimes mine;
+            for (int i = 0; i < 10; ++i) {
+                const Worker::Tick tick{refused, mine};
+                refused.running(mine);
+                refused.park();
+                refused.unpark();
+            }
+        };
+        std::thread second{tick_and_hook};
+        tick_and_hook();
+        second.join();
+        EXPECT_EQ(refused_hooks(), 21u);
     }
     schedulers.back().pop_back();
     {
         const auto again = make();
         again->here().running(task);
-        EXPECT_EQ(refused_hooks(), 1u) << "an index that was given back is used again";
+        EXPECT_EQ(refused_hooks(), 21u) << "an index that was given back is used again";
         EXPECT_EQ(again->transitions(), 1u);
     }
     looked.count_down();
@@ -80,6 +95,25 @@ TEST_F(Limits, AWorkerWhoseLttngCallsBlockTooLongStopsCallingAndCounts) {
     start_session();
     worker.running(task);
     EXPECT_EQ(recording().of(EventId::TaskRunning).size(), fired + 1) << "a new session is a new chance";
+}
+
+TEST_F(Limits, TicksThatBlockTooLongAreLeftOutToo) {
+    recording().set_enabled(false);
+    recording().ticks_enabled = true;
+    SchedulerTelemetry telemetry{"blocked", {.metrics = false}};
+    TaskTimes task;
+    Worker& worker = telemetry.here();
+    worker.spawned(task, {.name = "t"});
+    recording().block_ns = 700'000'000;
+    for (int i = 0; i < 2; ++i)
+        const Worker::Tick tick{worker, task};  // four calls
+    recording().block_ns = 0;
+    EXPECT_EQ(recording().of(EventId::TickBegin).size(), 2u);
+    EXPECT_EQ(recording().of(EventId::TickEnd).size(), 1u) << "2.1 s in a row were enough";
+    EXPECT_EQ(worker.lttng_left_out(), 1u);
+    recording().statedump();
+    { const Worker::Tick again{worker, task}; }
+    EXPECT_EQ(recording().of(EventId::TickBegin).size(), 3u) << "a new session is a new chance";
 }
 
 }  // namespace

@@ -19,8 +19,9 @@ struct LttngTable {
     std::uint64_t (*probes_hash)() noexcept;
     /// Registers the calling thread with LTTng (locks, allocates), so that its first event need not.
     void (*prepare_thread)() noexcept;
-    /// `callback` is called on LTTng's listener thread when a session starts, or asks for a state dump. It may only
-    /// set a flag. Returns false if this LTTng has no such event.
+    /// `callback` is called on LTTng's listener thread when a session starts, or asks for a state dump, until the
+    /// process ends: the code that it lies in must never be unloaded. It may only set a flag. Each copy of the
+    /// telemetry library in a process registers its own. Returns false if this LTTng has no such event.
     bool (*call_on_statedump)(void (*callback)() noexcept) noexcept;
 };
 

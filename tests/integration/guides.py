@@ -1,0 +1,50 @@
+"""The pages' commands, run as they stand: those that need no second terminal."""
+
+import os
+import re
+import shlex
+
+from kit import BIN, SOURCE, PrivateLttng, checked, program
+
+
+def commands(page, first, last):
+    """The indented commands of a page, from one that begins with `first` to one that begins with `last`."""
+    lines = re.findall(r"^    (\S.*)$", (SOURCE / page).read_text(), re.M)
+    begin = next(i for i, line in enumerate(lines) if line.startswith(first))
+    end = next(i for i, line in enumerate(lines) if i >= begin and line.startswith(last))
+    return lines[begin : end + 1]
+
+
+def in_this_build(line, tmp_path):
+    line = line.replace("build/release/bin", str(BIN)).replace("/tmp/", f"{tmp_path}/")
+    return re.sub(r"\b(my\.pal|run2)\b", lambda found: f"{tmp_path}/{found.group()}", line)
+
+
+PATH = {"PATH": f"{BIN}:{os.environ['PATH']}"}
+
+
+def test_a_session_by_hand_is_read_by_paltrace_and_by_babeltrace2(tmp_path):
+    lines = commands("docs/tracing.md", "lttng create", "babeltrace2")
+    assert len(lines) == 8
+    with PrivateLttng(tmp_path) as lttng:
+        for line in lines:
+            shorter = line.replace("--seconds 5", "--seconds 1")
+            lttng.run(["bash", "-ec", in_this_build(shorter, tmp_path)], env=PATH)
+    done = checked([program("paltrace"), "check", tmp_path / "my.pal"])
+    assert done.stdout.endswith("good\n")
+
+
+def test_the_hooks_page_records_its_example(tmp_path):
+    lines = commands("docs/hooks.md", "build/release/bin/paltrace record", "build/release/bin/paltrace check")
+    for line in lines:
+        done = checked(shlex.split(in_this_build(line, tmp_path)))
+    assert done.stdout.endswith("good\n")
+
+
+def test_every_hook_is_on_its_page():
+    header = (SOURCE / "src/tiffany/telemetry/worker.hpp").read_text()
+    public = header[: header.index("private:", header.index("class alignas(64) Worker"))]
+    hooks = set(re.findall(r"^    void (\w+)\(", public, re.M))
+    page = (SOURCE / "docs/hooks.md").read_text()
+    assert {"spawned", "ready", "running", "cancelled", "park"} <= hooks
+    assert [hook for hook in sorted(hooks) if f"`{hook}(" not in page and f" {hook}(" not in page] == []
