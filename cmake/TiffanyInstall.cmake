@@ -34,8 +34,9 @@ function(tiffany_install_library component)
 endfunction()
 
 tiffany_install_library(catalogue)
-tiffany_install_library(telemetry REQUIRES catalogue LIBS -ldl)
-tiffany_install_library(pal REQUIRES catalogue LIBS -lsimdjson -lzstd)
+tiffany_install_library(pal_model REQUIRES catalogue)
+tiffany_install_library(telemetry REQUIRES pal_model LIBS -ldl -pthread)
+tiffany_install_library(pal REQUIRES pal_model LIBS -lsimdjson -lzstd)
 tiffany_install_library(analysis REQUIRES pal)
 tiffany_install_library(scheduler REQUIRES telemetry)
 

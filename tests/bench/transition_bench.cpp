@@ -1,6 +1,7 @@
-// What a transition costs: with no hooks, with hooks that nobody listens to, with metrics, with LTTng recording.
+// What a transition costs: with no hooks, with hooks that nobody listens to, with metrics, with a pal::Sink, with LTTng
+// recording.
 //
-//     transition_bench                                     none, off, metrics
+//     transition_bench                                     none, off, metrics, sink
 //     paltrace record -o DIR -- transition_bench --recording
 //
 // Each way runs in a process of its own, by turns, many rounds; ratios are taken within a round, so that a slow moment
@@ -12,12 +13,15 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <tiffany/telemetry/hooks.hpp>
+#include <tiffany/telemetry/sink.hpp>
 #include <vector>
 
 namespace {
@@ -56,7 +60,22 @@ double loop_with_hooks(bool metrics, std::uint64_t transitions) {
     return static_cast<double>(cpu_ns() - begin) / static_cast<double>(transitions);
 }
 
-enum class Way { none, off, metrics, recording };
+// A burst that fits into the ring: what the worker pays while the writer keeps up, which is on another CPU then.
+double loop_with_sink() {
+    struct Nobody : tiffany::pal::Sink {
+        void record(const tiffany::pal::Record&) override {}
+        void gap(const tiffany::pal::Gap&) override {}
+    };
+    tiffany::install_sink(
+        std::make_shared<Nobody>(),
+        {.ring_bytes = std::size_t{64} << 20, .poll = std::chrono::hours{1}, .flush_timeout = std::chrono::minutes{1}});
+    const double ns = loop_with_hooks(false, kRecordedTransitions);
+    tiffany::uninstall_sink();
+    if (tiffany::sink_stats().lost != 0) std::exit(3);
+    return ns;
+}
+
+enum class Way { none, off, metrics, sink, recording };
 
 double run_here(Way way) {
     if (way != Way::recording) setenv("TIFFANY_LTTNG", "0", 1);
@@ -67,6 +86,8 @@ double run_here(Way way) {
             return loop_with_hooks(false, kCheapTransitions);
         case Way::metrics:
             return loop_with_hooks(true, kCheapTransitions);
+        case Way::sink:
+            return loop_with_sink();
         case Way::recording:
             break;
     }
@@ -139,15 +160,18 @@ int main(int argc, char** argv) {
     std::vector<double> none;
     std::vector<double> off;
     std::vector<double> metrics;
+    std::vector<double> sink;
     std::vector<double> recorded;
     for (int round = 0; round < kRounds; ++round) {
         none.push_back(run("/proc/self/exe", Way::none));
         off.push_back(run("/proc/self/exe", Way::off));
         metrics.push_back(run("/proc/self/exe", Way::metrics));
+        sink.push_back(run("/proc/self/exe", Way::sink));
         if (recording) recorded.push_back(run("/proc/self/exe", Way::recording));
     }
     print_ratio("hooks off / no hooks", off, none, "one task, branches always predicted");
     print_ratio("metrics / hooks off", metrics, off, "one task, its cache lines always near");
+    print_ratio("a sink / hooks off", sink, off, "the burst fits into the ring, no writer beside it");
     if (recording) print_ratio("LTTng records / hooks off", recorded, off, "one writer, buffers never full");
     return 0;
 }

@@ -9,7 +9,7 @@ ALLOWED = {
     "tracepoints": {"tracepoints"},
     "src/tiffany/pal": {"pal", "tracepoints"},
     "src/tiffany/analysis": {"analysis", "pal", "tracepoints"},
-    "src/tiffany/telemetry": {"telemetry", "tracepoints"},
+    "src/tiffany/telemetry": {"telemetry", "pal", "tracepoints"},
     "src/tiffany/metrics": {"metrics", "telemetry", "tracepoints"},
     "src/tiffany/scheduler": {"scheduler", "telemetry", "tracepoints"},
     "tools/babeltrace": {"pal", "tracepoints"},

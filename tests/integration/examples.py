@@ -125,3 +125,11 @@ def test_the_page_shows_the_example_as_it_is():
     assert page.split("```cpp\n")[1].split("```")[0] == example
     done = kit.checked([kit.program("first_tasks")])
     assert done.stdout.splitlines()[:3] == ["page 1: 100 words", "page 2: 200 words", "the book: page 3 is torn"]
+
+
+def test_the_page_of_the_sink_shows_its_example_as_it_is():
+    example = (kit.SOURCE / "examples" / "watch_failures.cpp").read_text().split("// [docs/sink.md]\n")[1]
+    page = (kit.SOURCE / "docs" / "sink.md").read_text()
+    assert page.split("```cpp\n")[1].split("```")[0] == example
+    done = kit.checked([kit.program("watch_failures")], env={"TIFFANY_LTTNG": "0"})
+    assert re.fullmatch(r"task \d+: page 2 is torn\n2 done, 1 failed, 0 lost\n", done.stdout)

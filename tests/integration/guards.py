@@ -338,3 +338,12 @@ def test_no_hook_allocates_while_lttng_records(tmp_path):
     )
     assert said(done.stdout) == {"lttng": "available", "transitions": "1000000 allocations 0"}
     assert "lost no transition" in done.stderr
+
+
+def test_no_hook_allocates_while_a_sink_takes_the_events():
+    done = checked([program("count_allocations"), "--sink"], env={"TIFFANY_LTTNG": "0"}, timeout=300)
+    told = said(done.stdout)
+    assert told["transitions"] == "1000000 allocations 0"
+    delivered, lost = (int(told[name]) for name in ("delivered", "lost"))
+    assert delivered + lost == 1_000_000
+    assert delivered > 10_000, "it was on"

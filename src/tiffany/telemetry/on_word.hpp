@@ -10,15 +10,16 @@ constexpr std::uint32_t kLttng = 1u << 1;
 constexpr std::uint32_t kUsdt = 1u << 2;
 constexpr std::uint32_t kTickLttng = 1u << 3;
 constexpr std::uint32_t kTickUsdt = 1u << 4;
-constexpr std::uint32_t kLeftOut = 1u << 5;    // LTTng is on, but its consumer seems dead: events are counted instead
-constexpr std::uint32_t kEveryHook = 1u << 6;  // a foreign thread has no loop: each hook looks for a new generation
-constexpr std::uint32_t kAnnounce = 1u << 7;   // in a forked child: tell of the worker before its next event
-constexpr std::uint32_t kRefused = 1u << 8;    // no worker could be had: count the hook and leave
-
+constexpr std::uint32_t kLeftOut = 1u << 5;      // LTTng is on, but its consumer seems dead: events are counted instead
+constexpr std::uint32_t kEveryHook = 1u << 6;    // a foreign thread has no loop: each hook looks for a new generation
+constexpr std::uint32_t kAnnounce = 1u << 7;     // in a forked child: tell of the worker before its next event
+constexpr std::uint32_t kRefused = 1u << 8;      // no worker could be had: count the hook and leave
 constexpr std::uint32_t kTickLeftOut = 1u << 9;  // as kLeftOut, for the ticks
+constexpr std::uint32_t kPal = 1u << 10;         // a pal::Sink is installed, and the worker has a ring to it
+constexpr std::uint32_t kTickPal = 1u << 11;     // it wants the ticks too
 
-constexpr std::uint32_t kTickBits = kTickLttng | kTickUsdt | kTickLeftOut;
-constexpr std::uint32_t kTracers = kLttng | kUsdt | kLeftOut;
+constexpr std::uint32_t kTickBits = kTickLttng | kTickUsdt | kTickLeftOut | kTickPal;
+constexpr std::uint32_t kTracers = kLttng | kUsdt | kLeftOut | kPal;
 constexpr std::uint32_t kListeners = kMetrics | kTracers | kTickBits;
 constexpr std::uint32_t kSpecial = kEveryHook | kAnnounce | kRefused;
 

@@ -146,9 +146,11 @@ void Process::lock_all() noexcept {
     for (SchedulerCore* core : cores_)
         core->mutex.lock();
     indices_mutex_.lock();
+    pal_.lock();
 }
 
 void Process::unlock_all() noexcept {
+    pal_.unlock();
     indices_mutex_.unlock();
     for (SchedulerCore* core : cores_)
         core->mutex.unlock();
@@ -162,6 +164,7 @@ void Process::become_child() noexcept {
         index.seq = 0;
     for (SchedulerCore* core : cores_)
         core->become_child(instance);
+    pal_.become_child();
     bump();
 }
 

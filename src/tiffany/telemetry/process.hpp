@@ -10,6 +10,8 @@
 #include <tiffany/tracepoints/lttng_table.hpp>
 #include <vector>
 
+#include "pal_hub.hpp"
+
 namespace tiffany::detail {
 
 struct SchedulerCore;
@@ -44,7 +46,8 @@ class Process {
 
     /// Changes when somebody new may listen. acquire: what made the listener known is seen after it.
     std::uint32_t generation() const noexcept { return generation_.load(std::memory_order_acquire); }
-    void bump() noexcept { generation_.fetch_add(1, std::memory_order_release); }
+    /// Returns the new one.
+    std::uint32_t bump() noexcept { return generation_.fetch_add(1, std::memory_order_release) + 1; }
 
     /// Loads the LTTng provider, the first time. Errors: none; see status().
     void load_lttng() noexcept;
@@ -57,10 +60,20 @@ class Process {
     /// Also corrects the clock once a second. Cost: a coarse clock read; for the one that looks 23 loads more.
     void look(Clock& clock) noexcept;
 
-    // ---- schedulers, for fork ----
+    /// The sink that the program installed, if any.
+    PalHub& pal() noexcept { return pal_; }
+
+    // ---- schedulers ----
 
     void add(SchedulerCore& core);
     void remove(SchedulerCore& core) noexcept;
+    /// Calls `each` with every scheduler, which stays while it is called. Locks.
+    template <typename Each>
+    void for_each_core(const Each& each) {
+        const std::lock_guard lock{cores_mutex_};
+        for (SchedulerCore* core : cores_)
+            each(*core);
+    }
 
   private:
     Process() noexcept;
@@ -96,7 +109,8 @@ class Process {
     std::atomic<bool> semaphore_rose_{false};
     std::atomic<std::uint64_t> semaphore_moved_ns_{0};
 
-    // lock order: cores_mutex_, a core's mutex, indices_mutex_
+    // lock order: cores_mutex_, a core's mutex, indices_mutex_ or pal_'s
+    PalHub pal_;
     std::mutex cores_mutex_;
     std::vector<SchedulerCore*> cores_;
     std::mutex indices_mutex_;

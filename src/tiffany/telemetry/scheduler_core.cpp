@@ -6,6 +6,7 @@
 #include <new>
 
 #include "on_word.hpp"
+#include "pal_ring.hpp"
 #include "text.hpp"
 
 namespace tiffany::detail {
@@ -54,6 +55,7 @@ Worker& SchedulerCore::take(bool has_loop) {
     }
     Worker& worker = *free_.back();
     free_.pop_back();
+    offer_ring(worker, false);
     worker.start(has_loop);
     held_.push_back({&worker, pthread_self(), metrics ? run_delay_of_this_thread(worker) : 0});
     return worker;
@@ -82,6 +84,9 @@ void SchedulerCore::close() noexcept {
     held_.clear();
     free_.clear();
     for (const Owned& worker : all_)
+        for (const auto& ring : worker->rings_)
+            ring->orphaned.store(true, std::memory_order_release);  // what was pushed is seen by whoever sees this
+    for (const Owned& worker : all_)
         process.give_index({static_cast<std::uint16_t>(worker->id() & 0xffff), worker->seq()});
 }
 
@@ -94,6 +99,46 @@ void SchedulerCore::become_child(std::uint64_t instance) noexcept {
     });
     for (const Owned& worker : all_)
         worker->become_child(instance);
+}
+
+// ---- the sink ----
+
+void SchedulerCore::offer_rings() noexcept {
+    const std::lock_guard lock{mutex};
+    for (const Held& held : held_)
+        offer_ring(*held.worker, true);
+}
+
+void SchedulerCore::catch_up_here() noexcept {
+    const std::lock_guard lock{mutex};
+    for (const Held& held : held_)
+        if (pthread_equal(held.thread, pthread_self()) != 0 && held.worker->generation_ != process.generation())
+            held.worker->catch_up(held.worker->seq());
+}
+
+void SchedulerCore::offer_ring(Worker& worker, bool held) noexcept {
+    // a worker that runs frees nothing itself: what it has let go of goes here
+    std::erase_if(worker.rings_, [&](const std::shared_ptr<PalRing>& ring) {
+        const std::uint32_t retired_at = ring->retired_at.load(std::memory_order_acquire);
+        if (retired_at == 0) return false;
+        const std::uint32_t made_for = worker.made_for_.load(std::memory_order_acquire);
+        if (held && static_cast<std::int32_t>(made_for - retired_at) < 0) return false;
+        if (!held && worker.ring_ == ring.get()) worker.ring_ = nullptr;
+        return true;
+    });
+    const PalRing* offered = worker.offered_ring_.load(std::memory_order_relaxed);
+    std::shared_ptr<PalRing> ring = process.pal().make_ring(clock, offered, worker.rings_);
+    // release: the worker sees the ring as it was made
+    if (ring != nullptr) worker.offered_ring_.store(ring.get(), std::memory_order_release);
+}
+
+void SchedulerCore::withdraw_rings(const void* owner) noexcept {
+    const std::lock_guard lock{mutex};
+    for (const Owned& worker : all_) {
+        const PalRing* offered = worker->offered_ring_.load(std::memory_order_relaxed);
+        if (offered != nullptr && offered->owner() == owner)
+            worker->offered_ring_.store(nullptr, std::memory_order_relaxed);
+    }
 }
 
 std::uint16_t SchedulerCore::group(std::string_view group_name, Worker& by) {

@@ -34,6 +34,13 @@ struct SchedulerCore {
     void close() noexcept;
     void become_child(std::uint64_t instance) noexcept;
 
+    /// A sink was installed: gives each worker that is held a ring to it.
+    void offer_rings() noexcept;
+    /// The calling thread's worker, if it holds one, need not wait for its next tick to see who listens.
+    void catch_up_here() noexcept;
+    /// The sink whose rings have this owner is uninstalled: no worker takes one of them up any more.
+    void withdraw_rings(const void* owner) noexcept;
+
     std::uint16_t group(std::string_view name, Worker& by);
     /// Fires `scheduler_group` for each group, once in a generation. Any worker.
     void tell_groups(Worker& by, std::uint32_t generation) noexcept;
@@ -63,6 +70,7 @@ struct SchedulerCore {
         pthread_t thread;
         std::uint64_t run_delay_ns;  // the thread's, when it took the worker
     };
+    void offer_ring(Worker& worker, bool held) noexcept;
     static std::uint64_t delay_since(const Held& held);
     static std::uint64_t run_delay_of_this_thread(const Worker& worker);
     std::vector<Owned> all_;

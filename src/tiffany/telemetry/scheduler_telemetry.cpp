@@ -96,6 +96,7 @@ SchedulerTelemetry::SchedulerTelemetry(std::string_view name, TelemetryOptions o
 
 SchedulerTelemetry::~SchedulerTelemetry() {
     core_->close();
+    Process::get().pal().flush();
 }
 
 WorkerLease SchedulerTelemetry::worker() {

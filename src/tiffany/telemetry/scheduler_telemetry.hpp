@@ -58,6 +58,7 @@ class SchedulerTelemetry {
     /// @param name  what it is called in traces and metrics; cut at 63 bytes
     /// The first one in a process loads the LTTng provider, if it is there. Errors: std::bad_alloc.
     explicit SchedulerTelemetry(std::string_view name, TelemetryOptions options = {});
+    /// Waits, within its flush_timeout, until an installed sink has everything.
     ~SchedulerTelemetry();
     SchedulerTelemetry(const SchedulerTelemetry&) = delete;
     SchedulerTelemetry& operator=(const SchedulerTelemetry&) = delete;

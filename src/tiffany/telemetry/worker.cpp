@@ -6,6 +6,7 @@
 #include <tiffany/tracepoints/usdt_probes.hpp>
 
 #include "on_word.hpp"
+#include "pal_ring.hpp"
 #include "process.hpp"
 #include "scheduler_core.hpp"
 #include "text.hpp"
@@ -49,13 +50,21 @@ std::uint64_t Worker::first_of_new_tids() noexcept {
 // ---- firing ----
 
 template <typename Event>
-void Worker::fire(EventId id, const Event& event) noexcept {
+void Worker::fire(EventId id, const Event& event, std::uint64_t now) noexcept {
+    if ((on_ & kPal) != 0) ring_->push(id, now, &event, sizeof event);
     if ((on_ & kUsdt) != 0) kUsdtProbes[static_cast<std::size_t>(id)](&event);
     if ((on_ & (kLttng | kLeftOut)) != 0) fire_lttng(id, &event);
 }
 
+/// An event that is no transition: nobody has read the clock for it.
+template <typename Event>
+void Worker::fire(EventId id, const Event& event) noexcept {
+    fire(id, event, (on_ & kPal) != 0 ? clock_->ticks() : 0);
+}
+
 template <typename Event>
 void Worker::fire_tick(EventId id, const Event& event) noexcept {
+    if ((on_ & kTickPal) != 0) ring_->push(id, clock_->ticks(), &event, sizeof event);
     if ((on_ & kTickUsdt) != 0) kUsdtProbes[static_cast<std::size_t>(id)](&event);
     if ((on_ & (kTickLttng | kTickLeftOut)) != 0) fire_lttng(id, &event);
 }
@@ -164,7 +173,7 @@ void Worker::on_spawned(TaskTimes& task, std::uint64_t parent) noexcept {
     event.priority = task.priority_;
     event.group = task.group_;
     event.parent = parent;
-    fire(EventId::TaskSpawned, event);
+    fire(EventId::TaskSpawned, event, now);
 }
 
 void Worker::on_ready(TaskTimes& task, std::uint64_t before, WakeCause cause, std::uint64_t waker,
@@ -179,7 +188,7 @@ void Worker::on_ready(TaskTimes& task, std::uint64_t before, WakeCause cause, st
     event.cause = number(cause);
     event.waker = waker;
     event.late_ns = late_ns;
-    fire(EventId::TaskReady, event);
+    fire(EventId::TaskReady, event, now);
 }
 
 void Worker::on_running(TaskTimes& task, std::uint64_t before) noexcept {
@@ -203,7 +212,7 @@ void Worker::on_running(TaskTimes& task, std::uint64_t before) noexcept {
     event.ready_ns = ready_ns;
     event.wait_ns = wait_ns;
     event.waited = number(waited);
-    fire(EventId::TaskRunning, event);
+    fire(EventId::TaskRunning, event, now);
 }
 
 void Worker::on_yield(TaskTimes& task, std::uint64_t before) noexcept {
@@ -213,7 +222,7 @@ void Worker::on_yield(TaskTimes& task, std::uint64_t before) noexcept {
     if ((on_ & kTracers) == 0) return;
     auto event = event_of<tiffany_task_yield>(task);
     event.run_ns = run_ns;
-    fire(EventId::TaskYield, event);
+    fire(EventId::TaskYield, event, now);
 }
 
 void Worker::on_sleep(TaskTimes& task, std::uint64_t before, std::uint64_t dur_ns) noexcept {
@@ -224,7 +233,7 @@ void Worker::on_sleep(TaskTimes& task, std::uint64_t before, std::uint64_t dur_n
     auto event = event_of<tiffany_task_sleep>(task);
     event.run_ns = run_ns;
     event.dur_ns = dur_ns;
-    fire(EventId::TaskSleep, event);
+    fire(EventId::TaskSleep, event, now);
 }
 
 void Worker::on_iowait(TaskTimes& task, std::uint64_t before, std::uint64_t io) noexcept {
@@ -235,7 +244,7 @@ void Worker::on_iowait(TaskTimes& task, std::uint64_t before, std::uint64_t io) 
     auto event = event_of<tiffany_task_iowait>(task);
     event.run_ns = run_ns;
     event.io = io;
-    fire(EventId::TaskIoWait, event);
+    fire(EventId::TaskIoWait, event, now);
 }
 
 void Worker::on_join(TaskTimes& task, std::uint64_t before, std::uint64_t target) noexcept {
@@ -246,7 +255,7 @@ void Worker::on_join(TaskTimes& task, std::uint64_t before, std::uint64_t target
     auto event = event_of<tiffany_task_join>(task);
     event.run_ns = run_ns;
     event.target = target;
-    fire(EventId::TaskJoin, event);
+    fire(EventId::TaskJoin, event, now);
 }
 
 void Worker::on_wait(TaskTimes& task, std::uint64_t before, WaitReason reason, std::uint64_t resource) noexcept {
@@ -258,7 +267,7 @@ void Worker::on_wait(TaskTimes& task, std::uint64_t before, WaitReason reason, s
     event.run_ns = run_ns;
     event.reason = number(reason);
     event.resource = resource;
-    fire(EventId::TaskWait, event);
+    fire(EventId::TaskWait, event, now);
 }
 
 void Worker::on_throttled(TaskTimes& task, std::uint64_t before, std::uint64_t park_ns) noexcept {
@@ -269,7 +278,7 @@ void Worker::on_throttled(TaskTimes& task, std::uint64_t before, std::uint64_t p
     auto event = event_of<tiffany_task_throttled>(task);
     event.run_ns = run_ns;
     event.park_ns = park_ns;
-    fire(EventId::TaskThrottled, event);
+    fire(EventId::TaskThrottled, event, now);
 }
 
 void Worker::on_done(TaskTimes& task, std::uint64_t before) noexcept {
@@ -279,7 +288,7 @@ void Worker::on_done(TaskTimes& task, std::uint64_t before) noexcept {
     if ((on_ & kTracers) == 0) return;
     auto event = event_of<tiffany_task_done>(task);
     event.run_ns = run_ns;
-    fire(EventId::TaskDone, event);
+    fire(EventId::TaskDone, event, now);
 }
 
 void Worker::on_failed(TaskTimes& task, std::uint64_t before, std::string_view error) noexcept {
@@ -290,7 +299,7 @@ void Worker::on_failed(TaskTimes& task, std::uint64_t before, std::string_view e
     auto event = event_of<tiffany_task_failed>(task);
     event.run_ns = run_ns;
     copy_text(event.error, error);
-    fire(EventId::TaskFailed, event);
+    fire(EventId::TaskFailed, event, now);
 }
 
 void Worker::on_cancelled(TaskTimes& task, std::uint64_t before, CancelCause cause, std::uint64_t canceller) noexcept {
@@ -308,7 +317,7 @@ void Worker::on_cancelled(TaskTimes& task, std::uint64_t before, CancelCause cau
     event.cause = number(cause);
     event.canceller = canceller;
     event.from_state = number(from);
-    fire(EventId::TaskCancelled, event);
+    fire(EventId::TaskCancelled, event, now);
 }
 
 // ---- the worker's own ----
@@ -379,7 +388,8 @@ void Worker::look() noexcept {
     if ((on_ & kRefused) == 0) core_->process.look(*clock_);
 }
 
-void Worker::make_on_word() noexcept {
+/// @param position  the last seq whose event has fired
+void Worker::make_on_word(std::uint64_t position) noexcept {
     std::uint32_t on = on_ & (kEveryHook | kAnnounce);
     if (core_->metrics) on |= kMetrics;
     if (usdt_semaphore() != 0) on |= kUsdt;
@@ -388,14 +398,21 @@ void Worker::make_on_word() noexcept {
         if (lttng->any_enabled()) on |= kLttng;
         if (lttng->any_tick_enabled()) on |= kTickLttng;
     }
+    // acquire: the ring is seen as it was made
+    PalRing* const ring = offered_ring_.load(std::memory_order_acquire);
+    if (ring != nullptr && ring != ring_) ring->attach(id(), position);
+    ring_ = ring;
+    if (ring != nullptr) on |= ring->takes_ticks() ? kPal | kTickPal : kPal;
     on_ = on;
     blocked_ns_ = 0;
+    // release: whoever sees it may free the ring that was used before
+    made_for_.store(generation_, std::memory_order_release);
 }
 
 void Worker::catch_up(std::uint64_t position) noexcept {
     generation_ = core_->process.generation();
     const bool had_lttng = (on_ & kLttng) != 0;
-    make_on_word();
+    make_on_word(position);
     if (!had_lttng && (on_ & kLttng) != 0) on_seq_ = position + 1;
     if ((on_ & kTracers) == 0) return;
     fire_dump_begin(position);
@@ -470,7 +487,7 @@ void Worker::start(bool has_loop) noexcept {
     generation_ = core_->process.generation();
     on_ = has_loop ? 0 : kEveryHook;
     ticks_to_look_ = 1;
-    make_on_word();
+    make_on_word(seq());
     shard_.parked_at.store(0, std::memory_order_relaxed);
     shard_.thread.store(thread_, std::memory_order_relaxed);
     if (core_->metrics) shard_.started_at.store(clock_->ticks(), std::memory_order_relaxed);
@@ -498,7 +515,11 @@ void Worker::become_child(std::uint64_t instance) noexcept {
     lttng_left_out_.store(0, std::memory_order_relaxed);
     on_seq_ = 1;
     thread_ = static_cast<std::uint32_t>(gettid());
-    on_ |= kAnnounce;
+    // the thread that wrote what was told is not here; its rings are the parent's
+    ring_ = nullptr;
+    offered_ring_.store(nullptr, std::memory_order_relaxed);
+    rings_.clear();
+    on_ = (on_ & ~(kPal | kTickPal)) | kAnnounce;
 }
 
 }  // namespace tiffany

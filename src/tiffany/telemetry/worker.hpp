@@ -17,17 +17,20 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <string_view>
 #include <tiffany/telemetry/clock.hpp>
 #include <tiffany/telemetry/detail/shard.hpp>
 #include <tiffany/telemetry/task_times.hpp>
 #include <tiffany/tracepoints/catalogue.hpp>
+#include <vector>
 
 namespace tiffany {
 
 namespace detail {
+class PalRing;
 struct SchedulerCore;
-}
+}  // namespace detail
 
 /// What a spawn tells of a task. `name` must live as long as the task.
 struct SpawnInfo {
@@ -215,6 +218,8 @@ class alignas(64) Worker {
     template <typename Event>
     Event event_of(const TaskTimes& task) const noexcept;
     template <typename Event>
+    void fire(EventId id, const Event& event, std::uint64_t now) noexcept;
+    template <typename Event>
     void fire(EventId id, const Event& event) noexcept;
     template <typename Event>
     void fire_tick(EventId id, const Event& event) noexcept;
@@ -235,7 +240,7 @@ class alignas(64) Worker {
     void look() noexcept;
     void catch_up(std::uint64_t position) noexcept;
     void drop_what_is_off() noexcept;
-    void make_on_word() noexcept;
+    void make_on_word(std::uint64_t position) noexcept;
     void fire_started(std::uint64_t position) noexcept;
     void fire_dump_begin(std::uint64_t position) noexcept;
     void tell_group(std::uint16_t number, const char* name) noexcept;
@@ -269,6 +274,12 @@ class alignas(64) Worker {
     std::uint64_t tick_tid_ = 0;              // the task of this tick
     TaskState last_state_ = TaskState::None;  // what that run left its task in
     std::atomic<std::uint64_t> lttng_left_out_{0};
+    detail::PalRing* ring_ = nullptr;         // valid while on_ has kPal
+    std::atomic<std::uint32_t> made_for_{0};  // generation_, told to who wants to free a ring
+
+    // ---- writer: whoever holds the core's mutex ----
+    std::atomic<detail::PalRing*> offered_ring_{nullptr};  // the one to use from the next generation on
+    std::vector<std::shared_ptr<detail::PalRing>> rings_;  // that one, and those it may still use
 };
 
 }  // namespace tiffany

@@ -1,5 +1,6 @@
 // count_allocations: a million transitions, each kind of hook, and every call of malloc and its kin, and of operator
 // new, that this thread makes meanwhile. Says "transitions 1000000 allocations 0"; fails unless there were none.
+// --sink: with a pal::Sink installed; says then also how many transitions it was told of, and how many were lost.
 //
 // The functions below take the place of the C library's for the whole program and its libraries; operator new comes
 // here too, because libstdc++'s calls malloc. Only the thread that runs the hooks is counted: LTTng's threads and this
@@ -8,10 +9,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
+#include <memory>
 #include <new>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <tiffany/telemetry/hooks.hpp>
+#include <tiffany/telemetry/sink.hpp>
 
 namespace {
 
@@ -92,6 +96,12 @@ void every_hook(Worker& worker) {
     worker.cancelled(cancelled, CancelCause::asked);
 }
 
+class Nobody : public pal::Sink {
+  public:
+    void record(const pal::Record&) override {}
+    void gap(const pal::Gap&) override {}
+};
+
 std::uint64_t allocations_of(const SchedulerTelemetry& telemetry, Worker& worker, std::uint64_t until) {
     allocations = 0;
     while (telemetry.transitions() < until) {  // looked at uncounted: it locks
@@ -107,7 +117,12 @@ std::uint64_t allocations_of(const SchedulerTelemetry& telemetry, Worker& worker
 
 }  // namespace
 
-int main() {
+int main(int argc, char** argv) {
+    const bool with_sink = argc == 2 && std::string_view{argv[1]} == "--sink";
+    if (argc != 1 && !with_sink) {
+        std::fprintf(stderr, "usage: count_allocations [--sink]\n");
+        return 2;
+    }
     // the counter counts: else zero proves nothing
     counting = true;
     delete new (std::nothrow) std::string(100, 'x');
@@ -120,6 +135,7 @@ int main() {
         return 3;
     }
 
+    if (with_sink) install_sink(std::make_shared<Nobody>());
     SchedulerTelemetry telemetry{"counted"};
     const WorkerLease lease = telemetry.worker();
     std::uint64_t in_all = allocations_of(telemetry, *lease, 500'000);
@@ -130,5 +146,11 @@ int main() {
     foreign.join();
     std::printf("lttng %s\ntransitions %llu allocations %llu\n", std::string{label(tracing_status())}.c_str(),
                 static_cast<unsigned long long>(telemetry.transitions()), static_cast<unsigned long long>(in_all));
+    if (with_sink) {
+        uninstall_sink();
+        const SinkStats stats = sink_stats();
+        std::printf("delivered %llu\nlost %llu\n", static_cast<unsigned long long>(stats.transitions),
+                    static_cast<unsigned long long>(stats.lost));
+    }
     return in_all == 0 ? 0 : 1;
 }
