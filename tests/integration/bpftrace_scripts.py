@@ -1,5 +1,5 @@
-"""tools/bpftrace: each script, attached to the demo by its pid, shows what the program counted itself and what the PAL log
-of the same run says, to the last event and bucket by bucket."""
+"""tools/bpftrace: each script, attached to the demo by its pid, shows what the program counted itself and what the PAL
+log of the same run says, to the last event and bucket by bucket."""
 
 import collections
 import contextlib
