@@ -119,6 +119,7 @@ class Log:
     """What the scripts show, computed from the PAL log."""
 
     def __init__(self, path):
+        self.path = path
         with open(path, encoding="utf-8") as log:
             records = [json.loads(line) for line in log]
         end = records[-1]
@@ -265,6 +266,31 @@ def test_failures_are_printed_with_name_and_error_and_counted(run):
     assert expected and sorted(printed) == sorted(expected)
     numbers, _ = parsed(texts["failures"])
     assert numbers == dict(collections.Counter(f"{name}, {error}" for name, _, error in expected))
+
+
+def test_all_equal_the_statistics_of_the_log_where_they_count_the_same(run):
+    texts, _, log = run
+    stats = json.loads(checked([program("paltrace"), "stats", "--json", log.path]).stdout)
+    assert parsed(texts["counts"])[0] == stats["events"]
+    counts, longest_ns = collections.defaultdict(collections.Counter), collections.Counter()
+    for kind in stats["tasks_by_name"]:  # a name may come in several groups
+        name = kind["name"]
+        counts["runs"][name] += kind["run"]["count"]
+        counts["delays"][name] += kind["ready"]["count"]
+        longest_ns[name] = max(longest_ns[name], kind["run"]["max_ns"] or 0)
+        for reason, wait in kind["wait"].items():
+            counts["waits"][f"{name}, {reason}"] += wait["count"]
+        counts["failures"][name] += kind["ended"]["failed"]
+    for script in ("runs", "delays", "waits"):
+        seen = {key: sum(histogram.values()) for key, histogram in parsed(texts[script])[1].items()}
+        assert seen == {key: count for key, count in counts[script].items() if count}, script
+    assert parsed(texts["longest"])[0] == {
+        name: value // 1000 for name, value in longest_ns.items() if counts["runs"][name]
+    }
+    failures = collections.Counter()
+    for key, count in parsed(texts["failures"])[0].items():
+        failures[key.partition(", ")[0]] += count
+    assert failures == {name: count for name, count in counts["failures"].items() if count}
 
 
 def test_a_task_that_was_there_before_the_script_is_shown_apart_from_those_that_came_after():
