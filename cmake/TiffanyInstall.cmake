@@ -49,6 +49,8 @@ install(FILES "${PROJECT_BINARY_DIR}/tiffany-config.cmake" "${PROJECT_BINARY_DIR
 # what bpftrace includes
 install(FILES "${PROJECT_BINARY_DIR}/generated/tiffany/tracepoints/tiffany_bpf.h"
   DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/tiffany/tracepoints")
+# its scripts, which find that header three folders up
+install(DIRECTORY tools/bpftrace DESTINATION "${CMAKE_INSTALL_DATADIR}/tiffany" USE_SOURCE_PERMISSIONS)
 
 if(TIFFANY_LTTNG)
   install(TARGETS tiffany_lttng LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}")

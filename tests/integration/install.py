@@ -4,7 +4,7 @@ import os
 import subprocess
 
 import pytest
-from kit import BIN, PrivateLttng, checked, need_program
+from kit import BIN, DEADLINE, PrivateLttng, checked, end_process, need_bpftrace, need_program
 
 CONSUMER = """
 #include <iostream>
@@ -119,3 +119,26 @@ def test_the_installed_programs_run_and_the_header_for_bpftrace_is_there(prefix)
     assert "paltrace" in checked([prefix / "bin" / "paltrace", "--help"]).stdout
     checked([prefix / "bin" / "tiffany-demo", "--help"])
     assert "struct tiffany_task_spawned" in (prefix / "include/tiffany/tracepoints/tiffany_bpf.h").read_text()
+
+
+def test_an_installed_bpftrace_script_finds_the_installed_header(prefix):
+    need_bpftrace()
+    demo = subprocess.Popen([prefix / "bin" / "tiffany-demo", "--wait"], stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        pid = demo.stderr.readline().split()[2].decode()
+        script = subprocess.Popen(
+            [prefix / "share" / "tiffany" / "bpftrace" / "runs", pid],
+            env={**os.environ, "__BPFTRACE_NOTIFY_PROBES_ATTACHED": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            any(line.startswith("__BPFTRACE_NOTIFY_PROBES_ATTACHED") for line in script.stderr)
+            demo.communicate(b"\n", timeout=DEADLINE)
+            seen, errors = script.communicate(timeout=DEADLINE)
+        finally:
+            end_process(script)
+        assert script.returncode == 0 and "@run_us[ticker]:" in seen, seen + errors
+    finally:
+        end_process(demo)

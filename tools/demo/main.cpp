@@ -1,5 +1,7 @@
 // tiffany-demo: a real workload that meets every transition of a task, for tracers to look at.
 
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <csignal>
 #include <exception>
@@ -24,8 +26,16 @@ struct Options {
     demo::WorkloadOptions work;
     std::string report;
     std::optional<std::uint16_t> metrics_port;
+    bool wait = false;
     bool stay = false;
 };
+
+/// So that a tracer that wants a pid can be attached before the first event.
+void wait_for_a_line() {
+    std::cerr << "tiffany-demo: pid " << getpid() << " waits for a line on stdin" << std::endl;
+    std::string line;
+    std::getline(std::cin, line);
+}
 
 /// Before any thread is made, so that all inherit it: these signals are read by a task.
 void block_signals() {
@@ -67,6 +77,7 @@ class Metrics {
 };
 
 int run(const Options& options) {
+    if (options.wait) wait_for_a_line();  // with the signals as they were: they end it
     block_signals();
     Scheduler scheduler{{.name = "demo", .quantum = 1ms}};
     const Metrics metrics{scheduler, options};
@@ -110,6 +121,8 @@ int main(int argc, char** argv) {
     app.add_option("--metrics-port", options.metrics_port,
                    "serve the metrics on this port of 127.0.0.1; 0 = any, told on stderr\n"
                    "(TIFFANY_METRICS=ADDRESS:PORT does the same)");
+    app.add_flag("--wait", options.wait,
+                 "tell the pid on stderr and begin at a line on stdin, or at its end: time to attach a tracer");
     app.add_flag("--stay", options.stay, "when the work is finished go on serving the metrics until SIGINT or SIGTERM");
     try {
         app.parse(argc, argv);
