@@ -16,7 +16,7 @@ def commands(page, first, last):
 
 
 def in_this_build(line, tmp_path):
-    line = line.replace("build/release/bin", str(BIN)).replace("/tmp/", f"{tmp_path}/")
+    line = line.replace("/tmp/my-trace", f"{tmp_path}/my-trace").replace("build/release/bin", str(BIN))
     return re.sub(r"\b(my\.pal|run2)\b", lambda found: f"{tmp_path}/{found.group()}", line)
 
 

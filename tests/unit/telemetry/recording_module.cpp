@@ -1,7 +1,10 @@
 #include "recording_module.hpp"
 
+#include <pthread.h>
+
 #include <chrono>
 #include <cstddef>
+#include <new>
 #include <thread>
 #include <tiffany/tracepoints/lttng_table.hpp>
 #include <utility>
@@ -13,6 +16,15 @@ using tiffany::testing::Fired;
 using tiffany::testing::Recording;
 
 Recording recording;
+
+// A thread of the parent may have held the lock, and half made an entry, when another one forked: the child begins with
+// a lock and a list of its own.
+[[gnu::constructor]] void begin_anew_in_a_forked_child() {
+    pthread_atfork(nullptr, nullptr, [] {
+        new (&recording.mutex) std::mutex;
+        new (&recording.events) std::vector<Fired>;
+    });
+}
 
 template <typename Event>
 void keep(EventId id, const void* event) noexcept {
