@@ -141,7 +141,7 @@ void print_counts(const analysis::TaskReport& report, std::ostream& out) {
     std::vector<std::string> head{"event"};
     for (const auto& scheduler : report.schedulers)
         head.push_back(printable(scheduler.scheduler));
-    head.push_back("all");
+    head.emplace_back("all");
     Table table{1, head};
     for (std::size_t event = 0; event < kTransitions; ++event) {
         std::vector<std::string> row{std::string{label(static_cast<TaskEvent>(event))}};

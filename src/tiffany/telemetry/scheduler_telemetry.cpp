@@ -88,7 +88,7 @@ WorkerLease::~WorkerLease() {
     if (!last.thread_ended) thread_workers.remove(*core_);
 }
 
-SchedulerTelemetry::SchedulerTelemetry(std::string_view name, TelemetryOptions options) {
+SchedulerTelemetry::SchedulerTelemetry(std::string_view name, const TelemetryOptions& options) {
     Process::get().load_lttng();
     Clock& clock = options.clock != nullptr ? *options.clock : Clock::system();
     core_ = std::make_shared<SchedulerCore>(name, clock, options.metrics, options.buckets);

@@ -57,7 +57,7 @@ class SchedulerTelemetry {
   public:
     /// @param name  what it is called in traces and metrics; cut at 63 bytes
     /// The first one in a process loads the LTTng provider, if it is there. Errors: std::bad_alloc.
-    explicit SchedulerTelemetry(std::string_view name, TelemetryOptions options = {});
+    explicit SchedulerTelemetry(std::string_view name, const TelemetryOptions& options = {});
     /// Waits, within its flush_timeout, until an installed sink has everything.
     ~SchedulerTelemetry();
     SchedulerTelemetry(const SchedulerTelemetry&) = delete;
