@@ -3,34 +3,41 @@
 #
 #   find_package(tiffany 0.1 REQUIRED COMPONENTS telemetry)     pkg-config --cflags --libs tiffany-telemetry
 #   target_link_libraries(my_runtime PRIVATE tiffany::telemetry)
+#
+# `cmake --install BUILD --component runtime` installs what running the programs needs; `devel` is the rest.
 
 set(package_dir "${CMAKE_INSTALL_LIBDIR}/cmake/tiffany")
 set(plugin_dir "${CMAKE_INSTALL_LIBDIR}/babeltrace2/plugins")
 
-# tiffany_install_library(COMPONENT [REQUIRES components...] [LIBS flags...]): the library, its headers, its part of the
-# CMake package and its pkg-config file. LIBS: what pkg-config must add for a static library.
+# tiffany_install_library(COMPONENT [REQUIRES components...] [LIBS flags...] [PACKAGES pkg-config packages...]): the
+# library, its headers, its part of the CMake package and its pkg-config file. LIBS, PACKAGES: what pkg-config must add for a
+# static library.
 function(tiffany_install_library component)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "REQUIRES;LIBS")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "REQUIRES;LIBS;PACKAGES")
   set(target tiffany_${component})
   set_target_properties(${target} PROPERTIES EXPORT_NAME ${component} VERSION "${PROJECT_VERSION}"
     SOVERSION "${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR}" INSTALL_RPATH "$ORIGIN")
   install(TARGETS ${target} EXPORT tiffany-${component}
-    ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}" LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}"
-    FILE_SET HEADERS DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
-  install(EXPORT tiffany-${component} NAMESPACE tiffany:: DESTINATION "${package_dir}" FILE tiffany-${component}.cmake)
+    ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}" COMPONENT devel
+    LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}" COMPONENT runtime NAMELINK_COMPONENT devel
+    FILE_SET HEADERS DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}" COMPONENT devel)
+  install(EXPORT tiffany-${component} NAMESPACE tiffany:: DESTINATION "${package_dir}" FILE tiffany-${component}.cmake
+    COMPONENT devel)
 
   list(TRANSFORM arg_REQUIRES PREPEND tiffany- OUTPUT_VARIABLE pc_requires)
-  list(JOIN pc_requires " " pc_requires)
   set(pc_libs "")
   get_target_property(type ${target} TYPE)
   if(type STREQUAL STATIC_LIBRARY)
     list(JOIN arg_LIBS " " pc_libs)
+    list(APPEND pc_requires ${arg_PACKAGES})
   endif()
+  list(JOIN pc_requires " " pc_requires)
   set(pc_component ${component})
   # relative, so that what was installed may be moved
   file(RELATIVE_PATH pc_to_prefix "/${CMAKE_INSTALL_LIBDIR}/pkgconfig" "/")
   configure_file("${PROJECT_SOURCE_DIR}/cmake/tiffany.pc.in" "${PROJECT_BINARY_DIR}/tiffany-${component}.pc" @ONLY)
-  install(FILES "${PROJECT_BINARY_DIR}/tiffany-${component}.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
+  install(FILES "${PROJECT_BINARY_DIR}/tiffany-${component}.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig"
+    COMPONENT devel)
 endfunction()
 
 tiffany_install_library(catalogue)
@@ -38,29 +45,30 @@ tiffany_install_library(pal_model REQUIRES catalogue)
 tiffany_install_library(telemetry REQUIRES pal_model LIBS -ldl -pthread)
 tiffany_install_library(pal REQUIRES pal_model LIBS -lsimdjson -lzstd)
 tiffany_install_library(analysis REQUIRES pal)
+tiffany_install_library(metrics REQUIRES telemetry PACKAGES prometheus-cpp-core libmicrohttpd)
 tiffany_install_library(scheduler REQUIRES telemetry)
 
 configure_package_config_file("${PROJECT_SOURCE_DIR}/cmake/tiffany-config.cmake.in"
   "${PROJECT_BINARY_DIR}/tiffany-config.cmake" INSTALL_DESTINATION "${package_dir}")
 write_basic_package_version_file("${PROJECT_BINARY_DIR}/tiffany-config-version.cmake" COMPATIBILITY SameMinorVersion)
 install(FILES "${PROJECT_BINARY_DIR}/tiffany-config.cmake" "${PROJECT_BINARY_DIR}/tiffany-config-version.cmake"
-  DESTINATION "${package_dir}")
+  DESTINATION "${package_dir}" COMPONENT devel)
 
 # what bpftrace includes
 install(FILES "${PROJECT_BINARY_DIR}/generated/tiffany/tracepoints/tiffany_bpf.h"
-  DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/tiffany/tracepoints")
+  DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/tiffany/tracepoints" COMPONENT devel)
 # its scripts, which find that header three folders up
-install(DIRECTORY tools/bpftrace DESTINATION "${CMAKE_INSTALL_DATADIR}/tiffany" USE_SOURCE_PERMISSIONS)
+install(DIRECTORY tools/bpftrace DESTINATION "${CMAKE_INSTALL_DATADIR}/tiffany" USE_SOURCE_PERMISSIONS COMPONENT devel)
 
 if(TIFFANY_LTTNG)
-  install(TARGETS tiffany_lttng LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}")
+  install(TARGETS tiffany_lttng LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}" COMPONENT runtime)
 endif()
 if(TIFFANY_TOOLS)
   file(RELATIVE_PATH from_bin "/${CMAKE_INSTALL_BINDIR}" "/${CMAKE_INSTALL_LIBDIR}")
   set_target_properties(paltrace tiffany-demo PROPERTIES INSTALL_RPATH "$ORIGIN/${from_bin}")
   set_target_properties(tiffany_babeltrace_plugin PROPERTIES INSTALL_RPATH "$ORIGIN/../..")
-  install(TARGETS paltrace tiffany-demo RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
+  install(TARGETS paltrace tiffany-demo RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}" COMPONENT runtime)
   # babeltrace2 looks here by itself when the prefix is its own
-  install(TARGETS tiffany_babeltrace_plugin LIBRARY DESTINATION "${plugin_dir}")
+  install(TARGETS tiffany_babeltrace_plugin LIBRARY DESTINATION "${plugin_dir}" COMPONENT runtime)
 endif()
-install(FILES LICENSE README.md DESTINATION "${CMAKE_INSTALL_DOCDIR}")
+install(FILES LICENSE README.md DESTINATION "${CMAKE_INSTALL_DOCDIR}" COMPONENT runtime)

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import urllib.request
 
 import pytest
 from kit import BIN, DEADLINE, PrivateLttng, checked, end_process, need_bpftrace, need_program
@@ -34,16 +35,36 @@ int main() {
 }
 """
 
+METRICS = """
+#include <iostream>
+#include <tiffany/metrics/collectable.hpp>
+#include <tiffany/metrics/server.hpp>
+
+int main() {
+    tiffany::SchedulerTelemetry telemetry{"served"};
+    tiffany::TaskTimes task;
+    telemetry.here().spawned(task, {.name = "only task"});
+    const auto collectable = tiffany::make_collectable(telemetry);
+    tiffany::MetricsServer server{{.port = 0}};
+    server.add(collectable);
+    std::cout << server.url() << std::endl;
+    std::cin.get();
+}
+"""
+
 PROJECT = """
 cmake_minimum_required(VERSION 3.25)
 project(consumer LANGUAGES CXX)
 find_package(tiffany 0.1 REQUIRED COMPONENTS telemetry)
-if(TARGET tiffany::pal)
+if(TARGET tiffany::pal OR TARGET tiffany::metrics)
   message(FATAL_ERROR "a component that was not asked for")
 endif()
 add_executable(consumer consumer.cpp)
 target_link_libraries(consumer PRIVATE tiffany::telemetry)
-find_package(tiffany 0.1 REQUIRED COMPONENTS pal scheduler)
+find_package(tiffany 0.1 REQUIRED COMPONENTS metrics)
+add_executable(metrics metrics.cpp)
+target_link_libraries(metrics PRIVATE tiffany::metrics)
+find_package(tiffany 0.1 REQUIRED COMPONENTS analysis scheduler)
 add_executable(log_reader log_reader.cpp)
 target_link_libraries(log_reader PRIVATE tiffany::pal tiffany::scheduler)
 find_package(tiffany 0.1 QUIET COMPONENTS no_such_component)
@@ -71,6 +92,7 @@ def consumer(prefix, tmp_path_factory):
     (directory / "CMakeLists.txt").write_text(PROJECT)
     (directory / "consumer.cpp").write_text(CONSUMER)
     (directory / "log_reader.cpp").write_text(LOG_READER)
+    (directory / "metrics.cpp").write_text(METRICS)
     build = directory / "build"
     checked(["cmake", "-G", "Ninja", "-S", directory, "-B", build, f"-DCMAKE_PREFIX_PATH={prefix}"])
     checked(["cmake", "--build", build], timeout=300)
@@ -90,6 +112,40 @@ def test_pkg_config(prefix, library_dir, tmp_path):
     checked(["g++", "-std=c++20", tmp_path / "consumer.cpp", "-o", tmp_path / "consumer", *flags], timeout=300)
     run = checked([tmp_path / "consumer"], env={"TIFFANY_LTTNG": "0", "LD_LIBRARY_PATH": str(library_dir)})
     assert run.stdout == "3 disabled\n"
+
+
+def scraped(command, **options):
+    """What a program that tells where its metrics are, and goes on until it reads its input's end, answers there."""
+    served = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, **options)
+    try:
+        with urllib.request.urlopen(served.stdout.readline().strip(), timeout=DEADLINE) as answer:
+            text = answer.read().decode()
+        served.communicate("", timeout=DEADLINE)
+        assert served.returncode == 0
+        return text
+    finally:
+        end_process(served)
+
+
+def test_metrics_by_find_package_and_by_pkg_config(consumer, library_dir, tmp_path):
+    need_program("pkg-config")
+    one_spawned = 'task_transitions_total{scheduler="served",event="Spawned"} 1'
+    assert one_spawned in scraped([consumer / "metrics"])
+    (tmp_path / "metrics.cpp").write_text(METRICS)
+    environment = dict(os.environ, PKG_CONFIG_PATH=str(library_dir / "pkgconfig"))
+    flags = checked(["pkg-config", "--cflags", "--libs", "tiffany-metrics"], env=environment).stdout.split()
+    checked(["g++", "-std=c++20", tmp_path / "metrics.cpp", "-o", tmp_path / "metrics", *flags], timeout=300)
+    assert one_spawned in scraped([tmp_path / "metrics"], env=dict(os.environ, LD_LIBRARY_PATH=str(library_dir)))
+
+
+def test_the_runtime_component_is_what_running_needs(tmp_path):
+    checked(["cmake", "--install", BIN.parent, "--component", "runtime", "--prefix", tmp_path])
+    checked([tmp_path / "bin" / "tiffany-demo", "--seconds", "0.1", "--tasks", "1"])
+    checked([tmp_path / "bin" / "paltrace", "--help"])
+    installed = {path.name for path in tmp_path.rglob("*") if path.is_file()}
+    assert {"libtiffany-lttng.so", "LICENSE"} <= installed
+    development = (".hpp", ".h", ".def", ".a", ".cmake", ".pc")
+    assert [name for name in sorted(installed) if name.endswith(development)] == []
 
 
 def test_the_installed_provider_records_a_program_built_against_the_package(consumer, library_dir, tmp_path):
