@@ -105,6 +105,23 @@ def test_a_scrape_as_it_says(run):
         end_process(demo)
 
 
+def test_setup_asks_for_less_when_it_is_only_to_build(tmp_path):
+    stub = tmp_path / "dpkg-query"
+    stub.write_text("#!/bin/sh\nexit 1\n")
+    stub.chmod(0o755)
+    nothing_there = dict(os.environ, PATH=f"{tmp_path}:{os.environ['PATH']}")
+
+    def missing(*arguments):
+        command = [SOURCE / "tools" / "setup", *arguments]
+        done = subprocess.run(command, text=True, capture_output=True, check=False, env=nothing_there)
+        assert (done.returncode, done.stdout) == (3, "")
+        return set(done.stderr.partition("--no-install-recommends ")[2].split())
+
+    to_build = missing("--build", "--check")
+    assert {"g++", "cmake", "liblttng-ust-dev"} <= to_build
+    assert missing("--check") > to_build | {"bpftrace", "buildah", "debootstrap"}
+
+
 def test_where_packages_are_missing_and_it_is_not_root_it_says_which(tmp_path):
     for name, text in (("dpkg-query", "exit 1"), ("id", "echo 1000")):
         stub = tmp_path / name
