@@ -73,6 +73,7 @@ class Engine {
     /// The time is up before the wait begins; else the wait begins, and ends at the time-out.
     bool is_over(TaskCore& task, std::chrono::nanoseconds timeout) noexcept;
     void begin_wait(TaskCore& task, WaitsFor waits_for, std::chrono::nanoseconds timeout) noexcept;
+    void begin_sleep(TaskCore& task, std::uint64_t dur_ns, std::uint64_t deadline_ns) noexcept;
     void detach(TaskCore& task) noexcept;
     void give_way(TaskCore& task, bool may_park) noexcept;
 

@@ -134,19 +134,27 @@ void Engine::give_way(TaskCore& task, bool may_park) noexcept {
 }
 
 bool Engine::sleep_for(TaskCore& task, std::chrono::nanoseconds time) noexcept {
-    return sleep_until(task, later(now_ns(), count_of(time)));
+    const std::uint64_t dur_ns = count_of(time);
+    if (dur_ns == 0)
+        give_way(task, false);
+    else
+        begin_sleep(task, dur_ns, later(now_ns(), dur_ns));
+    return true;
 }
 
 bool Engine::sleep_until(TaskCore& task, std::uint64_t deadline_ns) noexcept {
     const std::uint64_t now = now_ns();
-    if (deadline_ns <= now) {
+    if (deadline_ns <= now)
         give_way(task, false);
-        return true;
-    }
-    worker_->sleep(task.life, deadline_ns - now);
+    else
+        begin_sleep(task, deadline_ns - now, deadline_ns);
+    return true;
+}
+
+void Engine::begin_sleep(TaskCore& task, std::uint64_t dur_ns, std::uint64_t deadline_ns) noexcept {
+    worker_->sleep(task.life, dur_ns);
     task.waits_for = WaitsFor::sleep;
     timers_.add(task, deadline_ns);
-    return true;
 }
 
 bool Engine::sleep_until_woken(TaskCore& task) noexcept {
