@@ -9,14 +9,18 @@
 set(package_dir "${CMAKE_INSTALL_LIBDIR}/cmake/tiffany")
 set(plugin_dir "${CMAKE_INSTALL_LIBDIR}/babeltrace2/plugins")
 
-# tiffany_install_library(COMPONENT [REQUIRES components...] [LIBS flags...] [PACKAGES pkg-config packages...]): the
-# library, its headers, its part of the CMake package and its pkg-config file. LIBS, PACKAGES: what pkg-config must add for a
-# static library.
+# tiffany_install_library(COMPONENT [REQUIRES components...] [LIBS flags...] [PACKAGES pkg-config packages...]
+# [CFLAGS flags...]): the library, its headers, its part of the CMake package and its pkg-config file. LIBS, PACKAGES:
+# what pkg-config must add for a static library.
 function(tiffany_install_library component)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "REQUIRES;LIBS;PACKAGES")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "REQUIRES;LIBS;PACKAGES;CFLAGS")
   set(target tiffany_${component})
-  set_target_properties(${target} PROPERTIES EXPORT_NAME ${component} VERSION "${PROJECT_VERSION}"
-    SOVERSION "${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR}" INSTALL_RPATH "$ORIGIN")
+  get_target_property(type ${target} TYPE)
+  set_target_properties(${target} PROPERTIES EXPORT_NAME ${component})
+  if(NOT type STREQUAL INTERFACE_LIBRARY)
+    set_target_properties(${target} PROPERTIES VERSION "${PROJECT_VERSION}"
+      SOVERSION "${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR}" INSTALL_RPATH "$ORIGIN")
+  endif()
   install(TARGETS ${target} EXPORT tiffany-${component}
     ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}" COMPONENT devel
     LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}" COMPONENT runtime NAMELINK_COMPONENT devel
@@ -26,12 +30,15 @@ function(tiffany_install_library component)
 
   list(TRANSFORM arg_REQUIRES PREPEND tiffany- OUTPUT_VARIABLE pc_requires)
   set(pc_libs "")
-  get_target_property(type ${target} TYPE)
   if(type STREQUAL STATIC_LIBRARY)
     list(JOIN arg_LIBS " " pc_libs)
     list(APPEND pc_requires ${arg_PACKAGES})
   endif()
   list(JOIN pc_requires " " pc_requires)
+  if(NOT type STREQUAL INTERFACE_LIBRARY)
+    string(PREPEND pc_libs "-ltiffany_${component} ")
+  endif()
+  list(JOIN arg_CFLAGS " " pc_cflags)
   set(pc_component ${component})
   # relative, so that what was installed may be moved
   file(RELATIVE_PATH pc_to_prefix "/${CMAKE_INSTALL_LIBDIR}/pkgconfig" "/")
@@ -42,7 +49,13 @@ endfunction()
 
 tiffany_install_library(catalogue)
 tiffany_install_library(pal_model REQUIRES catalogue)
-tiffany_install_library(telemetry REQUIRES pal_model LIBS -ldl -pthread)
+tiffany_install_library(clock)
+tiffany_install_library(telemetry_off REQUIRES clock pal_model CFLAGS -DTIFFANY_TELEMETRY=0)
+if(TIFFANY_TELEMETRY)
+  tiffany_install_library(telemetry REQUIRES clock pal_model LIBS -ldl -pthread)
+else()
+  tiffany_install_library(telemetry REQUIRES telemetry_off)
+endif()
 tiffany_install_library(pal REQUIRES pal_model LIBS -lsimdjson -lzstd)
 tiffany_install_library(analysis REQUIRES pal)
 tiffany_install_library(metrics REQUIRES telemetry PACKAGES prometheus-cpp-core libmicrohttpd)

@@ -43,6 +43,24 @@ def test_it_builds_records_converts_checks_and_prints_statistics(run):
     assert checked([BIN / "paltrace", "stats", recording / "tiffany.pal"]).stdout in done.stdout
 
 
+def without_figures(line):
+    return re.sub(r"\s+", " ", re.sub(r"\d[\d.]*( (ns|us|ms|s)\b)?", "N", line)).strip()
+
+
+def test_readme_shows_what_it_prints(run):
+    done, _ = run
+    shown = re.search(r"^\$ tools/quickstart\n(.*?)^```$", (SOURCE / "README.md").read_text(), re.M | re.S).group(1)
+    # on a terminal the two come mixed, each in its own order
+    talk = [without_figures(line) for line in done.stderr.splitlines()]
+    data = [without_figures(line) for line in done.stdout.splitlines()]
+    for line in shown.splitlines():
+        if line == "[...]":
+            continue
+        lines = talk if without_figures(line) in talk else data
+        assert without_figures(line) in lines, f"{line}\n{done.stdout}\n{done.stderr}"
+        del lines[: lines.index(without_figures(line)) + 1]
+
+
 def next_commands(done):
     """{"lttng": line, ...}"""
     return dict(re.findall(r"^  (lttng|bpftrace|scrape) +(.*)$", done.stderr.partition("Try next:\n")[2], re.M))

@@ -127,6 +127,10 @@ int main(int argc, char** argv) {
     try {
         app.parse(argc, argv);
         if (seconds->empty() && options.work.transitions != 0) options.work.seconds = 0;
+        if (options.work.transitions != 0 && tracing_status() == TracingStatus::stripped) {
+            std::cerr << "tiffany-demo: built with TIFFANY_TELEMETRY=OFF, it counts no transitions; use --seconds\n";
+            return 2;
+        }
     } catch (const CLI::ParseError& error) {
         return app.exit(error) == 0 ? 0 : 2;
     }

@@ -14,10 +14,10 @@ void Engine::end_run(TaskCore& task) noexcept {
     current_ = nullptr;
     try {
         if (error) std::rethrow_exception(error);
-        worker_->done(task.times);
+        worker_->done(task.life);
     } catch (const TaskCancelled& cancelled) {
-        if (task.delivered && cancelled.tid() == task.times.tid()) {
-            worker_->cancelled(task.times, task.delivered->cause, task.delivered->canceller);
+        if (task.delivered && cancelled.tid() == task.life.tid()) {
+            worker_->cancelled(task.life, task.delivered->cause, task.delivered->canceller);
         } else {
             fail(task, cancelled.what());  // somebody threw it on his own account
         }
@@ -31,13 +31,13 @@ void Engine::end_run(TaskCore& task) noexcept {
 
 void Engine::fail(TaskCore& task, const char* error) {
     task.error = error;
-    worker_->failed(task.times, task.error);
+    worker_->failed(task.life, task.error);
 }
 
 void Engine::cancel_unstarted(TaskCore& task, CancelCause cause, std::uint64_t canceller) noexcept {
     detach(task);
     task.root.reset();
-    worker_->cancelled(task.times, cause, canceller);
+    worker_->cancelled(task.life, cause, canceller);
     end(task);
 }
 
@@ -54,7 +54,7 @@ void Engine::tell_ended() noexcept {
     while (ended_head_ != nullptr) {
         TaskCore& task = *ended_head_;
         while (!task.joiners.empty())
-            make_ready(*task.joiners.front(), WakeCause::join, task.times.tid());
+            make_ready(*task.joiners.front(), WakeCause::join, task.life.tid());
         tell_dependents(task);
         ended_head_ = task.next_ready;
         if (ended_head_ == nullptr) ended_tail_ = nullptr;
@@ -67,10 +67,10 @@ void Engine::tell_dependents(TaskCore& ended) noexcept {
     const auto dependents = std::exchange(ended.dependents, {});
     for (const auto& dependent : dependents) {
         if (dependent->waits_for != WaitsFor::dependencies) continue;  // cancelled meanwhile
-        if (ended.times.state() != TaskState::Finished) {
-            cancel_unstarted(*dependent, CancelCause::dependency, ended.times.tid());
+        if (ended.life.state() != TaskState::Finished) {
+            cancel_unstarted(*dependent, CancelCause::dependency, ended.life.tid());
         } else if (--dependent->dependencies_left == 0) {
-            make_ready(*dependent, WakeCause::dependency, ended.times.tid());
+            make_ready(*dependent, WakeCause::dependency, ended.life.tid());
         }
     }
 }
@@ -91,18 +91,18 @@ void Engine::close() noexcept {
         TaskCore& task = *live_;
         unlink_live(task);
         detach(task);
-        worker_->cancelled(task.times, CancelCause::destroyed);
+        worker_->cancelled(task.life, CancelCause::destroyed);
         task.joiners.clear();
         task.dependents.clear();
         const auto last_hold = std::move(task.self);
         Frame::destroy_from(task.leaf);
     }
-    worker_ = WorkerLease{};
+    worker_ = LifeHooksLease{};
 }
 
 TaskHandle Engine::find(std::uint64_t tid) const noexcept {
     for (TaskCore* task = live_; task != nullptr; task = task->live_after)
-        if (task->times.tid() == tid) return TaskHandle{task->self};
+        if (task->life.tid() == tid) return TaskHandle{task->self};
     return {};
 }
 

@@ -62,8 +62,8 @@ TaskHandle Engine::spawn(const SpawnOptions& options, Frame frame, Site site) {
     timers_.reserve(live_count_ + 1);
     info.parent = current_tid();
     info.waiting = std::any_of(task.dependencies.begin(), task.dependencies.end(),
-                               [](const auto& dependency) { return dependency->times.state() != TaskState::Finished; });
-    worker_->spawned(task.times, info);
+                               [](const auto& dependency) { return dependency->life.state() != TaskState::Finished; });
+    worker_->spawned(task.life, info);
     adopt(task);
     return TaskHandle{std::move(core)};
 }
@@ -85,7 +85,7 @@ void Engine::unlink_live(TaskCore& task) noexcept {
 void Engine::adopt(TaskCore& task) {
     link_live(task);
     timers_.reserve(live_count_);
-    if (task.times.state() == TaskState::Ready) {
+    if (task.life.state() == TaskState::Ready) {
         task.dependencies.clear();
         ready_.push(task);
     } else {
@@ -97,16 +97,16 @@ void Engine::await_dependencies(TaskCore& task) {
     const auto dependencies = std::exchange(task.dependencies, {});
     task.waits_for = WaitsFor::dependencies;
     for (const auto& dependency : dependencies) {
-        const TaskState state = dependency->times.state();
+        const TaskState state = dependency->life.state();
         if (state == TaskState::Failed || state == TaskState::Cancelled) {
-            cancel_unstarted(task, CancelCause::dependency, dependency->times.tid());
+            cancel_unstarted(task, CancelCause::dependency, dependency->life.tid());
             return;
         }
         if (state == TaskState::Finished) continue;
         dependency->dependents.push_back(task.self);
         ++task.dependencies_left;
     }
-    if (task.dependencies_left == 0) make_ready(task, WakeCause::dependency, dependencies.back()->times.tid());
+    if (task.dependencies_left == 0) make_ready(task, WakeCause::dependency, dependencies.back()->life.tid());
 }
 
 void Engine::run(bool until_idle) {
@@ -187,8 +187,8 @@ void Engine::report() {
 }
 
 void Engine::run_task(TaskCore& task) noexcept {
-    const Worker::Tick tick{*worker_, task.times};
-    worker_->running(task.times);
+    const LifeHooks::Tick tick{*worker_, task.life};
+    worker_->running(task.life);
     run_began_ = clock_->ticks();
     if (!task.started && task.requested) {
         const CancelRequest request = *task.requested;  // there is no await yet where it could be thrown

@@ -15,6 +15,7 @@
 #include "poller.hpp"
 #include "ready_queue.hpp"
 #include "task_core.hpp"
+#include "task_life.hpp"
 #include "timer_heap.hpp"
 
 namespace tiffany::detail {
@@ -53,7 +54,7 @@ class Engine {
     TaskHandle find(std::uint64_t tid) const noexcept;
     std::size_t live() const noexcept { return live_count_; }
     std::uint64_t now_ns() const noexcept { return clock_->monotonic_ns(); }
-    std::uint64_t current_tid() const noexcept { return current_ == nullptr ? 0 : current_->times.tid(); }
+    std::uint64_t current_tid() const noexcept { return current_ == nullptr ? 0 : current_->life.tid(); }
     SchedulerTelemetry& telemetry() noexcept { return telemetry_; }
     Scheduler& scheduler() noexcept { return *scheduler_; }
 
@@ -72,6 +73,7 @@ class Engine {
     /// The time is up before the wait begins; else the wait begins, and ends at the time-out.
     bool is_over(TaskCore& task, std::chrono::nanoseconds timeout) noexcept;
     void begin_wait(TaskCore& task, WaitsFor waits_for, std::chrono::nanoseconds timeout) noexcept;
+    void begin_sleep(TaskCore& task, std::uint64_t dur_ns, std::uint64_t deadline_ns) noexcept;
     void detach(TaskCore& task) noexcept;
     void give_way(TaskCore& task, bool may_park) noexcept;
 
@@ -84,7 +86,7 @@ class Engine {
 
     Scheduler* scheduler_;
     SchedulerTelemetry telemetry_;
-    WorkerLease worker_;
+    LifeHooksLease worker_;
     Clock* clock_;
     std::uint64_t quantum_ns_;
     bool clock_stands_;  // a virtual clock: only the test moves it

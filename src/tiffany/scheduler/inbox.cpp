@@ -1,10 +1,10 @@
 #include "inbox.hpp"
 
-#include <tiffany/telemetry/hooks.hpp>
 #include <utility>
 
 #include "poller.hpp"
 #include "task_core.hpp"
+#include "task_life.hpp"
 
 namespace tiffany::detail {
 
@@ -12,7 +12,7 @@ bool Inbox::give_spawned(const std::shared_ptr<TaskCore>& task, const SpawnInfo&
     const std::lock_guard lock{mutex_};
     if (closed_) return false;
     contents_.spawned.push_back(task);  // before the hook, because it may throw
-    telemetry_->here().spawned(task->times, info);
+    life_hooks_here(*telemetry_).spawned(task->life, info);
     gave();
     return true;
 }
@@ -34,7 +34,7 @@ void Inbox::wake(TaskCore& task) {
     }
     contents_.woken.push_back(&task);  // before the hook, because it may throw; nobody reads it before the lock is free
     task.wakeable = false;
-    telemetry_->here().ready(task.times, WakeCause::external);
+    life_hooks_here(*telemetry_).ready(task.life, WakeCause::external);
     gave();
 }
 

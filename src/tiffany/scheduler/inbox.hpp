@@ -6,12 +6,8 @@
 #include <memory>
 #include <mutex>
 #include <thread>
+#include <tiffany/telemetry/scheduler_telemetry.hpp>
 #include <vector>
-
-namespace tiffany {
-class SchedulerTelemetry;
-struct SpawnInfo;
-}  // namespace tiffany
 
 namespace tiffany::detail {
 

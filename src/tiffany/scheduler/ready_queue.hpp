@@ -14,7 +14,7 @@ namespace tiffany::detail {
 class ReadyQueue {
   public:
     void push(TaskCore& task) noexcept {
-        const std::size_t priority = task.times.priority();
+        const std::size_t priority = task.life.priority();
         Lane& lane = lanes_[priority];
         task.next_ready = nullptr;
         (lane.tail != nullptr ? lane.tail->next_ready : lane.head) = &task;

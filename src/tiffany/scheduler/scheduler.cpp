@@ -4,7 +4,8 @@
 
 namespace tiffany {
 
-Scheduler::Scheduler(const SchedulerOptions& options) : engine_{std::make_unique<detail::Engine>(*this, options)} {}
+Scheduler::Scheduler(const SchedulerOptions& options, HooksOf)
+    : engine_{std::make_unique<detail::Engine>(*this, options)} {}
 
 Scheduler::~Scheduler() {
     engine_->close();  // while engine_ still points to it: the tasks' destructors may come here

@@ -20,6 +20,7 @@
 #include <tiffany/scheduler/task.hpp>         // IWYU pragma: export
 #include <tiffany/scheduler/task_handle.hpp>  // IWYU pragma: export
 #include <tiffany/telemetry/hooks.hpp>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -52,7 +53,7 @@ struct SpawnOptions {
 class Scheduler {
   public:
     /// Errors: std::bad_alloc; std::system_error when the system gives no epoll or eventfd.
-    explicit Scheduler(const SchedulerOptions& options = {});
+    explicit Scheduler(const SchedulerOptions& options = {}) : Scheduler{options, HooksOf{}} {}
     /// As `close()`.
     ~Scheduler();
     Scheduler(const Scheduler&) = delete;
@@ -91,6 +92,10 @@ class Scheduler {
     SchedulerTelemetry& telemetry() noexcept;
 
   private:
+    // named in the constructor that the library has, so that a caller without hooks cannot link a library with them
+    using HooksOf = std::type_identity<SchedulerTelemetry>;
+    Scheduler(const SchedulerOptions& options, HooksOf);
+
     TaskHandle spawn_frame(const SpawnOptions& options, detail::Frame frame, Site site);
 
     std::unique_ptr<detail::Engine> engine_;

@@ -71,7 +71,7 @@ void resume(Chain& chain) {
     TaskCore& task = task_of(chain);
     if (!task.requested) return;
     task.delivered = std::exchange(task.requested, std::nullopt);
-    throw TaskCancelled{task.times.tid(), task.delivered->cause};
+    throw TaskCancelled{task.life.tid(), task.delivered->cause};
 }
 
 bool resume_timed(Chain& chain) {
@@ -83,13 +83,13 @@ bool resume_timed(Chain& chain) {
 
 void throw_unless_finished(const TaskCore* target) {
     if (target == nullptr) throw std::logic_error{"cannot join: the handle stands for no task"};
-    switch (target->times.state()) {
+    switch (target->life.state()) {
         case TaskState::Finished:
             return;
         case TaskState::Failed:
-            throw TargetFailed{target->times.tid(), target->error};
+            throw TargetFailed{target->life.tid(), target->error};
         case TaskState::Cancelled:
-            throw TargetCancelled{target->times.tid()};
+            throw TargetCancelled{target->life.tid()};
         default:
             throw std::logic_error{"cannot join: it is the task itself, or a task of another scheduler"};
     }
@@ -119,41 +119,49 @@ void Engine::give_way(TaskCore& task, bool may_park) noexcept {
         const std::uint64_t now = now_ns();
         const std::uint64_t park_ns = task.budget.park_ns(now);
         if (park_ns != 0) {
-            worker_->throttled(task.times, park_ns);
+            worker_->throttled(task.life, park_ns);
             task.waits_for = WaitsFor::quota;
             timers_.add(task, later(now, park_ns));
             return;
         }
     }
     if (quantum_ns_ != 0 && run_ns > quantum_ns_) {
-        worker_->throttled(task.times, 0);
+        worker_->throttled(task.life, 0);
     } else {
-        worker_->yield(task.times);
+        worker_->yield(task.life);
     }
     ready_.push(task);
 }
 
 bool Engine::sleep_for(TaskCore& task, std::chrono::nanoseconds time) noexcept {
-    return sleep_until(task, later(now_ns(), count_of(time)));
+    const std::uint64_t dur_ns = count_of(time);
+    if (dur_ns == 0)
+        give_way(task, false);
+    else
+        begin_sleep(task, dur_ns, later(now_ns(), dur_ns));
+    return true;
 }
 
 bool Engine::sleep_until(TaskCore& task, std::uint64_t deadline_ns) noexcept {
     const std::uint64_t now = now_ns();
-    if (deadline_ns <= now) {
+    if (deadline_ns <= now)
         give_way(task, false);
-        return true;
-    }
-    worker_->sleep(task.times, deadline_ns - now);
+    else
+        begin_sleep(task, deadline_ns - now, deadline_ns);
+    return true;
+}
+
+void Engine::begin_sleep(TaskCore& task, std::uint64_t dur_ns, std::uint64_t deadline_ns) noexcept {
+    worker_->sleep(task.life, dur_ns);
     task.waits_for = WaitsFor::sleep;
     timers_.add(task, deadline_ns);
-    return true;
 }
 
 bool Engine::sleep_until_woken(TaskCore& task) noexcept {
     {
         const std::lock_guard lock{inbox_->mutex()};  // another thread may wake it as soon as it is wakeable
         if (!std::exchange(task.woken, false)) {
-            worker_->sleep(task.times, 0);
+            worker_->sleep(task.life, 0);
             task.waits_for = WaitsFor::wake;
             task.wakeable = true;
             return true;
@@ -175,7 +183,7 @@ void Engine::begin_wait(TaskCore& task, WaitsFor waits_for, std::chrono::nanosec
 
 bool Engine::join(TaskCore& task, TaskCore& target, std::chrono::nanoseconds timeout) noexcept {
     if (has_ended(target) || is_over(task, timeout)) return false;
-    worker_->join(task.times, target.times.tid());
+    worker_->join(task.life, target.life.tid());
     target.joiners.add(task);
     begin_wait(task, WaitsFor::join, timeout);
     return true;
@@ -186,14 +194,14 @@ bool Engine::wait_io(TaskCore& task, int fd, Direction direction, std::chrono::n
     // before the hook, because it may be refused: nobody but this thread will hear of it
     task.io_error = poller_.add(task, fd, direction);
     if (task.io_error) return false;
-    worker_->iowait(task.times, static_cast<std::uint64_t>(fd));
+    worker_->iowait(task.life, static_cast<std::uint64_t>(fd));
     begin_wait(task, WaitsFor::io, timeout);
     return true;
 }
 
 bool Engine::wait(TaskCore& task, WaitList& list, std::uint64_t event, std::chrono::nanoseconds timeout) noexcept {
     if (is_over(task, timeout)) return false;
-    worker_->wait(task.times, WaitReason::event, event);
+    worker_->wait(task.life, WaitReason::event, event);
     list.add(task);
     begin_wait(task, WaitsFor::event, timeout);
     return true;
@@ -211,7 +219,7 @@ void Engine::detach(TaskCore& task) noexcept {
 void Engine::make_ready(TaskCore& task, WakeCause cause, std::uint64_t waker, std::uint64_t late_ns) noexcept {
     detach(task);
     if (closed_) return;
-    worker_->ready(task.times, cause, waker, late_ns);
+    worker_->ready(task.life, cause, waker, late_ns);
     ready_.push(task);
 }
 

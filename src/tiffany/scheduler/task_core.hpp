@@ -9,10 +9,10 @@
 #include <system_error>
 #include <tiffany/scheduler/detail/chain.hpp>
 #include <tiffany/scheduler/detail/wait_list.hpp>
-#include <tiffany/telemetry/task_times.hpp>
 #include <vector>
 
 #include "budget.hpp"
+#include "task_life.hpp"
 
 namespace tiffany::detail {
 
@@ -31,7 +31,7 @@ struct CancelRequest {
 struct TaskCore : Chain {
     static constexpr std::size_t kNotInHeap = static_cast<std::size_t>(-1);
 
-    TaskTimes times;
+    TaskLife life;
     Engine* engine = nullptr;
     std::shared_ptr<Inbox> inbox;    // how other threads reach the task; outlives the engine
     std::shared_ptr<TaskCore> self;  // the scheduler's hold on the task while it lives
@@ -72,7 +72,7 @@ struct TaskCore : Chain {
 };
 
 inline bool has_ended(const TaskCore& task) noexcept {
-    const TaskState state = task.times.state();
+    const TaskState state = task.life.state();
     return state == TaskState::Finished || state == TaskState::Failed || state == TaskState::Cancelled;
 }
 

@@ -5,11 +5,11 @@
 namespace tiffany {
 
 std::uint64_t TaskHandle::tid() const noexcept {
-    return core_->times.tid();
+    return core_->life.tid();
 }
 
 TaskState TaskHandle::state() const noexcept {
-    return core_->times.state();
+    return core_->life.state();
 }
 
 bool TaskHandle::ended() const noexcept {

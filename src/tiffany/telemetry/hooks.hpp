@@ -1,8 +1,11 @@
 #pragma once
 /// Everything a runtime needs to be seen: `SchedulerTelemetry`, `Worker`, `TaskTimes`.
 ///
-/// A forty-line scheduler with the hooks is in examples/callback_queue.cpp.
+/// A forty-line scheduler with the hooks is in examples/callback_queue.cpp. All of it can be compiled to nothing:
+/// docs/stripped.md.
 
+#include <tiffany/telemetry/config.hpp>               // IWYU pragma: export
 #include <tiffany/telemetry/scheduler_telemetry.hpp>  // IWYU pragma: export
+#include <tiffany/telemetry/spawn_info.hpp>           // IWYU pragma: export
 #include <tiffany/telemetry/task_times.hpp>           // IWYU pragma: export
 #include <tiffany/telemetry/worker.hpp>               // IWYU pragma: export

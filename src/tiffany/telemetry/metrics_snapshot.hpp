@@ -20,9 +20,16 @@ struct MetricsBuckets {
     std::vector<std::uint64_t> ready_ns = default_ready_ns();
 
     /// 1, 5, 10, 50, 100, 250, 500 ms, 1 s, 2 s.
-    static std::vector<std::uint64_t> default_ns();
+    static std::vector<std::uint64_t> default_ns() {
+        return {1'000'000,   5'000'000,   10'000'000,    50'000'000,   100'000'000,
+                250'000'000, 500'000'000, 1'000'000'000, 2'000'000'000};
+    }
     /// The same with 1, 10 and 100 us before them.
-    static std::vector<std::uint64_t> default_ready_ns();
+    static std::vector<std::uint64_t> default_ready_ns() {
+        std::vector<std::uint64_t> bounds = default_ns();
+        bounds.insert(bounds.begin(), {1'000, 10'000, 100'000});
+        return bounds;
+    }
 };
 
 struct HistogramSnapshot {

@@ -167,26 +167,6 @@ TracingStatus tracing_status() noexcept {
     return Process::get().status();
 }
 
-std::string_view label(TracingStatus status) noexcept {
-    switch (status) {
-        case TracingStatus::available:
-            return "available";
-        case TracingStatus::not_tried:
-            return "not_tried";
-        case TracingStatus::disabled:
-            return "disabled";
-        case TracingStatus::no_module:
-            return "no_module";
-        case TracingStatus::no_lttng:
-            return "no_lttng";
-        case TracingStatus::shm_full:
-            return "shm_full";
-        case TracingStatus::incompatible:
-            break;
-    }
-    return "incompatible";
-}
-
 std::uint64_t refused_hooks() noexcept {
     return Process::get().refused();
 }

@@ -8,6 +8,13 @@
 ///     // in any other thread that spawns or wakes a task:
 ///     telemetry.here().ready(task.times, tiffany::WakeCause::external);
 
+#include <tiffany/telemetry/config.hpp>
+#include <tiffany/telemetry/tracing_status.hpp>  // IWYU pragma: export
+
+#if !TIFFANY_TELEMETRY
+#include <tiffany/telemetry/off/scheduler_telemetry.hpp>  // IWYU pragma: export
+#else
+
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -16,6 +23,7 @@
 #include <string_view>
 #include <tiffany/telemetry/clock.hpp>
 #include <tiffany/telemetry/metrics_snapshot.hpp>
+#include <tiffany/telemetry/telemetry_options.hpp>
 #include <tiffany/telemetry/worker.hpp>
 
 namespace tiffany {
@@ -43,12 +51,6 @@ class WorkerLease {
 
     std::shared_ptr<detail::SchedulerCore> core_;
     Worker* worker_ = nullptr;
-};
-
-struct TelemetryOptions {
-    bool metrics = true;     ///< count transitions and times for Prometheus; chosen once, so that counters are whole
-    Clock* clock = nullptr;  ///< null: Clock::system(); must outlive the scheduler's telemetry
-    MetricsBuckets buckets = {};
 };
 
 /// Thread-safe. The runtime cancels what is alive, and its threads give their workers back, before it dies; other
@@ -94,22 +96,9 @@ class SchedulerTelemetry {
     std::shared_ptr<detail::SchedulerCore> core_;
 };
 
-/// Why LTTng is not traced in this process; a closed set.
-enum class TracingStatus : std::uint8_t {
-    available,     ///< the provider is loaded
-    not_tried,     ///< no scheduler was made yet
-    disabled,      ///< TIFFANY_LTTNG=0
-    no_module,     ///< libtiffany-lttng.so was not found
-    no_lttng,      ///< it was found and could not be loaded: liblttng-ust is missing
-    shm_full,      ///< no room in /dev/shm: loading lttng-ust would end the process with SIGBUS
-    incompatible,  ///< the module belongs to another version
-};
-
-/// Any thread. Cost: a load.
-TracingStatus tracing_status() noexcept;
-std::string_view label(TracingStatus status) noexcept;
-
 /// Hooks that fired nothing because 65,536 workers were alive. Any thread.
 std::uint64_t refused_hooks() noexcept;
 
 }  // namespace tiffany
+
+#endif

@@ -39,16 +39,6 @@ std::uint64_t run_delay_ns(std::uint32_t thread) {
 
 }  // namespace
 
-std::vector<std::uint64_t> MetricsBuckets::default_ns() {
-    return {1 * kMs, 5 * kMs, 10 * kMs, 50 * kMs, 100 * kMs, 250 * kMs, 500 * kMs, 1000 * kMs, 2000 * kMs};
-}
-
-std::vector<std::uint64_t> MetricsBuckets::default_ready_ns() {
-    std::vector<std::uint64_t> bounds = default_ns();
-    bounds.insert(bounds.begin(), {1 * kUs, 10 * kUs, 100 * kUs});
-    return bounds;
-}
-
 namespace detail {
 
 MetricsSnapshot SchedulerCore::snapshot() const {

@@ -1,28 +1,25 @@
 #pragma once
 /// What a task carries so that its times are known: one cache line, embedded in the runtime's task.
 ///
-///     struct MyTask { tiffany::TaskTimes times; /* ... */ };
+///     struct MyTask { [[no_unique_address]] tiffany::TaskTimes times; /* ... */ };
 ///
-/// A runtime only hands it to the hooks and reads `tid()` and `state()`.
+/// A runtime only hands it to the hooks and reads `tid()` and `state()`. Without telemetry (docs/stripped.md) it is an
+/// empty class, which that attribute keeps from taking a byte; `tid()` is 0 then, and `state()` None.
+
+#include <tiffany/telemetry/config.hpp>
+
+#if !TIFFANY_TELEMETRY
+#include <tiffany/telemetry/off/task_times.hpp>  // IWYU pragma: export
+#else
 
 #include <atomic>
 #include <cstdint>
+#include <tiffany/telemetry/spawn_info.hpp>
 #include <tiffany/tracepoints/catalogue.hpp>
 
 namespace tiffany {
 
 class Worker;
-
-/// Where a task was spawned: a file's name that lives for ever, and a line. `Site::here()` as a default argument of a
-/// runtime's spawn function is the place of the call, because clang 14 has no std::source_location.
-struct Site {
-    const char* file = "";
-    std::uint32_t line = 0;
-
-    static constexpr Site here(const char* file = __builtin_FILE(), std::uint32_t line = __builtin_LINE()) noexcept {
-        return {file, line};
-    }
-};
 
 /// The times, the state and the identity of one task. Not copied, not moved: hooks and state dumps know its address
 /// only while it lives.
@@ -82,3 +79,5 @@ class alignas(64) TaskTimes {
 static_assert(sizeof(TaskTimes) == 64, "a task's times are one cache line");
 
 }  // namespace tiffany
+
+#endif

@@ -14,6 +14,12 @@
 /// Errors: none. A full sub-buffer discards the event, and `seq` shows the gap. A hook that does not fit the task's
 /// state is the caller's bug: the event fires as called, and `paltrace check` says so.
 
+#include <tiffany/telemetry/config.hpp>
+
+#if !TIFFANY_TELEMETRY
+#include <tiffany/telemetry/off/worker.hpp>  // IWYU pragma: export
+#else
+
 #include <array>
 #include <atomic>
 #include <cstdint>
@@ -21,6 +27,7 @@
 #include <string_view>
 #include <tiffany/telemetry/clock.hpp>
 #include <tiffany/telemetry/detail/shard.hpp>
+#include <tiffany/telemetry/spawn_info.hpp>
 #include <tiffany/telemetry/task_times.hpp>
 #include <tiffany/tracepoints/catalogue.hpp>
 #include <vector>
@@ -31,16 +38,6 @@ namespace detail {
 class PalRing;
 struct SchedulerCore;
 }  // namespace detail
-
-/// What a spawn tells of a task. `name` must live as long as the task.
-struct SpawnInfo {
-    const char* name = "";
-    Site site = {};
-    std::uint8_t priority = 10;
-    std::uint16_t group = 0;   ///< from SchedulerTelemetry::group(); 0 = the default one
-    std::uint64_t parent = 0;  ///< tid of the task that spawns it; 0 = no task
-    bool waiting = false;      ///< true: it has dependencies and begins in Waiting
-};
 
 /// One thread's stream of events: the single writer of its counters and of its `seq`.
 ///
@@ -278,8 +275,10 @@ class alignas(64) Worker {
     std::atomic<std::uint32_t> made_for_{0};  // generation_, told to who wants to free a ring
 
     // ---- writer: whoever holds the core's mutex ----
-    std::atomic<detail::PalRing*> offered_ring_{nullptr};  // the one to use from the next generation on
-    std::vector<std::shared_ptr<detail::PalRing>> rings_;  // that one, and those it may still use
+    std::atomic<detail::PalRing*> offered_ring_{nullptr};   // the one to use from the next generation on
+    std::vector<std::shared_ptr<detail::PalRing> > rings_;  // that one, and those it may still use
 };
 
 }  // namespace tiffany
+
+#endif

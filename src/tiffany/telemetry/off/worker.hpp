@@ -1,0 +1,47 @@
+#pragma once
+/// The hooks without telemetry: they do nothing, and leave no instruction. Included by tiffany/telemetry/worker.hpp.
+
+#include <cstdint>
+#include <string_view>
+#include <tiffany/telemetry/off/task_times.hpp>
+
+namespace tiffany::inline off {
+
+class Worker {
+  public:
+    constexpr Worker() = default;
+    Worker(const Worker&) = delete;
+    Worker& operator=(const Worker&) = delete;
+
+    void spawned(TaskTimes&, const SpawnInfo&) noexcept {}
+    void ready(TaskTimes&, WakeCause, std::uint64_t = 0, std::uint64_t = 0) noexcept {}
+    void running(TaskTimes&) noexcept {}
+    void yield(TaskTimes&) noexcept {}
+    void sleep(TaskTimes&, std::uint64_t) noexcept {}
+    void iowait(TaskTimes&, std::uint64_t) noexcept {}
+    void join(TaskTimes&, std::uint64_t) noexcept {}
+    void wait(TaskTimes&, WaitReason, std::uint64_t) noexcept {}
+    void throttled(TaskTimes&, std::uint64_t) noexcept {}
+    void done(TaskTimes&) noexcept {}
+    void failed(TaskTimes&, std::string_view) noexcept {}
+    void cancelled(TaskTimes&, CancelCause, std::uint64_t = 0) noexcept {}
+
+    void park() noexcept {}
+    void unpark() noexcept {}
+
+    class Tick {
+      public:
+        Tick(Worker&, const TaskTimes&) noexcept {}
+        ~Tick() {}  // not trivial, so that an unused one is no warning here either
+        Tick(const Tick&) = delete;
+        Tick& operator=(const Tick&) = delete;
+    };
+
+    static constexpr std::uint64_t id() noexcept { return 0; }
+    static constexpr std::uint64_t seq() noexcept { return 0; }
+    static constexpr std::uint64_t count(TaskEvent) noexcept { return 0; }
+    static constexpr std::uint64_t transitions() noexcept { return 0; }
+    static constexpr std::uint64_t lttng_left_out() noexcept { return 0; }
+};
+
+}  // namespace tiffany::inline off

@@ -1,0 +1,15 @@
+#pragma once
+/// What a scheduler's telemetry is made with.
+
+#include <tiffany/telemetry/clock.hpp>
+#include <tiffany/telemetry/metrics_snapshot.hpp>
+
+namespace tiffany {
+
+struct TelemetryOptions {
+    bool metrics = true;     ///< count transitions and times for Prometheus; chosen once, so that counters are whole
+    Clock* clock = nullptr;  ///< null: Clock::system(); must outlive the scheduler's telemetry
+    MetricsBuckets buckets = {};
+};
+
+}  // namespace tiffany

@@ -1,0 +1,55 @@
+"""What this project began with, as far as it needs a real trace: PAL receives what the tasks did, in order."""
+
+import json
+
+import pytest
+from kit import checked, program
+
+
+@pytest.fixture(scope="module")
+def lives(tmp_path_factory):
+    """{a task's name: its transitions by rising step}, of the page's example, recorded by LTTng."""
+    run = tmp_path_factory.mktemp("requirements") / "run"
+    checked([program("paltrace"), "record", "--convert", "-o", run, "--", program("first_tasks")])
+    tasks = {}
+    for line in (run / "tiffany.pal").read_text().splitlines():
+        record = json.loads(line)
+        if record.get("tid") and "step" in record:
+            tasks.setdefault(record["tid"], []).append(record)
+    found = {}
+    for transitions in tasks.values():
+        transitions.sort(key=lambda record: record["step"])
+        found[transitions[0]["name"]] = transitions
+    assert sorted(found) == ["read book", "tell", "watch"]
+    return found
+
+
+def events(transitions):
+    return [record["event"] for record in transitions]
+
+
+def test_pal_receives_done_through_a_trace(lives):
+    done = lives["tell"][-1]
+    assert done["event"] == "Done" and done["run_ns"] > 0 and done["tid"] == lives["tell"][0]["tid"]
+
+
+def test_pal_receives_a_panic_with_its_error(lives):
+    assert lives["read book"][-1]["event"] == "Failed"
+    assert lives["read book"][-1]["error"] == "page 3 is torn"
+
+
+def test_the_captured_log_shows_the_events_in_order(lives):
+    a_page = ["Sleep", "Ready", "Running"]
+    assert events(lives["read book"]) == ["Spawned", "Running", *a_page * 3, "Failed"]
+    assert events(lives["tell"]) == ["Spawned", "Running", "Join", "Ready", "Running", "Done"]
+    assert events(lives["watch"]) == ["Spawned", "Running", "Wait", "Cancelled"]
+    for transitions in lives.values():
+        assert [record["step"] for record in transitions] == list(range(1, len(transitions) + 1))
+        # one worker fired them all: its seq rises with the steps, and so does the time
+        for before, after in zip(transitions, transitions[1:]):
+            assert before["seq"] < after["seq"] and before["ts"] <= after["ts"]
+
+
+def test_sleep_has_its_duration(lives):
+    asked = [record["dur_ns"] for record in lives["read book"] if record["event"] == "Sleep"]
+    assert asked == [1_000_000] * 3
