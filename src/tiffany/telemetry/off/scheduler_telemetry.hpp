@@ -12,7 +12,8 @@
 #include <tiffany/telemetry/off/worker.hpp>
 #include <tiffany/telemetry/telemetry_options.hpp>
 
-namespace tiffany::inline off {
+namespace tiffany {
+inline namespace off {
 
 class WorkerLease {
   public:
@@ -59,4 +60,5 @@ constexpr std::uint64_t refused_hooks() noexcept {
     return 0;
 }
 
-}  // namespace tiffany::inline off
+}  // namespace off
+}  // namespace tiffany

@@ -7,7 +7,8 @@
 #include <tiffany/pal/sink.hpp>
 #include <tiffany/telemetry/sink_options.hpp>
 
-namespace tiffany::inline off {
+namespace tiffany {
+inline namespace off {
 
 inline void install_sink(const std::shared_ptr<pal::Sink>& sink, const SinkOptions& = {}) {
     if (sink == nullptr) throw std::invalid_argument{"cannot install a sink: it is null"};
@@ -22,4 +23,5 @@ inline SinkStats sink_stats() noexcept {
     return {};
 }
 
-}  // namespace tiffany::inline off
+}  // namespace off
+}  // namespace tiffany

@@ -5,7 +5,8 @@
 #include <tiffany/telemetry/spawn_info.hpp>
 #include <tiffany/tracepoints/catalogue.hpp>
 
-namespace tiffany::inline off {
+namespace tiffany {
+inline namespace off {
 
 class TaskTimes {
   public:
@@ -23,4 +24,5 @@ class TaskTimes {
     static constexpr std::uint16_t group() noexcept { return 0; }
 };
 
-}  // namespace tiffany::inline off
+}  // namespace off
+}  // namespace tiffany

@@ -5,7 +5,8 @@
 #include <string_view>
 #include <tiffany/telemetry/off/task_times.hpp>
 
-namespace tiffany::inline off {
+namespace tiffany {
+inline namespace off {
 
 class Worker {
   public:
@@ -44,4 +45,5 @@ class Worker {
     static constexpr std::uint64_t lttng_left_out() noexcept { return 0; }
 };
 
-}  // namespace tiffany::inline off
+}  // namespace off
+}  // namespace tiffany
