@@ -3,8 +3,10 @@
 import os
 import re
 import shlex
+import subprocess
 
-from kit import BIN, SOURCE, PrivateLttng, checked, program
+from kit import BIN, DEADLINE, SOURCE, PrivateLttng, checked, end_process, need_program, poll, program
+from prometheus import free_port
 
 
 def commands(page, first, last):
@@ -39,6 +41,43 @@ def test_the_hooks_page_records_its_example(tmp_path):
     for line in lines:
         done = checked(shlex.split(in_this_build(line, tmp_path)))
     assert done.stdout.endswith("good\n")
+
+
+def test_the_metrics_page_serves_and_fetches():
+    need_program("curl")
+    by_option, fetch = commands("docs/metrics.md", "tiffany-demo --metrics-port", "curl")
+    serve, by_variable = by_option.split("# or ")
+    for line in (serve, by_variable):
+        port = str(free_port())
+        line = "exec " + line if line is serve else line.replace(" tiffany-demo", " exec tiffany-demo")
+        demo = subprocess.Popen(
+            ["bash", "-c", line.replace("9464", port)],
+            env={**os.environ, **PATH},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            answer = ["bash", "-c", fetch.replace("9464", port)]
+
+            def counted():
+                done = subprocess.run(answer, capture_output=True, text=True, timeout=DEADLINE)
+                return re.search(r"^task_transitions_total\{.*\} [1-9]", done.stdout, re.M)
+
+            poll(counted, f"an answer to: {fetch}")
+        finally:
+            end_process(demo)
+
+
+def test_the_stats_page_prints_them(tmp_path):
+    (line,) = commands("docs/stats.md", "paltrace stats", "paltrace stats")
+    checked([program("paltrace"), "record", "--convert", "-o", tmp_path / "run", "--", program("first_tasks")])
+    (tmp_path / "run" / "tiffany.pal").rename(tmp_path / "run.pal")
+    assert "times by task name" in checked(["bash", "-c", line], cwd=tmp_path, env={**os.environ, **PATH}).stdout
+
+
+def test_the_sink_page_runs_its_example():
+    (line,) = commands("docs/sink.md", "build/release/bin/", "build/release/bin/")
+    assert "2 done, 1 failed, 0 lost" in checked([line.replace("build/release/bin", str(BIN))]).stdout
 
 
 def test_every_hook_is_on_its_page():

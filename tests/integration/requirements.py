@@ -1,9 +1,10 @@
 """What this project began with, as far as it needs a real trace: PAL receives what the tasks did, in order."""
 
 import json
+import resource
 
 import pytest
-from kit import checked, program
+from kit import PrivateLttng, checked, program
 
 
 @pytest.fixture(scope="module")
@@ -53,3 +54,19 @@ def test_the_captured_log_shows_the_events_in_order(lives):
 def test_sleep_has_its_duration(lives):
     asked = [record["dur_ns"] for record in lives["read book"] if record["event"] == "Sleep"]
     assert asked == [1_000_000] * 3
+
+
+def test_a_transition_that_lttng_records_costs_less_than_five_microseconds(tmp_path):
+    transitions = 1_000_000
+    with PrivateLttng(tmp_path) as lttng:
+        lttng.lttng("create", "cost", f"--output={tmp_path / 'trace'}")
+        lttng.lttng("enable-event", "--userspace", "tiffany:*")
+        lttng.lttng("start")
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        done = lttng.run([program("spin_transitions"), transitions])
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        lttng.lttng("destroy", "cost")
+    assert int(done.stdout.split()[1]) >= transitions
+    # CPU time, with the program's start and end; metrics are on as well
+    spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    assert spent / transitions < 5e-6

@@ -12,6 +12,7 @@ import pytest
 from kit import BIN, SOURCE, checked, need_program
 
 MARK = "tiffany_telemetry_on_and_off_are_mixed"
+PAGE = (SOURCE / "docs" / "stripped.md").read_text()
 PROGRAMS = ["first_tasks", "callback_queue", "shared_queue", "tiffany-demo"]
 
 
@@ -59,32 +60,31 @@ def test_the_stripped_build_passes_its_own_tests(stripped):
     assert "StrippedScheduler.KnowsTheStateOfATaskAllItsLife" in unit.stdout
 
 
-@pytest.mark.parametrize("name", ["lib/libtiffany_scheduler.a", *(f"bin/{program}" for program in PROGRAMS)])
-def test_no_probe_no_lttng_no_telemetry_symbol(stripped, name):
-    def found(build):
-        file = build / name
-        notes = checked(["readelf", "--notes", file]).stdout.count("stapsdt")
-        sections = checked(["readelf", "--sections", "--wide", file]).stdout
-        return {
-            "probe notes": notes + sections.count(".note.stapsdt") + sections.count(".probes"),
-            "lttng": [symbol for symbol in symbols(file, "--undefined-only") if "lttng" in symbol],
-            "telemetry's symbols": symbols(file) & telemetry,
-        }
-
+def test_nothing_of_telemetry_is_in_the_stripped_build(stripped):
     telemetry = symbols(BIN.parent / "lib" / "libtiffany_telemetry.a", "--extern-only", "--defined-only")
     # what the standard library's templates leave is anybody's; so is the mark
     telemetry = {symbol for symbol in telemetry if "tiffany" in symbol and symbol != MARK}
     # inline functions of the records and of the metrics' model, which is empty here
     for others in ("pal", "metrics"):
         telemetry -= symbols(BIN.parent / "lib" / f"libtiffany_{others}.a", "--defined-only")
-    assert found(stripped) == {"probe notes": 0, "lttng": [], "telemetry's symbols": set()}
-    # the same search finds them where they are
-    assert found(BIN.parent)["telemetry's symbols"], name
 
+    def found(file):
+        sections = checked(["readelf", "--sections", "--wide", file]).stdout
+        return {
+            "probes": checked(["readelf", "--notes", file]).stdout.count("stapsdt") + sections.count(".probes"),
+            "the name of the module": checked(["strings", "-a", file]).stdout.count("libtiffany-lttng"),
+            "undefined symbols of LTTng": len([name for name in symbols(file, "--undefined-only") if "lttng" in name]),
+            "symbols of telemetry": len(symbols(file) & telemetry),
+        }
 
-def test_no_program_of_the_stripped_build_loads_lttng(stripped):
-    for program in PROGRAMS:
-        assert "lttng" not in checked(["ldd", stripped / "bin" / program]).stdout
+    nothing = {"probes": 0, "the name of the module": 0, "undefined symbols of LTTng": 0, "symbols of telemetry": 0}
+    library = found(stripped / "lib" / "libtiffany_scheduler.a")
+    assert library == nothing
+    for name in PROGRAMS:
+        assert found(stripped / "bin" / name) == nothing, name
+        # the same search finds what is there; that the module is loaded, and not linked, is why one stays 0
+        hooked = found(BIN / name)
+        assert hooked.pop("undefined symbols of LTTng") == 0 and all(hooked.values()), f"{name}: {hooked}"
     assert not list(stripped.rglob("libtiffany-lttng.so"))
     assert (BIN / "libtiffany-lttng.so").exists()
 
@@ -128,6 +128,37 @@ def test_the_stripped_demo_works_and_says_what_it_is(stripped):
     )
     assert endless.returncode == 2
     assert endless.stderr == "tiffany-demo: built with TIFFANY_TELEMETRY=OFF, it counts no transitions; use --seconds\n"
+
+
+# ---- its page ----
+
+
+def page_block(language):
+    return re.search(rf"^```{language}\n(.*?)^```$", PAGE, re.M | re.S).group(1)
+
+
+def test_the_commands_of_the_page(stripped):
+    lines = re.findall(r"^    (\S.*)$", PAGE[: PAGE.index("```")], re.M)
+    assert len(lines) == 3
+    for line in lines:
+        done = checked(["bash", "-ec", line.replace("build/stripped", str(stripped))], cwd=SOURCE, timeout=600)
+    assert done.stdout.endswith("0 transitions\n")
+
+
+def test_the_code_of_the_page(prefixes, tmp_path):
+    project = page_block("cmake").replace("target_link_libraries", "add_executable(my_runtime main.cpp)\ntarget_link_libraries")
+    (tmp_path / "CMakeLists.txt").write_text(
+        f"cmake_minimum_required(VERSION 3.25)\nproject(stripped LANGUAGES CXX)\n{project}"
+    )
+    (tmp_path / "main.cpp").write_text(
+        "#include <tiffany/telemetry/hooks.hpp>\n"
+        + page_block("cpp").replace("// ...", "int number;")
+        + "static_assert(sizeof(MyTask) == sizeof(int));\n"
+        + "int main() { return label(tiffany::tracing_status()) == \"stripped\" ? TIFFANY_TELEMETRY : 2; }\n"
+    )
+    checked(["cmake", "-G", "Ninja", "-S", tmp_path, "-B", tmp_path / "build", f"-DCMAKE_PREFIX_PATH={prefixes / 'on'}"])
+    checked(["cmake", "--build", tmp_path / "build"], timeout=300)
+    checked([tmp_path / "build" / "my_runtime"])
 
 
 # ---- what is mixed ----
@@ -233,6 +264,14 @@ find_package(tiffany 0.1 REQUIRED COMPONENTS {components})
 add_executable(consumer main.cpp)
 target_link_libraries(consumer PRIVATE {libraries})
 """
+
+
+def test_a_switch_that_is_no_number_is_an_error(prefixes, tmp_path):
+    (tmp_path / "main.cpp").write_text(RUNTIME.format(name="a") + MAIN)
+    include = flags(prefixes / "on", "telemetry", "--cflags")
+    for word in ("ON", "TRUE", "2"):
+        command = ["g++", "-std=c++20", *include, f"-DTIFFANY_TELEMETRY={word}", "-fsyntax-only", "main.cpp"]
+        assert subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=300).returncode != 0, word
 
 
 def test_cmake_refuses_both_in_one_program_and_builds_either(prefixes, tmp_path):

@@ -3,6 +3,7 @@ turned on by `tiffany:*`."""
 
 import json
 
+from catalogue_kit import Catalogue
 from kit import Bpftrace, PrivateLttng, checked, need_bpftrace, private_copy, program
 
 PALTRACE = program("paltrace")
@@ -58,17 +59,41 @@ def test_bpftrace_sees_a_pair_for_each_run_and_its_probes_turn_on_no_others(tmp_
     need_bpftrace()
     demo = private_copy(program("tiffany-demo"), tmp_path)
     private_copy(program("libtiffany-lttng.so"), tmp_path)
-    script = (
-        f"usdt:{demo}:tiffany_tick:begin {{ @begin = count(); if (arg1 == 0) {{ @no_task = count(); }} @[arg2] = count(); }}"
-        f" usdt:{demo}:tiffany_tick:end {{ @end = count(); }}"
-    )
+    probe = f"usdt:{demo}:tiffany_tick"
+    # arg0, arg1, arg2: worker, tid, state
+    script = f"""
+        {probe}:begin {{ if (@task[arg0] != 0 || arg1 == 0) {{ @wrong = count(); }} @task[arg0] = arg1; @begin[arg2] = count(); }}
+        {probe}:end {{ if (@task[arg0] != arg1) {{ @wrong = count(); }} @task[arg0] = 0; @end[arg2] = count(); }}
+    """
     with Bpftrace(script) as tracer:
         done = checked([demo, "--transitions", "20000", "--report", "-"], timeout=300)
         maps = tracer.stop().maps
     events = json.loads(done.stdout)["events"]
-    assert maps["@begin"] == maps["@end"] == events["Running"]
-    assert maps.get("@no_task", 0) == 0
-    assert maps["@"] == {"1": events["Running"]}, "each is about to run a task that is ready"
+    assert maps.get("@wrong", 0) == 0, "a tick begins when the one before has ended, and ends with its task"
+    states = {label: str(number) for label, number in Catalogue().sets["task_state"].items()}
+    assert maps["@begin"] == {states["Ready"]: events["Running"]}, "each is about to run a task that is ready"
+    ended = maps["@end"]
+    assert sum(ended.values()) == events["Running"]
+    for state, event in (("Sleeping", "Sleep"), ("Finished", "Done"), ("Failed", "Failed")):
+        assert ended[states[state]] == events[event], state
+    assert ended[states["Waiting"]] == events["IoWait"] + events["Join"] + events["Wait"]
+
+
+def test_bpftrace_sees_the_transitions_of_a_run_within_its_tick(tmp_path):
+    need_bpftrace()
+    demo = private_copy(program("tiffany-demo"), tmp_path)
+    private_copy(program("libtiffany-lttng.so"), tmp_path)
+    script = f"""
+        usdt:{demo}:tiffany_tick:begin {{ @task[arg0] = arg1; }}
+        usdt:{demo}:tiffany_tick:end {{ @task[arg0] = 0; }}
+        usdt:{demo}:tiffany:task__running {{ @running[@task[arg0] == arg1] = count(); }}
+        usdt:{demo}:tiffany:task__done {{ @done[@task[arg0] == arg1] = count(); }}
+    """
+    with Bpftrace(script) as tracer:
+        done = checked([demo, "--transitions", "5000", "--report", "-"], timeout=300)
+        maps = tracer.stop().maps
+    events = json.loads(done.stdout)["events"]
+    assert maps["@running"] == {"1": events["Running"]} and maps["@done"] == {"1": events["Done"]}
 
 
 def test_a_session_on_the_transitions_gets_no_tick(tmp_path):

@@ -15,6 +15,13 @@ constexpr std::uint8_t number(WaitKind kind) {
     return static_cast<std::uint8_t>(kind);
 }
 
+/// A scheduler has at most 32 groups, so a log with other numbers is hostile or broken: those share one.
+constexpr std::uint16_t kNoGroup = 32;
+
+std::uint16_t group_number(std::uint64_t group) {
+    return static_cast<std::uint16_t>(std::min<std::uint64_t>(group, kNoGroup));
+}
+
 /// A wait that contradicts itself, or of a kind that this version does not know, is one of unknown kind.
 std::uint8_t wait_kind(std::uint64_t waited) {
     if (waited == number(WaitKind::none) || waited >= kWaitKinds) return number(WaitKind::unknown);
@@ -91,7 +98,7 @@ class TaskStats::State {
                 name_scheduler(record.worker, record.text("scheduler"));
                 return;
             case EventId::Group:
-                slots_[slot].groups[static_cast<std::uint16_t>(record.number("group"))] = record.text("name");
+                slots_[slot].groups[group_number(record.number("group"))] = record.text("name");
                 return;
             case EventId::State:
                 if (record.tid != 0) name_task({record.worker.instance, record.tid}, record);
@@ -185,7 +192,7 @@ class TaskStats::State {
         if (task.named) return;
         task.named = true;
         task.name = names_.number(record.text("name"));
-        task.group = static_cast<std::uint16_t>(record.number("group"));
+        task.group = group_number(record.number("group"));
         settle(task);
     }
 
@@ -258,6 +265,7 @@ class TaskStats::State {
 
     std::string group_name(std::uint32_t slot, std::uint16_t group) const {
         if (group == 0) return "";
+        if (group == kNoGroup) return kOtherName;
         for (const Slot* where : {&resolved(slot), &slots_[slot]}) {
             const auto found = where->groups.find(group);
             if (found != where->groups.end()) return found->second;

@@ -7,7 +7,8 @@
 ///     for (const KindOfTask& kind : report.kinds) std::cout << kind.times.run.percentile(990) << '\n';
 ///
 /// A duration belongs to the scheduler of the worker that fired the record, and to the group and name of its task. Both
-/// may be told later than the first records (a trace that began late); what was seen meanwhile is not lost to them.
+/// may be told later than the first records (a trace that began late): the first durations of a task that were seen
+/// meanwhile (`max_pending`) are kept until then, the rest is "(unknown)".
 
 #include <array>
 #include <cstddef>
@@ -50,7 +51,7 @@ struct TaskTimesSeen {
 /// Tasks of one scheduler, group and name.
 struct KindOfTask {
     std::string scheduler;
-    std::string group;  ///< empty: the default one; "#3": no record told its name
+    std::string group;  ///< empty: the default one; "#3": no record told its name; "(other)": no group's number
     std::string name;
     TaskTimesSeen times;
 };

@@ -41,13 +41,15 @@ constexpr std::string_view label(TracingStatus status) noexcept {
     return "?";
 }
 
-/// Any thread. Cost: a load.
 #if TIFFANY_TELEMETRY
+/// Any thread. Cost: a load.
 TracingStatus tracing_status() noexcept;
 #else
+inline namespace off {
 constexpr TracingStatus tracing_status() noexcept {
     return TracingStatus::stripped;
 }
+}  // namespace off
 #endif
 
 }  // namespace tiffany

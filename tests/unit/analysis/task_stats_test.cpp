@@ -175,6 +175,18 @@ TEST(TaskStats, NamesPastTheBoundAreOther) {
     EXPECT_EQ(report.tasks_other, 2u);
 }
 
+TEST(TaskStats, GroupsThatNoSchedulerHasShareOne) {
+    std::vector<Record> records{group(31, "last")};
+    for (std::uint64_t number = 30; number < 40; ++number)
+        records.push_back(spawned(number, "job", {{"group", number}}));
+    const TaskReport report = report_of(records);
+    ASSERT_EQ(report.kinds.size(), 3u);
+    EXPECT_EQ(report.kinds[0].group, "#30");
+    EXPECT_EQ(report.kinds[1].group, "(other)");
+    EXPECT_EQ(report.kinds[1].times.spawned, 8u);
+    EXPECT_EQ(report.kinds[2].group, "last");
+}
+
 TEST(TaskStats, TasksThatEndedAreForgottenButStayCounted) {
     TaskStatsOptions options;
     options.kept_ended = 0;

@@ -26,7 +26,8 @@ class SinkTest : public ::testing::Test {
     std::shared_ptr<Kept> sink = std::make_shared<Kept>();
 };
 
-constexpr SinkOptions kTiny{.ring_bytes = 4096, .poll = 1ms};
+// a minute: on a busy machine nothing here may run out of time
+constexpr SinkOptions kTiny{.ring_bytes = 4096, .poll = 1ms, .flush_timeout = 60s};
 
 std::uint64_t wall_ns() {
     return static_cast<std::uint64_t>(
@@ -255,7 +256,7 @@ TEST_F(SinkTest, SinksComeAndGoWhileThreadsRun) {
     const SinkStats before = sink_stats();
     for (int round = 0; round < 20; ++round) {
         auto mine = std::make_shared<Kept>();
-        install_sink(mine, round % 2 == 0 ? kTiny : SinkOptions{.ring_bytes = 1 << 16, .poll = 1ms});
+        install_sink(mine, round % 2 == 0 ? kTiny : SinkOptions{.ring_bytes = 1 << 16, .poll = 1ms, .flush_timeout = 60s});
         ASSERT_TRUE(eventually([&] { return mine->stretches().size() == kThreads; })) << round;
         ASSERT_TRUE(uninstall_sink());
         for (const auto& [worker, stretch] : mine->stretches()) {
