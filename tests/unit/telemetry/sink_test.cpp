@@ -256,7 +256,8 @@ TEST_F(SinkTest, SinksComeAndGoWhileThreadsRun) {
     const SinkStats before = sink_stats();
     for (int round = 0; round < 20; ++round) {
         auto mine = std::make_shared<Kept>();
-        install_sink(mine, round % 2 == 0 ? kTiny : SinkOptions{.ring_bytes = 1 << 16, .poll = 1ms, .flush_timeout = 60s});
+        install_sink(mine,
+                     round % 2 == 0 ? kTiny : SinkOptions{.ring_bytes = 1 << 16, .poll = 1ms, .flush_timeout = 60s});
         ASSERT_TRUE(eventually([&] { return mine->stretches().size() == kThreads; })) << round;
         ASSERT_TRUE(uninstall_sink());
         for (const auto& [worker, stretch] : mine->stretches()) {
