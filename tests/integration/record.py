@@ -513,6 +513,15 @@ def test_the_commands_own_status_goes_before_a_full_disk(tmp_path, spin):
     assert "full" in done.err
 
 
+CPUS = os.sysconf("SC_NPROCESSORS_CONF")
+
+
+def test_buffers_that_would_not_be_ready_in_time_are_refused_with_both_sizes(tmp_path, spin):
+    done = record(tmp_path / "run", "--buffers", "1024Mx16", "--", spin, "1000").expect(2)
+    assert f"{(17 * 1024 + 5) * CPUS} MiB a process" in done.err and "1024 MiB" in done.err
+    assert not (tmp_path / "run").exists()
+
+
 # ---- modes ----
 
 
