@@ -138,6 +138,11 @@ def mount_namespace(script):
     return ["unshare", "--mount", "--propagation", "private", "sh", "-ec", script + '\nexec "$@"', "sh"]
 
 
+def check(*inputs):
+    command = [str(part) for part in (program("paltrace"), "check", *inputs)]
+    return subprocess.run(command, text=True, capture_output=True, timeout=DEADLINE)
+
+
 # ---- what is recorded ----
 
 
@@ -256,6 +261,11 @@ def test_a_command_that_is_killed_leaves_a_trace_that_can_be_read(tmp_path, spin
     assert 0 < done.file["transitions"] + done.file["lost"] <= made + 1
     assert done.file["tail_unknown"] is True
     assert "was killed" in done.err
+    for input_ in (run, run / "trace"):
+        judged = check(input_)
+        assert "end not seen: 1" in judged.stdout
+        assert "COMMAND was killed" in judged.stdout
+        assert "some may be missing, uncounted" in judged.stdout.splitlines()[-1]
 
 
 def test_a_command_without_tiffany_is_an_error_that_says_why(tmp_path):
