@@ -246,6 +246,7 @@ def test_the_commands_own_status_goes_before_a_loss(tmp_path, spin):
 def test_a_command_that_crashes_is_128_and_its_signal_and_its_trace_is_whole(tmp_path, spin):
     done = record(tmp_path / "run", "--", spin, "20000", "--abort").expect(128 + signal.SIGABRT)
     assert done.file["command_signal"] == signal.SIGABRT
+    assert "COMMAND was ended by signal 6 (Aborted)" in done.err
     assert done.file["transitions"] == done.transitions()
 
 
@@ -272,6 +273,11 @@ def test_a_command_without_tiffany_is_an_error_that_says_why(tmp_path):
     done = record(tmp_path / "run", "--", "true").expect(1)
     assert "no tiffany events" in done.err and "true" in done.err
     assert (done.file["command_status"], done.file["own_status"]) == (0, 1)
+    unnamed = subprocess.run(
+        [program("paltrace"), "record", "--", "true"], cwd=tmp_path, text=True, capture_output=True, timeout=DEADLINE
+    )
+    (made,) = tmp_path.glob("tiffany-*")
+    assert made.name in unnamed.stderr, "what it leaves behind is named"
 
 
 def test_a_program_with_lttng_switched_off_is_an_error(tmp_path, spin):

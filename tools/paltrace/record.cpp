@@ -1,6 +1,7 @@
 #include "record.hpp"
 
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -131,7 +132,11 @@ std::optional<int> Recording::run_under_session() {
         const CommandEnd ended = watch_command(command, daemon, signals, options_.lossless, talk_);
         facts_.command_wait_status = ended.status;
         if (ended.daemon_died) facts_.own = ExitCode::system;
-        if (ended.forced) talk_ << "paltrace: COMMAND did not end when asked, and was killed" << std::endl;
+        if (ended.forced)
+            talk_ << "paltrace: COMMAND did not end when asked, and was killed" << std::endl;
+        else if (WIFSIGNALED(ended.status))
+            talk_ << "paltrace: COMMAND was ended by signal " << WTERMSIG(ended.status) << " ("
+                  << strsignal(WTERMSIG(ended.status)) << ")" << std::endl;
     }
     facts_.ended = std::chrono::system_clock::now();
     const std::string trouble = session.end();
@@ -153,7 +158,7 @@ void Recording::save() try {
 void Recording::judge() try {
     if (!holds_trace(trace_path())) {
         complain(ExitCode::bad_content,
-                 "no tiffany events: no process of " + options_.command.front() +
+                 "no tiffany events in " + directory_.name() + ": no process of " + options_.command.front() +
                      " registered with LTTng; it makes no scheduler, or TIFFANY_LTTNG=0 is set, or libtiffany-lttng.so "
                      "or liblttng-ust is missing");
         return;
@@ -181,7 +186,7 @@ void Recording::judge(const ctf::ReadSummary& found) {
     print_remarks(found, true, talk_);
     facts_.own = worse(facts_.own, exit_code(found));
     if (found.records == 0)
-        complain(ExitCode::bad_content, "no tiffany events: " + options_.command.front() +
+        complain(ExitCode::bad_content, "no tiffany events in " + directory_.name() + ": " + options_.command.front() +
                                             " made no scheduler, or was killed before its first one");
     if (found.lost > 0 || !found.bad_parts.empty() || found.records == 0) judge_disk();
 }
