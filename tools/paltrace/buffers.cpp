@@ -39,7 +39,8 @@ std::uint64_t total(const BufferPlan& plan, unsigned cpus) {
 }
 
 BufferPlan plan_with(BufferSize transitions, BufferSize others, const BufferWish& wish, unsigned cpus) {
-    BufferPlan plan{.transitions = transitions, .others = others, .ticks = {}, .process_bytes = 0, .shrunk = false};
+    BufferPlan plan{
+        .transitions = transitions, .others = others, .ticks = {}, .process_bytes = 0, .processes = 0, .shrunk = false};
     if (wish.ticks) plan.ticks = transitions;
     plan.process_bytes = total(plan, cpus);
     return plan;
@@ -124,6 +125,7 @@ BufferPlan plan_buffers(const BufferWish& wish, const BufferRoom& room) {
                                               " would not be ready before COMMAND begins"};
         if (plan.process_bytes > free) plan = plan_with(*wish.asked, kLeast, wish, room.cpus);
         if (plan.process_bytes > free) refuse(plan, room, free);
+        plan.processes = room.free_bytes / plan.process_bytes;
         return plan;
     }
     // Half of the room: COMMAND may be more than one process. A quarter of the memory: the buffers are real at once.
@@ -144,6 +146,7 @@ BufferPlan plan_buffers(const BufferWish& wish, const BufferRoom& room) {
         plan = plan_with(transitions, others, wish, room.cpus);
         plan.shrunk = true;
     }
+    plan.processes = room.free_bytes / plan.process_bytes;
     return plan;
 }
 

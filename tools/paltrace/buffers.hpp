@@ -47,6 +47,7 @@ struct BufferPlan {
     BufferSize others;
     std::optional<BufferSize> ticks;
     std::uint64_t process_bytes = 0;  ///< what one process takes, all channels
+    std::uint64_t processes = 0;      ///< so many at a time have room
     bool shrunk = false;              ///< smaller than what loses nothing at the highest rate
 };
 

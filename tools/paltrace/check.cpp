@@ -42,7 +42,8 @@ std::string verdict(const pal::LifecycleReport& report, const ctf::ReadSummary& 
     std::string bad;
     const auto add = [&bad](const std::string& what) { bad += (bad.empty() ? "bad: " : ", ") + what; };
     if (!report.good()) add(std::to_string(report.findings_total) + " findings");
-    if (seen.bad_parts.size() > unexplained) add("not all could be read");
+    if (seen.bad_parts.size() > unexplained + seen.without_buffers) add("not all could be read");
+    if (seen.without_buffers != 0) add("processes without buffers: " + std::to_string(seen.without_buffers));
     if (unexplained != 0) add(std::to_string(seen.unexplained) + " missing transitions that nothing explains");
     if (!bad.empty()) return bad;
     std::string less;

@@ -41,6 +41,8 @@ std::vector<std::string> record_notes(const std::string& input) {
     std::vector<std::string> notes;
     if (says("tail_unknown"))
         notes.emplace_back("COMMAND was killed: of its last second some may be missing, uncounted");
+    if (says("shm_was_full"))
+        notes.emplace_back("/dev/shm was full while COMMAND ran: a process that started then is missing, uncounted");
     return notes;
 }
 

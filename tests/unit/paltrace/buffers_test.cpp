@@ -80,6 +80,12 @@ TEST(PlanBuffers, TakesWhatIsAskedAsItIs) {
     EXPECT_EQ(plan_buffers({.asked = BufferSize{4 * kKi, 2}}, room(kGi, 2)).transitions, (BufferSize{4 * kKi, 2}));
 }
 
+TEST(PlanBuffers, SaysHowManyProcessesHaveRoomAtATime) {
+    const BufferPlan plan = plan_buffers({}, room(64 * kMi, 2));
+    EXPECT_EQ(plan.processes, 64 * kMi / plan.process_bytes);
+    EXPECT_EQ(plan_buffers({.asked = BufferSize{16 * kMi, 2}}, room(128 * kMi, 2)).processes, 1u);
+}
+
 TEST(PlanBuffers, NeverTakesMoreThanCanBeReadyBeforeTheCommand) {
     EXPECT_EQ(kind_of_failure({.asked = BufferSize{64 * kMi, 16}}, room(64 * kGi, 2)), ErrorKind::usage);
     EXPECT_NO_THROW(plan_buffers({.asked = BufferSize{16 * kMi, 16}}, room(64 * kGi, 2)));
