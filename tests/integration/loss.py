@@ -82,3 +82,4 @@ def test_a_selection_is_named_and_is_no_loss(tmp_path):
     assert records[-1]["lost"] == 0
     checked = run(PALTRACE, "check", log, status=0)
     assert "task_failed" in checked.stdout
+    assert "tasks:" not in checked.stdout, "none of their lives was to be seen"

@@ -138,6 +138,11 @@ def mount_namespace(script):
     return ["unshare", "--mount", "--propagation", "private", "sh", "-ec", script + '\nexec "$@"', "sh"]
 
 
+def check(*inputs):
+    command = [str(part) for part in (program("paltrace"), "check", *inputs)]
+    return subprocess.run(command, text=True, capture_output=True, timeout=DEADLINE)
+
+
 # ---- what is recorded ----
 
 
@@ -241,6 +246,7 @@ def test_the_commands_own_status_goes_before_a_loss(tmp_path, spin):
 def test_a_command_that_crashes_is_128_and_its_signal_and_its_trace_is_whole(tmp_path, spin):
     done = record(tmp_path / "run", "--", spin, "20000", "--abort").expect(128 + signal.SIGABRT)
     assert done.file["command_signal"] == signal.SIGABRT
+    assert "COMMAND was ended by signal 6 (Aborted)" in done.err
     assert done.file["transitions"] == done.transitions()
 
 
@@ -256,12 +262,22 @@ def test_a_command_that_is_killed_leaves_a_trace_that_can_be_read(tmp_path, spin
     assert 0 < done.file["transitions"] + done.file["lost"] <= made + 1
     assert done.file["tail_unknown"] is True
     assert "was killed" in done.err
+    for input_ in (run, run / "trace"):
+        judged = check(input_)
+        assert "end not seen: 1" in judged.stdout
+        assert "COMMAND was killed" in judged.stdout
+        assert "some may be missing, uncounted" in judged.stdout.splitlines()[-1]
 
 
 def test_a_command_without_tiffany_is_an_error_that_says_why(tmp_path):
     done = record(tmp_path / "run", "--", "true").expect(1)
     assert "no tiffany events" in done.err and "true" in done.err
     assert (done.file["command_status"], done.file["own_status"]) == (0, 1)
+    unnamed = subprocess.run(
+        [program("paltrace"), "record", "--", "true"], cwd=tmp_path, text=True, capture_output=True, timeout=DEADLINE
+    )
+    (made,) = tmp_path.glob("tiffany-*")
+    assert made.name in unnamed.stderr, "what it leaves behind is named"
 
 
 def test_a_program_with_lttng_switched_off_is_an_error(tmp_path, spin):
@@ -511,6 +527,111 @@ def test_the_commands_own_status_goes_before_a_full_disk(tmp_path, spin):
     prefix = mount_namespace(f"mount -t tmpfs -o size=1M tmpfs {small}")
     done = record(small / "run", "--", spin, "200000", "--exit", "9", prefix=prefix).expect(9)
     assert "full" in done.err
+
+
+def read_lines(log):
+    return [json.loads(line) for line in log.read_text().splitlines()]
+
+
+CPUS = os.sysconf("SC_NPROCESSORS_CONF")
+PER_PROCESS = CPUS * (9 * 1024 + 5 * 64)  # KiB, with --buffers 1Mx8 and the smallest other channel
+
+
+def room_for_one():
+    """/dev/shm has room for one process, and for the small channel of a second one."""
+    return small_shm(f"{PER_PROCESS * 108 // 100}k")
+
+
+def one_after_another(tmp_path, spin, between=""):
+    """A shell script: a process that keeps its buffers while a second one starts, makes 1,000 transitions and ends."""
+    go = tmp_path / "go"
+    return (
+        f"{spin} 0 --gently --announce {go} & first=$!\n"
+        f"until [ -e {go} ]; do sleep 0.05; done\n{between}\n"
+        f"{spin} 1000\nkill -TERM $first; wait $first"
+    )
+
+
+def test_a_process_without_room_for_any_buffer_is_named(tmp_path, spin):
+    # what the first process leaves would be enough for a small channel: that is taken away, but for what LTTng itself needs
+    fill = "dd if=/dev/zero of=/dev/shm/fill bs=1M 2>/dev/null; truncate -s -256K /dev/shm/fill"
+    script = one_after_another(tmp_path, spin, fill)
+    done = record(tmp_path / "run", "--buffers", "1Mx8", "--", "sh", "-c", script, prefix=room_for_one()).expect(3)
+    assert re.search(r"spin_transitions? \(pid \d+\) got no buffers: nothing", done.err), done.err
+    assert "/dev/shm had room for the buffers of 1 at a time" in done.err
+    assert "lost no transition of what was traced" in done.err
+    assert done.file["processes_without_buffers"] == 1
+    _, first = re.findall(r"^transitions (\d+)$", done.out, re.M)  # the second process ends before it
+    assert done.file["transitions"] == int(first)
+    checked_run = check(tmp_path / "run")
+    assert checked_run.returncode == 1, checked_run
+    assert checked_run.stdout.endswith("bad: processes without buffers: 1\n")
+    assert "got no buffers" in checked_run.stderr
+
+
+def test_transitions_without_buffers_are_lost_and_are_no_selection(tmp_path, spin):
+    # The second process gets its small channel only; how many transitions it made is told by its worker's stop. Which
+    # channel LTTng makes first is decided by a hash of its own: if it is the large one, the small one is not tried.
+    for attempt in range(20):
+        run = tmp_path / str(attempt)
+        (tmp_path / "go").unlink(missing_ok=True)
+        command = ["--buffers", "1Mx8", "--convert", "--", "sh", "-c", one_after_another(tmp_path, spin)]
+        done = record(run, *command, prefix=room_for_one()).expect(3)
+        if "got no buffers: nothing" not in done.err:
+            break
+    assert "got no buffers for its transitions" in done.err
+    assert "selection" not in done.err
+    assert done.file["lost"] > 1000
+    assert done.file["transitions"] + done.file["lost"] == done.transitions()
+    assert "events" not in read_lines(run / "tiffany.pal")[0]
+    assert check(run / "tiffany.pal").returncode == 4
+    judged = check(run)
+    assert judged.returncode == 1
+    assert "selection" not in judged.stdout
+    assert f"lost: {done.file['lost']} transitions" in judged.stdout
+
+
+def test_a_full_shm_keeps_a_process_from_lttng_and_it_says_so(tmp_path, spin):
+    script = one_after_another(tmp_path, spin, "dd if=/dev/zero of=/dev/shm/fill bs=4k 2>/dev/null; sleep 1")
+    done = record(tmp_path / "run", "--", "sh", "-c", script, prefix=small_shm("16M")).expect(3)
+    assert "/dev/shm was full while COMMAND ran" in done.err
+    assert done.file["shm_was_full"] is True
+    assert "good, but some may be missing, uncounted" in check(tmp_path / "run").stdout
+
+
+def test_it_says_beforehand_how_many_processes_have_room(tmp_path, spin):
+    prefix = small_shm(f"{CPUS * 14 * 34 // 10}M")  # 14 MiB a CPU for each process
+    done = record(tmp_path / "run", "--buffers", "1Mx8", "--", spin, "1000", prefix=prefix).expect(0)
+    assert "room for 3 at a time" in done.err
+
+
+def test_buffers_that_would_not_be_ready_in_time_are_refused_with_both_sizes(tmp_path, spin):
+    done = record(tmp_path / "run", "--buffers", "1024Mx16", "--", spin, "1000").expect(2)
+    assert f"{(17 * 1024 + 5) * CPUS} MiB a process" in done.err and "1024 MiB" in done.err
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_start_that_did_not_wait_for_lttng_is_told_and_counted(tmp_path, spin):
+    env = dict(os.environ, LTTNG_UST_REGISTER_TIMEOUT="0")
+    run = tmp_path / "run"
+    recorded = f"find {run}/trace -name 'transitions_*' -size +8k | grep -q ."
+    script = f"{spin} 0 --gently & until {recorded}; do sleep 0.05; done; kill -TERM $!; wait $!"
+    done = record(run, "--convert", "--", "sh", "-c", script, env=env).expect(4)
+    untraced = done.file["not_traced"]
+    assert untraced > 0, "the test needs a late start"
+    assert done.file["transitions"] + done.file["lost"] + untraced == done.transitions()
+    assert f"{untraced} transitions were not traced" in done.err
+    assert "LTTNG_UST_REGISTER_TIMEOUT is set to 0" in done.err
+    assert "lost no transition\n" not in done.err
+    # the log says the same, and so does a log that is made of it
+    code = 4 if done.file["lost"] else 0  # its buffers may be too small on a machine that is busy
+    again = subprocess.run([program("paltrace"), "convert", run / "tiffany.pal", "-o", run / "again.pal"], check=False)
+    assert again.returncode == code
+    for input_ in (run, run / "tiffany.pal", run / "again.pal"):
+        judged = check(input_)
+        assert judged.returncode == code, judged
+        assert f"not traced: {untraced} transitions" in judged.stdout
+        assert f"{untraced} transitions not traced" in judged.stdout.splitlines()[-1]
 
 
 # ---- modes ----

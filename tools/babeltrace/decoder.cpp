@@ -6,6 +6,8 @@
 #include <tiffany/pal/error.hpp>
 #include <tiffany/tracepoints/catalogue.hpp>
 
+#include "recording_name.hpp"
+
 namespace tiffany::ctf {
 namespace {
 
@@ -166,7 +168,11 @@ void Decoder::stream_begins(const bt_stream* stream) {
         if (const bt_clock_class* clock = bt_stream_class_borrow_default_clock_class_const(stream_class))
             if (const char* name = bt_clock_class_get_name(clock)) facts.clock = name;
     }
-    facts.selection = facts.tiffany && !std::all_of(declared.begin(), declared.begin() + kTransitions, std::identity{});
+    const std::string session = text_of(trace, "trace_name");
+    facts.from_start = is_from_start(session);
+    // in a recording of paltrace's nobody selects: what is missing there is missing for another reason
+    facts.selection = facts.tiffany && !is_recording(session) &&
+                      !std::all_of(declared.begin(), declared.begin() + kTransitions, std::identity{});
     if (facts.selection)
         for (const EventInfo& info : catalogue::events())
             if (declared[static_cast<std::size_t>(info.id)]) facts.events.emplace_back(info.tracepoint);

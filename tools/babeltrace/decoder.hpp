@@ -22,7 +22,8 @@ namespace tiffany::ctf {
 /// What a trace says of itself.
 struct TraceFacts {
     bool tiffany = false;             ///< an event of ours is declared
-    bool selection = false;           ///< some are, but not every transition
+    bool selection = false;           ///< some are, but not every transition, and the user chose them
+    bool from_start = false;          ///< LTTng was there before the process: its first transition is to be here
     std::vector<std::string> events;  ///< which are, if it is a selection: tracepoint names
     std::string clock;                ///< "monotonic"; empty = not known
     std::string host;

@@ -18,6 +18,7 @@ enum Kind : std::uint8_t {
     kGap,
     kEnd,
     kUnknown,
+    kLacks,
     kAlive,
     kFailed,
     kFinished,
@@ -161,6 +162,7 @@ void FrameWriter::facts(const TraceFacts& facts) {
     open(kFacts);
     put(facts.tiffany);
     put(facts.selection);
+    put(facts.from_start);
     put(facts.events);
     put(std::string_view{facts.clock});
     put(std::string_view{facts.host});
@@ -239,6 +241,12 @@ void FrameWriter::unknown(const Counts& events, const Counts& fields) {
     close();
 }
 
+void FrameWriter::lacks(std::string_view what) {
+    open(kLacks);
+    put(what);
+    close();
+}
+
 void FrameWriter::failed(const Error& error) {
     open(kFailed);
     put(static_cast<std::uint8_t>(error.kind()));
@@ -263,6 +271,7 @@ FrameResult take_frame(std::string_view frame, pal::Record& record, FrameHandler
             TraceFacts facts;
             facts.tiffany = from.number<bool>();
             facts.selection = from.number<bool>();
+            facts.from_start = from.number<bool>();
             facts.events = from.texts();
             facts.clock = from.text();
             facts.host = from.text();
@@ -316,6 +325,9 @@ FrameResult take_frame(std::string_view frame, pal::Record& record, FrameHandler
             handler.unknown(events, from.counts());
             return FrameResult::handled;
         }
+        case kLacks:
+            handler.lacks(std::string{from.text()});
+            return FrameResult::handled;
         case kAlive:
             return FrameResult::handled;
         case kFailed: {

@@ -211,7 +211,7 @@ std::string metadata_text(std::string_view bytes) {
     return text;
 }
 
-void check_files(const std::string& directory) {
+std::string check_files(const std::string& directory) {
     const fs::path metadata = fs::path{directory} / "metadata";
     const std::string bytes = read_whole(metadata);
     std::string text;
@@ -237,6 +237,7 @@ void check_files(const std::string& directory) {
         }
     }
     if (failed) throw Error{ErrorKind::system, "cannot read " + directory + ": " + failed.message()};
+    return text;
 }
 
 }  // namespace tiffany::ctf

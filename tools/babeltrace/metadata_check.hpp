@@ -11,8 +11,8 @@ namespace tiffany::ctf {
 std::string metadata_text(std::string_view bytes);
 
 /// Reads and checks `directory/metadata`, then walks the packets of each stream file beside it, if they are laid out
-/// as LTTng does it. Cost: a read of each packet's header.
+/// as LTTng does it. Returns the metadata's text. Cost: a read of each packet's header.
 /// Errors: the file and the cause; ErrorKind::system if it cannot be read, ErrorKind::content if it is cut or wrong.
-void check_files(const std::string& directory);
+std::string check_files(const std::string& directory);
 
 }  // namespace tiffany::ctf

@@ -65,6 +65,7 @@ class PalSink : public ctf::TraceSink {
 
     void facts(const ctf::TraceFacts& facts) override {
         if (begin_.clock.empty()) begin_.clock = facts.clock;
+        if (facts.from_start) judge_.mark_from_start(source_);
         if (!facts.selection) return;
         // of several traces one is enough: they come muxed, as one source
         begin_.events.insert(begin_.events.end(), facts.events.begin(), facts.events.end());

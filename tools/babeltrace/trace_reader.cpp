@@ -16,6 +16,7 @@
 #include "duplicates.hpp"
 #include "find_bad_stream.hpp"
 #include "metadata_check.hpp"
+#include "missing_buffers.hpp"
 #include "record_heap.hpp"
 
 namespace tiffany::ctf {
@@ -31,7 +32,9 @@ constexpr std::size_t kLeastWindow = 16;
 constexpr std::size_t kStartAhead = 32;
 
 void decode_into(const std::string& directory, bool ticks, FrameWriter& writer) {
-    check_files(directory);
+    const MissingBuffers missing = missing_buffers(check_files(directory));
+    if (!missing.what.empty()) writer.lacks("cannot tell all of " + directory + ": " + missing.what);
+    if (missing.all) return;  // stream files that are there all the same are something babeltrace2 stumbles over
     Decoder decoder{writer, ticks};
     try {
         decode_trace(directory, [&](const bt_message* message) {
@@ -99,6 +102,7 @@ class Reading {
             tiffany = facts.tiffany;
             begin_.clock = facts.clock;
             begin_.events = facts.events;
+            if (facts.from_start) reading.judge_.mark_from_start(index);
             if (!facts.selection) return;
             some = true;  // that nothing of what was selected happened is an answer
             reading.judge_.mark_selection(index);
@@ -114,6 +118,11 @@ class Reading {
         }
         void gap(const pal::Gap& gap) override { reading.judge_.told(index, gap); }
         void end(const pal::End& end) override { reading.judge_.told(index, end); }
+        void lacks(const std::string& what) override {
+            some = true;
+            ++reading.summary_.without_buffers;
+            reading.bad_part(Error{ErrorKind::content, what});
+        }
         void unknown(const Counts& events, const Counts& fields) override {
             some = some || !events.empty();
             add(reading.summary_.unknown_events, events);

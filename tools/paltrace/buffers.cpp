@@ -39,7 +39,8 @@ std::uint64_t total(const BufferPlan& plan, unsigned cpus) {
 }
 
 BufferPlan plan_with(BufferSize transitions, BufferSize others, const BufferWish& wish, unsigned cpus) {
-    BufferPlan plan{.transitions = transitions, .others = others, .ticks = {}, .process_bytes = 0, .shrunk = false};
+    BufferPlan plan{
+        .transitions = transitions, .others = others, .ticks = {}, .process_bytes = 0, .processes = 0, .shrunk = false};
     if (wish.ticks) plan.ticks = transitions;
     plan.process_bytes = total(plan, cpus);
     return plan;
@@ -116,12 +117,19 @@ BufferPlan plan_buffers(const BufferWish& wish, const BufferRoom& room) {
     const std::uint64_t free = room.free_bytes - room.free_bytes / 16;
     if (wish.asked) {
         BufferPlan plan = plan_with(*wish.asked, kOthers, wish, room.cpus);
+        if (plan.process_bytes > kMostOfAProcess)
+            throw Error{ErrorKind::usage, "cannot use --buffers " + wish.asked->text() + ": they take " +
+                                              human_bytes(plan.process_bytes) + " a process (" +
+                                              std::to_string(room.cpus) + " CPUs), and more than " +
+                                              human_bytes(kMostOfAProcess) +
+                                              " would not be ready before COMMAND begins"};
         if (plan.process_bytes > free) plan = plan_with(*wish.asked, kLeast, wish, room.cpus);
         if (plan.process_bytes > free) refuse(plan, room, free);
+        plan.processes = room.free_bytes / plan.process_bytes;
         return plan;
     }
     // Half of the room: COMMAND may be more than one process. A quarter of the memory: the buffers are real at once.
-    const std::uint64_t limit = std::min(free / 2, room.memory_bytes / 4);
+    const std::uint64_t limit = std::min({free / 2, room.memory_bytes / 4, kMostOfAProcess});
     const BufferSize least = wish.lossless ? kLeastLossless : kLeast;
     BufferSize transitions = kFull;
     BufferSize others = kOthers;
@@ -138,6 +146,7 @@ BufferPlan plan_buffers(const BufferWish& wish, const BufferRoom& room) {
         plan = plan_with(transitions, others, wish, room.cpus);
         plan.shrunk = true;
     }
+    plan.processes = room.free_bytes / plan.process_bytes;
     return plan;
 }
 

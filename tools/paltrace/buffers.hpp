@@ -47,13 +47,18 @@ struct BufferPlan {
     BufferSize others;
     std::optional<BufferSize> ticks;
     std::uint64_t process_bytes = 0;  ///< what one process takes, all channels
+    std::uint64_t processes = 0;      ///< so many at a time have room
     bool shrunk = false;              ///< smaller than what loses nothing at the highest rate
 };
+
+/// LTTng fills the buffers with zeros, about 1 GiB a second, while the process waits for them at its start, and that
+/// wait is bounded: what takes longer leaves the process without a trace, or its start.
+inline constexpr std::uint64_t kMostOfAProcess = std::uint64_t{1} << 30;
 
 /// Chooses buffers that lose nothing at the highest rate that was measured, or as near to that as half of the room
 /// permits. What was asked for is taken as it is.
 /// Errors: ErrorKind::system if what was asked for, or the least useful size, does not fit; ErrorKind::usage for
-///         --lossless with buffers too small to be that.
+///         --lossless with buffers too small to be that, and for more than kMostOfAProcess.
 BufferPlan plan_buffers(const BufferWish& wish, const BufferRoom& room);
 
 /// "72 MiB", "4 KiB", "17 bytes".

@@ -4,19 +4,24 @@
 #include <memory>
 #include <ostream>
 #include <tiffany/pal/lifecycle.hpp>
+#include <vector>
 
 #include "reading.hpp"
+#include "record_notes.hpp"
 
 namespace tiffany::paltrace {
 namespace {
 
 void print_coverage(const pal::LifecycleReport& report, const ctf::ReadSummary& seen, std::ostream& out) {
     out << "records: " << report.records << ", of them transitions: " << report.transitions << '\n'
-        << "workers: " << report.workers << '\n'
-        << "tasks: " << report.tasks << " (finished " << report.ended(TaskState::Finished) << ", failed "
-        << report.ended(TaskState::Failed) << ", cancelled " << report.ended(TaskState::Cancelled) << ", live "
-        << report.live() << "), start not seen: " << report.unseen_start << '\n'
-        << "lost: " << (seen.at_most ? "at most " : "") << seen.lost << " transitions (gaps: " << report.gaps
+        << "workers: " << report.workers;
+    if (seen.selection.empty()) {  // else neither the ends of workers nor the lives of tasks were to be seen
+        if (report.workers_open != 0) out << ", end not seen: " << report.workers_open;
+        out << "\ntasks: " << report.tasks << " (finished " << report.ended(TaskState::Finished) << ", failed "
+            << report.ended(TaskState::Failed) << ", cancelled " << report.ended(TaskState::Cancelled)
+            << ", end not seen " << report.live() << "), start not seen: " << report.unseen_start;
+    }
+    out << "\nlost: " << (seen.at_most ? "at most " : "") << seen.lost << " transitions (gaps: " << report.gaps
         << ", after the last record: " << seen.tail << ", not explained: " << seen.unexplained << ")\n"
         << "not traced: " << seen.untraced << " transitions\n";
     if (!seen.selection.empty()) {
@@ -32,17 +37,31 @@ void print_coverage(const pal::LifecycleReport& report, const ctf::ReadSummary& 
 }
 
 /// The last line: "good" alone only if every part was read, no rule is broken and nothing was lost.
-std::string verdict(const pal::LifecycleReport& report, const ctf::ReadSummary& seen, bool strict) {
+std::string verdict(const pal::LifecycleReport& report, const ctf::ReadSummary& seen, bool doubtful, bool strict) {
     const std::size_t unexplained = strict && seen.unexplained != 0 ? 1 : 0;  // of the bad parts the one that was read
     std::string bad;
     const auto add = [&bad](const std::string& what) { bad += (bad.empty() ? "bad: " : ", ") + what; };
     if (!report.good()) add(std::to_string(report.findings_total) + " findings");
-    if (seen.bad_parts.size() > unexplained) add("not all could be read");
+    if (seen.bad_parts.size() > unexplained + seen.without_buffers) add("not all could be read");
+    if (seen.without_buffers != 0) add("processes without buffers: " + std::to_string(seen.without_buffers));
     if (unexplained != 0) add(std::to_string(seen.unexplained) + " missing transitions that nothing explains");
     if (!bad.empty()) return bad;
-    if (seen.lost == 0) return "good";
-    return std::string{"good, but "} + (seen.at_most ? "at most " : "") + std::to_string(seen.lost) +
-           " transitions lost";
+    std::string less;
+    const auto but = [&less](const std::string& what) { less += (less.empty() ? ", but " : ", ") + what; };
+    if (seen.lost != 0)
+        but(std::string{seen.at_most ? "at most " : ""} + std::to_string(seen.lost) + " transitions lost");
+    if (seen.untraced != 0) but(std::to_string(seen.untraced) + " transitions not traced");
+    if (doubtful) but("some may be missing, uncounted");
+    return "good" + less;
+}
+
+/// What nobody counted and only the recording knew. That its file is damaged is a bad part.
+std::vector<std::string> notes_beside(const std::string& input, ctf::ReadSummary& seen) try {
+    return record_notes(input);
+} catch (const Error& error) {
+    seen.bad_parts.push_back(error.one_line());
+    seen.refused = seen.refused || error.kind() == ErrorKind::system;
+    return {};
 }
 
 }  // namespace
@@ -59,18 +78,21 @@ ExitCode run_check(const CheckOptions& options, Streams& streams) {
         throw;
     }
     const pal::LifecycleReport report = checker.finish();
+    const std::vector<std::string> notes = notes_beside(options.input, seen);
 
     for (const std::string& finding : report.findings)
         streams.out << finding << '\n';
     if (report.findings_total > report.findings.size())
         streams.out << "... and " << report.findings_total - report.findings.size() << " more findings\n";
     print_coverage(report, seen, streams.out);
+    for (const std::string& note : notes)
+        streams.out << "note: " << note << '\n';
     for (const std::string& part : seen.bad_parts)
         streams.err << "paltrace: " << part << '\n';
 
     ExitCode code = exit_code(seen);
     if (!report.good()) code = worse(code, ExitCode::bad_content);
-    streams.out << verdict(report, seen, options.strict) << '\n';
+    streams.out << verdict(report, seen, !notes.empty(), options.strict) << '\n';
     return code;
 }
 

@@ -84,7 +84,8 @@ void print_remarks(const ctf::ReadSummary& summary, bool strict, std::ostream& e
     if (summary.unexplained != 0 && !strict)  // else it is among the bad parts
         err << "paltrace: " << ctf::unexplained_remark(summary.unexplained) << '\n';
     if (summary.untraced != 0)
-        err << "paltrace: " << summary.untraced << " transitions were not traced, as the session was off\n";
+        err << "paltrace: " << summary.untraced
+            << " transitions were not traced: the session was off, or not ready yet\n";
 }
 
 std::string loss_remark(const ctf::ReadSummary& summary) {

@@ -1,6 +1,7 @@
 #include "record.hpp"
 
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -24,6 +25,7 @@
 #include "run_tool.hpp"
 #include "session.hpp"
 #include "session_daemon.hpp"
+#include "tools/babeltrace/recording_name.hpp"
 #include "watch_command.hpp"
 
 namespace tiffany::paltrace {
@@ -48,6 +50,8 @@ class Recording {
     void save();
     void judge();
     void judge(const ctf::ReadSummary& found);
+    void judge_missing(const ctf::ReadSummary& found);
+    void judge_room();
     void judge_disk();
     void complain(ExitCode code, const std::string& sentence);
     std::string shm_path() const { return directory_.path("shm"); }
@@ -57,6 +61,8 @@ class Recording {
     std::ostream& talk_;
     OutputDir directory_;
     RecordFacts facts_;
+    bool daemon_died_ = false;
+    std::size_t refused_channels_ = 0;
     bool cannot_save_ = false;
 };
 
@@ -84,7 +90,7 @@ void Recording::choose_buffers() {
     talk_ << "paltrace: buffers: transitions " << plan.transitions.text() << ", others " << plan.others.text();
     if (plan.ticks) talk_ << ", ticks " << plan.ticks->text();
     talk_ << " on each of " << room.cpus << " CPUs: " << human_bytes(plan.process_bytes) << " of " << where
-          << " a process";
+          << " a process, room for " << plan.processes << " at a time";
     if (plan.shrunk)
         talk_ << "; no more than that because there is room for " << human_bytes(room.free_bytes)
               << " there, so a fast program may lose events";
@@ -111,7 +117,7 @@ std::optional<int> Recording::run_under_session() {
     if (options_.crash_safe && mkdir(shm_path().c_str(), 0700) != 0)
         throw Error{ErrorKind::system, "cannot make directory " + shm_path() + ": " + std::strerror(errno)};
     Session session{daemon,
-                    {.name = "tiffany-" + std::to_string(getpid()),
+                    {.name = ctf::recording_name(daemon.is_private(), getpid()),
                      .output = trace_path(),
                      .shm_path = options_.crash_safe ? shm_path() : "",
                      .blocking = options_.lossless,
@@ -130,11 +136,18 @@ std::optional<int> Recording::run_under_session() {
         directory_.keep();
         const CommandEnd ended = watch_command(command, daemon, signals, options_.lossless, talk_);
         facts_.command_wait_status = ended.status;
+        daemon_died_ = ended.daemon_died;
         if (ended.daemon_died) facts_.own = ExitCode::system;
-        if (ended.forced) talk_ << "paltrace: COMMAND did not end when asked, and was killed" << std::endl;
+        facts_.shm_was_full = ended.shm_was_full;
+        if (ended.forced)
+            talk_ << "paltrace: COMMAND did not end when asked, and was killed" << std::endl;
+        else if (WIFSIGNALED(ended.status))
+            talk_ << "paltrace: COMMAND was ended by signal " << WTERMSIG(ended.status) << " ("
+                  << strsignal(WTERMSIG(ended.status)) << ")" << std::endl;
     }
     facts_.ended = std::chrono::system_clock::now();
     const std::string trouble = session.end();
+    if (!daemon_died_) refused_channels_ = daemon.refused_channels();  // else it was not for want of room
     daemon.end();
     if (options_.crash_safe) rmdir(shm_path().c_str());  // refused unless it is empty: then there is nothing to recover
     if (!trouble.empty() && facts_.own == ExitCode::good)
@@ -153,9 +166,10 @@ void Recording::save() try {
 void Recording::judge() try {
     if (!holds_trace(trace_path())) {
         complain(ExitCode::bad_content,
-                 "no tiffany events: no process of " + options_.command.front() +
+                 "no tiffany events in " + directory_.name() + ": no process of " + options_.command.front() +
                      " registered with LTTng; it makes no scheduler, or TIFFANY_LTTNG=0 is set, or libtiffany-lttng.so "
                      "or liblttng-ust is missing");
+        judge_room();
         return;
     }
     facts_.found =
@@ -163,6 +177,7 @@ void Recording::judge() try {
     judge(*facts_.found);
 } catch (const Error& error) {
     complain(exit_code(error.kind()), error.one_line());
+    judge_room();
     judge_disk();
 }
 
@@ -170,20 +185,56 @@ void Recording::judge(const ctf::ReadSummary& found) {
     talk_ << "paltrace: recorded " << found.records << " records, " << found.transitions << " transitions, in "
           << directory_.name() << "\npaltrace: lost ";
     if (found.lost == 0)
-        talk_ << "no transition" << std::endl;
+        talk_ << "no transition" << (found.untraced != 0 || found.without_buffers != 0 ? " of what was traced" : "")
+              << std::endl;
     else
-        talk_ << (found.at_most ? "at most " : "") << found.lost << " transitions: give --buffers more than "
-              << facts_.buffers.transitions.text() << ", or --lossless" << std::endl;
+        talk_ << (found.at_most ? "at most " : "") << found.lost << " transitions"
+              << (found.without_buffers != 0
+                      ? ""  // then larger ones would not help
+                      : ": give --buffers more than " + facts_.buffers.transitions.text() + ", or --lossless")
+              << std::endl;
     if (facts_.command_wait_status == SIGKILL)  // in the middle of an event, perhaps
         talk_ << "paltrace: COMMAND was killed: of its last second, up to "
               << human_bytes(facts_.buffers.transitions.bytes) << " on each CPU may be missing and not counted"
               << std::endl;
     print_remarks(found, true, talk_);
     facts_.own = worse(facts_.own, exit_code(found));
-    if (found.records == 0)
-        complain(ExitCode::bad_content, "no tiffany events: " + options_.command.front() +
-                                            " made no scheduler, or was killed before its first one");
+    judge_missing(found);
+    judge_room();
     if (found.lost > 0 || !found.bad_parts.empty() || found.records == 0) judge_disk();
+}
+
+/// What was not lost, and is not there all the same.
+void Recording::judge_missing(const ctf::ReadSummary& found) {
+    if (found.untraced != 0 && facts_.private_daemon) {
+        const char* const bound = std::getenv("LTTNG_UST_REGISTER_TIMEOUT");
+        complain(ExitCode::lost,
+                 std::string{"cannot record a process from its start: it did not wait until LTTng was ready ("} +
+                     (bound != nullptr ? "LTTNG_UST_REGISTER_TIMEOUT is set to " + std::string{bound}
+                                       : "at most 3000 ms; smaller --buffers are ready earlier") +
+                     ")");
+    }
+    if (found.without_buffers != 0 && refused_channels_ == 0)
+        complain(ExitCode::lost, "cannot record a process that LTTng makes no buffers for (" +
+                                     human_bytes(facts_.buffers.process_bytes) +
+                                     "): there was no room, or it ended, or went on, before they were ready");
+    if (found.records == 0 && found.without_buffers == 0)
+        complain(ExitCode::bad_content, "no tiffany events in " + directory_.name() + ": " + options_.command.front() +
+                                            " made no scheduler, or was killed before its first one");
+}
+
+/// LTTng's commands succeed whether or not there was room for the buffers.
+void Recording::judge_room() {
+    const std::string where = options_.crash_safe ? directory_.name() : "/dev/shm";
+    if (refused_channels_ != 0)
+        complain(ExitCode::system, "cannot record every process: " + where + " had room for the buffers of " +
+                                       std::to_string(facts_.buffers.processes) + " at a time, " +
+                                       human_bytes(facts_.buffers.process_bytes) + " each; give --buffers less than " +
+                                       facts_.buffers.transitions.text() + ", or " + where + " more room");
+    if (facts_.shm_was_full)
+        complain(ExitCode::system,
+                 "cannot tell of every process: /dev/shm was full while COMMAND ran, and one that started then was not "
+                 "recorded, nor is it counted");
 }
 
 /// A disk that is full shows as parts that are cut, or missing; the daemons do not tell.

@@ -66,6 +66,9 @@ Json document(const RecordOptions& options, const RecordFacts& facts) {
     json["transitions"] = count(&ctf::ReadSummary::transitions);
     json["lost"] = count(&ctf::ReadSummary::lost);
     json["lost_at_most"] = facts.found && facts.found->at_most;
+    json["not_traced"] = count(&ctf::ReadSummary::untraced);
+    json["processes_without_buffers"] = facts.found ? Json(facts.found->without_buffers) : Json(nullptr);
+    json["shm_was_full"] = facts.shm_was_full;
     // killed in the middle of an event: its last sub-buffers are unreadable, and nobody counted what was in them
     json["tail_unknown"] = WIFSIGNALED(facts.command_wait_status) && WTERMSIG(facts.command_wait_status) == SIGKILL;
     json["bad_parts"] = facts.found ? Json(facts.found->bad_parts) : Json::array();

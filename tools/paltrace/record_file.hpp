@@ -20,6 +20,7 @@ struct RecordFacts {
     std::chrono::system_clock::time_point started;
     std::chrono::system_clock::time_point ended;
     int command_wait_status = 0;  ///< as of waitpid()
+    bool shm_was_full = false;    ///< a process that started then is not in the trace at all
     ExitCode own = ExitCode::good;
     std::optional<ctf::ReadSummary> found;  ///< nothing: not read yet, or not readable
 };

@@ -80,7 +80,7 @@ SessionDaemon::SessionDaemon(std::ostream& talk) {
     }
     home_ = make_home();
     try {
-        if (private_ || !answers()) start(home_ + "/lttng-sessiond.log");
+        if (private_ || !answers()) start(log_path());
     } catch (...) {
         end();
         throw;
@@ -142,6 +142,15 @@ void SessionDaemon::find_consumer() {
     if (!daemon_) return;
     for (const pid_t child : children_of(daemon_->pid()))
         if (name_of(child) == "lttng-consumerd") consumer_fd_ = static_cast<int>(syscall(SYS_pidfd_open, child, 0));
+}
+
+std::size_t SessionDaemon::refused_channels() const {
+    if (!daemon_) return 0;
+    std::ifstream log{log_path()};
+    std::size_t count = 0;
+    for (std::string line; std::getline(log, line);)
+        if (line.find("Error creating UST channel") != std::string::npos) ++count;
+    return count;
 }
 
 void SessionDaemon::end() noexcept {

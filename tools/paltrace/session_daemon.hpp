@@ -42,12 +42,16 @@ class SessionDaemon {
     /// To be called when a session exists, which is when the consumer daemon does.
     void find_consumer();
 
+    /// How often it could not make a channel's buffers for a process, as its log says; 0 if the daemon is not ours.
+    std::size_t refused_channels() const;
+
     /// Asks it to end, waits for its last writes, and ends by force what does not end by itself.
     void end() noexcept;
 
   private:
     void start(const std::string& log);
     bool answers() const;
+    std::string log_path() const { return home_ + "/lttng-sessiond.log"; }
 
     std::string home_;
     bool private_ = true;

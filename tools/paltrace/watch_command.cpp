@@ -1,6 +1,7 @@
 #include "watch_command.hpp"
 
 #include <poll.h>
+#include <sys/statvfs.h>
 
 #include <algorithm>
 #include <array>
@@ -17,6 +18,14 @@ using namespace std::chrono_literals;
 constexpr std::chrono::seconds kGrace{10};
 constexpr std::chrono::seconds kImpatience{2};
 constexpr int kImpatientSignals = 3;
+constexpr std::chrono::milliseconds kLookAtShm{200};
+// What the library reserves there before it loads LTTng, which would end a program that finds no page (SIGBUS).
+constexpr unsigned long kLeastShm = 64 * 1024;
+
+bool shm_is_full() {
+    struct statvfs space {};
+    return statvfs("/dev/shm", &space) == 0 && space.f_bavail * space.f_frsize < kLeastShm;
+}
 
 class Watch {
   public:
@@ -33,6 +42,7 @@ class Watch {
     CommandEnd run() {
         for (;;) {
             poll(waiting_.data(), waiting_.size(), timeout_ms());
+            end_.shm_was_full = end_.shm_was_full || shm_is_full();
             if (const std::optional<int> status = command_.wait(0ms)) {
                 end_.status = *status;
                 return end_;
@@ -47,8 +57,8 @@ class Watch {
 
   private:
     int timeout_ms() const {
-        if (!deadline_) return -1;
-        const auto left = std::chrono::ceil<std::chrono::milliseconds>(*deadline_ - Clock::now());
+        std::chrono::milliseconds left = kLookAtShm;
+        if (deadline_) left = std::min(left, std::chrono::ceil<std::chrono::milliseconds>(*deadline_ - Clock::now()));
         return static_cast<int>(std::max<std::chrono::milliseconds::rep>(left.count(), 0));
     }
 

@@ -10,9 +10,10 @@
 namespace tiffany::paltrace {
 
 struct CommandEnd {
-    int status = 0;            ///< as of waitpid()
-    bool daemon_died = false;  ///< the session daemon or the consumer daemon, while COMMAND ran
-    bool forced = false;       ///< we ended it by SIGKILL
+    int status = 0;             ///< as of waitpid()
+    bool daemon_died = false;   ///< the session daemon or the consumer daemon, while COMMAND ran
+    bool forced = false;        ///< we ended it by SIGKILL
+    bool shm_was_full = false;  ///< /dev/shm had no room left at some time: who starts then does not load LTTng
 };
 
 /// Returns when COMMAND has ended.

@@ -41,6 +41,7 @@ struct WorkerLife {
     IntervalSet covered;             // seqs of records and of Gaps
     std::uint64_t transitions = 0;   // records
     bool started = false;            // its WorkerStarted was seen
+    bool stopped = false;            // its WorkerStopped was seen, and no start after it
     std::uint64_t started_seq = 0;   // the lowest of these
     std::uint64_t position = 0;      // the highest seq that a Worker record tells of
     std::uint64_t stopped_seq = 0;   // the highest of WorkerStopped
@@ -138,8 +139,10 @@ class LifecycleChecker::State {
         report_.lost = report_.has_end ? end_.lost : gaps_lost_;
         judge_tails();
         for (auto& [id, instance] : instances_) {
-            for (const auto& [index, worker] : instance.workers)
+            for (const auto& [index, worker] : instance.workers) {
                 judge_seqs(worker);
+                if (!worker.stopped) ++report_.workers_open;
+            }
             judge_holes(instance);
             for (const auto& [tid, task] : instance.tasks)
                 ++report_.tasks_by_state[static_cast<std::size_t>(task.state_known ? task.state : TaskState::None)];
@@ -205,9 +208,11 @@ class LifecycleChecker::State {
             case EventId::WorkerStarted:
                 worker.started_seq = worker.started ? std::min(worker.started_seq, record.seq) : record.seq;
                 worker.started = true;
+                worker.stopped = false;
                 break;
             case EventId::WorkerStopped:
                 worker.stopped_seq = std::max(worker.stopped_seq, record.seq);
+                worker.stopped = true;
                 break;
             case EventId::WorkerDumped:
                 break;

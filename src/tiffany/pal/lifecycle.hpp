@@ -32,6 +32,7 @@ struct LifecycleReport {
     std::uint64_t records = 0;
     std::uint64_t transitions = 0;
     std::uint64_t workers = 0;
+    std::uint64_t workers_open = 0;                 ///< whose end was not seen: what they did last may be missing
     std::uint64_t tasks = 0;                        ///< seen in any way
     std::array<std::uint64_t, 9> tasks_by_state{};  ///< by TaskState at the end; None = not known
     std::uint64_t unseen_start = 0;                 ///< tasks whose Spawned was not seen; not a broken rule by itself

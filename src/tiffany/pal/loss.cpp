@@ -45,6 +45,7 @@ std::uint64_t minus(std::uint64_t a, std::uint64_t b) {
 
 struct LossJudge::Source {
     bool selection = false;
+    bool from_start = false;
     bool is_log = false;
     std::deque<Range> ranges;
     std::uint64_t exact = 0;  // discarded in channels of transitions only; modulo 2^64
@@ -95,6 +96,10 @@ void LossJudge::mark_selection(std::size_t source) {
     sources_[source]->selection = true;
 }
 
+void LossJudge::mark_from_start(std::size_t source) {
+    sources_[source]->from_start = true;
+}
+
 void LossJudge::begin(const Begin& begin) {
     out_.begin(begin);
 }
@@ -139,8 +144,7 @@ void LossJudge::transition(std::size_t source, Worker& worker, const Record& rec
         last_here->second = seq;
     }
     if (!worker.known) {
-        worker.known = true;
-        worker.first = seq;
+        meet(source, worker, seq, record.ts_ns);
     } else if (seq <= worker.last) {
         if (seq >= worker.first && !fills_a_gap(worker, seq)) {
             ++duplicates_;
@@ -166,9 +170,9 @@ void LossJudge::position(std::size_t source, Worker& worker, const Record& recor
     if (sources_[source]->selection) return;
     if (is(record, EventId::WorkerStopped)) {
         if (!worker.known) {
-            worker.known = true;
-            worker.first = record.seq + 1;
+            meet(source, worker, record.seq + 1, record.ts_ns);
             worker.last = record.seq;
+            flush();
         }
         worker.has_stopped = true;
         worker.stopped = std::max(worker.stopped, record.seq);
@@ -188,8 +192,7 @@ void LossJudge::position(std::size_t source, Worker& worker, const Record& recor
                 if (!held.settled && held.worker == &worker) settle(held, 0, true);
     }
     if (!worker.known) {
-        worker.known = true;
-        worker.first = record.seq + 1;
+        meet(source, worker, record.seq + 1, record.ts_ns);
         worker.last = record.seq;
     } else if (record.seq > worker.last) {
         jump(worker, worker.last + 1, record.seq, record.ts_ns, excused);
@@ -198,6 +201,19 @@ void LossJudge::position(std::size_t source, Worker& worker, const Record& recor
     worker.last_ns = record.ts_ns;
     if (started) worker.has_stopped = false;
     flush();
+}
+
+/// The first that is known of a worker: its next transition is, or would be, `next`. What precedes it is judged as the
+/// stretch before a first dump is: what the tracer did not discard, it was not there for.
+void LossJudge::meet(std::size_t source, Worker& worker, std::uint64_t next, std::uint64_t ts_ns) {
+    worker.known = true;
+    worker.first = next;
+    std::uint64_t from = sources_[source]->from_start ? 1 : next;
+    for (const Gap& told : worker.told)  // a log that was made from such a source
+        if (told.from_seq < from && told.to_seq + 1 >= from) from = told.from_seq;
+    if (from >= next || !worker.judged) return;
+    worker.first = from;
+    jump(worker, from, next - 1, ts_ns, true);
 }
 
 bool LossJudge::fills_a_gap(Worker& worker, std::uint64_t seq) {

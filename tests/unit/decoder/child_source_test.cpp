@@ -21,10 +21,12 @@ class Nothing : public FrameHandler {
     void gap(const pal::Gap&) override {}
     void end(const pal::End&) override {}
     void unknown(const Counts& events, const Counts&) override { unknown_events = events; }
+    void lacks(const std::string& what) override { lacking = what; }
 
     TraceFacts seen;
     std::vector<std::uint64_t> discards;
     Counts unknown_events;
+    std::string lacking;
 };
 
 std::string failure(ChildSource& source) {
@@ -45,6 +47,7 @@ TEST(ChildSource, CarriesRecordsAndEvidenceOver) {
                            TraceFacts facts;
                            facts.tiffany = true;
                            facts.clock = "monotonic";
+                           facts.from_start = true;
                            writer.facts(facts);
                            pal::Record record;
                            record.info = &catalogue::info(EventId::TaskFailed);
@@ -58,6 +61,7 @@ TEST(ChildSource, CarriesRecordsAndEvidenceOver) {
                                writer.record(record);
                            writer.discarded({1, 2, 3, true, true});
                            writer.unknown({{"task_frozen", 4}}, {});
+                           writer.lacks("a buffer");
                        },
                        60s};
     Nothing seen;
@@ -70,6 +74,8 @@ TEST(ChildSource, CarriesRecordsAndEvidenceOver) {
     EXPECT_EQ(record.text("error"), "it broke");
     EXPECT_EQ(record.worker, (pal::WorkerId{0x123456789abc, 0xffff}));
     EXPECT_EQ(seen.seen.clock, "monotonic");
+    EXPECT_TRUE(seen.seen.from_start);
+    EXPECT_EQ(seen.lacking, "a buffer");
     EXPECT_THAT(seen.discards, testing::ElementsAre(3));
     EXPECT_EQ(seen.unknown_events.at("task_frozen"), 4u);
 }

@@ -303,6 +303,60 @@ TEST_F(LossJudgeTest, ASelectionHasNoGapsAndNoLoss) {
     EXPECT_EQ(end.records, 4u);
 }
 
+TEST_F(LossJudgeTest, WhatPrecedesTheFirstTransitionWasNotTracedIfTheTracerWasThereBeforeTheProcess) {
+    judge.mark_from_start(source);
+    give(position(EventId::WorkerDumped, 861, kMs, 2));
+    give(862, 863, 2 * kMs);
+    give(position(EventId::WorkerStopped, 863, 3 * kMs));
+    const End end = judge.finish();
+    EXPECT_EQ(kept.order, "gotto");
+    ASSERT_EQ(kept.gaps.size(), 1u);
+    EXPECT_EQ(kept.gaps[0].from_seq, 1u);
+    EXPECT_EQ(kept.gaps[0].to_seq, 861u);
+    EXPECT_EQ(kept.gaps[0].lost, 0u);
+    EXPECT_TRUE(kept.gaps[0].explained);
+    EXPECT_EQ(judge.untraced(), 861u);
+    EXPECT_EQ(end.lost, 0u);
+}
+
+TEST_F(LossJudgeTest, OfThatStretchWhatWasDiscardedWasLost) {
+    judge.mark_from_start(source);
+    discarded(3, kMs, 2 * kMs);
+    give(11, 12, 2 * kMs);
+    const End end = judge.finish();
+    ASSERT_EQ(kept.gaps.size(), 1u);
+    EXPECT_EQ(kept.gaps[0].lost, 3u);
+    EXPECT_EQ(judge.untraced(), 7u);
+    EXPECT_EQ(end.lost, 3u);
+}
+
+TEST_F(LossJudgeTest, AStopAloneTellsHowMuchOfAWorkerWasNotTraced) {
+    judge.mark_from_start(source);
+    give(position(EventId::WorkerStopped, 40, kMs));
+    EXPECT_EQ(judge.finish().lost, 0u);
+    EXPECT_EQ(judge.untraced(), 40u);
+}
+
+TEST_F(LossJudgeTest, AWorkerSeenFromItsFirstTransitionMissesNothingBeforeIt) {
+    judge.mark_from_start(source);
+    give(1, 2, kMs);
+    judge.finish();
+    EXPECT_EQ(kept.order, "tt");
+    EXPECT_EQ(judge.untraced(), 0u);
+}
+
+TEST_F(LossJudgeTest, ALogsGapBeforeItsFirstTransitionIsKept) {
+    judge.told(source, Gap{kMs, {kInstance, 0}, 1, 861, 3, true});
+    judge.told(source, End{2 * kMs, 2, 3, 0, false});
+    give(862, 863, 2 * kMs);
+    const End end = judge.finish();
+    ASSERT_EQ(kept.gaps.size(), 1u);
+    EXPECT_EQ(kept.gaps[0].from_seq, 1u);
+    EXPECT_EQ(kept.gaps[0].lost, 3u);
+    EXPECT_EQ(judge.untraced(), 858u);
+    EXPECT_EQ(end.lost, 3u);
+}
+
 TEST_F(LossJudgeTest, DropsTheSecondOfTwoCopies) {
     const std::size_t other = judge.add_source();
     for (std::uint64_t seq = 1; seq <= 3; ++seq) {

@@ -100,6 +100,15 @@ TEST(LifecycleChecker, AcceptsALifeWithEveryTransition) {
     EXPECT_TRUE(report.queues_checked);
 }
 
+TEST(LifecycleChecker, CountsTheWorkersWhoseEndItDidNotSee) {
+    std::vector<Record> log = full_life(7, 1);
+    EXPECT_EQ(checked(log).workers_open, 1u);
+    log.push_back(stopped(23));
+    EXPECT_EQ(checked(log).workers_open, 0u);
+    log.push_back(started(1, 23, "pool"));  // the same worker, taken again
+    EXPECT_EQ(checked(log).workers_open, 1u);
+}
+
 TEST(LifecycleChecker, GivesTheSameVerdictWhateverTheOrderInTheFile) {
     std::vector<Record> log;
     for (std::uint64_t task = 0; task < 20; ++task) {

@@ -80,6 +80,18 @@ TEST(PlanBuffers, TakesWhatIsAskedAsItIs) {
     EXPECT_EQ(plan_buffers({.asked = BufferSize{4 * kKi, 2}}, room(kGi, 2)).transitions, (BufferSize{4 * kKi, 2}));
 }
 
+TEST(PlanBuffers, SaysHowManyProcessesHaveRoomAtATime) {
+    const BufferPlan plan = plan_buffers({}, room(64 * kMi, 2));
+    EXPECT_EQ(plan.processes, 64 * kMi / plan.process_bytes);
+    EXPECT_EQ(plan_buffers({.asked = BufferSize{16 * kMi, 2}}, room(128 * kMi, 2)).processes, 1u);
+}
+
+TEST(PlanBuffers, NeverTakesMoreThanCanBeReadyBeforeTheCommand) {
+    EXPECT_EQ(kind_of_failure({.asked = BufferSize{64 * kMi, 16}}, room(64 * kGi, 2)), ErrorKind::usage);
+    EXPECT_NO_THROW(plan_buffers({.asked = BufferSize{16 * kMi, 16}}, room(64 * kGi, 2)));
+    EXPECT_LE(plan_buffers({}, room(64 * kGi, 256)).process_bytes, kMostOfAProcess);
+}
+
 TEST(PlanBuffers, RefusesWhatDoesNotFit) {
     EXPECT_EQ(kind_of_failure({.asked = BufferSize{4 * kMi, 8}}, room(64 * kMi, 2)), ErrorKind::system);
     EXPECT_EQ(kind_of_failure({}, room(kMi, 2)), ErrorKind::system);

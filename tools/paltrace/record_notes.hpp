@@ -1,0 +1,14 @@
+#pragma once
+/// What DIR/record.json says that the trace beside it cannot: how the recording ended.
+
+#include <string>
+#include <vector>
+
+namespace tiffany::paltrace {
+
+/// @param input  a directory: of a recording, or the trace in it
+/// Returns a sentence for each thing that may be missing and that no record tells of; none if there is no record.json.
+/// Errors: ErrorKind::content if there is one that is no such document, ErrorKind::system if it cannot be read.
+std::vector<std::string> record_notes(const std::string& input);
+
+}  // namespace tiffany::paltrace
