@@ -144,7 +144,7 @@ void LossJudge::transition(std::size_t source, Worker& worker, const Record& rec
         last_here->second = seq;
     }
     if (!worker.known) {
-        meet(source, worker, seq, record.ts_ns);
+        meet(source, worker, seq, record.ts_ns, false);
     } else if (seq <= worker.last) {
         if (seq >= worker.first && !fills_a_gap(worker, seq)) {
             ++duplicates_;
@@ -170,9 +170,8 @@ void LossJudge::position(std::size_t source, Worker& worker, const Record& recor
     if (sources_[source]->selection) return;
     if (is(record, EventId::WorkerStopped)) {
         if (!worker.known) {
-            meet(source, worker, record.seq + 1, record.ts_ns);
+            meet(source, worker, record.seq + 1, record.ts_ns, false);
             worker.last = record.seq;
-            flush();
         }
         worker.has_stopped = true;
         worker.stopped = std::max(worker.stopped, record.seq);
@@ -192,7 +191,7 @@ void LossJudge::position(std::size_t source, Worker& worker, const Record& recor
                 if (!held.settled && held.worker == &worker) settle(held, 0, true);
     }
     if (!worker.known) {
-        meet(source, worker, record.seq + 1, record.ts_ns);
+        meet(source, worker, record.seq + 1, record.ts_ns, true);
         worker.last = record.seq;
     } else if (record.seq > worker.last) {
         jump(worker, worker.last + 1, record.seq, record.ts_ns, excused);
@@ -203,9 +202,12 @@ void LossJudge::position(std::size_t source, Worker& worker, const Record& recor
     flush();
 }
 
-/// The first that is known of a worker: its next transition is, or would be, `next`. What precedes it is judged as the
-/// stretch before a first dump is: what the tracer did not discard, it was not there for.
-void LossJudge::meet(std::size_t source, Worker& worker, std::uint64_t next, std::uint64_t ts_ns) {
+/// The first that is known of a worker: its next transition is, or would be, `next`.
+/// @param excused  what precedes it was not traced, but for what the tracer discarded: a worker that finds a tracer
+/// late
+///                 says so before its next transition. Where it did not, records are missing that once were there (what
+///                 is left of a ring).
+void LossJudge::meet(std::size_t source, Worker& worker, std::uint64_t next, std::uint64_t ts_ns, bool excused) {
     worker.known = true;
     worker.first = next;
     std::uint64_t from = sources_[source]->from_start ? 1 : next;
@@ -213,7 +215,7 @@ void LossJudge::meet(std::size_t source, Worker& worker, std::uint64_t next, std
         if (told.from_seq < from && told.to_seq + 1 >= from) from = told.from_seq;
     if (from >= next || !worker.judged) return;
     worker.first = from;
-    jump(worker, from, next - 1, ts_ns, true);
+    jump(worker, from, next - 1, ts_ns, excused);
 }
 
 bool LossJudge::fills_a_gap(Worker& worker, std::uint64_t seq) {

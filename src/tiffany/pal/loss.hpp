@@ -15,8 +15,9 @@
 /// else from the discarded counts: exactly where a channel carries transitions only, as an upper bound elsewhere.
 /// Between two dumps of different generation (or the start and the first dump) a session may have been off: there only
 /// what the discarded counts say was lost, the rest was not traced. What precedes a worker's first `seq` is no jump
-/// unless its `worker_started` is there, or the source was to have everything from the start of each process: then it
-/// is a jump of that second kind. A source that is a selection has no jumps.
+/// unless its `worker_started` is there, or the source was to have everything from the start of each process: then a
+/// dump or a start that is the first of a worker tells of a session that was not ready yet, as between two dumps, and
+/// where the first is anything else it is a jump like any other. A source that is a selection has no jumps.
 ///
 /// Memory: grows with workers and sources, not with records. A jump that no discarded count explains waits for a dump
 /// that may excuse it; what follows it is held back meanwhile, at most kHeldRecords or kHeldNs.
@@ -59,8 +60,8 @@ class LossJudge {
     std::size_t add_source();
     /// Not every transition of this source was recorded, on purpose. To be said before its first record.
     void mark_selection(std::size_t source);
-    /// The tracer was there before any process of this source: what precedes a worker's first seq is missing, because
-    /// the process did not wait for the tracer. To be said before its first record.
+    /// The tracer was there before any process of this source, so what precedes a worker's first seq is missing. To be
+    /// said before its first record.
     void mark_from_start(std::size_t source);
 
     void begin(const Begin& begin);
@@ -87,7 +88,7 @@ class LossJudge {
     Worker& worker_of(std::size_t source, const WorkerId& id);
     void transition(std::size_t source, Worker& worker, const Record& record);
     void position(std::size_t source, Worker& worker, const Record& record);
-    void meet(std::size_t source, Worker& worker, std::uint64_t next, std::uint64_t ts_ns);
+    void meet(std::size_t source, Worker& worker, std::uint64_t next, std::uint64_t ts_ns, bool excused);
     void jump(Worker& worker, std::uint64_t from, std::uint64_t to, std::uint64_t ts_ns, bool excused);
     bool fills_a_gap(Worker& worker, std::uint64_t seq);
     void push(const Record& record);

@@ -322,7 +322,8 @@ TEST_F(LossJudgeTest, WhatPrecedesTheFirstTransitionWasNotTracedIfTheTracerWasTh
 TEST_F(LossJudgeTest, OfThatStretchWhatWasDiscardedWasLost) {
     judge.mark_from_start(source);
     discarded(3, kMs, 2 * kMs);
-    give(11, 12, 2 * kMs);
+    give(position(EventId::WorkerDumped, 10, 2 * kMs, 2));
+    give(11, 12, 3 * kMs);
     const End end = judge.finish();
     ASSERT_EQ(kept.gaps.size(), 1u);
     EXPECT_EQ(kept.gaps[0].lost, 3u);
@@ -330,11 +331,21 @@ TEST_F(LossJudgeTest, OfThatStretchWhatWasDiscardedWasLost) {
     EXPECT_EQ(end.lost, 3u);
 }
 
-TEST_F(LossJudgeTest, AStopAloneTellsHowMuchOfAWorkerWasNotTraced) {
+TEST_F(LossJudgeTest, WithoutAWordThatTheTracerWasLateWhatPrecedesTheFirstTransitionWasLost) {
+    judge.mark_from_start(source);  // what is left of a ring
+    give(862, 863, 2 * kMs);
+    const End end = judge.finish();
+    EXPECT_EQ(kept.order, "gtt");
+    EXPECT_EQ(end.lost, 861u);
+    EXPECT_EQ(judge.unexplained(), 861u);
+    EXPECT_EQ(judge.untraced(), 0u);
+}
+
+TEST_F(LossJudgeTest, AStopAloneTellsHowMuchOfAWorkerWasLost) {
     judge.mark_from_start(source);
     give(position(EventId::WorkerStopped, 40, kMs));
-    EXPECT_EQ(judge.finish().lost, 0u);
-    EXPECT_EQ(judge.untraced(), 40u);
+    EXPECT_EQ(judge.finish().lost, 40u);
+    EXPECT_EQ(judge.untraced(), 0u);
 }
 
 TEST_F(LossJudgeTest, AWorkerSeenFromItsFirstTransitionMissesNothingBeforeIt) {
