@@ -54,10 +54,12 @@ tiffany_install_library(pal REQUIRES pal_model LIBS -lsimdjson -lzstd)
 tiffany_install_library(analysis REQUIRES pal)
 tiffany_install_library(scheduler REQUIRES telemetry)
 
+# in a folder where find_package does not look: with build/release/bin in PATH it would take the build for a package
+set(package_files "${PROJECT_BINARY_DIR}/package-files")
 configure_package_config_file("${PROJECT_SOURCE_DIR}/cmake/tiffany-config.cmake.in"
-  "${PROJECT_BINARY_DIR}/tiffany-config.cmake" INSTALL_DESTINATION "${package_dir}")
-write_basic_package_version_file("${PROJECT_BINARY_DIR}/tiffany-config-version.cmake" COMPATIBILITY SameMinorVersion)
-install(FILES "${PROJECT_BINARY_DIR}/tiffany-config.cmake" "${PROJECT_BINARY_DIR}/tiffany-config-version.cmake"
+  "${package_files}/tiffany-config.cmake" INSTALL_DESTINATION "${package_dir}")
+write_basic_package_version_file("${package_files}/tiffany-config-version.cmake" COMPATIBILITY SameMinorVersion)
+install(FILES "${package_files}/tiffany-config.cmake" "${package_files}/tiffany-config-version.cmake"
   DESTINATION "${package_dir}")
 
 # what bpftrace includes

@@ -171,6 +171,35 @@ def test_where_lttng_is_not_installed_the_module_is_still_known_to_be_there(cons
     assert checked([*isolated, consumer / "consumer"]).stdout == "3 no_lttng\n"
 
 
+def project(directory, lines):
+    directory.mkdir()
+    (directory / "CMakeLists.txt").write_text(
+        f"cmake_minimum_required(VERSION 3.25)\nproject(consumer LANGUAGES CXX)\n{lines}\n"
+    )
+    return ["cmake", "-G", "Ninja", "-S", directory, "-B", directory / "build"]
+
+
+def test_a_build_whose_programs_are_in_the_path_is_no_package(prefix, tmp_path):
+    environment = dict(os.environ, PATH=f"{BIN}:{os.environ['PATH']}")
+    quiet = 'find_package(tiffany 0.1 QUIET)\nmessage(STATUS "found=${tiffany_CONSIDERED_CONFIGS}")'
+    done = checked(project(tmp_path / "none", quiet), env=environment)
+    assert str(BIN.parent) not in re.search(r"found=(.*)", done.stdout).group(1)
+    environment["PATH"] += f":{prefix / 'bin'}"
+    needed = 'find_package(tiffany 0.1 REQUIRED)\nmessage(STATUS "dir=${tiffany_DIR}")'
+    done = checked(project(tmp_path / "installed", needed), env=environment)
+    assert f"dir={prefix}" in done.stdout
+
+
+def test_a_component_that_is_not_there_is_named(prefix, tmp_path):
+    command = project(tmp_path / "project", "find_package(tiffany 0.1 REQUIRED COMPONENTS telemetry no_such_component)")
+    done = subprocess.run(
+        [*map(str, command), f"-DCMAKE_PREFIX_PATH={prefix}"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode != 0
+    said = " ".join(done.stderr.split())  # CMake breaks lines as it likes
+    assert "it has no component no_such_component; it has" in said and "telemetry" in said, done.stderr
+
+
 def test_the_installed_provider_records_a_program_built_against_the_package(consumer, tmp_path):
     trace = tmp_path / "trace"
     with PrivateLttng(tmp_path) as lttng:
