@@ -211,6 +211,8 @@ def test_what_is_wrong_in_a_packet_is_told_with_its_number(tmp_path, at, cause):
 def test_a_bad_trace_costs_only_itself(tmp_path):
     small_trace(tmp_path / "run", name="good")
     bad = small_trace(tmp_path / "run", name="bad")
+    for file in (bad / "metadata", *bad.glob("[to]*_0")):  # of another process, which is told by the UUID
+        file.write_bytes(file.read_bytes().replace(b"\xf0\x0d\xfe\xed", b"\xf0\x0d\xfe\xee").replace(b"f00dfeed", b"f00dfeee"))
     metadata = bad / "metadata"
     metadata.write_bytes(metadata.read_bytes()[:100])
     log = tmp_path / "run.pal"
@@ -222,6 +224,52 @@ def test_a_bad_trace_costs_only_itself(tmp_path):
     assert checked.returncode == BAD_CONTENT, checked
     assert checked.stdout.startswith("records: 20,"), checked
     assert verdict(checked) == "bad: not all could be read"
+
+
+def twins(directory):
+    """(A trace that its consumer daemon did not finish, what lttng-crash made of the same process's buffers)"""
+    cut = small_trace(directory / "run" / "trace", name="ust")
+    whole = small_trace(directory / "run" / "recovered", name="ust")
+    (whole / "transitions_0").unlink()
+    metadata = (cut / "metadata").read_bytes()
+    assert len(metadata) > 2 * 4096
+    # the first packet whole, as it was found after such kills; lttng-crash writes text
+    (cut / "metadata").write_bytes(metadata[:4096])
+    trace = Trace(catalogue())
+    own = [event for event in trace.events if event.startswith("task_")]
+    trace.channel("transitions", own)
+    trace.channel("others", [event for event in trace.events if event not in own])
+    (whole / "metadata").write_text(trace.metadata_text())
+    return cut, whole
+
+
+@pytest.mark.parametrize("cut_at", [0, 100, 4096])
+def test_a_trace_with_cut_metadata_is_read_with_that_of_its_twin(tmp_path, cut_at):
+    cut, whole = twins(tmp_path)
+    (cut / "metadata").write_bytes((cut / "metadata").read_bytes()[:cut_at])
+    alone = paltrace("convert", cut, "-o", tmp_path / "alone.pal")
+    assert alone.returncode == BAD_CONTENT, alone
+    log = tmp_path / "run.pal"
+    for inputs in ((cut.parent, whole.parent), (tmp_path / "run",)):
+        result = paltrace("convert", *inputs, "-o", log)
+        assert result.returncode == GOOD, result
+        assert f"the metadata of {cut} is cut: read with that of {whole}" in result.stderr, result
+        assert [entry["seq"] for entry in entries(log) if "step" in entry] == list(range(1, 19))
+        assert entries(log)[-1]["records"] == 20 and entries(log)[-1]["lost"] == 0
+
+
+def test_what_is_bad_in_a_trace_with_lent_metadata_is_named_where_it_is(tmp_path):
+    cut, _ = twins(tmp_path)
+    stream = cut / "transitions_0"
+    stream.write_bytes(stream.read_bytes()[:-10])
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    command = [program("paltrace"), "check", tmp_path / "run"]
+    result = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=DEADLINE,
+                            env={**os.environ, "TMPDIR": str(temporary)})
+    assert result.returncode == BAD_CONTENT, result
+    assert str(stream) in result.stderr and str(temporary) not in result.stderr, result
+    assert not list(temporary.iterdir())
 
 
 def test_an_output_that_cannot_be_written_is_named(tmp_path):
