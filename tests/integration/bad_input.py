@@ -312,8 +312,13 @@ def test_a_log_that_was_cut_is_named(tmp_path):
     assert paltrace("convert", small_trace(tmp_path), "-o", log).returncode == GOOD
     log.write_text("".join(log.read_text().splitlines(keepends=True)[:-1]))
     again = tmp_path / "again.pal"
-    assert_refused(paltrace("convert", log, "-o", again), BAD_CONTENT, log)
-    assert not again.exists()
+    assert_refused(paltrace("convert", log, "-o", again), BAD_CONTENT, log, f"{again} has what could be read, and no End")
+    printed = paltrace("convert", log)
+    assert printed.returncode == BAD_CONTENT, printed
+    assert again.read_text() == printed.stdout == log.read_text()
+    compressed = tmp_path / "again.pal.zst"
+    assert_refused(paltrace("convert", log, "-o", compressed), BAD_CONTENT, log, compressed)
+    assert subprocess.run(["zstdcat", compressed], capture_output=True, text=True).stdout == log.read_text()
     checked = paltrace("check", log)
     assert checked.returncode == BAD_CONTENT, checked
     assert str(log) in checked.stderr
