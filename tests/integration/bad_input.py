@@ -13,7 +13,7 @@ import subprocess
 import pytest
 
 from ctf_writer import Field, Trace, catalogue, life, worker
-from kit import program
+from kit import full_device, program
 
 DEADLINE = 60  # seconds: a hang is an endless loop, so any deadline finds it
 INSTANCE = 0xABC
@@ -280,9 +280,32 @@ def test_an_output_that_cannot_be_written_is_named(tmp_path):
     result = paltrace("convert", trace, "-o", tmp_path / "directory")
     assert result.returncode == SYSTEM, result
     assert "directory" in result.stderr.splitlines()[0]
-    full = paltrace("convert", trace, "-o", "/dev/full")
+    device = full_device(tmp_path)
+    full = paltrace("convert", trace, "-o", device)
     assert full.returncode == SYSTEM, full
-    assert "/dev/full" in full.stderr and "No space left on device" in full.stderr
+    assert str(device) in full.stderr and "No space left on device" in full.stderr
+
+
+@pytest.mark.parametrize("name, arguments", [("paltrace", ["--help"]), ("paltrace", ["--version"]), ("paltrace", ["check"]),
+                                             ("paltrace", ["convert"]), ("tiffany-demo", ["--help"]),
+                                             ("tiffany-demo", ["--seconds", "0.1"])])
+def test_a_standard_output_that_takes_nothing_is_an_error_with_its_cause(tmp_path, name, arguments):
+    if arguments in (["check"], ["convert"]):
+        arguments = [*arguments, small_trace(tmp_path, tasks=200)]
+    with open(full_device(tmp_path), "w") as full:
+        result = subprocess.run([program(name), *map(str, arguments)], stdout=full, stderr=subprocess.PIPE, text=True,
+                                timeout=DEADLINE, env={**os.environ, "TIFFANY_LTTNG": "0"})
+    assert result.returncode == (SYSTEM if name == "paltrace" else 1), result
+    assert result.stderr == f"{name}: cannot write the standard output: No space left on device\n"
+
+
+def test_a_report_into_a_device_is_written_into_it(tmp_path):
+    device = full_device(tmp_path)
+    result = subprocess.run([program("tiffany-demo"), "--seconds", "0.1", "--report", device], capture_output=True,
+                            text=True, timeout=DEADLINE, env={**os.environ, "TIFFANY_LTTNG": "0"})
+    assert result.returncode == 1, result
+    assert result.stderr == f"tiffany-demo: cannot write {device}: No space left on device\n"
+    assert device.is_char_device() and [entry.name for entry in tmp_path.iterdir()] == ["full"]
 
 
 def test_a_full_disk_is_named_and_nothing_is_left_on_it(tmp_path):
@@ -322,6 +345,40 @@ def test_a_log_that_was_cut_is_named(tmp_path):
     checked = paltrace("check", log)
     assert checked.returncode == BAD_CONTENT, checked
     assert str(log) in checked.stderr
+
+
+@pytest.mark.parametrize("arguments, word", [
+    (["foo"], "there is no command 'foo'"), (["record", "--bogus", "--", "ls", "-l"], "not expected: --bogus ("),
+    (["record", "--bogus", "more", "--", "ls"], "--bogus"), (["record", "--", ""], "cannot run COMMAND: its name is empty"),
+    (["record", "-o", "", "--", "ls"], "the directory has no name")])
+def test_wrong_usage_names_the_word(tmp_path, arguments, word):
+    result = subprocess.run([program("paltrace"), *arguments], capture_output=True, text=True, timeout=DEADLINE,
+                            cwd=tmp_path)
+    assert_refused(result, USAGE, word)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_cannot_be_listed_is_named(tmp_path):
+    locked = tmp_path / "run" / "deep" / "locked"
+    locked.mkdir(parents=True)
+    locked.chmod(0)
+    as_another = []
+    if os.geteuid() == 0:  # root may list anything, unless it gives that right up
+        as_another = ["setpriv", "--bounding-set=-dac_override,-dac_read_search",
+                      "--inh-caps=-dac_override,-dac_read_search"]
+    tmp_path.chmod(0o755)
+    command = [*as_another, program("paltrace"), "check", tmp_path / "run"]
+    result = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=DEADLINE)
+    locked.chmod(0o755)
+    assert result.returncode == SYSTEM, result
+    assert f"cannot read {locked}: Permission denied" in result.stderr, result
+
+
+def test_the_catalogue_program_tells_its_usage():
+    asked = subprocess.run([program("tiffany-catalogue"), "--help"], capture_output=True, text=True)
+    assert asked.returncode == 0 and asked.stdout.startswith("usage: ") and asked.stderr == ""
+    wrong = subprocess.run([program("tiffany-catalogue")], capture_output=True, text=True)
+    assert wrong.returncode == USAGE and wrong.stdout == "" and wrong.stderr.startswith("usage: ")
 
 
 def test_wrong_usage_is_told_as_such():

@@ -510,6 +510,16 @@ def test_a_full_disk_is_an_error_that_names_the_directory(tmp_path, spin):
     assert done.transitions() > 200_000, "the program itself is unharmed"
 
 
+def test_a_log_that_finds_no_room_leaves_the_trace_and_says_so(tmp_path, spin):
+    small = tmp_path / "small"
+    small.mkdir()
+    prefix = mount_namespace(f"mount -t tmpfs -o size=4m tmpfs {small}")
+    arguments = ["--convert", "--buffers", "64kx16", "--", spin, "40000"]
+    done = record(small / "run", *arguments, prefix=prefix).expect(3)
+    assert f"the trace is kept, convert it to another disk (paltrace convert {small}/run/trace -o FILE)" in done.err
+    assert f"cannot write {small}/run/tiffany.pal: No space left on device" in done.err
+
+
 def test_a_disk_without_room_is_refused_before_the_command_runs(tmp_path, spin):
     small = tmp_path / "small"
     small.mkdir()
