@@ -80,3 +80,4 @@ if(TIFFANY_TOOLS)
   install(TARGETS tiffany_babeltrace_plugin LIBRARY DESTINATION "${plugin_dir}")
 endif()
 install(FILES LICENSE README.md DESTINATION "${CMAKE_INSTALL_DOCDIR}")
+install(DIRECTORY docs examples DESTINATION "${CMAKE_INSTALL_DOCDIR}")  # what the readme links to

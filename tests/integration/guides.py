@@ -84,6 +84,13 @@ def test_the_hooks_page_records_its_example(tmp_path):
     assert done.stdout.endswith("good\n")
 
 
+def test_every_tracing_status_is_on_the_hooks_page():
+    header = (SOURCE / "src/tiffany/telemetry/tracing_status.hpp").read_text()
+    statuses = re.findall(r'return "(\w+)";', header)
+    page = (SOURCE / "docs/hooks.md").read_text()
+    assert len(statuses) >= 8 and [status for status in statuses if f"`{status}`" not in page] == []
+
+
 def test_every_hook_is_on_its_page():
     header = (SOURCE / "src/tiffany/telemetry/worker.hpp").read_text()
     public = header[: header.index("private:", header.index("class alignas(64) Worker"))]

@@ -222,6 +222,13 @@ def test_babeltrace2_finds_the_installed_plugin(library_dir):
     assert "tiffany" in listed.stdout
 
 
+def test_what_the_installed_readme_links_to_is_there(prefix):
+    readme = next(prefix.rglob("README.md"))
+    links = re.findall(r"\]\(([^)#]+)", readme.read_text())
+    near = [link for link in links if "://" not in link]
+    assert len(near) > 10 and [link for link in near if not (readme.parent / link).exists()] == []
+
+
 def test_the_installed_programs_run_and_the_header_for_bpftrace_is_there(prefix):
     assert "paltrace" in checked([prefix / "bin" / "paltrace", "--help"]).stdout
     checked([prefix / "bin" / "tiffany-demo", "--help"])
