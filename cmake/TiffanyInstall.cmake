@@ -52,7 +52,8 @@ tiffany_install_library(pal_model REQUIRES catalogue)
 tiffany_install_library(clock)
 tiffany_install_library(telemetry_off REQUIRES clock pal_model CFLAGS -DTIFFANY_TELEMETRY=0)
 if(TIFFANY_TELEMETRY)
-  tiffany_install_library(telemetry REQUIRES clock pal_model LIBS -ldl -pthread)
+  # the run path: the provider is found there, as in telemetry's own CMakeLists.txt
+  tiffany_install_library(telemetry REQUIRES clock pal_model LIBS -ldl -pthread -Wl,-rpath,\${libdir})
 else()
   tiffany_install_library(telemetry REQUIRES telemetry_off)
 endif()
@@ -61,10 +62,12 @@ tiffany_install_library(analysis REQUIRES pal)
 tiffany_install_library(metrics REQUIRES telemetry PACKAGES prometheus-cpp-core libmicrohttpd)
 tiffany_install_library(scheduler REQUIRES telemetry)
 
+# in a folder where find_package does not look: with build/release/bin in PATH it would take the build for a package
+set(package_files "${PROJECT_BINARY_DIR}/package-files")
 configure_package_config_file("${PROJECT_SOURCE_DIR}/cmake/tiffany-config.cmake.in"
-  "${PROJECT_BINARY_DIR}/tiffany-config.cmake" INSTALL_DESTINATION "${package_dir}")
-write_basic_package_version_file("${PROJECT_BINARY_DIR}/tiffany-config-version.cmake" COMPATIBILITY SameMinorVersion)
-install(FILES "${PROJECT_BINARY_DIR}/tiffany-config.cmake" "${PROJECT_BINARY_DIR}/tiffany-config-version.cmake"
+  "${package_files}/tiffany-config.cmake" INSTALL_DESTINATION "${package_dir}")
+write_basic_package_version_file("${package_files}/tiffany-config-version.cmake" COMPATIBILITY SameMinorVersion)
+install(FILES "${package_files}/tiffany-config.cmake" "${package_files}/tiffany-config-version.cmake"
   DESTINATION "${package_dir}" COMPONENT devel)
 
 # what bpftrace includes
@@ -85,3 +88,4 @@ if(TIFFANY_TOOLS)
   install(TARGETS tiffany_babeltrace_plugin LIBRARY DESTINATION "${plugin_dir}" COMPONENT runtime)
 endif()
 install(FILES LICENSE README.md DESTINATION "${CMAKE_INSTALL_DOCDIR}" COMPONENT runtime)
+install(DIRECTORY docs examples DESTINATION "${CMAKE_INSTALL_DOCDIR}" COMPONENT devel)  # what the readme links to

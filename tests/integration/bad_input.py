@@ -13,7 +13,7 @@ import subprocess
 import pytest
 
 from ctf_writer import Field, Trace, catalogue, life, worker
-from kit import program
+from kit import full_device, program
 
 DEADLINE = 60  # seconds: a hang is an endless loop, so any deadline finds it
 INSTANCE = 0xABC
@@ -211,6 +211,8 @@ def test_what_is_wrong_in_a_packet_is_told_with_its_number(tmp_path, at, cause):
 def test_a_bad_trace_costs_only_itself(tmp_path):
     small_trace(tmp_path / "run", name="good")
     bad = small_trace(tmp_path / "run", name="bad")
+    for file in (bad / "metadata", *bad.glob("[to]*_0")):  # of another process, which is told by the UUID
+        file.write_bytes(file.read_bytes().replace(b"\xf0\x0d\xfe\xed", b"\xf0\x0d\xfe\xee").replace(b"f00dfeed", b"f00dfeee"))
     metadata = bad / "metadata"
     metadata.write_bytes(metadata.read_bytes()[:100])
     log = tmp_path / "run.pal"
@@ -224,6 +226,52 @@ def test_a_bad_trace_costs_only_itself(tmp_path):
     assert verdict(checked) == "bad: not all could be read"
 
 
+def twins(directory):
+    """(A trace that its consumer daemon did not finish, what lttng-crash made of the same process's buffers)"""
+    cut = small_trace(directory / "run" / "trace", name="ust")
+    whole = small_trace(directory / "run" / "recovered", name="ust")
+    (whole / "transitions_0").unlink()
+    metadata = (cut / "metadata").read_bytes()
+    assert len(metadata) > 2 * 4096
+    # the first packet whole, as it was found after such kills; lttng-crash writes text
+    (cut / "metadata").write_bytes(metadata[:4096])
+    trace = Trace(catalogue())
+    own = [event for event in trace.events if event.startswith("task_")]
+    trace.channel("transitions", own)
+    trace.channel("others", [event for event in trace.events if event not in own])
+    (whole / "metadata").write_text(trace.metadata_text())
+    return cut, whole
+
+
+@pytest.mark.parametrize("cut_at", [0, 100, 4096])
+def test_a_trace_with_cut_metadata_is_read_with_that_of_its_twin(tmp_path, cut_at):
+    cut, whole = twins(tmp_path)
+    (cut / "metadata").write_bytes((cut / "metadata").read_bytes()[:cut_at])
+    alone = paltrace("convert", cut, "-o", tmp_path / "alone.pal")
+    assert alone.returncode == BAD_CONTENT, alone
+    log = tmp_path / "run.pal"
+    for inputs in ((cut.parent, whole.parent), (tmp_path / "run",)):
+        result = paltrace("convert", *inputs, "-o", log)
+        assert result.returncode == GOOD, result
+        assert f"the metadata of {cut} is cut: read with that of {whole}" in result.stderr, result
+        assert [entry["seq"] for entry in entries(log) if "step" in entry] == list(range(1, 19))
+        assert entries(log)[-1]["records"] == 20 and entries(log)[-1]["lost"] == 0
+
+
+def test_what_is_bad_in_a_trace_with_lent_metadata_is_named_where_it_is(tmp_path):
+    cut, _ = twins(tmp_path)
+    stream = cut / "transitions_0"
+    stream.write_bytes(stream.read_bytes()[:-10])
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    command = [program("paltrace"), "check", tmp_path / "run"]
+    result = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=DEADLINE,
+                            env={**os.environ, "TMPDIR": str(temporary)})
+    assert result.returncode == BAD_CONTENT, result
+    assert str(stream) in result.stderr and str(temporary) not in result.stderr, result
+    assert not list(temporary.iterdir())
+
+
 def test_an_output_that_cannot_be_written_is_named(tmp_path):
     trace = small_trace(tmp_path)
     assert_refused(paltrace("convert", trace, "-o", tmp_path / "nowhere" / "run.pal"), SYSTEM, "nowhere/run.pal",
@@ -232,9 +280,32 @@ def test_an_output_that_cannot_be_written_is_named(tmp_path):
     result = paltrace("convert", trace, "-o", tmp_path / "directory")
     assert result.returncode == SYSTEM, result
     assert "directory" in result.stderr.splitlines()[0]
-    full = paltrace("convert", trace, "-o", "/dev/full")
+    device = full_device(tmp_path)
+    full = paltrace("convert", trace, "-o", device)
     assert full.returncode == SYSTEM, full
-    assert "/dev/full" in full.stderr and "No space left on device" in full.stderr
+    assert str(device) in full.stderr and "No space left on device" in full.stderr
+
+
+@pytest.mark.parametrize("name, arguments", [("paltrace", ["--help"]), ("paltrace", ["--version"]), ("paltrace", ["check"]),
+                                             ("paltrace", ["convert"]), ("tiffany-demo", ["--help"]),
+                                             ("tiffany-demo", ["--seconds", "0.1"])])
+def test_a_standard_output_that_takes_nothing_is_an_error_with_its_cause(tmp_path, name, arguments):
+    if arguments in (["check"], ["convert"]):
+        arguments = [*arguments, small_trace(tmp_path, tasks=200)]
+    with open(full_device(tmp_path), "w") as full:
+        result = subprocess.run([program(name), *map(str, arguments)], stdout=full, stderr=subprocess.PIPE, text=True,
+                                timeout=DEADLINE, env={**os.environ, "TIFFANY_LTTNG": "0"})
+    assert result.returncode == (SYSTEM if name == "paltrace" else 1), result
+    assert result.stderr == f"{name}: cannot write the standard output: No space left on device\n"
+
+
+def test_a_report_into_a_device_is_written_into_it(tmp_path):
+    device = full_device(tmp_path)
+    result = subprocess.run([program("tiffany-demo"), "--seconds", "0.1", "--report", device], capture_output=True,
+                            text=True, timeout=DEADLINE, env={**os.environ, "TIFFANY_LTTNG": "0"})
+    assert result.returncode == 1, result
+    assert result.stderr == f"tiffany-demo: cannot write {device}: No space left on device\n"
+    assert device.is_char_device() and [entry.name for entry in tmp_path.iterdir()] == ["full"]
 
 
 def test_a_full_disk_is_named_and_nothing_is_left_on_it(tmp_path):
@@ -264,11 +335,50 @@ def test_a_log_that_was_cut_is_named(tmp_path):
     assert paltrace("convert", small_trace(tmp_path), "-o", log).returncode == GOOD
     log.write_text("".join(log.read_text().splitlines(keepends=True)[:-1]))
     again = tmp_path / "again.pal"
-    assert_refused(paltrace("convert", log, "-o", again), BAD_CONTENT, log)
-    assert not again.exists()
+    assert_refused(paltrace("convert", log, "-o", again), BAD_CONTENT, log, f"{again} has what could be read, and no End")
+    printed = paltrace("convert", log)
+    assert printed.returncode == BAD_CONTENT, printed
+    assert again.read_text() == printed.stdout == log.read_text()
+    compressed = tmp_path / "again.pal.zst"
+    assert_refused(paltrace("convert", log, "-o", compressed), BAD_CONTENT, log, compressed)
+    assert subprocess.run(["zstdcat", compressed], capture_output=True, text=True).stdout == log.read_text()
     checked = paltrace("check", log)
     assert checked.returncode == BAD_CONTENT, checked
     assert str(log) in checked.stderr
+
+
+@pytest.mark.parametrize("arguments, word", [
+    (["foo"], "there is no command 'foo'"), (["record", "--bogus", "--", "ls", "-l"], "not expected: --bogus ("),
+    (["record", "--bogus", "more", "--", "ls"], "--bogus"), (["record", "--", ""], "cannot run COMMAND: its name is empty"),
+    (["record", "-o", "", "--", "ls"], "the directory has no name")])
+def test_wrong_usage_names_the_word(tmp_path, arguments, word):
+    result = subprocess.run([program("paltrace"), *arguments], capture_output=True, text=True, timeout=DEADLINE,
+                            cwd=tmp_path)
+    assert_refused(result, USAGE, word)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_cannot_be_listed_is_named(tmp_path):
+    locked = tmp_path / "run" / "deep" / "locked"
+    locked.mkdir(parents=True)
+    locked.chmod(0)
+    as_another = []
+    if os.geteuid() == 0:  # root may list anything, unless it gives that right up
+        as_another = ["setpriv", "--bounding-set=-dac_override,-dac_read_search",
+                      "--inh-caps=-dac_override,-dac_read_search"]
+    tmp_path.chmod(0o755)
+    command = [*as_another, program("paltrace"), "check", tmp_path / "run"]
+    result = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=DEADLINE)
+    locked.chmod(0o755)
+    assert result.returncode == SYSTEM, result
+    assert f"cannot read {locked}: Permission denied" in result.stderr, result
+
+
+def test_the_catalogue_program_tells_its_usage():
+    asked = subprocess.run([program("tiffany-catalogue"), "--help"], capture_output=True, text=True)
+    assert asked.returncode == 0 and asked.stdout.startswith("usage: ") and asked.stderr == ""
+    wrong = subprocess.run([program("tiffany-catalogue")], capture_output=True, text=True)
+    assert wrong.returncode == USAGE and wrong.stdout == "" and wrong.stderr.startswith("usage: ")
 
 
 def test_wrong_usage_is_told_as_such():

@@ -116,7 +116,7 @@ def test_the_demo_says_that_its_report_cannot_be_written(tmp_path):
     path = tmp_path / "missing" / "report.json"
     done = demo("--tasks", "1", "--seconds", "0.01", "--report", str(path))
     assert done.returncode == 1
-    assert done.stderr == f"tiffany-demo: cannot write report {path}: No such file or directory\n"
+    assert done.stderr == f"tiffany-demo: cannot write {path}: No such file or directory\n"
 
 
 def test_the_page_shows_the_example_as_it_is():

@@ -5,7 +5,19 @@ import re
 import shlex
 import subprocess
 
-from kit import BIN, DEADLINE, SOURCE, PrivateLttng, checked, end_process, need_program, poll, program
+import pytest
+from kit import (
+    BIN,
+    DEADLINE,
+    SOURCE,
+    PrivateLttng,
+    checked,
+    end_process,
+    need_bpftrace,
+    need_program,
+    poll,
+    program,
+)
 from prometheus import free_port
 
 
@@ -34,6 +46,46 @@ def test_a_session_by_hand_is_read_by_paltrace_and_by_babeltrace2(tmp_path):
             lttng.run(["bash", "-ec", in_this_build(shorter, tmp_path)], env=PATH)
     done = checked([program("paltrace"), "check", tmp_path / "my.pal"])
     assert done.stdout.endswith("good\n")
+
+
+def bpftrace_commands():
+    """Those of the tracing page that attach to the demo, each on one line."""
+    page = (SOURCE / "docs/tracing.md").read_text().replace("\\\n", "")
+    return re.findall(r"^    (bpftrace .*)$", page, re.M)
+
+
+@pytest.mark.parametrize("number, seen", [(0, r"@runs_of_task\[\d+\]: \d"), (1, r"^\d+: \w"), (2, r"@spawned\[\w+\]: \d")])
+def test_a_bpftrace_command_of_the_tracing_page_sees_the_demo(number, seen):
+    need_bpftrace()
+    assert len(bpftrace_commands()) == 3
+    demo = subprocess.Popen(
+        [program("tiffany-demo"), "--wait", "--seconds", "1"], stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        pid = demo.stderr.readline().split()[2]
+        line = bpftrace_commands()[number].replace("$(pgrep -n tiffany-demo)", pid)
+        line = line.replace("build/release/generated", str(BIN.parent / "generated"))
+        assert "pgrep" not in line
+        tracer = subprocess.Popen(
+            ["bash", "-c", f"exec {line}"],
+            env={**os.environ, "__BPFTRACE_NOTIFY_PROBES_ATTACHED": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            errors = []
+            for said in tracer.stderr:  # until it is attached, or has ended
+                if said.startswith("__BPFTRACE_NOTIFY_PROBES_ATTACHED"):
+                    break
+                errors.append(said)
+            demo.communicate("\n", timeout=DEADLINE)  # its end is the end of what attached to it
+            printed, more = tracer.communicate(timeout=DEADLINE)
+        finally:
+            end_process(tracer)
+        assert tracer.returncode == 0 and re.search(seen, printed, re.M), printed[-2000:] + "".join(errors) + more
+    finally:
+        end_process(demo)
 
 
 def test_the_hooks_page_records_its_example(tmp_path):
@@ -78,6 +130,13 @@ def test_the_stats_page_prints_them(tmp_path):
 def test_the_sink_page_runs_its_example():
     (line,) = commands("docs/sink.md", "build/release/bin/", "build/release/bin/")
     assert "2 done, 1 failed, 0 lost" in checked([line.replace("build/release/bin", str(BIN))]).stdout
+
+
+def test_every_tracing_status_is_on_the_hooks_page():
+    header = (SOURCE / "src/tiffany/telemetry/tracing_status.hpp").read_text()
+    statuses = re.findall(r'return "(\w+)";', header)
+    page = (SOURCE / "docs/hooks.md").read_text()
+    assert len(statuses) >= 8 and [status for status in statuses if f"`{status}`" not in page] == []
 
 
 def test_every_hook_is_on_its_page():

@@ -1,11 +1,14 @@
 """What is installed can be used: by CMake, by pkg-config, by babeltrace2, by bpftrace."""
 
+import json
 import os
+import re
+import shutil
 import subprocess
 import urllib.request
 
 import pytest
-from kit import BIN, DEADLINE, PrivateLttng, checked, end_process, need_bpftrace, need_program
+from kit import BIN, DEADLINE, SOURCE, PrivateLttng, checked, end_process, need_bpftrace, need_program, need_root
 
 CONSUMER = """
 #include <iostream>
@@ -71,24 +74,22 @@ find_package(tiffany 0.1 QUIET COMPONENTS no_such_component)
 if(tiffany_FOUND)
   message(FATAL_ERROR "a component that does not exist was found")
 endif()
+install(TARGETS consumer)
 """
 
 
-@pytest.fixture(scope="module")
-def prefix(tmp_path_factory):
-    directory = tmp_path_factory.mktemp("prefix")
-    checked(["cmake", "--install", BIN.parent, "--prefix", directory])
-    return directory
+def installed(build, directory):
+    """The package where neither its configuration nor its installation put it: `--prefix` says another place, and then
+    the tree is moved."""
+    checked(["cmake", "--install", build, "--prefix", directory / "first"])
+    return (directory / "first").rename(directory / "prefix")
 
 
-@pytest.fixture(scope="module")
-def library_dir(prefix):
+def lib_of(prefix):
     return next(prefix.rglob("libtiffany-lttng.so")).parent
 
 
-@pytest.fixture(scope="module")
-def consumer(prefix, tmp_path_factory):
-    directory = tmp_path_factory.mktemp("consumer")
+def built_with_cmake(prefix, directory):
     (directory / "CMakeLists.txt").write_text(PROJECT)
     (directory / "consumer.cpp").write_text(CONSUMER)
     (directory / "log_reader.cpp").write_text(LOG_READER)
@@ -99,19 +100,60 @@ def consumer(prefix, tmp_path_factory):
     return build
 
 
+def built_with_pkg_config(prefix, directory, *more):
+    need_program("pkg-config")
+    (directory / "consumer.cpp").write_text(CONSUMER)
+    environment = dict(os.environ, PKG_CONFIG_PATH=str(lib_of(prefix) / "pkgconfig"))
+    flags = checked(["pkg-config", "--cflags", "--libs", "tiffany-telemetry"], env=environment).stdout.split()
+    checked(["g++", "-std=c++20", directory / "consumer.cpp", "-o", directory / "consumer", *flags, *more], timeout=300)
+    return directory / "consumer"
+
+
+@pytest.fixture(scope="module")
+def prefix(tmp_path_factory):
+    return installed(BIN.parent, tmp_path_factory.mktemp("static"))
+
+
+@pytest.fixture(scope="module")
+def library_dir(prefix):
+    return lib_of(prefix)
+
+
+@pytest.fixture(scope="module")
+def consumer(prefix, tmp_path_factory):
+    return built_with_cmake(prefix, tmp_path_factory.mktemp("consumer"))
+
+
+@pytest.fixture(scope="module")
+def shared_prefix(tmp_path_factory):
+    """The same with shared libraries; the build is kept beside the one under test."""
+    build = BIN.parent / "matrix" / "installed-shared"
+    options = ["-DCMAKE_BUILD_TYPE=Release", "-DBUILD_SHARED_LIBS=ON"]
+    options += [f"-DTIFFANY_{part}=OFF" for part in ("TOOLS", "TESTS", "EXAMPLES", "BENCHMARKS")]
+    if shutil.which("ccache"):
+        options.append("-DCMAKE_CXX_COMPILER_LAUNCHER=ccache")
+    checked(["cmake", "-G", "Ninja", "-S", SOURCE, "-B", build, *options], timeout=300)
+    checked(["cmake", "--build", build], timeout=900)
+    return installed(build, tmp_path_factory.mktemp("shared"))
+
+
+def assert_recorded(prefix, program, directory):
+    """The installed paltrace records the program, to which nobody said where libtiffany-lttng.so is."""
+    environment = {name: value for name, value in os.environ.items() if name not in ("LD_LIBRARY_PATH", "PATH")}
+    environment["PATH"] = os.defpath
+    run = checked([prefix / "bin" / "paltrace", "record", "-o", directory / "run", "--", program], env=environment)
+    assert run.stdout == "3 available\n", run.stdout + run.stderr
+    assert json.loads((directory / "run" / "record.json").read_text())["transitions"] == 3
+
+
 def test_find_package_with_components(consumer):
     assert checked([consumer / "consumer"], env={"TIFFANY_LTTNG": "0"}).stdout == "3 disabled\n"
     assert checked([consumer / "log_reader"]).stdout == "1\n"
 
 
-def test_pkg_config(prefix, library_dir, tmp_path):
-    need_program("pkg-config")
-    (tmp_path / "consumer.cpp").write_text(CONSUMER)
-    environment = dict(os.environ, PKG_CONFIG_PATH=str(library_dir / "pkgconfig"))
-    flags = checked(["pkg-config", "--cflags", "--libs", "tiffany-telemetry"], env=environment).stdout.split()
-    checked(["g++", "-std=c++20", tmp_path / "consumer.cpp", "-o", tmp_path / "consumer", *flags], timeout=300)
-    run = checked([tmp_path / "consumer"], env={"TIFFANY_LTTNG": "0", "LD_LIBRARY_PATH": str(library_dir)})
-    assert run.stdout == "3 disabled\n"
+def test_pkg_config(prefix, tmp_path):
+    program = built_with_pkg_config(prefix, tmp_path)
+    assert checked([program], env={"TIFFANY_LTTNG": "0"}).stdout == "3 disabled\n"
 
 
 def scraped(command, **options):
@@ -148,14 +190,79 @@ def test_the_runtime_component_is_what_running_needs(tmp_path):
     assert [name for name in sorted(installed) if name.endswith(development)] == []
 
 
-def test_the_installed_provider_records_a_program_built_against_the_package(consumer, library_dir, tmp_path):
+def test_a_program_built_by_cmake_is_recorded(prefix, consumer, tmp_path):
+    assert_recorded(prefix, consumer / "consumer", tmp_path)
+
+
+def test_a_program_that_was_installed_in_turn_is_recorded(prefix, consumer, tmp_path):
+    checked(["cmake", "--install", consumer, "--prefix", tmp_path / "theirs"])
+    assert_recorded(prefix, tmp_path / "theirs" / "bin" / "consumer", tmp_path)
+
+
+def test_a_program_built_by_pkg_config_is_recorded(prefix, tmp_path):
+    assert_recorded(prefix, built_with_pkg_config(prefix, tmp_path), tmp_path)
+
+
+def test_a_program_with_the_shared_library_is_recorded(prefix, shared_prefix, tmp_path):
+    for how in ("cmake", "pkg-config"):
+        (tmp_path / how).mkdir()
+    by_cmake = built_with_cmake(shared_prefix, tmp_path / "cmake") / "consumer"
+    run_path = f"-Wl,-rpath,{lib_of(shared_prefix)}"  # as with any shared library: the linker has to find it
+    by_pkg_config = built_with_pkg_config(shared_prefix, tmp_path / "pkg-config", run_path)
+    assert_recorded(prefix, by_cmake, tmp_path / "cmake")
+    assert_recorded(prefix, by_pkg_config, tmp_path / "pkg-config")
+
+
+def test_the_installed_demo_is_recorded(prefix, tmp_path):
+    demo = [prefix / "bin" / "tiffany-demo", "--seconds", "0.2"]
+    checked([prefix / "bin" / "paltrace", "record", "-o", tmp_path / "run", "--", *demo])
+    assert json.loads((tmp_path / "run" / "record.json").read_text())["transitions"] > 0
+
+
+def test_where_lttng_is_not_installed_the_module_is_still_known_to_be_there(consumer, tmp_path):
+    need_root()
+    ust = re.search(r"liblttng-ust\.so\.\d+ => (\S+)", checked(["ldd", BIN / "libtiffany-lttng.so"]).stdout).group(1)
+    hide = f"mount --bind /dev/null {os.path.realpath(ust)}"
+    isolated = ["unshare", "--mount", "--propagation", "private", "sh", "-ec", hide + '\nexec "$@"', "sh"]
+    assert checked([*isolated, consumer / "consumer"]).stdout == "3 no_lttng\n"
+
+
+def project(directory, lines):
+    directory.mkdir()
+    (directory / "CMakeLists.txt").write_text(
+        f"cmake_minimum_required(VERSION 3.25)\nproject(consumer LANGUAGES CXX)\n{lines}\n"
+    )
+    return ["cmake", "-G", "Ninja", "-S", directory, "-B", directory / "build"]
+
+
+def test_a_build_whose_programs_are_in_the_path_is_no_package(prefix, tmp_path):
+    environment = dict(os.environ, PATH=f"{BIN}:{os.environ['PATH']}")
+    quiet = 'find_package(tiffany 0.1 QUIET)\nmessage(STATUS "found=${tiffany_CONSIDERED_CONFIGS}")'
+    done = checked(project(tmp_path / "none", quiet), env=environment)
+    assert str(BIN.parent) not in re.search(r"found=(.*)", done.stdout).group(1)
+    environment["PATH"] += f":{prefix / 'bin'}"
+    needed = 'find_package(tiffany 0.1 REQUIRED)\nmessage(STATUS "dir=${tiffany_DIR}")'
+    done = checked(project(tmp_path / "installed", needed), env=environment)
+    assert f"dir={prefix}" in done.stdout
+
+
+def test_a_component_that_is_not_there_is_named(prefix, tmp_path):
+    command = project(tmp_path / "project", "find_package(tiffany 0.1 REQUIRED COMPONENTS telemetry no_such_component)")
+    done = subprocess.run(
+        [*map(str, command), f"-DCMAKE_PREFIX_PATH={prefix}"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode != 0
+    said = " ".join(done.stderr.split())  # CMake breaks lines as it likes
+    assert "it has no component no_such_component; it has" in said and "telemetry" in said, done.stderr
+
+
+def test_the_installed_provider_records_a_program_built_against_the_package(consumer, tmp_path):
     trace = tmp_path / "trace"
     with PrivateLttng(tmp_path) as lttng:
         lttng.lttng("create", "one", f"--output={trace}")
         lttng.lttng("enable-event", "--userspace", "tiffany:*")
         lttng.lttng("start")
-        module = library_dir / "libtiffany-lttng.so"  # the package was moved: it is not where the build expected it
-        run = lttng.run([consumer / "consumer"], env={"TIFFANY_LTTNG_MODULE": module})
+        run = lttng.run([consumer / "consumer"])
         lttng.lttng("destroy", "one")
     assert run.stdout == "3 available\n"
     recorded = checked(["babeltrace2", trace]).stdout
@@ -169,6 +276,13 @@ def test_babeltrace2_finds_the_installed_plugin(library_dir):
         ["babeltrace2", f"--plugin-path={plugins}", "list-plugins"], capture_output=True, text=True, check=True
     )
     assert "tiffany" in listed.stdout
+
+
+def test_what_the_installed_readme_links_to_is_there(prefix):
+    readme = next(prefix.rglob("README.md"))
+    links = re.findall(r"\]\(([^)#]+)", readme.read_text())
+    near = [link for link in links if "://" not in link]
+    assert len(near) > 10 and [link for link in near if not (readme.parent / link).exists()] == []
 
 
 def test_the_installed_programs_run_and_the_header_for_bpftrace_is_there(prefix):

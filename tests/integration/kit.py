@@ -21,6 +21,7 @@ import pathlib
 import re
 import shutil
 import signal
+import stat
 import subprocess
 import threading
 import time
@@ -84,6 +85,18 @@ def need_root():
 def need_program(name):
     if shutil.which(name) is None:
         pytest.skip(f"{name} is not installed")
+
+
+def full_device(directory):
+    """A /dev/full of the test's own: a program that replaces what it should write into must not harm the machine's."""
+    need_root()
+    path = pathlib.Path(directory) / "full"
+    os.mknod(path, stat.S_IFCHR | 0o600, os.makedev(1, 7))
+    try:
+        os.close(os.open(path, os.O_WRONLY))
+    except OSError as error:
+        pytest.skip(f"no device can be used in {directory}: {error}")
+    return path
 
 
 def need_bpftrace():

@@ -2,6 +2,7 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <utility>
 
 #include "trace_reader.hpp"
 
@@ -22,13 +23,24 @@ std::vector<std::string> find_traces(const std::string& path) {
         std::error_code ignored;
         if (fs::exists(directory / "metadata", ignored)) found.push_back(directory.string());
     };
-    look(path);
-    fs::recursive_directory_iterator entry{path, failed};
-    for (const fs::recursive_directory_iterator none; !failed && entry != none; entry.increment(failed)) {
-        std::error_code ignored;
-        if (entry->is_directory(ignored)) look(entry->path());
+    std::vector<fs::path> to_look_at{path};
+    while (!to_look_at.empty()) {
+        const fs::path directory = std::move(to_look_at.back());
+        to_look_at.pop_back();
+        look(directory);
+        fs::directory_iterator entry{directory, failed};
+        for (const fs::directory_iterator none; !failed && entry != none; entry.increment(failed)) {
+            std::error_code ignored;
+            if (!entry->is_directory(ignored)) continue;
+            if (entry->is_symlink(ignored))
+                look(entry->path());  // not below it: links can make a circle
+            else
+                to_look_at.push_back(entry->path());
+        }
+        const bool vanished = failed == std::errc::no_such_file_or_directory && directory != fs::path{path};
+        if (failed && !vanished)
+            throw Error{ErrorKind::system, "cannot read " + directory.string() + ": " + failed.message()};
     }
-    if (failed) throw Error{ErrorKind::system, "cannot read " + path + ": " + failed.message()};
     if (found.empty())
         throw Error{ErrorKind::content,
                     "cannot read " + path + ": it holds no trace: no file \"metadata\" at or below it"};

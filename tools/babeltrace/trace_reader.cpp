@@ -15,6 +15,7 @@
 #include "decoder.hpp"
 #include "duplicates.hpp"
 #include "find_bad_stream.hpp"
+#include "lent_metadata.hpp"
 #include "metadata_check.hpp"
 #include "missing_buffers.hpp"
 #include "record_heap.hpp"
@@ -51,6 +52,18 @@ void decode_into(const std::string& directory, bool ticks, FrameWriter& writer) 
     writer.unknown(decoder.unknown_events(), decoder.unknown_fields());
 }
 
+/// The same, by the files of another directory, which no error names.
+void decode_through(const std::string& stand_in, const std::string& directory, bool ticks, FrameWriter& writer) {
+    try {
+        decode_into(stand_in, ticks, writer);
+    } catch (const Error& error) {
+        std::string line = error.one_line();
+        for (std::size_t at = 0; (at = line.find(stand_in, at)) != std::string::npos; at += directory.size())
+            line.replace(at, stand_in.size(), directory);
+        throw Error{error.kind(), line};
+    }
+}
+
 std::string trace_name(const std::string& path) {
     std::error_code failed;
     const fs::path whole = fs::weakly_canonical(path, failed);
@@ -71,6 +84,7 @@ class Reading {
     ReadSummary run(const std::vector<std::string>& inputs) {
         for (std::size_t input = 0; input < inputs.size(); ++input)
             find(input, inputs[input]);
+        lend_metadata();
         window_ = std::max(kLeastWindow, kWindow / std::max<std::size_t>(1, found_.size()));
         for (std::size_t i = 0; i < found_.size() + kStartAhead; ++i) {
             if (i < found_.size()) start(found_[i]);
@@ -147,6 +161,7 @@ class Reading {
         std::string label;
         std::chrono::seconds patience;
         std::function<void(FrameWriter&)> work;
+        bool is_trace = false;
     };
 
     void find(std::size_t input, const std::string& path) {
@@ -156,7 +171,7 @@ class Reading {
                 const pal::LogSummary log = pal::read_log(path, writer);
                 writer.unknown(log.unknown_events, {});
             };
-            found_.push_back({input, path, path, std::chrono::seconds{0}, read});
+            found_.push_back({input, path, path, std::chrono::seconds{0}, read, false});
             return;
         }
         try {
@@ -164,9 +179,24 @@ class Reading {
                 found_.push_back({input, directory, trace_name(path), options_.patience,
                                   [directory, ticks = options_.ticks](FrameWriter& writer) {
                                       decode_into(directory, ticks, writer);
-                                  }});
+                                  },
+                                  true});
         } catch (const Error& error) {
             bad_part(error);
+        }
+    }
+
+    void lend_metadata() {
+        std::vector<std::string> traces;
+        for (const Found& found : found_)
+            if (found.is_trace) traces.push_back(found.name);
+        lent_.emplace(traces);
+        for (Found& found : found_) {
+            const std::optional<LentMetadata::StandIn> stand_in = lent_->of(found.name);
+            if (!found.is_trace || !stand_in) continue;
+            found.work = [directory = found.name, there = stand_in->directory, ticks = options_.ticks](
+                             FrameWriter& writer) { decode_through(there, directory, ticks, writer); };
+            summary_.lent.push_back("the metadata of " + found.name + " is cut: read with that of " + stand_in->lender);
         }
     }
 
@@ -284,6 +314,7 @@ class Reading {
     pal::LossJudge judge_;
     ReadSummary summary_;
     std::vector<Found> found_;
+    std::optional<LentMetadata> lent_;
     std::vector<std::unique_ptr<Source>> sources_;
     RecordHeap heap_;
     Duplicates duplicates_;

@@ -35,8 +35,9 @@ struct ReadSummary {
     std::vector<std::string> selection;                   ///< the events that were selected; empty = no selection
     std::map<std::string, std::uint64_t> unknown_events;  ///< of provider tiffany: name -> how many
     std::map<std::string, std::uint64_t> unknown_fields;  ///< "task_sleep.colour" -> how many
-    std::vector<std::string> bad_parts;                   ///< one line each: the file and the cause; the rest was read
-    bool refused = false;  ///< of one of them the system was the cause (ErrorKind::system)
+    std::vector<std::string> lent;       ///< one line each: a trace that was read with its twin's metadata
+    std::vector<std::string> bad_parts;  ///< one line each: the file and the cause; the rest was read
+    bool refused = false;                ///< of one of them the system was the cause (ErrorKind::system)
 };
 
 /// What is said of transitions that are missing though no discarded count tells of them.

@@ -12,6 +12,7 @@
 #include <tiffany/metrics/collectable.hpp>
 #include <tiffany/metrics/server.hpp>
 #include <tiffany/pal/error.hpp>
+#include <tiffany/pal/output.hpp>
 #include <tiffany/scheduler/scheduler.hpp>
 
 #include "report.hpp"
@@ -109,6 +110,7 @@ int main(int argc, char** argv) {
         "Exit status: 0 good, 1 something went wrong, 2 wrong usage.\n"
         "Example: paltrace record --convert -- tiffany-demo --tasks 200 --seconds 5 --report counts.json");
     Options options;
+    bool help_only = false;
     app.add_option("--tasks", options.work.tasks, "long-lived tasks: clients, tickers, delegators (default 100)")
         ->check(CLI::Range(1, 100'000));
     CLI::Option* const seconds =
@@ -132,10 +134,13 @@ int main(int argc, char** argv) {
             return 2;
         }
     } catch (const CLI::ParseError& error) {
-        return app.exit(error) == 0 ? 0 : 2;
+        if (app.exit(error) != 0) return 2;
+        help_only = true;
     }
     try {
-        return run(options);
+        const int status = help_only ? 0 : run(options);
+        pal::flush_standard_output();
+        return status;
     } catch (const Error& error) {
         std::cerr << "tiffany-demo: " << error.one_line() << '\n';
     } catch (const std::exception& error) {

@@ -10,14 +10,53 @@
 
 namespace tiffany::paltrace {
 
+namespace {
+
+/// Knows whether anything came.
+class Watched : public pal::EntrySink {
+  public:
+    explicit Watched(pal::LogWriter& writer) : writer_{writer} {}
+
+    void begin(const pal::Begin& begin) override { writer_.begin(begin); }
+    void record(const pal::Record& record) override {
+        some_ = true;
+        writer_.record(record);
+    }
+    void gap(const pal::Gap& gap) override { writer_.gap(gap); }
+    void end(const pal::End& end) override { writer_.end(end); }
+    bool some() const { return some_; }
+
+  private:
+    pal::LogWriter& writer_;
+    bool some_ = false;
+};
+
+/// An only input that is cut gives what is there, to a file as to stdout: a log that says by its missing End that it is
+/// cut, too.
+ctf::ReadSummary read_what_is_there(const ConvertOptions& options, const ctf::ReadOptions& reading,
+                                    pal::OutputFile& file) {
+    pal::LogWriter writer{file};
+    Watched watched{writer};
+    try {
+        ctf::ReadSummary summary = ctf::read_inputs(options.inputs, reading, watched);
+        file.commit();
+        return summary;
+    } catch (const Error& error) {
+        if (error.kind() != ErrorKind::content || !watched.some()) throw;
+        writer.flush();
+        file.commit();
+        throw error.within(options.output + " has what could be read, and no End");
+    }
+}
+
+}  // namespace
+
 ExitCode run_convert(const ConvertOptions& options, Streams& streams) {
     pal::OutputFile file{options.output, streams.out};
-    pal::LogWriter writer{file};
     ctf::ReadOptions reading;
     reading.ticks = options.ticks;
     reading.strict = options.strict;
-    const ctf::ReadSummary summary = ctf::read_inputs(options.inputs, reading, writer);
-    file.commit();
+    const ctf::ReadSummary summary = read_what_is_there(options, reading, file);
     print_remarks(summary, options.strict, streams.err);
     streams.err << "paltrace: " << summary.records << " records" << loss_remark(summary) << '\n';
     return exit_code(summary);

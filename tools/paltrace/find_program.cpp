@@ -26,6 +26,7 @@ int refusal(const std::string& path) {
 }  // namespace
 
 void need_program(const std::string& name) {
+    if (name.empty()) throw Error{ErrorKind::usage, "cannot run COMMAND: its name is empty"};
     int cause = ENOENT;
     if (name.find('/') != std::string::npos) {
         cause = refusal(name);

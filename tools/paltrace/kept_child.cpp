@@ -30,6 +30,10 @@ constexpr seconds kGrace{5};
 // A process that SIGKILL does not end in this time hangs in the kernel; nobody can help that.
 constexpr seconds kKillPatience{10};
 
+// What a keeper is told. A signal that the kernel sends, and one that we send, so that it knows which it was.
+constexpr int kCallerDied = SIGHUP;
+constexpr int kEndNow = SIGTERM;
+
 struct Pipe {
     int read = -1;
     int write = -1;
@@ -96,7 +100,7 @@ class Keeper {
         sigprocmask(SIG_SETMASK, &all, nullptr);
         setpgid(0, 0);
         prctl(PR_SET_CHILD_SUBREAPER, 1);
-        prctl(PR_SET_PDEATHSIG, SIGTERM);
+        prctl(PR_SET_PDEATHSIG, kCallerDied);
         if (getppid() != caller) _exit(0);
         const pid_t self = getpid();
         child_ = fork();
@@ -115,17 +119,22 @@ class Keeper {
         sigset_t of_interest;
         sigemptyset(&of_interest);
         sigaddset(&of_interest, SIGCHLD);
-        sigaddset(&of_interest, SIGTERM);
+        sigaddset(&of_interest, kCallerDied);
+        sigaddset(&of_interest, kEndNow);
         for (;;) {
             const int got = sigwaitinfo(&of_interest, nullptr);
-            if (got == SIGTERM) {  // our caller died, or wants an end
+            if (got == kCallerDied || got == kEndNow) {
+                if (got == kCallerDied && options_.grace.count() != 0) {
+                    kill(child_, SIGTERM);
+                    let_finish(options_.grace);
+                }
                 kill_all();
                 finish();
             }
             reap();
             if (!child_ended_) continue;
             if (options_.keeps_leftovers) finish();
-            let_finish();
+            let_finish(kGrace);
             kill_all();
             finish();
         }
@@ -144,8 +153,8 @@ class Keeper {
         return ended == 0;
     }
 
-    void let_finish() {
-        const auto deadline = Clock::now() + kGrace;
+    void let_finish(seconds patience) {
+        const auto deadline = Clock::now() + patience;
         while (Clock::now() < deadline && reap())
             usleep(5'000);
     }
@@ -233,7 +242,7 @@ void KeptChild::signal(int number) noexcept {
 
 void KeptChild::end() noexcept {
     if (keeper_ < 0) return;
-    if (!status_) kill(keeper_, SIGTERM);
+    if (!status_) kill(keeper_, kEndNow);
     while (waitpid(keeper_, nullptr, 0) < 0 && errno == EINTR) {
     }
     keeper_ = -1;

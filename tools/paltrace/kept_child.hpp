@@ -28,7 +28,9 @@ struct ChildOptions {
     bool keeps_leftovers = false;  ///< what it leaves running when it ends by itself lives on
     int nice = 0;                  ///< -20 (served first) to 19; what it may not have it goes without
     std::string log{};             ///< file that takes stdout and stderr, stdin is empty; "" = all three inherited
-    std::string remove_at_end{};   ///< directory that is removed when everything has ended; "" = none
+    /// When we die it gets SIGTERM and so long to end by itself, before it is killed. 0 = it is killed at once.
+    std::chrono::seconds grace{0};
+    std::string remove_at_end{};  ///< directory that is removed when everything has ended; "" = none
 };
 
 /// Not shared between threads; to be made while the process has one thread.

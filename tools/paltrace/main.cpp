@@ -3,7 +3,9 @@
 #include <CLI/CLI.hpp>
 #include <exception>
 #include <iostream>
+#include <string>
 #include <tiffany/pal/error.hpp>
+#include <tiffany/pal/output.hpp>
 
 #include "check.hpp"
 #include "command.hpp"
@@ -26,6 +28,14 @@ int usage_error(const std::string& sentence) {
     return status(ExitCode::usage);
 }
 
+/// What the parser left over. Its own sentence has the words in no order, and the "--" before COMMAND among them.
+std::string not_expected(const CLI::App& app) {
+    std::string words;
+    for (const std::string& word : app.remaining(true))
+        if (word != "--") words += (words.empty() ? "" : " ") + word;
+    return "not expected: " + words;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) try {
@@ -43,16 +53,24 @@ int main(int argc, char** argv) try {
     add_convert(app, chosen);
     add_check(app, chosen);
     add_stats(app, chosen);
+    const auto is_first_word = [&](const CLI::App* command) { return command->check_name(argv[1]); };
+    if (argc > 1 && argv[1][0] != '-' && app.get_subcommands(is_first_word).empty())
+        return usage_error("there is no command '" + std::string{argv[1]} + "' (paltrace --help tells more)");
     try {
         app.parse(argc, argv);
+    } catch (const CLI::ExtrasError& error) {
+        return usage_error(not_expected(app) + " (paltrace --help tells more)");
     } catch (const CLI::ParseError& error) {
-        if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+        if (error.get_exit_code() == 0) {  // --help, --version
+            app.exit(error);
+            pal::flush_standard_output();
+            return status(ExitCode::good);
+        }
         return usage_error(std::string{error.what()} + " (paltrace --help tells more)");
     }
     Streams streams{std::cout, std::cerr};
     const ExitCode code = chosen(streams);
-    std::cout.flush();
-    if (!std::cout) throw Error{ErrorKind::system, "cannot write to stdout"};
+    pal::flush_standard_output();
     return status(code);
 } catch (const Error& error) {
     std::cerr << "paltrace: " << error.one_line() << '\n';

@@ -35,11 +35,16 @@ ctf::ReadSummary read_back(const std::string& trace, const std::string& log, boo
         Nowhere nowhere;
         return ctf::read_traces({trace}, options, nowhere);
     }
-    pal::OutputFile file{log, std::cout};
-    pal::LogWriter writer{file};
-    ctf::ReadSummary summary = ctf::read_traces({trace}, options, writer);
-    file.commit();
-    return summary;
+    try {
+        pal::OutputFile file{log, std::cout};
+        pal::LogWriter writer{file};
+        ctf::ReadSummary summary = ctf::read_traces({trace}, options, writer);
+        file.commit();
+        return summary;
+    } catch (const Error& error) {
+        if (!error.sentences().back().starts_with("cannot write " + log)) throw;
+        throw error.within("the trace is kept, convert it to another disk (paltrace convert " + trace + " -o FILE)");
+    }
 }
 
 }  // namespace tiffany::paltrace

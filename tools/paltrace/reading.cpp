@@ -71,6 +71,8 @@ ctf::ReadSummary read_input(const std::string& input, const ctf::ReadOptions& op
 }
 
 void print_remarks(const ctf::ReadSummary& summary, bool strict, std::ostream& err) {
+    for (const std::string& trace : summary.lent)
+        err << "paltrace: " << trace << '\n';
     for (const std::string& part : summary.bad_parts)
         err << "paltrace: " << part << '\n';
     print_unknown("event", summary.unknown_events, err);

@@ -268,7 +268,8 @@ void add_record(CLI::App& app, Command& chosen) {
         "3 the system refused, 4 events were lost. DIR/record.json has both.\n\n"
         "Example: paltrace record -o run1 --convert -- tiffany-demo --tasks 100 --seconds 2");
     command->add_option("-o,--output", options->directory, "directory to make (default: tiffany-<date-time>)")
-        ->type_name("DIR");
+        ->type_name("DIR")
+        ->check([](const std::string& name) { return name.empty() ? "the directory has no name" : std::string{}; });
     command->add_flag("--convert", options->convert, "also write the PAL log DIR/tiffany.pal");
     command->add_flag("--ticks", options->ticks, "also record each iteration of the schedulers' loops");
     command

@@ -100,6 +100,7 @@ void SessionDaemon::start(const std::string& log) {
                                                        .keeps_leftovers = false,
                                                        .nice = kNice,
                                                        .log = log,
+                                                       .grace = kEndDeadline,
                                                        .remove_at_end = home_});
     const std::string directory = geteuid() == 0 ? kRootsDirectory : home_ + "/.lttng";
     const auto deadline = std::chrono::steady_clock::now() + kStartDeadline;

@@ -203,4 +203,16 @@ void OutputFile::commit() {
     target_->commit();
 }
 
+void flush_standard_output() {
+    const bool failed = !std::cout;
+    errno = 0;
+    if (failed) {  // the cause was not kept: a line more, to what is spoilt already, meets it again
+        std::cout.clear();
+        std::cout.put('\n');
+    }
+    std::cout.flush();
+    if (std::cout && !failed) return;
+    throw cannot_write("the standard output", errno != 0 ? std::strerror(errno) : "the stream has failed");
+}
+
 }  // namespace tiffany::pal

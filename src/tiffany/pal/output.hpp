@@ -47,4 +47,8 @@ class OutputFile : public ByteSink {
     std::unique_ptr<Compressor> compressor_;  // null: plain
 };
 
+/// The last thing that a program does: flushes std::cout and sees whether all that was printed was taken.
+/// Errors: ErrorKind::system with the cause.
+void flush_standard_output();
+
 }  // namespace tiffany::pal

@@ -61,16 +61,23 @@ Attempt try_path(const std::string& path) {
     return attempt;
 }
 
+// Whether the linker found no such file: then its sentence begins with the name as it was asked for, else with the
+// file's path, or with the library that the file needs.
+bool module_is_missing(const char* error) noexcept {
+    return error == nullptr || std::string_view{error}.starts_with("libtiffany-lttng.so:");
+}
+
 Attempt open_module() {
     // secure_getenv: a set-user-id program must not load what its caller names
     if (const char* named = secure_getenv("TIFFANY_LTTNG_MODULE")) return try_path(named);
-    for (const std::string& folder : {own_folder(), std::string{TIFFANY_MODULE_DIR "/"}}) {
-        if (folder.empty()) continue;
+    if (const std::string folder = own_folder(); !folder.empty()) {
         const Attempt attempt = try_path(folder + kModule);
         if (attempt.found) return attempt;
     }
+    // A name without a folder is looked for in the run path of what carries this code, too. There the package puts the
+    // place of its installation when a program links the static library: only then is it known where that is.
     void* handle = dlopen(kModule, RTLD_NOW | RTLD_LOCAL);
-    return {handle, handle != nullptr};
+    return {handle, handle != nullptr || !module_is_missing(dlerror())};
 }
 
 // Bounds lttng-ust's wait for the session daemon, unless the user did.

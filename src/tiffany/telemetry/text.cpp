@@ -49,6 +49,10 @@ std::size_t copy_text(char* out, std::size_t out_bytes, std::string_view text) n
 }
 
 void copy_site(char* out, std::size_t out_bytes, std::string_view file, std::uint32_t line) noexcept {
+    if (file.empty()) {  // a task that was spawned without a site has none
+        out[0] = '\0';
+        return;
+    }
     char number[1 + 10];  // ':' and the digits of a 32-bit number
     number[0] = ':';
     const auto end = std::to_chars(number + 1, number + sizeof number, line).ptr;

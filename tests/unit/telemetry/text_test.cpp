@@ -47,6 +47,12 @@ TEST(CopySite, ShowsTheFileWithoutItsFolders) {
     EXPECT_STREQ(out, "main.cpp:4294967295");
 }
 
+TEST(CopySite, IsEmptyWithoutAFile) {
+    char out[16] = "something else";
+    copy_site(out, "", 0);
+    EXPECT_STREQ(out, "");
+}
+
 TEST(CopySite, CutsTheNameNeverTheLine) {
     char out[16];
     copy_site(out, "a_very_long_file_name.cpp", 12345);
