@@ -13,6 +13,10 @@
 
 namespace tiffany {
 
+/// How many states and kinds of wait there are: the size of what is counted by them.
+inline constexpr std::size_t kTaskStates = static_cast<std::size_t>(TaskState::Cancelled) + 1;
+inline constexpr std::size_t kWaitKinds = static_cast<std::size_t>(WaitKind::unknown) + 1;
+
 /// Upper bounds of the histograms' buckets, ns, rising, at most 32 each: bucket[i] counts bound[i-1] < x <= bound[i].
 struct MetricsBuckets {
     std::vector<std::uint64_t> run_ns = default_ns();
@@ -49,17 +53,17 @@ struct GroupSnapshot {
     std::string name;  ///< empty: the default group
     HistogramSnapshot run;
     HistogramSnapshot ready;
-    std::array<HistogramSnapshot, 8> wait;  ///< by WaitKind; `none` and `unknown` stay empty
+    std::array<HistogramSnapshot, kWaitKinds> wait;  ///< by WaitKind; `none` and `unknown` stay empty
 };
 
 /// Sums over a scheduler's workers. Taken while tasks run, they need not agree with each other to the last transition.
 struct MetricsSnapshot {
     std::string scheduler;
     std::array<std::uint64_t, kTransitions> transitions{};  ///< by TaskEvent
-    std::array<std::uint64_t, 9> states{};                  ///< tasks now, by TaskState; the live ones count
+    std::array<std::uint64_t, kTaskStates> states{};        ///< tasks now, by TaskState; the live ones count
     std::uint64_t workers = 0;                              ///< that threads hold now
-    std::uint64_t busy_ns = 0;                              ///< time that its workers were held and not parked
-    std::uint64_t current_run_ns = 0;                       ///< the longest run that has not ended; 0 = none
+    std::uint64_t busy_ns = 0;          ///< time that its workers were held and not parked; never falls
+    std::uint64_t current_run_ns = 0;   ///< the longest run that has not ended; 0 = none
     std::uint64_t run_delay_ns = 0;     ///< time that the kernel let its workers' threads wait for a CPU
     std::vector<GroupSnapshot> groups;  ///< the default one first
 };

@@ -162,8 +162,10 @@ void Process::become_child() noexcept {
     instance_.store(instance, std::memory_order_relaxed);
     for (Index& index : free_indices_)
         index.seq = 0;
+    refused_.store(0, std::memory_order_relaxed);
+    const std::uint64_t first_own_tid = next_tid_.load(std::memory_order_relaxed);
     for (SchedulerCore* core : cores_)
-        core->become_child(instance);
+        core->become_child(instance, first_own_tid);
     pal_.become_child();
     bump();
 }

@@ -90,15 +90,22 @@ void SchedulerCore::close() noexcept {
         process.give_index({static_cast<std::uint16_t>(worker->id() & 0xffff), worker->seq()});
 }
 
-void SchedulerCore::become_child(std::uint64_t instance) noexcept {
+void SchedulerCore::become_child(std::uint64_t instance, std::uint64_t first_own_tid) noexcept {
     // of the parent's threads only the one that forked is here; the others' workers are free again
     std::erase_if(held_, [this](const Held& held) {
         if (pthread_equal(held.thread, pthread_self()) != 0) return false;
         free_.push_back(held.worker);
         return true;
     });
-    for (const Owned& worker : all_)
-        worker->become_child(instance);
+    for (Held& held : held_)
+        held.run_delay_ns = 0;  // the kernel counts the child's threads from 0
+    run_delay_before_ns_ = 0;
+    busy_told_ns_ = 0;
+    for (const Owned& worker : all_) {
+        const bool is_held =
+            std::any_of(held_.begin(), held_.end(), [&](const Held& held) { return held.worker == worker.get(); });
+        worker->become_child(instance, first_own_tid, is_held);
+    }
 }
 
 // ---- the sink ----

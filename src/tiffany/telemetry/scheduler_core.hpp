@@ -32,7 +32,7 @@ struct SchedulerCore {
     void give_loop(Worker& worker) noexcept;
     /// Stops all workers, whoever holds them: the runtime is gone.
     void close() noexcept;
-    void become_child(std::uint64_t instance) noexcept;
+    void become_child(std::uint64_t instance, std::uint64_t first_own_tid) noexcept;
 
     /// A sink was installed: gives each worker that is held a ring to it.
     void offer_rings() noexcept;
@@ -56,8 +56,9 @@ struct SchedulerCore {
     const Bounds wait_bounds;
     const Bounds ready_bounds;
     Process& process;
-    mutable std::mutex mutex;         // guards held, free, all, closed and the writing of groups
-    std::atomic<bool> closed{false};  // no lock needed to read
+    // On lines of their own: scrapes lock it, while hooks read what is above.
+    alignas(64) mutable std::mutex mutex;  // guards held, free, all, closed and the writing of groups
+    std::atomic<bool> closed{false};       // no lock needed to read
 
   private:
     struct WorkerDeleter {
@@ -76,7 +77,8 @@ struct SchedulerCore {
     std::vector<Owned> all_;
     std::vector<Worker*> free_;
     std::vector<Held> held_;
-    std::uint64_t run_delay_before_ns_ = 0;  // of workers that were given back
+    std::uint64_t run_delay_before_ns_ = 0;   // of workers that were given back
+    mutable std::uint64_t busy_told_ns_ = 0;  // the largest busy time that a snapshot has told
 
   public:
     Owned refused;  // what a thread gets when all indices are in use: it counts hooks and fires nothing

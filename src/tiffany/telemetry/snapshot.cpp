@@ -11,9 +11,6 @@
 namespace tiffany {
 namespace {
 
-constexpr std::uint64_t kUs = 1'000;
-constexpr std::uint64_t kMs = 1'000'000;
-
 void add_histogram(HistogramSnapshot& total, const detail::HistogramShard& shard) {
     for (std::size_t i = 0; i < total.counts.size(); ++i)
         total.counts[i] += shard.buckets[i].load(std::memory_order_relaxed);
@@ -71,8 +68,9 @@ MetricsSnapshot SchedulerCore::snapshot() const {
         total.busy_ns += worker->busy_ns();
         total.current_run_ns = std::max(total.current_run_ns, worker->current_run_ns());
     }
-    // a difference of sums that were not read at once may be below 0 for a moment; in a forked child tasks that it
-    // inherited leave states that it never saw them enter
+    // A worker that parks at this moment may be read without its last stretch: a counter never falls.
+    busy_told_ns_ = total.busy_ns = std::max(total.busy_ns, busy_told_ns_);
+    // a difference of sums that were not read at once may be below 0 for a moment
     for (std::uint64_t& tasks : total.states)
         if (static_cast<std::int64_t>(tasks) < 0) tasks = 0;
     total.workers = held_.size();

@@ -128,10 +128,10 @@ void Worker::enter_specially() noexcept {
     }
 }
 
-void Worker::count(TaskEvent event, TaskState from, TaskState to) noexcept {
+void Worker::count(TaskEvent event, const TaskTimes& task, TaskState from) noexcept {
     if ((on_ & kMetrics) == 0) return;
     add(shard_.counts[static_cast<std::size_t>(event)], 1);
-    shard_.move(from, to);
+    if (task.tid_ >= first_own_tid_) shard_.move(from, task.state());
 }
 
 /// Whether since_ was taken at the transition before this one: not, if nothing listened then.
@@ -151,7 +151,7 @@ std::uint64_t Worker::end_run(TaskTimes& task, std::uint64_t before, std::uint64
     last_run_ns_ = run_ns;
     last_state_ = task.state();
     if ((on_ & kMetrics) != 0) {
-        count(event, TaskTimes::state_of(before), last_state_);
+        count(event, task, TaskTimes::state_of(before));
         if (run_ns != 0) shard_.group(task.group_).run.observe(core_->run_bounds, run_ns);
         shard_.running_since.store(0, std::memory_order_relaxed);
     }
@@ -164,7 +164,7 @@ void Worker::on_spawned(TaskTimes& task, std::uint64_t parent) noexcept {
     std::uint64_t now;
     if (!enter_hook(now)) return;
     stamp(task, now);
-    count(TaskEvent::Spawned, TaskState::None, task.state());
+    count(TaskEvent::Spawned, task, TaskState::None);
     if ((on_ & kTracers) == 0) return;
     auto event = event_of<tiffany_task_spawned>(task);
     event.state = number(task.state());
@@ -182,7 +182,7 @@ void Worker::on_ready(TaskTimes& task, std::uint64_t before, WakeCause cause, st
     if (!enter_hook(now)) return;
     task.waiting_since_ = stamped(task) ? task.since_ : 0;
     stamp(task, now);
-    count(TaskEvent::Ready, TaskTimes::state_of(before), TaskState::Ready);
+    count(TaskEvent::Ready, task, TaskTimes::state_of(before));
     if ((on_ & kTracers) == 0) return;
     auto event = event_of<tiffany_task_ready>(task);
     event.cause = number(cause);
@@ -201,7 +201,7 @@ void Worker::on_running(TaskTimes& task, std::uint64_t before) noexcept {
     const std::uint64_t wait_ns = wait_known ? clock_->to_ns(now - task.waiting_since_) : 0;
     stamp(task, now);
     if ((on_ & kMetrics) != 0) {
-        count(TaskEvent::Running, TaskTimes::state_of(before), TaskState::Running);
+        count(TaskEvent::Running, task, TaskTimes::state_of(before));
         GroupShard& group = shard_.group(task.group_);
         if (ready_ns != 0) group.ready.observe(core_->ready_bounds, ready_ns);
         if (wait_ns != 0) group.wait[number(waited)].observe(core_->wait_bounds, wait_ns);
@@ -332,7 +332,9 @@ void Worker::park() noexcept {
     if (generation_ != core_->process.generation()) catch_up(seq());
     drop_what_is_off();
     if ((on_ & kListeners) == 0) return;
-    shard_.parked_at.store(clock_->ticks(), std::memory_order_relaxed);
+    const std::uint64_t now = clock_->ticks();
+    shard_.parked_at.store(now, std::memory_order_relaxed);
+    end_busy_stretch(now);
     tiffany_worker_park event;
     event.worker = id();
     fire(EventId::ParkBegin, event);
@@ -343,9 +345,10 @@ void Worker::unpark() noexcept {
     if (parked_at == 0) return;  // nothing listened when it parked
     tiffany_worker_unpark event;
     event.worker = id();
-    event.park_ns = clock_->to_ns(clock_->ticks() - parked_at);
-    add(shard_.parked_ns, event.park_ns);
+    const std::uint64_t now = clock_->ticks();
+    event.park_ns = clock_->to_ns(now - parked_at);
     shard_.parked_at.store(0, std::memory_order_relaxed);
+    if (core_->metrics) shard_.busy_since.store(now, std::memory_order_relaxed);
     fire(EventId::ParkEnd, event);
 }
 
@@ -466,15 +469,18 @@ void Worker::tell_group(std::uint16_t group, const char* name) noexcept {
 // ---- for SchedulerCore ----
 
 std::uint64_t Worker::busy_ns() const noexcept {
-    const std::uint64_t before = shard_.busy_before_ns.load(std::memory_order_relaxed);
-    const std::uint64_t started_at = shard_.started_at.load(std::memory_order_relaxed);
-    if (started_at == 0) return before;
-    const std::uint64_t now = clock_->ticks();
-    const std::uint64_t parked_at = shard_.parked_at.load(std::memory_order_relaxed);
-    std::uint64_t idle = shard_.parked_ns.load(std::memory_order_relaxed);
-    if (parked_at != 0) idle += clock_->to_ns(now - parked_at);
-    const std::uint64_t held = clock_->to_ns(now - started_at);
-    return before + (held > idle ? held - idle : 0);
+    // acquire: with the sum that has a stretch, busy_since is seen no more as it was in that stretch
+    const std::uint64_t ended = shard_.busy_ns.load(std::memory_order_acquire);
+    const std::uint64_t since = shard_.busy_since.load(std::memory_order_relaxed);
+    return since == 0 ? ended : ended + clock_->to_ns(clock_->ticks() - since);
+}
+
+void Worker::end_busy_stretch(std::uint64_t now) noexcept {
+    const std::uint64_t since = shard_.busy_since.load(std::memory_order_relaxed);
+    if (since == 0) return;
+    shard_.busy_since.store(0, std::memory_order_relaxed);
+    const std::uint64_t before = shard_.busy_ns.load(std::memory_order_relaxed);
+    shard_.busy_ns.store(before + clock_->to_ns(now - since), std::memory_order_release);
 }
 
 std::uint64_t Worker::current_run_ns() const noexcept {
@@ -490,16 +496,15 @@ void Worker::start(bool has_loop) noexcept {
     make_on_word(seq());
     shard_.parked_at.store(0, std::memory_order_relaxed);
     shard_.thread.store(thread_, std::memory_order_relaxed);
-    if (core_->metrics) shard_.started_at.store(clock_->ticks(), std::memory_order_relaxed);
+    if (core_->metrics) shard_.busy_since.store(clock_->ticks(), std::memory_order_relaxed);
     on_seq_ = seq() + 1;
     fire_started(seq());
 }
 
 void Worker::stop() noexcept {
-    shard_.busy_before_ns.store(busy_ns(), std::memory_order_relaxed);
-    shard_.started_at.store(0, std::memory_order_relaxed);
-    shard_.parked_ns.store(0, std::memory_order_relaxed);
+    if (core_->metrics) end_busy_stretch(clock_->ticks());
     shard_.parked_at.store(0, std::memory_order_relaxed);
+    shard_.running_since.store(0, std::memory_order_relaxed);  // who gives it back in a run will not end that run here
     if ((on_ & kTracers) == 0) return;
     tiffany_worker_stopped event;
     event.worker = id();
@@ -507,14 +512,21 @@ void Worker::stop() noexcept {
     fire(EventId::WorkerStopped, event);
 }
 
-void Worker::become_child(std::uint64_t instance) noexcept {
+void Worker::become_child(std::uint64_t instance, std::uint64_t first_own_tid, bool held) noexcept {
     id_.store((instance << 16) | (id() & 0xffff), std::memory_order_relaxed);
     seq_.store(0, std::memory_order_relaxed);
     first_seq_ = 0;
     shard_.clear();
+    // the rest of a block that the parent took may be in use there as well: a task of the child's own has a later tid
+    next_tid_ = end_tid_ = 0;
+    first_own_tid_ = first_own_tid;
     lttng_left_out_.store(0, std::memory_order_relaxed);
     on_seq_ = 1;
     thread_ = static_cast<std::uint32_t>(gettid());
+    if (held && core_->metrics) {
+        shard_.thread.store(thread_, std::memory_order_relaxed);
+        shard_.busy_since.store(clock_->ticks(), std::memory_order_relaxed);
+    }
     // the thread that wrote what was told is not here; its rings are the parent's
     ring_ = nullptr;
     offered_ring_.store(nullptr, std::memory_order_relaxed);

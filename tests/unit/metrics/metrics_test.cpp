@@ -241,21 +241,119 @@ TEST_F(Metrics, BucketsAreEachHistogramsOwnAndMustRise) {
                  std::invalid_argument);
 }
 
+/// Runs `good` in a forked child. Returns whether it said true.
+template <typename Good>
+bool in_a_child(Good good) {
+    const pid_t child = fork();
+    if (child == 0) _exit(good() ? 0 : 1);
+    int status = 1;
+    return child > 0 && waitpid(child, &status, 0) == child && status == 0;
+}
+
+std::uint64_t tasks_in(const SchedulerTelemetry& telemetry, TaskState state) {
+    return telemetry.snapshot().states[static_cast<std::size_t>(state)];
+}
+
 TEST_F(Metrics, AForkedChildCountsFromZeroAndNoGaugeIsBelowIt) {
     worker.spawned(task, {.name = "t"});
-    const pid_t child = fork();
-    ASSERT_GE(child, 0);
-    if (child == 0) {
+    EXPECT_TRUE(in_a_child([&] {
         worker.running(task);
         const MetricsSnapshot now = telemetry.snapshot();
-        const bool good = now.transitions[static_cast<std::size_t>(TaskEvent::Spawned)] == 0 &&
-                          now.transitions[static_cast<std::size_t>(TaskEvent::Running)] == 1 &&
-                          now.states[static_cast<std::size_t>(TaskState::Ready)] == 0;
-        _exit(good ? 0 : 1);
+        return now.transitions[static_cast<std::size_t>(TaskEvent::Spawned)] == 0 &&
+               now.transitions[static_cast<std::size_t>(TaskEvent::Running)] == 1 &&
+               now.states[static_cast<std::size_t>(TaskState::Ready)] == 0;
+    }));
+}
+
+TEST_F(Metrics, AForkedChildsGaugesAreThoseOfItsOwnTasks) {
+    std::array<TaskTimes, 3> inherited;
+    for (TaskTimes& one : inherited)
+        worker.spawned(one, {});
+    EXPECT_TRUE(in_a_child([&] {
+        for (TaskTimes& one : inherited) {
+            worker.running(one);
+            worker.done(one);
+        }
+        std::array<TaskTimes, 2> own;
+        for (TaskTimes& one : own)
+            worker.spawned(one, {});
+        if (tasks_in(telemetry, TaskState::Ready) != 2 || own[0].tid() <= inherited[2].tid()) return false;
+        worker.running(own[0]);
+        return tasks_in(telemetry, TaskState::Ready) == 1 && tasks_in(telemetry, TaskState::Running) == 1;
+    }));
+    EXPECT_EQ(tasks_in(telemetry, TaskState::Ready), 3u);
+}
+
+TEST(BusyTime, OfAForkedChildBeginsAtTheForkAndGoesOn) {
+    VirtualClock clock;
+    SchedulerTelemetry telemetry{"s", {.clock = &clock}};
+    const WorkerLease worker = telemetry.worker();
+    clock.advance(1'000);
+    EXPECT_TRUE(in_a_child([&] {
+        if (telemetry.snapshot().busy_ns > 1) return false;
+        clock.advance(300);
+        return telemetry.snapshot().busy_ns == 300;
+    }));
+    EXPECT_EQ(telemetry.snapshot().busy_ns, 1'000u);
+}
+
+TEST(BusyTime, NeverFallsWhileItsWorkersParkAndGoOn) {
+    SchedulerTelemetry telemetry{"s"};  // the machine's clock
+    std::atomic<bool> end{false};
+    std::thread thread{[&] {
+        const WorkerLease worker = telemetry.worker();
+        while (!end) {
+            worker->park();
+            worker->unpark();
+        }
+    }};
+    std::uint64_t last = 0;
+    int fell = 0;
+    for (int i = 0; i < 50'000; ++i) {
+        const std::uint64_t now = telemetry.snapshot().busy_ns;
+        if (now < last) ++fell;
+        last = now;
     }
-    int status = 0;
-    ASSERT_EQ(waitpid(child, &status, 0), child);
-    EXPECT_EQ(status, 0);
+    end = true;
+    thread.join();
+    EXPECT_EQ(fell, 0);
+}
+
+TEST(BusyTime, IsNotCountedTwiceByAScrapeThatMeetsAPark) {
+    SchedulerTelemetry telemetry{"s"};
+    const Clock& clock = telemetry.clock();
+    const std::uint64_t began = clock.ticks();
+    std::atomic<bool> end{false};
+    std::thread thread{[&] {
+        const WorkerLease worker = telemetry.worker();
+        while (!end) {
+            worker->park();
+            worker->unpark();
+        }
+    }};
+    int too_much = 0;
+    for (int i = 0; i < 50'000; ++i) {
+        const std::uint64_t busy = telemetry.snapshot().busy_ns;
+        if (busy > clock.to_ns(clock.ticks() - began)) ++too_much;
+    }
+    end = true;
+    thread.join();
+    EXPECT_EQ(too_much, 0);
+}
+
+TEST(CurrentRun, OfAWorkerThatWasGivenBackInARunIsOver) {
+    VirtualClock clock;
+    SchedulerTelemetry telemetry{"s", {.clock = &clock}};
+    TaskTimes task;
+    {
+        const WorkerLease worker = telemetry.worker();
+        worker->spawned(task, {});
+        worker->running(task);
+        clock.advance(1'000);
+        EXPECT_EQ(telemetry.snapshot().current_run_ns, 1'000u);
+    }
+    clock.advance(1'000);
+    EXPECT_EQ(telemetry.snapshot().current_run_ns, 0u);
 }
 
 TEST(Bounds, FindTheBucketOfEveryValueAsAPlainSearchWould) {

@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <tiffany/telemetry/metrics_snapshot.hpp>
 #include <tiffany/tracepoints/catalogue.hpp>
 #include <vector>
 
@@ -17,8 +18,6 @@ namespace tiffany::detail {
 
 inline constexpr std::size_t kMaxGroups = 32;   // with the default one, 0
 inline constexpr std::size_t kMaxBuckets = 32;  // of one histogram, without the last, which has no bound
-inline constexpr std::size_t kTaskStates = 9;   // None to Cancelled
-inline constexpr std::size_t kWaitKinds = 8;    // none to unknown
 
 /// Adds to a number whose only writer is this thread.
 inline void add(std::atomic<std::uint64_t>& number, std::uint64_t by) noexcept {
@@ -61,8 +60,8 @@ struct HistogramShard {
     }
 };
 
-/// The histograms of one group.
-struct GroupShard {
+/// The histograms of one group, on cache lines of its own: malloc would put another thread's data beside it.
+struct alignas(64) GroupShard {
     HistogramShard run;
     HistogramShard ready;
     std::array<HistogramShard, kWaitKinds> wait;  // by what the task waited for
@@ -80,12 +79,14 @@ struct Shard {
     // Tasks that came into a state minus those that left it, at this worker: tasks move between workers, so only the
     // sum over all workers means something. Modulo 2^64. Writer: the worker's thread.
     std::array<std::atomic<std::uint64_t>, kTaskStates> states{};
-    std::atomic<std::uint64_t> parked_ns{0};       // writer: the worker's thread
-    std::atomic<std::uint64_t> parked_at{0};       // ticks; 0 = not parked. Writer: the worker's thread
-    std::atomic<std::uint64_t> started_at{0};      // ticks; 0 = given back. Writer: whoever holds the core's mutex
-    std::atomic<std::uint64_t> busy_before_ns{0};  // of earlier holders. Writer: whoever holds the core's mutex
-    std::atomic<std::uint64_t> running_since{0};   // ticks; 0 = runs no task. Writer: the worker's thread
-    std::atomic<std::uint32_t> thread{0};          // its thread's id. Writer: whoever holds the core's mutex
+    // Time held and not parked: the stretches that ended, and when the present one began (ticks; 0 = none). Who ends
+    // one clears busy_since first, so that a scrape never counts it twice. Writer: the worker's thread; when it is
+    // taken and given back, whoever holds the core's mutex.
+    std::atomic<std::uint64_t> busy_ns{0};
+    std::atomic<std::uint64_t> busy_since{0};
+    std::atomic<std::uint64_t> parked_at{0};      // ticks; 0 = not parked. Writer: the worker's thread
+    std::atomic<std::uint64_t> running_since{0};  // ticks; 0 = runs no task. Writer: the worker's thread
+    std::atomic<std::uint32_t> thread{0};         // its thread's id. Writer: whoever holds the core's mutex
     // made when the group is registered, before its number is known to anybody; never replaced
     std::array<std::atomic<GroupShard*>, kMaxGroups> groups{};
 
@@ -119,7 +120,7 @@ struct Shard {
             state.store(0, std::memory_order_relaxed);
         for (auto& group : groups)
             if (GroupShard* found = group.load(std::memory_order_relaxed)) found->clear();
-        for (auto* number : {&parked_ns, &parked_at, &started_at, &busy_before_ns, &running_since})
+        for (auto* number : {&busy_ns, &busy_since, &parked_at, &running_since})
             number->store(0, std::memory_order_relaxed);
     }
 };
