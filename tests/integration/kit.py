@@ -222,6 +222,9 @@ class PrivateLttng:
 
     def _ready(self):
         assert self.daemon.poll() is None, f"the session daemon ended: exit {self.daemon.returncode}"
+        # before that name it is still the shell, perhaps not yet in its namespace, where a daemon of the machine answers
+        if pathlib.Path(f"/proc/{self.daemon.pid}/comm").read_text().strip() != "lttng-sessiond":
+            return False
         return self._enter(["lttng", "--no-sessiond", "list"], run=True).returncode == 0
 
     def _environment(self, more):
