@@ -310,7 +310,7 @@ void Worker::on_cancelled(TaskTimes& task, std::uint64_t before, CancelCause cau
     if (from == TaskState::Running)
         run_ns = end_run(task, before, now, TaskEvent::Cancelled);
     else
-        count(TaskEvent::Cancelled, from, TaskState::Cancelled);
+        count(TaskEvent::Cancelled, task, from);
     if ((on_ & kTracers) == 0) return;
     auto event = event_of<tiffany_task_cancelled>(task);
     event.run_ns = run_ns;

@@ -7,8 +7,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
+#include <atomic>
 #include <clocale>
 #include <map>
+#include <thread>
 #include <tiffany/metrics/collectable.hpp>
 #include <tiffany/telemetry/hooks.hpp>
 
