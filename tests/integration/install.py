@@ -77,6 +77,19 @@ endif()
 install(TARGETS consumer)
 """
 
+# the hooks as a part of somebody's own build
+PART = """
+cmake_minimum_required(VERSION 3.25)
+project(part_of LANGUAGES CXX)
+add_subdirectory("${TIFFANY_SOURCE}" tiffany)
+if(NOT TARGET tiffany::telemetry)
+  message(FATAL_ERROR "no hooks")
+endif()
+if(TARGET tiffany::metrics)
+  message(STATUS "with metrics")
+endif()
+"""
+
 
 def installed(build, directory):
     """The package where neither its configuration nor its installation put it: `--prefix` says another place, and then
@@ -178,6 +191,33 @@ def test_metrics_by_find_package_and_by_pkg_config(consumer, library_dir, tmp_pa
     flags = checked(["pkg-config", "--cflags", "--libs", "tiffany-metrics"], env=environment).stdout.split()
     checked(["g++", "-std=c++20", tmp_path / "metrics.cpp", "-o", tmp_path / "metrics", *flags], timeout=300)
     assert one_spawned in scraped([tmp_path / "metrics"], env=dict(os.environ, LD_LIBRARY_PATH=str(library_dir)))
+
+
+def test_a_part_of_another_build_needs_what_the_metrics_need_only_for_the_metrics(tmp_path):
+    need_program("pkg-config")
+    (tmp_path / "CMakeLists.txt").write_text(PART)
+    # pkg-config as on a machine that has all the rest
+    packages = tmp_path / "packages"
+    packages.mkdir()
+    searched = checked(["pkg-config", "--variable", "pc_path", "pkg-config"]).stdout.strip().split(":")
+    for directory in filter(os.path.isdir, reversed(searched)):
+        for entry in os.scandir(directory):
+            if not entry.name.startswith(("prometheus-cpp", "libmicrohttpd")):
+                (packages / entry.name).unlink(missing_ok=True)
+                (packages / entry.name).symlink_to(entry.path)
+
+    def configured(build, *options, **environment):
+        command = ["cmake", "-G", "Ninja", "-S", tmp_path, "-B", tmp_path / build, f"-DTIFFANY_SOURCE={SOURCE}", *options]
+        return subprocess.run(command, capture_output=True, text=True, timeout=300, env={**os.environ, **environment})
+
+    lacks = {"PKG_CONFIG_LIBDIR": str(packages)}
+    without = configured("without", "-DTIFFANY_LTTNG=OFF", **lacks)
+    assert without.returncode == 0, without.stderr
+    assert "with metrics" not in without.stdout
+    asked = configured("asked", "-DTIFFANY_LTTNG=OFF", "-DTIFFANY_METRICS_LIBRARY=ON", **lacks)
+    assert asked.returncode != 0 and "prometheus-cpp-core" in asked.stdout + asked.stderr
+    there = configured("there", "-DTIFFANY_LTTNG=OFF")
+    assert there.returncode == 0 and "with metrics" in there.stdout, there.stderr
 
 
 def test_the_runtime_component_is_what_running_needs(tmp_path):

@@ -8,7 +8,7 @@ import subprocess
 import urllib.parse
 import urllib.request
 
-from kit import end_process, need_program, poll, program
+from kit import DEADLINE, end_process, need_program, poll, program
 
 
 def free_port():
@@ -28,6 +28,22 @@ def query(port, expression):
     return {frozenset(one["metric"].items()): float(one["value"][1]) for one in found}
 
 
+def start_prometheus(address, tmp_path):
+    config = tmp_path / "prometheus.yml"
+    config.write_text(
+        "global: {scrape_interval: 1s}\n"
+        f"scrape_configs: [{{job_name: demo, static_configs: [{{targets: ['{address}']}}]}}]\n"
+    )
+    port = free_port()
+    server = subprocess.Popen(
+        ["prometheus", f"--config.file={config}", f"--storage.tsdb.path={tmp_path / 'data'}"]
+        + [f"--web.listen-address=127.0.0.1:{port}"],
+        stdout=subprocess.DEVNULL,
+        stderr=open(tmp_path / "prometheus.log", "w"),
+    )
+    return server, port
+
+
 def test_a_prometheus_server_scrapes_the_demo_and_answers(tmp_path):
     need_program("prometheus")
     report = tmp_path / "own.json"
@@ -41,18 +57,7 @@ def test_a_prometheus_server_scrapes_the_demo_and_answers(tmp_path):
     try:
         address = re.search(r"metrics on http://([^/]+)/", demo.stderr.readline()).group(1)
         demo.stdout.readline()  # its work is finished: the counters stand still
-        config = tmp_path / "prometheus.yml"
-        config.write_text(
-            "global: {scrape_interval: 1s}\n"
-            f"scrape_configs: [{{job_name: demo, static_configs: [{{targets: ['{address}']}}]}}]\n"
-        )
-        port = free_port()
-        server = subprocess.Popen(
-            ["prometheus", f"--config.file={config}", f"--storage.tsdb.path={tmp_path / 'data'}"]
-            + [f"--web.listen-address=127.0.0.1:{port}"],
-            stdout=subprocess.DEVNULL,
-            stderr=open(tmp_path / "prometheus.log", "w"),
-        )
+        server, port = start_prometheus(address, tmp_path)
         events = json.loads(report.read_text())["events"]
         total = poll(lambda: query(port, "sum(task_transitions_total)"), "an answer")
         assert list(total.values()) == [sum(events.values())]
@@ -65,3 +70,30 @@ def test_a_prometheus_server_scrapes_the_demo_and_answers(tmp_path):
             end_process(server)
         end_process(demo, signal.SIGTERM)
     assert demo.returncode == 0
+
+
+def test_no_name_of_a_scheduler_takes_the_scrape_away(tmp_path):
+    need_program("prometheus")
+    need_program("promtool")
+    served = subprocess.Popen([program("odd_names")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    server = None
+    try:
+        url = served.stdout.readline().strip()
+        with urllib.request.urlopen(url, timeout=DEADLINE) as answer:
+            text = answer.read()
+        lint = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, timeout=DEADLINE)
+        assert b"error" not in lint.stderr, lint.stderr
+        series = [line.rsplit(b" ", 1)[0] for line in text.splitlines() if not line.startswith(b"#")]
+        assert len(series) == len(set(series))
+        server, port = start_prometheus(url.split("/")[2], tmp_path)
+        depths = poll(lambda: query(port, "scheduler_ready_queue_depth"), "an answer")
+        assert query(port, "up") and set(query(port, "up").values()) == {1}
+        by_name = {dict(labels).get("scheduler", ""): depth for labels, depth in depths.items()}
+        names = ["a\ufffd\ufffd", "a\ufffdb", "x" * 63, 'say "a\\b"\n', "", "twin"]
+        assert by_name == dict.fromkeys(names, 0), "of the twins the first is seen"
+    finally:
+        if server:
+            end_process(server)
+        end_process(served)
+    log = (tmp_path / "prometheus.log").read_text()
+    assert "uplicate" not in log, log

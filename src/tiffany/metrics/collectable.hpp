@@ -5,6 +5,8 @@
 ///     server.add(metrics);                      // our MetricsServer,
 ///     exposer.RegisterCollectable(metrics);     // or the prometheus::Exposer that the program has
 ///
+/// A prometheus::Registry cannot hold it, only families that it made itself: both go to the exporter, side by side.
+///
 /// What each metric means, its formula and its edge cases: docs/metrics.md.
 
 #include <memory>

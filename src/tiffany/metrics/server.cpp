@@ -1,18 +1,28 @@
 #include <arpa/inet.h>
 #include <microhttpd.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <prometheus/collectable.h>
 #include <prometheus/text_serializer.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
+#include <list>
 #include <mutex>
+#include <set>
 #include <stdexcept>
 #include <string_view>
+#include <system_error>
+#include <thread>
 #include <tiffany/metrics/server.hpp>
 #include <utility>
 #include <vector>
@@ -24,15 +34,15 @@ namespace {
     throw std::runtime_error{"cannot serve metrics on " + where + ": " + cause};
 }
 
-/// A socket, closed unless it was given away.
-class Socket {
+/// A descriptor, closed unless it was given away.
+class Descriptor {
   public:
-    explicit Socket(int fd) noexcept : fd_{fd} {}
-    ~Socket() {
+    explicit Descriptor(int fd) noexcept : fd_{fd} {}
+    ~Descriptor() {
         if (fd_ >= 0) close(fd_);
     }
-    Socket(const Socket&) = delete;
-    Socket& operator=(const Socket&) = delete;
+    Descriptor(const Descriptor&) = delete;
+    Descriptor& operator=(const Descriptor&) = delete;
     int get() const noexcept { return fd_; }
     int release() noexcept { return std::exchange(fd_, -1); }
 
@@ -70,7 +80,7 @@ Address parse(const std::string& address, std::uint16_t port) {
 
 // Our own socket, not libmicrohttpd's: it tells why it cannot have the address, and which port it got.
 int listen_on(Address& address, const std::string& where) {
-    Socket socket{::socket(address.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
+    Descriptor socket{::socket(address.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
     const int on = 1;
     if (socket.get() < 0 || setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
         bind(socket.get(), address.get(), address.bytes) != 0 || listen(socket.get(), 64) != 0)
@@ -86,27 +96,154 @@ std::uint16_t port_of(int fd) noexcept {
                                              : reinterpret_cast<sockaddr_in*>(&bound)->sin_port);
 }
 
-MHD_Result answer(MHD_Connection* connection, unsigned status, const std::string& body, const char* type) {
+constexpr const char* kPlain = "text/plain; charset=utf-8";
+
+MHD_Result answer(MHD_Connection* connection, unsigned status, const std::string& body, const char* type = kPlain) {
     MHD_Response* response =
         MHD_create_response_from_buffer(body.size(), const_cast<char*>(body.data()), MHD_RESPMEM_MUST_COPY);
     if (response == nullptr) return MHD_NO;
     MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
+    // one request a connection: its age is the request's
+    MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
+    if (status == MHD_HTTP_METHOD_NOT_ALLOWED) MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
     const MHD_Result queued = MHD_queue_response(connection, status, response);
     MHD_destroy_response(response);
     return queued;
 }
 
+using SteadyClock = std::chrono::steady_clock;
+
+/// The connections that are open. libmicrohttpd's own time-out starts anew at each byte, and at its own limit it leaves
+/// further clients waiting: both would let slow clients keep a scrape out.
+/// Not shared: the server's thread calls everything, libmicrohttpd's callbacks too.
+class Connections {
+  public:
+    Connections(unsigned most, unsigned timeout_s) noexcept : most_{most}, timeout_{timeout_s} {}
+
+    /// libmicrohttpd tells of a new one, and of one that is closed.
+    static void notify(void* self, MHD_Connection* connection, void** entry,
+                       MHD_ConnectionNotificationCode what) noexcept {
+        auto& connections = *static_cast<Connections*>(self);
+        if (what == MHD_CONNECTION_NOTIFY_STARTED)
+            *entry = connections.opened(fd_of(connection));
+        else if (*entry != nullptr)
+            connections.open_.remove_if([&](const Open& open) { return &open == *entry; });
+    }
+
+    /// Its request is whole: for reading the answer it has the time once more.
+    void answering(MHD_Connection* connection) noexcept {
+        const MHD_ConnectionInfo* info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+        if (info != nullptr && info->socket_context != nullptr)
+            static_cast<Open*>(info->socket_context)->since = SteadyClock::now();
+    }
+
+    /// Ends those whose time is over. How long it is until the next one's is, ms, for poll: -1 = none's.
+    int end_late_ones() noexcept {
+        if (timeout_ == timeout_.zero()) return -1;
+        const auto now = SteadyClock::now();
+        auto next = SteadyClock::duration::max();
+        for (Open& open : open_) {
+            if (open.ended) continue;
+            const auto left = open.since + timeout_ - now;
+            if (left <= left.zero())
+                end(open);
+            else
+                next = std::min<SteadyClock::duration>(next, left);
+        }
+        if (next == next.max()) return -1;
+        constexpr std::chrono::milliseconds kLongest{1'000'000};
+        return static_cast<int>(std::min(std::chrono::ceil<std::chrono::milliseconds>(next), kLongest).count());
+    }
+
+  private:
+    struct Open {
+        int fd;
+        SteadyClock::time_point since;  // accepted; then: answered
+        bool ended = false;             // libmicrohttpd closes it when it looks at it next
+    };
+
+    static int fd_of(MHD_Connection* connection) noexcept {
+        return MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+    }
+    // libmicrohttpd sees the end of the stream, both ways, and closes: the descriptor is its own
+    static void end(Open& open) noexcept {
+        open.ended = true;
+        shutdown(open.fd, SHUT_RDWR);
+    }
+    Open* opened(int fd) noexcept try {
+        Open& added = open_.emplace_back(Open{fd, SteadyClock::now()});
+        const auto live = [](const Open& open) { return !open.ended; };
+        if (static_cast<std::size_t>(std::count_if(open_.begin(), open_.end(), live)) > most_)
+            end(*std::find_if(open_.begin(), open_.end(), live));
+        return &added;
+    } catch (...) {  // no memory
+        shutdown(fd, SHUT_RDWR);
+        return nullptr;
+    }
+
+    const std::size_t most_;
+    const std::chrono::seconds timeout_;
+    std::list<Open> open_;  // the oldest first
+};
+
+// libmicrohttpd accepts at most so many before it looks at the others again; those that were ended leave then
+constexpr unsigned kAcceptedAtOnce = 10;
+
+// A new thread inherits the mask: the program's signals are not for the server.
+class AllSignalsBlocked {
+  public:
+    AllSignalsBlocked() noexcept {
+        sigset_t all;
+        sigfillset(&all);
+        pthread_sigmask(SIG_SETMASK, &all, &before_);
+    }
+    ~AllSignalsBlocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+    AllSignalsBlocked(const AllSignalsBlocked&) = delete;
+    AllSignalsBlocked& operator=(const AllSignalsBlocked&) = delete;
+
+  private:
+    sigset_t before_{};
+};
+
 }  // namespace
 
 struct MetricsServer::Impl {
+    Impl(unsigned connections, unsigned timeout_s) : open{connections, timeout_s} {}
+    Impl(const Impl&) = delete;
+    Impl& operator=(const Impl&) = delete;
+
+    const pid_t owner = getpid();
+    int listening = -1;
     MHD_Daemon* daemon = nullptr;
+    Connections open;
+    Descriptor wake{eventfd(0, EFD_CLOEXEC)};
+    std::thread thread;
     std::uint16_t port = 0;
     std::string url;
     std::mutex mutex;
     std::vector<std::weak_ptr<prometheus::Collectable>> collectables;
 
     ~Impl() {
+        if (thread.joinable()) {
+            eventfd_write(wake.get(), 1);
+            thread.join();
+        }
         if (daemon != nullptr) MHD_stop_daemon(daemon);
+    }
+
+    /// The server's thread, until `wake` is written to. libmicrohttpd has a thread of its own to offer, which knows no
+    /// deadline of ours.
+    void run() noexcept {
+        // not epoll_wait: the events are libmicrohttpd's to take
+        pollfd fds[] = {{MHD_get_daemon_info(daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd, POLLIN, 0},
+                        {wake.get(), POLLIN, 0}};
+        while (fds[1].revents == 0) {
+            const int ours_ms = open.end_late_ones();
+            MHD_UNSIGNED_LONG_LONG its_ms = 1;
+            const bool at_once = MHD_get_timeout(daemon, &its_ms) == MHD_YES && its_ms == 0;
+            poll(fds, 2, at_once ? 0 : ours_ms);
+            MHD_run(daemon);
+        }
     }
 
     std::string scrape() {
@@ -121,6 +258,8 @@ struct MetricsServer::Impl {
         for (const auto& collectable : held)
             for (prometheus::MetricFamily& family : collectable->Collect())
                 merge(families, std::move(family));
+        for (prometheus::MetricFamily& family : families)
+            drop_doubles(family);
         return prometheus::TextSerializer{}.Serialize(families);
     }
 
@@ -133,6 +272,17 @@ struct MetricsServer::Impl {
             return;
         }
         families.push_back(std::move(family));
+    }
+
+    /// Two schedulers of one name have the same series: the text format wants each once, and a sum would fall, which no
+    /// counter may, when one of them dies.
+    static void drop_doubles(prometheus::MetricFamily& family) {
+        std::set<std::vector<prometheus::ClientMetric::Label>> seen;
+        std::erase_if(family.metric, [&](const prometheus::ClientMetric& metric) {
+            auto labels = metric.label;
+            std::sort(labels.begin(), labels.end());
+            return !seen.insert(std::move(labels)).second;
+        });
     }
 
     /// libmicrohttpd calls this twice for a request: when its header is there, and when it is whole.
@@ -148,33 +298,53 @@ struct MetricsServer::Impl {
             *body_bytes = 0;  // nothing here takes a body: it is read and thrown away
             return MHD_YES;
         }
-        const std::string_view asked{method};
-        if (asked != "GET" && asked != "HEAD")
-            return answer(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET\n", "text/plain; charset=utf-8");
-        if (std::string_view{path} != "/metrics")
-            return answer(connection, MHD_HTTP_NOT_FOUND, "see /metrics\n", "text/plain; charset=utf-8");
-        return answer(connection, MHD_HTTP_OK, static_cast<Impl*>(self)->scrape(),
-                      "text/plain; version=0.0.4; charset=utf-8");
+        auto& server = *static_cast<Impl*>(self);
+        const MHD_Result queued = respond(server, connection, path, method);
+        server.open.answering(connection);  // after the scrape, whose time is not the client's
+        return queued;
     } catch (...) {
         return MHD_NO;  // no memory, or a foreign collectable threw: this connection is closed, nothing else
     }
+
+    static MHD_Result respond(Impl& server, MHD_Connection* connection, std::string_view path, std::string_view asked) {
+        if (asked != "GET" && asked != "HEAD") return answer(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET\n");
+        if (path != "/metrics") return answer(connection, MHD_HTTP_NOT_FOUND, "see /metrics\n");
+        return answer(connection, MHD_HTTP_OK, server.scrape(), "text/plain; version=0.0.4; charset=utf-8");
+    }
 };
 
-MetricsServer::MetricsServer(const ServerOptions& options) : impl_{std::make_unique<Impl>()} {
+MetricsServer::MetricsServer(const ServerOptions& options)
+    : impl_{std::make_unique<Impl>(options.connections, options.timeout_s)} {
     Address address = parse(options.address, options.port);
     const std::string where = address.text + ":" + std::to_string(options.port);
-    Socket socket{listen_on(address, where)};
-    impl_->port = port_of(socket.get());
-    impl_->url = "http://" + address.text + ":" + std::to_string(impl_->port) + "/metrics";
-    impl_->daemon =
-        MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD, 0, nullptr, nullptr, &Impl::handle, impl_.get(),
-                         MHD_OPTION_LISTEN_SOCKET, socket.get(), MHD_OPTION_CONNECTION_LIMIT, options.connections,
-                         MHD_OPTION_CONNECTION_TIMEOUT, options.timeout_s, MHD_OPTION_END);
-    if (impl_->daemon == nullptr) cannot_serve(where, "the HTTP server does not start");
-    socket.release();  // the daemon closes it
+    if (options.connections == 0) cannot_serve(where, "0 connections at once serve nobody");
+    Descriptor socket{listen_on(address, where)};
+    Impl& impl = *impl_;
+    if (impl.wake.get() < 0) cannot_serve(where, std::strerror(errno));
+    impl.port = port_of(socket.get());
+    impl.url = "http://" + address.text + ":" + std::to_string(impl.port) + "/metrics";
+    const unsigned limit = options.connections + std::min(kAcceptedAtOnce, ~options.connections);
+    impl.daemon = MHD_start_daemon(MHD_USE_EPOLL, 0, nullptr, nullptr, &Impl::handle, &impl, MHD_OPTION_LISTEN_SOCKET,
+                                   socket.get(), MHD_OPTION_CONNECTION_LIMIT, limit, MHD_OPTION_NOTIFY_CONNECTION,
+                                   &Connections::notify, &impl.open, MHD_OPTION_END);
+    if (impl.daemon == nullptr) cannot_serve(where, "the HTTP server does not start");
+    impl.listening = socket.release();  // the daemon closes it
+    const AllSignalsBlocked blocked;
+    try {
+        impl.thread = std::thread{[&impl] { impl.run(); }};
+    } catch (const std::system_error& error) {
+        cannot_serve(where, error.what());
+    }
+    pthread_setname_np(impl.thread.native_handle(), "tiffany-http");
 }
 
-MetricsServer::~MetricsServer() = default;
+MetricsServer::~MetricsServer() {
+    if (impl_->owner == getpid()) return;
+    // In a forked child the thread is not there, and what the daemon would undo is the parent's as well: both have one
+    // epoll set. Nothing may be touched but the child's own descriptor of the port.
+    close(impl_->listening);
+    static_cast<void>(impl_.release());
+}
 
 std::unique_ptr<MetricsServer> MetricsServer::from_environment() {
     const char* value = secure_getenv("TIFFANY_METRICS");
@@ -197,6 +367,7 @@ std::unique_ptr<MetricsServer> MetricsServer::from_environment() {
 }
 
 void MetricsServer::add(const std::weak_ptr<prometheus::Collectable>& collectable) {
+    if (impl_->owner != getpid()) return;  // the mutex may be held by a thread that is not here
     const std::lock_guard lock{impl_->mutex};
     impl_->collectables.push_back(collectable);
 }

@@ -4,8 +4,13 @@
 ///     tiffany::MetricsServer server{{.port = 9464}};
 ///     server.add(metrics = tiffany::make_collectable(telemetry));   // keep `metrics`: it is held weakly
 ///
-/// GET /metrics gives the text format 0.0.4. libmicrohttpd with epoll in one thread of its own: clients that connect
-/// and keep silent block nobody, and are closed after the time-out.
+/// GET /metrics gives the text format 0.0.4, one request a connection. libmicrohttpd with epoll, in one thread of its
+/// own: a client that is slow or silent keeps no other one waiting. A connection ends when its time is over, and the
+/// oldest one when there are too many. Not promised: an answer while somebody opens more connections than
+/// `ServerOptions::connections` within the time of one scrape, or while a collectable takes its time.
+///
+/// There is no TLS and no authentication: on another address than the loopback's everybody who reaches it can read the
+/// metrics. A proxy that has both goes before it there.
 
 #include <cstdint>
 #include <memory>
@@ -20,14 +25,21 @@ namespace tiffany {
 struct ServerOptions {
     std::string address = "127.0.0.1";  ///< IPv4, or IPv6 without brackets
     std::uint16_t port = 9464;          ///< 0 = any that is free; MetricsServer::port() tells
-    unsigned connections = 64;          ///< at once; further ones are refused
-    unsigned timeout_s = 5;             ///< a connection that is silent for so long is closed
+    unsigned connections = 64;          ///< at once, at least 1; one more ends the oldest of them
+    /// s, for a request to arrive whole, and once more for its answer to be read; a connection that takes longer is
+    /// closed. 0 = none is, unless there are too many.
+    unsigned timeout_s = 5;
 };
 
 /// Thread-safe. The port is closed, and the thread ended, in the destructor.
+///
+/// A forked child has no thread that serves: the parent goes on serving, whatever the child does, and in the child the
+/// server only gives back, in its destructor, the child's hold on the port, which nobody else can have until then
+/// (exec gives it back too). A child that wants to be scraped makes a server of its own, on another port.
 class MetricsServer {
   public:
-    /// Errors: std::runtime_error that names the address and the cause: not an address, taken, not permitted.
+    /// Errors: std::runtime_error that names the address and the cause: not an address, taken, not permitted,
+    /// 0 connections.
     explicit MetricsServer(const ServerOptions& options = {});
     ~MetricsServer();
     MetricsServer(const MetricsServer&) = delete;
@@ -38,7 +50,9 @@ class MetricsServer {
     /// text.
     static std::unique_ptr<MetricsServer> from_environment();
 
-    /// From now on the collectable is scraped, while somebody else holds it.
+    /// From now on the collectable is scraped, while somebody else holds it. Any that has these series already is left
+    /// out as far as it has: of two schedulers of one name the first that was added is seen. A `prometheus::Registry`
+    /// is a collectable too. In a forked child: nothing.
     void add(const std::weak_ptr<prometheus::Collectable>& collectable);
 
     std::uint16_t port() const noexcept;

@@ -4,12 +4,23 @@
 
 #include <algorithm>
 #include <new>
+#include <tiffany/tracepoints/event_structs.hpp>
 
 #include "on_word.hpp"
 #include "pal_ring.hpp"
 #include "text.hpp"
 
 namespace tiffany::detail {
+namespace {
+
+// The name as the events carry it: the traces and the metrics call the scheduler the same.
+std::string told(std::string_view name) {
+    char text[sizeof(tiffany_worker_started::scheduler)];
+    copy_text(text, name);
+    return text;
+}
+
+}  // namespace
 
 void SchedulerCore::WorkerDeleter::operator()(Worker* worker) const noexcept {
     delete worker;
@@ -17,7 +28,7 @@ void SchedulerCore::WorkerDeleter::operator()(Worker* worker) const noexcept {
 
 SchedulerCore::SchedulerCore(std::string_view scheduler_name, Clock& its_clock, bool with_metrics,
                              const MetricsBuckets& buckets)
-    : name{scheduler_name},
+    : name{told(scheduler_name)},
       clock{its_clock},
       metrics{with_metrics},
       run_bounds{buckets.run_ns},
@@ -150,7 +161,7 @@ void SchedulerCore::withdraw_rings(const void* owner) noexcept {
 
 std::uint16_t SchedulerCore::group(std::string_view group_name, Worker& by) {
     std::array<char, kGroupBytes> wanted;
-    copy_text(wanted.data(), wanted.size(), group_name);
+    if (copy_text(wanted.data(), wanted.size(), group_name) == 0) return 0;  // the default group has this name already
     const std::lock_guard lock{mutex};
     const std::uint16_t count = group_count_.load(std::memory_order_relaxed);
     for (std::uint16_t i = 1; i < count; ++i)

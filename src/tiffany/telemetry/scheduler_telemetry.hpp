@@ -57,8 +57,10 @@ class WorkerLease {
 /// threads call no hook of it any more by then.
 class SchedulerTelemetry {
   public:
-    /// @param name  what it is called in traces and metrics; cut at 63 bytes
-    /// The first one in a process loads the LTTng provider, if it is there. Errors: std::bad_alloc.
+    /// @param name  what it is called in traces and metrics: UTF-8, cut at 63 bytes; what is no UTF-8, or NUL, becomes
+    ///              U+FFFD. One of its own for each scheduler of a process: of two with one name a scrape shows one.
+    /// The first one in a process loads the LTTng provider, if it is there. Errors: std::bad_alloc;
+    /// std::invalid_argument, bounds of buckets that do not rise, or more than 32.
     explicit SchedulerTelemetry(std::string_view name, const TelemetryOptions& options = {});
     /// Waits, within its flush_timeout, until an installed sink has everything.
     ~SchedulerTelemetry();
@@ -66,7 +68,8 @@ class SchedulerTelemetry {
     SchedulerTelemetry& operator=(const SchedulerTelemetry&) = delete;
 
     /// Takes a worker for the calling thread, one that has a loop: it calls `Worker::Tick` or `park` regularly.
-    /// Fires `worker_started`. Allocates and locks. Errors: std::bad_alloc.
+    /// Fires `worker_started`. Allocates and locks. Errors: std::bad_alloc; std::logic_error, the thread
+    /// holds one already.
     WorkerLease worker();
 
     /// The calling thread's worker: the one it took, or else one for a foreign thread, which is taken at the thread's
@@ -74,9 +77,11 @@ class SchedulerTelemetry {
     Worker& here() noexcept;
 
     /// Registers a kind of task; fires `scheduler_group`. Returns its number, 1 to 31; the same name gives the same
-    /// number; 0, the default group, when 31 are taken. Any thread. Locks.
+    /// number; 0, the default group, when 31 are taken or the name is empty. The name is cut and mended as the
+    /// scheduler's. Any thread. Locks, allocates. Errors: std::bad_alloc; the group is not registered then.
     std::uint16_t group(std::string_view name);
 
+    /// As it is told: cut, and UTF-8.
     const std::string& name() const noexcept;
     Clock& clock() const noexcept;
 

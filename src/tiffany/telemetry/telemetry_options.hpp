@@ -9,7 +9,7 @@ namespace tiffany {
 struct TelemetryOptions {
     bool metrics = true;     ///< count transitions and times for Prometheus; chosen once, so that counters are whole
     Clock* clock = nullptr;  ///< null: Clock::system(); must outlive the scheduler's telemetry
-    MetricsBuckets buckets = {};
+    MetricsBuckets buckets = {};  ///< the histograms' upper bounds, ns; an empty list: one bucket for everything
 };
 
 }  // namespace tiffany

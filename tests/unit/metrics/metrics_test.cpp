@@ -9,8 +9,10 @@
 
 #include <array>
 #include <atomic>
-#include <clocale>
+#include <locale>
 #include <map>
+#include <set>
+#include <sstream>
 #include <thread>
 #include <tiffany/metrics/collectable.hpp>
 #include <tiffany/telemetry/hooks.hpp>
@@ -372,15 +374,71 @@ TEST(Bounds, FindTheBucketOfEveryValueAsAPlainSearchWould) {
             EXPECT_EQ(bounds.bucket(value), searched(value)) << value;
 }
 
+std::string text_of(const prometheus::Collectable& metrics) {
+    return prometheus::TextSerializer{}.Serialize(metrics.Collect());
+}
+
 TEST(Scrape, NumbersDoNotDependOnTheLocale) {
-    const SchedulerTelemetry telemetry{"s"};
+    struct Elsewhere : std::numpunct<char> {
+        char do_decimal_point() const override { return ','; }
+        char do_thousands_sep() const override { return '.'; }
+        std::string do_grouping() const override { return "\3"; }
+    };
+    SchedulerTelemetry telemetry{"s"};
+    TaskTimes task;
+    for (int i = 0; i < 1500; ++i)
+        telemetry.here().spawned(task, {.name = "t"});
     const auto metrics = make_collectable(telemetry);
-    const auto text = [&] { return prometheus::TextSerializer{}.Serialize(metrics->Collect()); };
-    const std::string before = text();
-    if (std::setlocale(LC_ALL, "de_DE.UTF-8") == nullptr) GTEST_SKIP() << "no locale with a decimal comma here";
-    EXPECT_NE(text().find("le=\"0.001\""), std::string::npos);
-    std::setlocale(LC_ALL, "C");
-    EXPECT_NE(before.find("le=\"0.001\""), std::string::npos);
+    const std::locale before = std::locale::global(std::locale{std::locale{}, new Elsewhere});
+    std::ostringstream proof;
+    proof << 1234.5;
+    const std::string text = text_of(*metrics);
+    std::locale::global(before);
+    ASSERT_EQ(proof.str(), "1.234,5") << "the test's own locale has no effect";
+    EXPECT_NE(text.find("le=\"0.001\""), std::string::npos) << text;
+    EXPECT_NE(text.find("{scheduler=\"s\",event=\"Spawned\"} 1500\n"), std::string::npos) << text;
+}
+
+TEST(Scrape, ANameIsTheOneInTheTracesWhateverItWasMadeOf) {
+    const auto served = [](std::string_view name) {
+        const SchedulerTelemetry telemetry{name};
+        const std::string text = text_of(*make_collectable(telemetry));
+        const std::string begin = "scheduler_workers{scheduler=\"";
+        const std::size_t found = text.find(begin);
+        const std::size_t end = text.find("\"} 0\n", found);
+        if (found == std::string::npos || end == std::string::npos) return "no such series in " + text;
+        EXPECT_EQ(telemetry.snapshot().scheduler, telemetry.name());
+        return text.substr(found + begin.size(), end - found - begin.size());
+    };
+    const std::string replaced = "\xEF\xBF\xBD";
+    EXPECT_EQ(served("io-pool"), "io-pool");
+    EXPECT_EQ(served(""), "");
+    EXPECT_EQ(served("a\xff\xfe"), "a" + replaced + replaced);
+    EXPECT_EQ(served(std::string_view{"a\0b", 3}), "a" + replaced + "b");
+    EXPECT_EQ(served(std::string(63, 'x')), std::string(63, 'x'));
+    EXPECT_EQ(served(std::string(200, 'x')), std::string(63, 'x'));
+    EXPECT_EQ(served(std::string(62, 'x') + "\xC3\xA4"), std::string(62, 'x')) << "cut before the character";
+    EXPECT_EQ(served("say \"a\\b\"\n"), "say \\\"a\\\\b\\\"\\n");
+}
+
+TEST(Scrape, AGroupsNameIsMendedTooAndNoneOfThemIsEmpty) {
+    SchedulerTelemetry telemetry{"s"};
+    EXPECT_EQ(telemetry.group(""), 0) << "the default group's";
+    EXPECT_EQ(telemetry.group("a\xff"), 1);
+    EXPECT_EQ(telemetry.group(std::string(200, 'x')), 2);
+    EXPECT_EQ(telemetry.group(std::string(63, 'x')), 2) << "the same when it is cut";
+    std::set<std::string> series;
+    const auto families = make_collectable(telemetry)->Collect();
+    for (const MetricFamily& family : families)
+        for (const ClientMetric& metric : family.metric) {
+            std::string labels = family.name;
+            for (const auto& label : metric.label)
+                labels += " " + label.name + "=" + label.value;
+            EXPECT_TRUE(series.insert(labels).second) << "twice: " << labels;
+        }
+    const std::string run = "task_run_latency_seconds scheduler=s group=";
+    EXPECT_TRUE(series.contains(run + "a\xEF\xBF\xBD"));
+    EXPECT_TRUE(series.contains(run + std::string(63, 'x')));
 }
 
 }  // namespace

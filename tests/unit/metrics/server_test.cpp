@@ -4,10 +4,16 @@
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <prometheus/counter.h>
+#include <prometheus/registry.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
+#include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <tiffany/metrics/collectable.hpp>
 #include <tiffany/metrics/server.hpp>
@@ -32,8 +38,8 @@ class Client {
     void send_text(const std::string& text) const {
         EXPECT_EQ(send(fd_, text.data(), text.size(), MSG_NOSIGNAL), static_cast<ssize_t>(text.size()));
     }
-    /// What the server says until it closes; empty after 20 s of silence.
-    std::string read_all() const {
+    /// What the server says until it closes; nothing if it did not after 20 s of silence.
+    std::optional<std::string> read_all() const {
         std::string got;
         char piece[4096];
         pollfd waits{fd_, POLLIN, 0};
@@ -42,8 +48,20 @@ class Client {
             if (bytes <= 0) return got;
             got.append(piece, static_cast<std::size_t>(bytes));
         }
-        return {};
+        return std::nullopt;
     }
+    /// Whether something comes, or the server closes, within the time.
+    bool hears(int timeout_ms) const {
+        pollfd waits{fd_, POLLIN, 0};
+        return poll(&waits, 1, timeout_ms) == 1;
+    }
+    /// The next byte, if there is one.
+    std::optional<char> read_byte() const {
+        char byte = 0;
+        return recv(fd_, &byte, 1, MSG_DONTWAIT) == 1 ? std::optional{byte} : std::nullopt;
+    }
+    /// Whether it could be sent.
+    bool trickle(char byte) const { return send(fd_, &byte, 1, MSG_NOSIGNAL) == 1; }
 
   private:
     int fd_;
@@ -52,7 +70,41 @@ class Client {
 std::string ask(std::uint16_t port, const std::string& first_line) {
     const Client client{port};
     client.send_text(first_line + " HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n");
-    return client.read_all();
+    return client.read_all().value_or("no answer");
+}
+
+bool answers(const MetricsServer& server) {
+    return ask(server.port(), "GET /metrics").rfind("HTTP/1.1 200", 0) == 0;
+}
+
+std::vector<std::unique_ptr<Client>> silent_clients(std::uint16_t port, int count) {
+    std::vector<std::unique_ptr<Client>> silent;
+    for (int i = 0; i < count; ++i) {
+        silent.push_back(std::make_unique<Client>(port));
+        silent.back()->send_text("GET /metr");
+    }
+    return silent;
+}
+
+/// Polls the condition for as long as 20 s.
+template <typename Condition>
+bool comes_true(const Condition& condition) {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds{20};
+    while (!condition()) {
+        if (std::chrono::steady_clock::now() > deadline) return false;
+        usleep(10'000);
+    }
+    return true;
+}
+
+/// The sockets that this process has open: the server's and the clients'.
+std::ptrdiff_t open_sockets() {
+    std::ptrdiff_t sockets = 0;
+    for (const auto& entry : std::filesystem::directory_iterator{"/proc/self/fd"}) {
+        std::error_code gone;  // the one of the iterator itself, or one that was just closed
+        if (std::filesystem::read_symlink(entry.path(), gone).string().rfind("socket:", 0) == 0) ++sockets;
+    }
+    return sockets;
 }
 
 class Server : public ::testing::Test {
@@ -93,24 +145,115 @@ TEST_F(Server, AnythingElseIsRefusedAndNamesThePath) {
     EXPECT_EQ(ask(server.port(), "GET /").rfind("HTTP/1.1 404", 0), 0u);
     EXPECT_EQ(ask(server.port(), "DELETE /metrics").rfind("HTTP/1.1 405", 0), 0u);
     EXPECT_NE(ask(server.port(), "GET /").find("/metrics"), std::string::npos);
+    EXPECT_NE(ask(server.port(), "POST /metrics").find("\r\nAllow: GET, HEAD\r\n"), std::string::npos);
 }
 
-TEST_F(Server, SilentClientsBlockNobody) {
-    std::vector<std::unique_ptr<Client>> silent;
-    for (int i = 0; i < 20; ++i) {
-        silent.push_back(std::make_unique<Client>(server.port()));
-        silent.back()->send_text("GET /metr");
+TEST_F(Server, OfSchedulersWithOneNameTheFirstIsSeenAndTheOtherOnceItDied) {
+    auto first = std::make_unique<SchedulerTelemetry>("twin");
+    const SchedulerTelemetry second{"twin"};
+    TaskTimes task;
+    first->here().spawned(task, {.name = "t"});
+    const auto of_first = make_collectable(*first);
+    const auto of_second = make_collectable(second);
+    server.add(of_first);
+    server.add(of_second);
+    const std::string depth = "scheduler_ready_queue_depth{scheduler=\"twin\"} ";
+    const std::string both = ask(server.port(), "GET /metrics");
+    const std::size_t series = both.find(depth + "1");
+    ASSERT_NE(series, std::string::npos) << both;
+    EXPECT_EQ(both.find(depth + "0"), std::string::npos) << "the text format wants each series once";
+    first.reset();
+    EXPECT_NE(ask(server.port(), "GET /metrics").find(depth + "0"), std::string::npos);
+}
+
+TEST_F(Server, ServesTheProgramsOwnRegistryBesideTheSchedulers) {
+    const auto registry = std::make_shared<prometheus::Registry>();
+    prometheus::BuildCounter().Name("requests_total").Register(*registry).Add({{"of", "mine"}}).Increment(3);
+    server.add(registry);
+    const std::string answer = ask(server.port(), "GET /metrics");
+    EXPECT_NE(answer.find("requests_total{of=\"mine\"} 3"), std::string::npos) << answer;
+    EXPECT_NE(answer.find("scheduler_workers{scheduler=\"served\"}"), std::string::npos) << answer;
+}
+
+TEST_F(Server, SilentClientsBlockNobodyHoweverManyThereAre) {
+    for (const int clients : {1, 4, 5, 40}) {
+        const MetricsServer small{{.port = 0, .connections = 4, .timeout_s = 0}};
+        const auto silent = silent_clients(small.port(), clients);
+        EXPECT_TRUE(answers(small)) << clients << " silent clients";
     }
-    EXPECT_EQ(ask(server.port(), "GET /metrics").rfind("HTTP/1.1 200", 0), 0u);
+}
+
+TEST_F(Server, TheOldestConnectionMakesRoomForANewOne) {
+    const MetricsServer small{{.port = 0, .connections = 2, .timeout_s = 0}};
+    const auto silent = silent_clients(small.port(), 3);
+    EXPECT_EQ(silent[0]->read_all(), "") << "closed, without a word";
+    silent[2]->send_text("ics HTTP/1.1\r\nHost: here\r\n\r\n");
+    EXPECT_EQ(silent[2]->read_all().value_or("no answer").rfind("HTTP/1.1 200", 0), 0u);
+    EXPECT_FALSE(silent[1]->hears(0)) << "there was room for it all the time";
 }
 
 TEST_F(Server, ASilentClientIsClosedAfterTheTimeOut) {
+    const MetricsServer hasty{{.port = 0, .timeout_s = 1}};
+    const auto start = std::chrono::steady_clock::now();
+    const auto silent = silent_clients(hasty.port(), 1);
+    EXPECT_EQ(silent[0]->read_all(), "") << "closed, without a word";
+    EXPECT_GE(std::chrono::steady_clock::now() - start, std::chrono::seconds{1}) << "not before";
+    EXPECT_TRUE(answers(hasty));
+}
+
+TEST_F(Server, AClientThatSendsAByteNowAndThenHasNoMoreTime) {
+    const MetricsServer hasty{{.port = 0, .timeout_s = 1}};
+    const auto slow = silent_clients(hasty.port(), 1);
+    EXPECT_TRUE(comes_true([&] { return !slow[0]->trickle('i') || slow[0]->hears(0); }));
+}
+
+TEST_F(Server, AClientThatReadsAByteNowAndThenHasNoMoreTime) {
+    const auto large = std::make_shared<prometheus::Registry>();
+    const std::string help(16 << 20, 'h');  // more than both ends' buffers hold
+    prometheus::BuildCounter().Name("large_total").Help(help).Register(*large).Add({});
     MetricsServer hasty{{.port = 0, .timeout_s = 1}};
-    const Client silent{hasty.port()};
-    silent.send_text("GET /metr");
-    const std::string got = silent.read_all();  // ends when the server closes, long before its own patience
-    EXPECT_EQ(got.find("200 OK"), std::string::npos);
-    EXPECT_EQ(ask(hasty.port(), "GET /metrics").rfind("HTTP/1.1 200", 0), 0u);
+    hasty.add(large);
+    const std::ptrdiff_t before = open_sockets();
+    const Client slow{hasty.port()};
+    slow.send_text("GET /metrics HTTP/1.1\r\nHost: here\r\n\r\n");
+    ASSERT_TRUE(slow.hears(20'000));
+    EXPECT_EQ(open_sockets(), before + 2);
+    EXPECT_TRUE(comes_true([&] { return slow.read_byte().has_value() && open_sockets() == before + 1; }));
+}
+
+TEST_F(Server, NoConnectionAtAllIsAnError) {
+    EXPECT_THROW((MetricsServer{{.port = 0, .connections = 0}}), std::runtime_error);
+}
+
+TEST_F(Server, AForkedChildLeavesTheParentsAloneAndGivesThePortBack) {
+    auto shared = std::make_unique<MetricsServer>(ServerOptions{.port = 0});
+    const std::uint16_t port = shared->port();
+    int ended[2];
+    int go[2];
+    ASSERT_EQ(pipe(ended), 0);
+    ASSERT_EQ(pipe(go), 0);
+    const pid_t child = fork();
+    ASSERT_GE(child, 0);
+    char byte = 0;
+    if (child == 0) {
+        shared->add(metrics);
+        shared.reset();
+        close(go[1]);
+        const bool told = write(ended[1], "e", 1) == 1;
+        const bool asked = read(go[0], &byte, 1) == 0;
+        _exit(told && asked ? 0 : 1);
+    }
+    ASSERT_EQ(read(ended[0], &byte, 1), 1);
+    for (int i = 0; i < 2; ++i)
+        EXPECT_TRUE(answers(*shared)) << "the child has ended its own";
+    shared.reset();
+    EXPECT_NO_THROW(MetricsServer{{.port = port}}) << "the child lives, and holds the port no more";
+    close(go[1]);
+    int status = 0;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    EXPECT_EQ(status, 0);
+    for (const int fd : {ended[0], ended[1], go[0]})
+        close(fd);
 }
 
 TEST_F(Server, APortThatIsTakenIsAnErrorThatNamesIt) {
