@@ -68,7 +68,7 @@ def next_commands(done):
 
 def test_lttng_as_it_says(run, tmp_path):
     need_program("babeltrace2")
-    command = next_commands(run[0])["lttng"]
+    command = next_commands(run[0])["lttng"].removesuffix("    (its session daemon goes on running)")
     with PrivateLttng(tmp_path) as lttng:
         seen = lttng.run(["bash", "-c", command], cwd=tmp_path, timeout=120)
     assert re.search(r"tiffany:\w+: \{", seen.stdout), seen.stdout + seen.stderr
@@ -166,3 +166,4 @@ def test_a_step_that_fails_is_named(tmp_path):
 def test_wrong_usage(wrong):
     done = quickstart(*wrong)
     assert (done.returncode, done.stdout) == (2, "") and "tools/quickstart [-o DIR] [--build DIR]" in done.stderr
+    assert re.match(r"quickstart: (unexpected: |-o wants|--build wants)", done.stderr)

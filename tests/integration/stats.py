@@ -144,6 +144,25 @@ def test_the_tables_say_the_same(tmp_path):
     assert waits == [["pool", "batch", "job", "wait:", "sleep", "1"] + ["5.00", "ms"] * 6 + ["0"]]
 
 
+def test_what_was_not_selected_is_not_told_as_zero(tmp_path):
+    log = small_log()
+    kept = {"Worker", "Group", "Spawned", "Running", "Sleep"}
+    log.lines = [line for line in log.lines if line["event"] in kept | {"Begin"}]
+    begin = next(line for line in log.lines if line["event"] == "Begin")
+    begin["events"] = ["task_spawned", "task_running", "task_sleep"]
+    result = stats(written(tmp_path, log))
+    rows = [line.split() for line in result.stdout.splitlines()]
+    assert ["Sleep", "1", "1"] in rows and ["Done", "-", "-"] in rows and ["Yield", "-", "-"] in rows
+    assert "tasks: 3\n" in result.stdout and "how tasks ended" not in result.stdout
+    assert "selection: only these events were recorded: task_spawned task_running task_sleep" in result.stdout
+
+
+def test_a_task_whose_end_is_not_there_is_not_called_live(tmp_path):
+    log = small_log()
+    log.lines = [line for line in log.lines if line["event"] != "Cancelled"]
+    assert "tasks: 3 (done 1, failed 1, cancelled 0, end not seen 1)" in stats(written(tmp_path, log)).stdout
+
+
 def test_a_log_on_stdin_is_read():
     assert document("-", stdin=small_log().text())["transitions"] == 16
 

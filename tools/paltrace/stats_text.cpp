@@ -130,24 +130,38 @@ void print_coverage(const analysis::TaskReport& report, const ctf::ReadSummary& 
         out << "  selection: only these events were recorded:";
         for (const std::string& event : seen.selection)
             out << ' ' << printable(event);
-        out << '\n';
+        out << "\n  so runs are those that one of these ended, and waits and ready delays those of Running, if it is "
+               "one\n";
     }
     for (const auto& [name, count] : report.unknown_events)
         out << "  unknown event: " << printable(name) << ' ' << count << " times\n";
     if (!report.has_end) out << "  the log was cut: these are the statistics of what is there\n";
 }
 
-void print_counts(const analysis::TaskReport& report, std::ostream& out) {
+/// Whether a transition could be seen at all.
+bool was_recorded(const ctf::ReadSummary& seen, TaskEvent event) {
+    return seen.selection.empty() ||
+           std::ranges::find(seen.selection, catalogue::info(event).tracepoint) != seen.selection.end();
+}
+
+bool ends_were_recorded(const ctf::ReadSummary& seen) {
+    return was_recorded(seen, TaskEvent::Done) && was_recorded(seen, TaskEvent::Failed) &&
+           was_recorded(seen, TaskEvent::Cancelled);
+}
+
+void print_counts(const analysis::TaskReport& report, const ctf::ReadSummary& seen, std::ostream& out) {
     std::vector<std::string> head{"event"};
     for (const auto& scheduler : report.schedulers)
         head.push_back(printable(scheduler.scheduler));
     head.emplace_back("all");
     Table table{1, head};
     for (std::size_t event = 0; event < kTransitions; ++event) {
+        const bool recorded = was_recorded(seen, static_cast<TaskEvent>(event));
+        const auto cell = [&](std::uint64_t count) { return recorded ? std::to_string(count) : "-"; };
         std::vector<std::string> row{std::string{label(static_cast<TaskEvent>(event))}};
         for (const auto& scheduler : report.schedulers)
-            row.push_back(std::to_string(scheduler.transitions[event]));
-        row.push_back(std::to_string(report.events[event]));
+            row.push_back(cell(scheduler.transitions[event]));
+        row.push_back(cell(report.events[event]));
         table.add(std::move(row));
     }
     out << "\ntransitions\n";
@@ -245,12 +259,16 @@ void print_stats_text(const analysis::TaskReport& report, const ctf::ReadSummary
     TaskTimesSeen total;
     for (const GroupTimes& group : groups)
         total.merge(group.times);
+    const bool ends = ends_were_recorded(seen);
     out << "records: " << report.records << ", of them transitions: " << report.transitions << '\n'
-        << "tasks: " << report.tasks << " (done " << total.done << ", failed " << total.failed << ", cancelled "
-        << total.cancelled << ", live " << report.live << ")\n";
+        << "tasks: " << report.tasks;
+    if (ends)
+        out << " (done " << total.done << ", failed " << total.failed << ", cancelled " << total.cancelled
+            << ", end not seen " << report.live << ')';
+    out << '\n';
     print_coverage(report, seen, total, out);
-    print_counts(report, out);
-    print_endings(report, out);
+    print_counts(report, seen, out);
+    if (ends) print_endings(report, out);
     print_times(report, groups, out);
     if (histograms) print_histograms(groups, out);
 }
