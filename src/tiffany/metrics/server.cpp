@@ -124,10 +124,12 @@ class Connections {
     static void notify(void* self, MHD_Connection* connection, void** entry,
                        MHD_ConnectionNotificationCode what) noexcept {
         auto& connections = *static_cast<Connections*>(self);
-        if (what == MHD_CONNECTION_NOTIFY_STARTED)
+        if (what == MHD_CONNECTION_NOTIFY_STARTED) {
             *entry = connections.opened(fd_of(connection));
-        else if (*entry != nullptr)
-            connections.open_.remove_if([&](const Open& open) { return &open == *entry; });
+            return;
+        }
+        connections.closed_one_ = true;
+        connections.open_.remove_if([&](const Open& open) { return &open == *entry; });
     }
 
     /// Its request is whole: for reading the answer it has the time once more.
@@ -154,6 +156,9 @@ class Connections {
         constexpr std::chrono::milliseconds kLongest{1'000'000};
         return static_cast<int>(std::min(std::chrono::ceil<std::chrono::milliseconds>(next), kLongest).count());
     }
+
+    /// Whether any was closed since this was asked last.
+    bool closed_one() noexcept { return std::exchange(closed_one_, false); }
 
   private:
     struct Open {
@@ -184,6 +189,7 @@ class Connections {
     const std::size_t most_;
     const std::chrono::seconds timeout_;
     std::list<Open> open_;  // the oldest first
+    bool closed_one_ = false;
 };
 
 // libmicrohttpd accepts at most so many before it looks at the others again; those that were ended leave then
@@ -241,7 +247,9 @@ struct MetricsServer::Impl {
             const int ours_ms = open.end_late_ones();
             MHD_UNSIGNED_LONG_LONG its_ms = 1;
             const bool at_once = MHD_get_timeout(daemon, &its_ms) == MHD_YES && its_ms == 0;
-            poll(fds, 2, at_once ? 0 : ours_ms);
+            // at its limit it listens no more, and takes that up again only when it begins to run
+            const bool has_room_again = open.closed_one();
+            poll(fds, 2, at_once || has_room_again ? 0 : ours_ms);
             MHD_run(daemon);
         }
     }

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <prometheus/collectable.h>
 #include <prometheus/counter.h>
 #include <prometheus/registry.h>
 #include <sys/socket.h>
@@ -12,6 +13,7 @@
 
 #include <chrono>
 #include <filesystem>
+#include <latch>
 #include <memory>
 #include <optional>
 #include <string>
@@ -181,6 +183,31 @@ TEST_F(Server, SilentClientsBlockNobodyHoweverManyThereAre) {
         const auto silent = silent_clients(small.port(), clients);
         EXPECT_TRUE(answers(small)) << clients << " silent clients";
     }
+}
+
+TEST_F(Server, ManyAtOnceBlockNobodyEither) {
+    struct Blocking : prometheus::Collectable {
+        mutable std::latch entered{1};
+        std::latch leave{1};
+        std::vector<prometheus::MetricFamily> Collect() const override {
+            entered.count_down();
+            leave.wait();
+            return {};
+        }
+    };
+    MetricsServer small{{.port = 0, .connections = 4, .timeout_s = 0}};
+    auto blocking = std::make_shared<Blocking>();
+    small.add(blocking);
+    const auto before = silent_clients(small.port(), 3);
+    const Client first{small.port()};
+    first.send_text("GET /metrics HTTP/1.1\r\nHost: here\r\n\r\n");
+    blocking->entered.wait();
+    // all of them wait in the backlog, so that it accepts as many as it can before it looks at any
+    const auto silent = silent_clients(small.port(), 50);
+    blocking->leave.count_down();
+    EXPECT_TRUE(first.read_all().has_value()) << "answered, or closed for one of the others";
+    blocking.reset();
+    EXPECT_TRUE(answers(small));
 }
 
 TEST_F(Server, TheOldestConnectionMakesRoomForANewOne) {
