@@ -335,6 +335,7 @@ void Worker::park() noexcept {
     const std::uint64_t now = clock_->ticks();
     shard_.parked_at.store(now, std::memory_order_relaxed);
     end_busy_stretch(now);
+    shard_.running_since.store(0, std::memory_order_relaxed);  // who parks in a run has left it open
     tiffany_worker_park event;
     event.worker = id();
     fire(EventId::ParkBegin, event);
@@ -469,10 +470,13 @@ void Worker::tell_group(std::uint16_t group, const char* name) noexcept {
 // ---- for SchedulerCore ----
 
 std::uint64_t Worker::busy_ns() const noexcept {
-    // acquire: with the sum that has a stretch, busy_since is seen no more as it was in that stretch
+    // In this order it is never too much: now is before what is read next, and a stretch that is in the sum (acquire)
+    // is seen as closed. It may be too little for a moment; SchedulerCore::snapshot() tells the last value then.
+    const std::uint64_t now = clock_->ticks();
     const std::uint64_t ended = shard_.busy_ns.load(std::memory_order_acquire);
     const std::uint64_t since = shard_.busy_since.load(std::memory_order_relaxed);
-    return since == 0 ? ended : ended + clock_->to_ns(clock_->ticks() - since);
+    if (since == 0 || static_cast<std::int64_t>(now - since) <= 0) return ended;
+    return ended + clock_->to_ns(now - since);
 }
 
 void Worker::end_busy_stretch(std::uint64_t now) noexcept {
