@@ -17,6 +17,7 @@ constexpr std::uint32_t kRefused = 1u << 8;      // no worker could be had: coun
 constexpr std::uint32_t kTickLeftOut = 1u << 9;  // as kLeftOut, for the ticks
 constexpr std::uint32_t kPal = 1u << 10;         // a pal::Sink is installed, and the worker has a ring to it
 constexpr std::uint32_t kTickPal = 1u << 11;     // it wants the ticks too
+constexpr std::uint32_t kForked = 1u << 12;  // with kMetrics, in a forked child: there are tasks that are not its own
 
 constexpr std::uint32_t kTickBits = kTickLttng | kTickUsdt | kTickLeftOut | kTickPal;
 constexpr std::uint32_t kTracers = kLttng | kUsdt | kLeftOut | kPal;

@@ -163,9 +163,9 @@ void Process::become_child() noexcept {
     for (Index& index : free_indices_)
         index.seq = 0;
     refused_.store(0, std::memory_order_relaxed);
-    const std::uint64_t first_own_tid = next_tid_.load(std::memory_order_relaxed);
+    first_own_tid_.store(next_tid_.load(std::memory_order_relaxed), std::memory_order_relaxed);
     for (SchedulerCore* core : cores_)
-        core->become_child(instance, first_own_tid);
+        core->become_child(instance);
     pal_.become_child();
     bump();
 }

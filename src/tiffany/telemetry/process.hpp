@@ -39,6 +39,9 @@ class Process {
         return next_tid_.fetch_add(count, std::memory_order_relaxed);
     }
 
+    /// In a forked child: all tasks with a lesser tid are inherited. 0 = this is no forked child.
+    std::uint64_t first_own_tid() const noexcept { return first_own_tid_.load(std::memory_order_relaxed); }
+
     void count_refused() noexcept { refused_.fetch_add(1, std::memory_order_relaxed); }
     std::uint64_t refused() const noexcept { return refused_.load(std::memory_order_relaxed); }
 
@@ -95,6 +98,7 @@ class Process {
     std::atomic<const LttngTable*> lttng_{nullptr};
     std::atomic<TracingStatus> status_{TracingStatus::not_tried};
     bool lttng_may_block_ = false;  // written before lttng_
+    std::atomic<std::uint64_t> first_own_tid_{0};
 
     // written by many threads, now and then: on a line that no hook reads otherwise
     alignas(64) std::atomic<std::uint64_t> next_tid_{1};

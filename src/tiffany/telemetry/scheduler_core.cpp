@@ -101,7 +101,7 @@ void SchedulerCore::close() noexcept {
         process.give_index({static_cast<std::uint16_t>(worker->id() & 0xffff), worker->seq()});
 }
 
-void SchedulerCore::become_child(std::uint64_t instance, std::uint64_t first_own_tid) noexcept {
+void SchedulerCore::become_child(std::uint64_t instance) noexcept {
     // of the parent's threads only the one that forked is here; the others' workers are free again
     std::erase_if(held_, [this](const Held& held) {
         if (pthread_equal(held.thread, pthread_self()) != 0) return false;
@@ -115,7 +115,7 @@ void SchedulerCore::become_child(std::uint64_t instance, std::uint64_t first_own
     for (const Owned& worker : all_) {
         const bool is_held =
             std::any_of(held_.begin(), held_.end(), [&](const Held& held) { return held.worker == worker.get(); });
-        worker->become_child(instance, first_own_tid, is_held);
+        worker->become_child(instance, is_held);
     }
 }
 

@@ -32,7 +32,7 @@ struct SchedulerCore {
     void give_loop(Worker& worker) noexcept;
     /// Stops all workers, whoever holds them: the runtime is gone.
     void close() noexcept;
-    void become_child(std::uint64_t instance, std::uint64_t first_own_tid) noexcept;
+    void become_child(std::uint64_t instance) noexcept;
 
     /// A sink was installed: gives each worker that is held a ring to it.
     void offer_rings() noexcept;

@@ -131,7 +131,9 @@ void Worker::enter_specially() noexcept {
 void Worker::count(TaskEvent event, const TaskTimes& task, TaskState from) noexcept {
     if ((on_ & kMetrics) == 0) return;
     add(shard_.counts[static_cast<std::size_t>(event)], 1);
-    if (task.tid_ >= first_own_tid_) shard_.move(from, task.state());
+    // the gauges of a forked child never saw an inherited task come into a state: it must not leave one there
+    if ((on_ & kForked) != 0 && task.tid_ < core_->process.first_own_tid()) return;
+    shard_.move(from, task.state());
 }
 
 /// Whether since_ was taken at the transition before this one: not, if nothing listened then.
@@ -395,7 +397,7 @@ void Worker::look() noexcept {
 /// @param position  the last seq whose event has fired
 void Worker::make_on_word(std::uint64_t position) noexcept {
     std::uint32_t on = on_ & (kEveryHook | kAnnounce);
-    if (core_->metrics) on |= kMetrics;
+    if (core_->metrics) on |= core_->process.first_own_tid() != 0 ? kMetrics | kForked : kMetrics;
     if (usdt_semaphore() != 0) on |= kUsdt;
     if (usdt_tick_semaphore() != 0) on |= kTickUsdt;
     if (const LttngTable* lttng = core_->process.lttng()) {
@@ -516,14 +518,13 @@ void Worker::stop() noexcept {
     fire(EventId::WorkerStopped, event);
 }
 
-void Worker::become_child(std::uint64_t instance, std::uint64_t first_own_tid, bool held) noexcept {
+void Worker::become_child(std::uint64_t instance, bool held) noexcept {
     id_.store((instance << 16) | (id() & 0xffff), std::memory_order_relaxed);
     seq_.store(0, std::memory_order_relaxed);
     first_seq_ = 0;
     shard_.clear();
     // the rest of a block that the parent took may be in use there as well: a task of the child's own has a later tid
     next_tid_ = end_tid_ = 0;
-    first_own_tid_ = first_own_tid;
     lttng_left_out_.store(0, std::memory_order_relaxed);
     on_seq_ = 1;
     thread_ = static_cast<std::uint32_t>(gettid());

@@ -248,7 +248,7 @@ class alignas(64) Worker {
     void start(bool has_loop) noexcept;
     void stop() noexcept;
     void end_busy_stretch(std::uint64_t now) noexcept;
-    void become_child(std::uint64_t instance, std::uint64_t first_own_tid, bool held) noexcept;
+    void become_child(std::uint64_t instance, bool held) noexcept;
 
     // ---- the hot line; writer: this worker's thread ----
     std::uint32_t on_ = 0;             // what listens: the bits of on_word.hpp
@@ -266,7 +266,6 @@ class alignas(64) Worker {
 
     // ---- writer: this worker's thread ----
     std::uint64_t first_seq_ = 0;             // seq is an index's: it goes on from its last worker's
-    std::uint64_t first_own_tid_ = 0;         // in a forked child: tasks before it entered their states in the parent
     std::uint64_t on_seq_ = 1;                // first seq since LTTng was last seen off
     std::uint64_t blocked_ns_ = 0;            // LTTng calls in a row that each blocked, together
     std::uint64_t last_run_ns_ = 0;           // of the run that ended in this tick

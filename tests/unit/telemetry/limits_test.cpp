@@ -1,5 +1,8 @@
 // What happens at the bounds: no index left for a worker, a consumer that is dead.
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <latch>
 #include <memory>
 #include <thread>
@@ -56,6 +59,12 @@ TEST_F(Limits, PastTheLastWorkerHooksFireNothingAndAreCounted) {
         tick_and_hook();
         second.join();
         EXPECT_EQ(refused_hooks(), 21u);
+        const pid_t child = fork();
+        ASSERT_GE(child, 0);
+        if (child == 0) _exit(refused_hooks() == 0 ? 0 : 1);
+        int status = 0;
+        ASSERT_EQ(waitpid(child, &status, 0), child);
+        EXPECT_EQ(status, 0) << "a forked child counts from 0";
     }
     schedulers.back().pop_back();
     {
