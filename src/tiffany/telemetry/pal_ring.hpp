@@ -51,7 +51,8 @@ class PalRing {
         worker_ = worker;
         start_seq_ = position;
     }
-    /// Copies an event in, or counts it as dropped.
+    /// Copies an event in, or counts it as dropped. The consumer's line is read only when the ring seems full: so at
+    /// each dropped event, for the place that the consumer frees must be found by the next one.
     void push(EventId id, std::uint64_t ticks, const void* event, std::size_t bytes) noexcept;
 
     // ---- the consumer ----

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <span>
 #include <string>
 #include <tiffany/telemetry/metrics_snapshot.hpp>
 
@@ -18,7 +19,8 @@ void add_histogram(HistogramSnapshot& total, const detail::HistogramShard& shard
 }
 
 HistogramSnapshot empty_histogram(const detail::Bounds& bounds) {
-    return {bounds.upper_ns(), std::vector<std::uint64_t>(bounds.upper_ns().size() + 1), 0};
+    const std::span<const std::uint64_t> upper_ns = bounds.upper_ns();
+    return {{upper_ns.begin(), upper_ns.end()}, std::vector<std::uint64_t>(upper_ns.size() + 1), 0};
 }
 
 // The second number of schedstat: ns that the thread was runnable and had no CPU. 0 where the kernel does not say.

@@ -9,10 +9,9 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
+#include <span>
 #include <tiffany/telemetry/metrics_snapshot.hpp>
 #include <tiffany/tracepoints/catalogue.hpp>
-#include <vector>
 
 namespace tiffany::detail {
 
@@ -25,23 +24,25 @@ inline void add(std::atomic<std::uint64_t>& number, std::uint64_t by) noexcept {
 }
 
 /// Upper bounds of a histogram's buckets, ns, and the way to a value's bucket: bucket[i] counts
-/// bound[i-1] < x <= bound[i], the last one what is above all bounds. Constant once made.
+/// bound[i-1] < x <= bound[i], the last one what is above all bounds. Constant once made, and without memory elsewhere,
+/// where its neighbours would be written.
 class Bounds {
   public:
     /// @param upper_ns  rising; at most kMaxBuckets. Errors: std::invalid_argument.
-    explicit Bounds(std::vector<std::uint64_t> upper_ns);
+    explicit Bounds(std::span<const std::uint64_t> upper_ns);
 
     std::size_t bucket(std::uint64_t value_ns) const noexcept {
         // the first bound that can hold a value of so many bits; one or two steps from there
         std::size_t i = first_[static_cast<std::size_t>(std::bit_width(value_ns))];
-        while (i < upper_ns_.size() && value_ns > upper_ns_[i])
+        while (i < size_ && value_ns > upper_ns_[i])
             ++i;
         return i;
     }
-    const std::vector<std::uint64_t>& upper_ns() const noexcept { return upper_ns_; }
+    std::span<const std::uint64_t> upper_ns() const noexcept { return {upper_ns_.data(), size_}; }
 
   private:
-    std::vector<std::uint64_t> upper_ns_;
+    std::size_t size_;
+    std::array<std::uint64_t, kMaxBuckets> upper_ns_{};
     std::array<std::uint8_t, 65> first_{};  // by the number of bits
 };
 
