@@ -1,6 +1,7 @@
 #include "scheduler_core.hpp"
 
 #include <pthread.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <new>
@@ -47,6 +48,7 @@ SchedulerCore::~SchedulerCore() {
 Worker& SchedulerCore::take(bool has_loop) {
     // before our lock: with liblttng-ust-fork a fork holds LTTng's lock first and then wants ours
     if (const LttngTable* lttng = process.lttng()) lttng->prepare_thread();
+    const std::uint64_t delay_ns = metrics ? run_delay_of(static_cast<std::uint32_t>(gettid())) : 0;
     const std::lock_guard lock{mutex};
     held_.reserve(all_.size() + 1);  // so that nothing below can fail half way
     free_.reserve(all_.size() + 1);
@@ -68,16 +70,17 @@ Worker& SchedulerCore::take(bool has_loop) {
     free_.pop_back();
     offer_ring(worker, false);
     worker.start(has_loop);
-    held_.push_back({&worker, pthread_self(), metrics ? run_delay_of_this_thread(worker) : 0});
+    held_.push_back({&worker, pthread_self(), delay_ns});
     return worker;
 }
 
 void SchedulerCore::give_back(Worker& worker) noexcept {
     if (&worker == refused.get()) return;
+    const std::uint64_t delay_ns = metrics ? run_delay_of(worker.shard_.thread.load(std::memory_order_relaxed)) : 0;
     const std::lock_guard lock{mutex};
     const auto held = std::find_if(held_.begin(), held_.end(), [&](const Held& h) { return h.worker == &worker; });
     if (held == held_.end()) return;  // the scheduler was closed before this thread ended
-    if (metrics) run_delay_before_ns_ += delay_since(*held);
+    if (delay_ns > held->run_delay_ns) run_delay_before_ns_ += delay_ns - held->run_delay_ns;
     worker.stop();
     held_.erase(held);
     free_.push_back(&worker);
@@ -112,6 +115,7 @@ void SchedulerCore::become_child(std::uint64_t instance) noexcept {
         held.run_delay_ns = 0;  // the kernel counts the child's threads from 0
     run_delay_before_ns_ = 0;
     busy_told_ns_ = 0;
+    run_delay_told_ns_ = 0;
     for (const Owned& worker : all_) {
         const bool is_held =
             std::any_of(held_.begin(), held_.end(), [&](const Held& held) { return held.worker == worker.get(); });

@@ -72,13 +72,18 @@ struct SchedulerCore {
         std::uint64_t run_delay_ns;  // the thread's, when it took the worker
     };
     void offer_ring(Worker& worker, bool held) noexcept;
-    static std::uint64_t delay_since(const Held& held);
-    static std::uint64_t run_delay_of_this_thread(const Worker& worker);
+    struct ThreadDelay {
+        std::uint32_t id;
+        std::uint64_t base_ns;  // its run delay when it took its worker
+    };
+    void add_up(MetricsSnapshot& total, std::vector<ThreadDelay>& threads) const;
+    static std::uint64_t run_delay_of(std::uint32_t thread) noexcept;  // ns; reads a file
     std::vector<Owned> all_;
     std::vector<Worker*> free_;
     std::vector<Held> held_;
-    std::uint64_t run_delay_before_ns_ = 0;   // of workers that were given back
-    mutable std::uint64_t busy_told_ns_ = 0;  // the largest busy time that a snapshot has told
+    std::uint64_t run_delay_before_ns_ = 0;        // of workers that were given back
+    mutable std::uint64_t busy_told_ns_ = 0;       // the largest busy time that a snapshot has told
+    mutable std::uint64_t run_delay_told_ns_ = 0;  // and the largest run delay
 
   public:
     Owned refused;  // what a thread gets when all indices are in use: it counts hooks and fires nothing

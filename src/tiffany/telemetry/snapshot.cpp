@@ -25,9 +25,10 @@ HistogramSnapshot empty_histogram(const detail::Bounds& bounds) {
 
 // The second number of schedstat: ns that the thread was runnable and had no CPU. 0 where the kernel does not say.
 // https://docs.kernel.org/scheduler/sched-stats.html
-std::uint64_t run_delay_ns(std::uint32_t thread) {
-    const std::string path = "/proc/self/task/" + std::to_string(thread) + "/schedstat";
-    std::FILE* file = std::fopen(path.c_str(), "re");
+std::uint64_t run_delay_ns(std::uint32_t thread) noexcept {
+    char path[64];
+    std::snprintf(path, sizeof path, "/proc/self/task/%u/schedstat", thread);
+    std::FILE* file = std::fopen(path, "re");
     if (file == nullptr) return 0;
     unsigned long long ran = 0;
     unsigned long long delay = 0;
@@ -41,10 +42,24 @@ std::uint64_t run_delay_ns(std::uint32_t thread) {
 namespace detail {
 
 MetricsSnapshot SchedulerCore::snapshot() const {
-    const std::lock_guard lock{mutex};
     MetricsSnapshot total;
     total.scheduler = name;
     if (!metrics) return total;
+    std::vector<ThreadDelay> threads;
+    add_up(total, threads);
+    // without the mutex: one file a thread, and who takes a worker must not wait for it
+    for (const ThreadDelay& thread : threads) {
+        const std::uint64_t now_ns = run_delay_ns(thread.id);
+        total.run_delay_ns += now_ns > thread.base_ns ? now_ns - thread.base_ns : 0;
+    }
+    // a file of a thread that ended meanwhile, or that could not be opened, is missing
+    const std::lock_guard lock{mutex};
+    run_delay_told_ns_ = total.run_delay_ns = std::max(total.run_delay_ns, run_delay_told_ns_);
+    return total;
+}
+
+void SchedulerCore::add_up(MetricsSnapshot& total, std::vector<ThreadDelay>& threads) const {
+    const std::lock_guard lock{mutex};
     const std::uint16_t groups = group_count_.load(std::memory_order_relaxed);
     for (std::uint16_t i = 0; i < groups; ++i) {
         GroupSnapshot group;
@@ -78,17 +93,11 @@ MetricsSnapshot SchedulerCore::snapshot() const {
     total.workers = held_.size();
     total.run_delay_ns = run_delay_before_ns_;
     for (const Held& held : held_)
-        total.run_delay_ns += delay_since(held);
-    return total;
+        threads.push_back({held.worker->shard_.thread.load(std::memory_order_relaxed), held.run_delay_ns});
 }
 
-std::uint64_t SchedulerCore::delay_since(const Held& held) {
-    const std::uint64_t now_ns = run_delay_ns(held.worker->shard_.thread.load(std::memory_order_relaxed));
-    return now_ns > held.run_delay_ns ? now_ns - held.run_delay_ns : 0;
-}
-
-std::uint64_t SchedulerCore::run_delay_of_this_thread(const Worker& worker) {
-    return run_delay_ns(worker.shard_.thread.load(std::memory_order_relaxed));
+std::uint64_t SchedulerCore::run_delay_of(std::uint32_t thread) noexcept {
+    return run_delay_ns(thread);
 }
 
 }  // namespace detail

@@ -5,6 +5,7 @@
 #include <prometheus/metric_family.h>
 #include <prometheus/text_serializer.h>
 #include <sched.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -509,10 +510,14 @@ TEST(ForkedChild, CountsItsOwnTimesFromZero) {
         if (telemetry.snapshot().busy_ns > clock.monotonic_ns() - forked_at + 1'000) return 3;
         while (telemetry.snapshot().run_delay_ns <= first_seen.run_delay_ns)
             if (parents_delay_ns == 0 || waited_too_long()) return parents_delay_ns == 0 ? 0 : 4;
+        const std::uint64_t last_seen_ns = telemetry.snapshot().run_delay_ns;
+        const rlimit no_files{};
+        if (setrlimit(RLIMIT_NOFILE, &no_files) != 0 || telemetry.snapshot().run_delay_ns < last_seen_ns) return 5;
         return 0;
     });
     sched_setaffinity(0, sizeof before, &before);
-    EXPECT_EQ(failed_check, 0) << "1: the parent's run delay; 2, 3: busy time; 4: its own run delay";
+    EXPECT_EQ(failed_check, 0) << "1: the parent's run delay; 2, 3: busy time; 4: its own run delay; 5: a file "
+                                  "that cannot be opened";
     if (parents_delay_ns == 0) GTEST_SKIP() << "the kernel tells no run delay here";
 }
 
