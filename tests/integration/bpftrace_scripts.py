@@ -12,7 +12,7 @@ import subprocess
 import threading
 
 import pytest
-from kit import BIN, DEADLINE, SOURCE, _die_with_parent, checked, end_process, need_bpftrace, poll, program
+from kit import BIN, DEADLINE, SOURCE, _die_with_parent, checked, end_process, need_bpftrace, need_files_of, poll, program
 
 SCRIPTS = SOURCE / "tools" / "bpftrace"
 PAGE = SOURCE / "docs" / "bpftrace.md"
@@ -147,14 +147,6 @@ class Log:
 
     def failed(self):
         return [record for record in self.transitions if record["event"] == "Failed"]
-
-
-def need_files_of(pid):
-    """Below a chroot the kernel names the files of a process in another mount namespace by paths that lead nowhere
-    there, and bpftrace -p finds no probes."""
-    mapped = re.search(r" r-xp .* (/.*)", open(f"/proc/{pid}/maps").read()).group(1)
-    if not os.path.exists(f"/proc/{pid}/root{mapped}"):
-        pytest.skip("in a chroot bpftrace cannot see the files of what paltrace record runs")
 
 
 class WaitingDemo:

@@ -24,6 +24,7 @@ from kit import (
     children,
     end_process,
     need_bpftrace,
+    need_files_of,
     need_program,
     need_root,
     poll,
@@ -325,6 +326,7 @@ def test_the_hosts_bpftrace_sees_it(image, root, tmp_path):
     need_bpftrace()
     with Demo(as_process_1(image, root), tmp_path / "log") as demo:
         demo.metrics()
+        need_files_of(demo.pid)
         # the worker that looks for tracers sees this one after a while, so a thing that it printed is waited for
         script = re.search(r"^    bpftrace -p .* -e '(.+)'$", PAGE, re.M).group(1)
         script += ' usdt::tiffany:task__done { printf("done\\n"); }'

@@ -117,6 +117,14 @@ def need_bpftrace():
 # ---- processes ----
 
 
+def need_files_of(pid):
+    """Below a chroot the kernel names the files of a process in another mount namespace by paths that lead nowhere
+    there, and bpftrace -p finds no probes."""
+    mapped = re.search(r" r-xp .* (/.*)", open(f"/proc/{pid}/maps").read()).group(1)
+    if not os.path.exists(f"/proc/{pid}/root{mapped}"):
+        pytest.skip("below a chroot bpftrace cannot see the files of a process in another mount namespace")
+
+
 def alive(pid):
     """Whether a process runs. A zombie does not: where PID 1 does not reap, the dead stay in /proc."""
     try:
