@@ -25,8 +25,6 @@ namespace tiffany::analysis {
 inline constexpr const char* kUnknownName = "(unknown)";  ///< nobody told the name
 inline constexpr const char* kOtherName = "(other)";      ///< more names than are kept
 
-inline constexpr std::size_t kWaitKinds = 8;  ///< none to unknown
-
 struct TaskStatsOptions {
     std::size_t max_names = 1000;    ///< distinct task names that are kept; the rest is "(other)"; at most 65,000
     std::size_t max_pending = 64;    ///< durations kept for a task whose name is not known yet

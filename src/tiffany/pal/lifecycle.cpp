@@ -27,7 +27,7 @@ constexpr std::uint64_t add_capped(std::uint64_t a, std::uint64_t b) {
 
 std::string states(const catalogue::StateSet& set) {
     std::string out;
-    for (unsigned i = 0; i <= static_cast<unsigned>(TaskState::Cancelled); ++i) {
+    for (std::size_t i = 0; i < kTaskStates; ++i) {
         const auto state = static_cast<TaskState>(i);
         if (!set.has(state)) continue;
         if (!out.empty()) out += " or ";

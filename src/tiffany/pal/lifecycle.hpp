@@ -32,17 +32,17 @@ struct LifecycleReport {
     std::uint64_t records = 0;
     std::uint64_t transitions = 0;
     std::uint64_t workers = 0;
-    std::uint64_t workers_open = 0;                 ///< whose end was not seen: what they did last may be missing
-    std::uint64_t tasks = 0;                        ///< seen in any way
-    std::array<std::uint64_t, 9> tasks_by_state{};  ///< by TaskState at the end; None = not known
-    std::uint64_t unseen_start = 0;                 ///< tasks whose Spawned was not seen; not a broken rule by itself
-    std::uint64_t missing_steps = 0;                ///< steps that losses or a late start of the trace explain
-    std::uint64_t gaps = 0;                         ///< Gap entries
-    std::uint64_t lost = 0;                         ///< transitions lost: of End, or of the gaps if there is no End
-    std::uint64_t unknown_events = 0;               ///< records of events that this version does not know
-    bool selection = false;                         ///< only some events were recorded: lives were not judged
-    bool has_end = false;                           ///< false: the log was cut
-    bool queues_checked = false;                    ///< the ready queue's equation was checked: all was seen
+    std::uint64_t workers_open = 0;  ///< whose end was not seen: what they did last may be missing
+    std::uint64_t tasks = 0;         ///< seen in any way
+    std::array<std::uint64_t, kTaskStates> tasks_by_state{};  ///< by TaskState at the end; None = not known
+    std::uint64_t unseen_start = 0;    ///< tasks whose Spawned was not seen; not a broken rule by itself
+    std::uint64_t missing_steps = 0;   ///< steps that losses or a late start of the trace explain
+    std::uint64_t gaps = 0;            ///< Gap entries
+    std::uint64_t lost = 0;            ///< transitions lost: of End, or of the gaps if there is no End
+    std::uint64_t unknown_events = 0;  ///< records of events that this version does not know
+    bool selection = false;            ///< only some events were recorded: lives were not judged
+    bool has_end = false;              ///< false: the log was cut
+    bool queues_checked = false;       ///< the ready queue's equation was checked: all was seen
 
     bool good() const { return findings_total == 0; }
     std::uint64_t ended(TaskState state) const { return tasks_by_state[static_cast<std::size_t>(state)]; }

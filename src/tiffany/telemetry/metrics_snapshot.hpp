@@ -13,10 +13,6 @@
 
 namespace tiffany {
 
-/// How many states and kinds of wait there are: the size of what is counted by them.
-inline constexpr std::size_t kTaskStates = static_cast<std::size_t>(TaskState::Cancelled) + 1;
-inline constexpr std::size_t kWaitKinds = static_cast<std::size_t>(WaitKind::unknown) + 1;
-
 /// Upper bounds of the histograms' buckets, ns, rising, at most 32 each: bucket[i] counts bound[i-1] < x <= bound[i].
 struct MetricsBuckets {
     std::vector<std::uint64_t> run_ns = default_ns();

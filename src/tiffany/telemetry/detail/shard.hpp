@@ -10,7 +10,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
-#include <tiffany/telemetry/metrics_snapshot.hpp>
 #include <tiffany/tracepoints/catalogue.hpp>
 
 namespace tiffany::detail {

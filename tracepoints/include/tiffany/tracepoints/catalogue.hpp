@@ -19,6 +19,11 @@ namespace catalogue {
 #define TIFFANY_ENUMERATION(name, meaning, values) enum class name : std::uint8_t { values };
 #define TIFFANY_VALUE(enumeration, label, number) label = (number),
 #include <tiffany/tracepoints/task_events.def>
+
+/// How many values each closed set has: kNumberOf_wait_kind. They are numbered from 0 without a hole.
+#define TIFFANY_ENUMERATION(name, meaning, values) inline constexpr std::size_t kNumberOf_##name = 0 values;
+#define TIFFANY_VALUE(enumeration, label, number) +1
+#include <tiffany/tracepoints/task_events.def>
 }  // namespace catalogue
 
 /// The closed sets of the catalogue; the numbers are those in the events.
@@ -28,6 +33,9 @@ using WaitKind = catalogue::wait_kind;
 using WaitReason = catalogue::wait_reason;
 using CancelCause = catalogue::cancel_cause;
 using DumpPhase = catalogue::dump_phase;
+
+inline constexpr std::size_t kTaskStates = catalogue::kNumberOf_task_state;
+inline constexpr std::size_t kWaitKinds = catalogue::kNumberOf_wait_kind;
 
 // ---- the events ----
 
