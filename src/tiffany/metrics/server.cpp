@@ -5,7 +5,6 @@
 #include <prometheus/collectable.h>
 #include <prometheus/text_serializer.h>
 #include <pthread.h>
-#include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -24,6 +23,7 @@
 #include <system_error>
 #include <thread>
 #include <tiffany/metrics/server.hpp>
+#include <tiffany/telemetry/detail/signals_blocked.hpp>
 #include <utility>
 #include <vector>
 
@@ -195,22 +195,6 @@ class Connections {
 // libmicrohttpd accepts at most so many before it looks at the others again; those that were ended leave then
 constexpr unsigned kAcceptedAtOnce = 10;
 
-// A new thread inherits the mask: the program's signals are not for the server.
-class AllSignalsBlocked {
-  public:
-    AllSignalsBlocked() noexcept {
-        sigset_t all;
-        sigfillset(&all);
-        pthread_sigmask(SIG_SETMASK, &all, &before_);
-    }
-    ~AllSignalsBlocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-    AllSignalsBlocked(const AllSignalsBlocked&) = delete;
-    AllSignalsBlocked& operator=(const AllSignalsBlocked&) = delete;
-
-  private:
-    sigset_t before_{};
-};
-
 }  // namespace
 
 struct MetricsServer::Impl {
@@ -337,7 +321,7 @@ MetricsServer::MetricsServer(const ServerOptions& options)
                                    &Connections::notify, &impl.open, MHD_OPTION_END);
     if (impl.daemon == nullptr) cannot_serve(where, "the HTTP server does not start");
     impl.listening = socket.release();  // the daemon closes it
-    const AllSignalsBlocked blocked;
+    const detail::AllSignalsBlocked blocked;
     try {
         impl.thread = std::thread{[&impl] { impl.run(); }};
     } catch (const std::system_error& error) {

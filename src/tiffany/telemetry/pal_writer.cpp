@@ -1,13 +1,13 @@
 #include "pal_writer.hpp"
 
 #include <pthread.h>
-#include <signal.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <tiffany/telemetry/clock.hpp>
+#include <tiffany/telemetry/detail/signals_blocked.hpp>
 #include <utility>
 
 #include "pal_decode.hpp"
@@ -51,22 +51,6 @@ bool returns(const Call& call) noexcept {
         return false;
     }
 }
-
-// A new thread inherits the mask: the program's signals are not for the writer.
-class AllSignalsBlocked {
-  public:
-    AllSignalsBlocked() noexcept {
-        sigset_t all;
-        sigfillset(&all);
-        pthread_sigmask(SIG_SETMASK, &all, &before_);
-    }
-    ~AllSignalsBlocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-    AllSignalsBlocked(const AllSignalsBlocked&) = delete;
-    AllSignalsBlocked& operator=(const AllSignalsBlocked&) = delete;
-
-  private:
-    sigset_t before_{};
-};
 
 }  // namespace
 

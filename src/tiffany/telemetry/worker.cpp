@@ -217,91 +217,54 @@ void Worker::on_running(TaskTimes& task, std::uint64_t before) noexcept {
     fire(EventId::TaskRunning, event, now);
 }
 
-void Worker::on_yield(TaskTimes& task, std::uint64_t before) noexcept {
+/// What all events that end a run have in common; `own` sets the fields that are the event's own.
+template <typename Event, typename Own>
+void Worker::end_run_with(TaskEvent what, TaskTimes& task, std::uint64_t before, const Own& own) noexcept {
     std::uint64_t now;
     if (!enter_hook(now)) return;
-    const std::uint64_t run_ns = end_run(task, before, now, TaskEvent::Yield);
+    const std::uint64_t run_ns = end_run(task, before, now, what);
     if ((on_ & kTracers) == 0) return;
-    auto event = event_of<tiffany_task_yield>(task);
+    auto event = event_of<Event>(task);
     event.run_ns = run_ns;
-    fire(EventId::TaskYield, event, now);
+    own(event);
+    fire(static_cast<EventId>(what), event, now);  // transitions have the same numbers
+}
+
+void Worker::on_yield(TaskTimes& task, std::uint64_t before) noexcept {
+    end_run_with<tiffany_task_yield>(TaskEvent::Yield, task, before, [](auto&) {});
 }
 
 void Worker::on_sleep(TaskTimes& task, std::uint64_t before, std::uint64_t dur_ns) noexcept {
-    std::uint64_t now;
-    if (!enter_hook(now)) return;
-    const std::uint64_t run_ns = end_run(task, before, now, TaskEvent::Sleep);
-    if ((on_ & kTracers) == 0) return;
-    auto event = event_of<tiffany_task_sleep>(task);
-    event.run_ns = run_ns;
-    event.dur_ns = dur_ns;
-    fire(EventId::TaskSleep, event, now);
+    end_run_with<tiffany_task_sleep>(TaskEvent::Sleep, task, before, [&](auto& event) { event.dur_ns = dur_ns; });
 }
 
 void Worker::on_iowait(TaskTimes& task, std::uint64_t before, std::uint64_t io) noexcept {
-    std::uint64_t now;
-    if (!enter_hook(now)) return;
-    const std::uint64_t run_ns = end_run(task, before, now, TaskEvent::IoWait);
-    if ((on_ & kTracers) == 0) return;
-    auto event = event_of<tiffany_task_iowait>(task);
-    event.run_ns = run_ns;
-    event.io = io;
-    fire(EventId::TaskIoWait, event, now);
+    end_run_with<tiffany_task_iowait>(TaskEvent::IoWait, task, before, [&](auto& event) { event.io = io; });
 }
 
 void Worker::on_join(TaskTimes& task, std::uint64_t before, std::uint64_t target) noexcept {
-    std::uint64_t now;
-    if (!enter_hook(now)) return;
-    const std::uint64_t run_ns = end_run(task, before, now, TaskEvent::Join);
-    if ((on_ & kTracers) == 0) return;
-    auto event = event_of<tiffany_task_join>(task);
-    event.run_ns = run_ns;
-    event.target = target;
-    fire(EventId::TaskJoin, event, now);
+    end_run_with<tiffany_task_join>(TaskEvent::Join, task, before, [&](auto& event) { event.target = target; });
 }
 
 void Worker::on_wait(TaskTimes& task, std::uint64_t before, WaitReason reason, std::uint64_t resource) noexcept {
-    std::uint64_t now;
-    if (!enter_hook(now)) return;
-    const std::uint64_t run_ns = end_run(task, before, now, TaskEvent::Wait);
-    if ((on_ & kTracers) == 0) return;
-    auto event = event_of<tiffany_task_wait>(task);
-    event.run_ns = run_ns;
-    event.reason = number(reason);
-    event.resource = resource;
-    fire(EventId::TaskWait, event, now);
+    end_run_with<tiffany_task_wait>(TaskEvent::Wait, task, before, [&](auto& event) {
+        event.reason = number(reason);
+        event.resource = resource;
+    });
 }
 
 void Worker::on_throttled(TaskTimes& task, std::uint64_t before, std::uint64_t park_ns) noexcept {
-    std::uint64_t now;
-    if (!enter_hook(now)) return;
-    const std::uint64_t run_ns = end_run(task, before, now, TaskEvent::Throttled);
-    if ((on_ & kTracers) == 0) return;
-    auto event = event_of<tiffany_task_throttled>(task);
-    event.run_ns = run_ns;
-    event.park_ns = park_ns;
-    fire(EventId::TaskThrottled, event, now);
+    end_run_with<tiffany_task_throttled>(TaskEvent::Throttled, task, before,
+                                         [&](auto& event) { event.park_ns = park_ns; });
 }
 
 void Worker::on_done(TaskTimes& task, std::uint64_t before) noexcept {
-    std::uint64_t now;
-    if (!enter_hook(now)) return;
-    const std::uint64_t run_ns = end_run(task, before, now, TaskEvent::Done);
-    if ((on_ & kTracers) == 0) return;
-    auto event = event_of<tiffany_task_done>(task);
-    event.run_ns = run_ns;
-    fire(EventId::TaskDone, event, now);
+    end_run_with<tiffany_task_done>(TaskEvent::Done, task, before, [](auto&) {});
 }
 
 void Worker::on_failed(TaskTimes& task, std::uint64_t before, std::string_view error) noexcept {
-    std::uint64_t now;
-    if (!enter_hook(now)) return;
-    const std::uint64_t run_ns = end_run(task, before, now, TaskEvent::Failed);
-    if ((on_ & kTracers) == 0) return;
-    auto event = event_of<tiffany_task_failed>(task);
-    event.run_ns = run_ns;
-    copy_text(event.error, error);
-    fire(EventId::TaskFailed, event, now);
+    end_run_with<tiffany_task_failed>(TaskEvent::Failed, task, before,
+                                      [&](auto& event) { copy_text(event.error, error); });
 }
 
 void Worker::on_cancelled(TaskTimes& task, std::uint64_t before, CancelCause cause, std::uint64_t canceller) noexcept {

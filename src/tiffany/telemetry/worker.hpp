@@ -228,6 +228,8 @@ class alignas(64) Worker {
     void enter_specially() noexcept;
     void count(TaskEvent event, const TaskTimes& task, TaskState from) noexcept;
     std::uint64_t end_run(TaskTimes& task, std::uint64_t before, std::uint64_t now, TaskEvent event) noexcept;
+    template <typename Event, typename Own>
+    void end_run_with(TaskEvent what, TaskTimes& task, std::uint64_t before, const Own& own) noexcept;
     static bool stamped(const TaskTimes& task) noexcept;
     static void stamp(TaskTimes& task, std::uint64_t now) noexcept;
 
