@@ -3,7 +3,6 @@
 #include <array>
 #include <cerrno>
 #include <cstdint>
-#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -12,6 +11,7 @@
 #include <tiffany/pal/error.hpp>
 
 #include "metadata_check.hpp"
+#include "private_directory.hpp"
 
 namespace tiffany::ctf {
 namespace {
@@ -88,15 +88,6 @@ std::optional<Metadata> metadata_of(const std::string& directory) {
     return found;
 }
 
-std::string make_home() {
-    const char* const temporary = std::getenv("TMPDIR");
-    const std::string base = temporary != nullptr && temporary[0] == '/' ? temporary : "/tmp";
-    std::string home = base + "/paltrace-XXXXXX";
-    if (mkdtemp(home.data()) == nullptr)
-        throw Error{ErrorKind::system, "cannot make a directory in " + base + ": " + std::strerror(errno)};
-    return home;
-}
-
 }  // namespace
 
 LentMetadata::LentMetadata(const std::vector<std::string>& traces) {
@@ -125,7 +116,7 @@ LentMetadata::~LentMetadata() {
 }
 
 void LentMetadata::lend(const std::string& trace, const std::string& lender, const std::string& text) {
-    if (home_.empty()) home_ = make_home();
+    if (home_.empty()) home_ = make_private_directory();
     const fs::path directory = fs::path{home_} / std::to_string(stand_ins_.size());
     const auto refuse = [&](const std::string& cause) {
         throw Error{ErrorKind::system, "cannot write " + directory.string() + ": " + cause};

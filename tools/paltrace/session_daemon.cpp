@@ -16,6 +16,7 @@
 #include <sstream>
 #include <tiffany/pal/error.hpp>
 
+#include "private_directory.hpp"
 #include "process_table.hpp"
 
 namespace tiffany::paltrace {
@@ -35,17 +36,8 @@ constexpr char kRootsDirectory[] = "/var/run/lttng";  // where root's lttng-sess
 // lttng with the user's own.
 constexpr char kNoGroup[] = "--group=paltrace-none";
 
-std::string make_home() {
-    const char* const temporary = std::getenv("TMPDIR");
-    // The daemon's sockets lie below, and the name of a socket has 107 bytes at most.
-    constexpr std::size_t kLongest = 50;
-    std::string base = temporary != nullptr && temporary[0] == '/' ? temporary : "/tmp";
-    if (base.size() > kLongest) base = "/tmp";
-    std::string home = base + "/paltrace-XXXXXX";
-    if (mkdtemp(home.data()) == nullptr)
-        throw Error{ErrorKind::system, "cannot make a directory in " + base + ": " + std::strerror(errno)};
-    return home;
-}
+// Its sockets lie below the directory, and the name of a socket has 107 bytes at most.
+constexpr std::size_t kLongestBase = 50;
 
 /// Puts a fresh tmpfs where root's daemon lives, for this process and its children alone. Returns why not; "" = done.
 std::string hide_roots_directory() {
@@ -78,7 +70,7 @@ SessionDaemon::SessionDaemon(std::ostream& talk) {
                  << "): using the system's, where the session takes every instrumented process of root\n";
         }
     }
-    home_ = make_home();
+    home_ = ctf::make_private_directory(kLongestBase);
     try {
         if (private_ || !answers()) start(log_path());
     } catch (...) {
