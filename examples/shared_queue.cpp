@@ -30,11 +30,6 @@ struct Job {
 
 class Pool {
   public:
-    explicit Pool(int threads) {
-        while (threads-- > 0)
-            threads_.emplace_back([this] { work(); });
-    }
-
     // Any thread: here() is the worker that the thread took, or one that a foreign thread gets at its first use.
     std::shared_ptr<Job> spawn(const char* name, std::function<Next()> step, Site site = Site::here()) {
         auto job = std::make_shared<Job>(std::move(step));
@@ -48,42 +43,36 @@ class Pool {
     // Any thread. Whoever makes the job runnable fires Ready, on its own worker.
     void wake(const std::shared_ptr<Job>& job) {
         const std::lock_guard lock{mutex_};
-        if (std::exchange(job->waiting, false)) {
-            telemetry_.here().ready(job->times, WakeCause::external);
-            publish(job);
-        } else {
-            job->woken = true;
-        }
+        job->woken = !job->waiting;
+        if (!std::exchange(job->waiting, false)) return;
+        telemetry_.here().ready(job->times, WakeCause::external);
+        publish(job);
     }
 
-    // Waits for the end of all jobs, and of the threads.
-    std::uint64_t finish() {
-        {
-            const std::lock_guard lock{mutex_};
-            closing_ = true;
-        }
-        changed_.notify_all();
-        for (std::thread& thread : threads_)
-            thread.join();
+    // Runs all jobs to their end, on so many threads. Returns how many transitions they made.
+    std::uint64_t run(std::size_t threads) {
+        std::vector<std::jthread> running(threads);
+        for (std::jthread& thread : running)
+            thread = std::jthread{[this] { work(); }};
+        running.clear();  // joins them
         return telemetry_.transitions();
     }
 
   private:
     void publish(std::shared_ptr<Job> job) {
         queue_.push_back(std::move(job));
-        changed_.notify_all();
+        changed_.notify_one();
     }
 
     void work() {
         const WorkerLease worker = telemetry_.worker();  // given back at the end, by the same thread
-        std::unique_lock lock{mutex_};
-        for (;;) {
-            while (queue_.empty() && !(closing_ && live_ == 0)) {
+        for (std::unique_lock lock{mutex_}; live_ > 0;) {
+            if (queue_.empty()) {
                 worker->park();  // no job to run; looks whether somebody new listens, hence once a second at least
                 changed_.wait_for(lock, std::chrono::seconds{1});
                 worker->unpark();
+                continue;
             }
-            if (queue_.empty()) return;
             const std::shared_ptr<Job> job = std::move(queue_.front());
             queue_.pop_front();
             lock.unlock();
@@ -109,21 +98,19 @@ class Pool {
     std::condition_variable changed_;
     std::deque<std::shared_ptr<Job>> queue_;
     int live_ = 0;
-    bool closing_ = false;
-    std::vector<std::thread> threads_;
 };
 
 int main() {
-    Pool pool{4};
+    Pool pool;
     std::vector<std::shared_ptr<Job>> waiters;
     for (int i = 0; i < 300; ++i) {
         pool.spawn("count down", [left = i % 7]() mutable { return left-- > 0 ? Next::again : Next::end; });
         waiters.push_back(pool.spawn(
             "wait", [first = true]() mutable { return std::exchange(first, false) ? Next::wait : Next::end; }));
     }
-    std::thread{[&] {
+    const std::jthread waker{[&] {
         for (const auto& job : waiters)
             pool.wake(job);
-    }}.join();
-    std::cout << "shared_queue: " << pool.finish() << " transitions\n";
+    }};
+    std::cout << "shared_queue: " << pool.run(4) << " transitions\n";
 }
