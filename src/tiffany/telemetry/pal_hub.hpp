@@ -20,7 +20,8 @@ class PalHub {
     SinkStats stats() const noexcept;
 
     /// A ring to the installed sink, which is also put into `rings`; null if there is no sink, or no memory (which is
-    /// counted), or `offered` is one already, or this is the writer's thread. Whoever holds the core's mutex.
+    /// counted), or `offered` is one already, or this is the writer's thread. Whoever holds the process's
+    /// workers_mutex.
     std::shared_ptr<PalRing> make_ring(const Clock& clock, const PalRing* offered,
                                        std::vector<std::shared_ptr<PalRing>>& rings) noexcept;
 

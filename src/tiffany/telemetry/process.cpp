@@ -143,8 +143,7 @@ void Process::remove(SchedulerCore& core) noexcept {
 // All locks are held across the fork, so that the child finds whole lists behind locks that nobody holds.
 void Process::lock_all() noexcept {
     cores_mutex_.lock();
-    for (SchedulerCore* core : cores_)
-        core->mutex.lock();
+    workers_mutex_.lock();
     indices_mutex_.lock();
     pal_.lock();
 }
@@ -152,8 +151,7 @@ void Process::lock_all() noexcept {
 void Process::unlock_all() noexcept {
     pal_.unlock();
     indices_mutex_.unlock();
-    for (SchedulerCore* core : cores_)
-        core->mutex.unlock();
+    workers_mutex_.unlock();
     cores_mutex_.unlock();
 }
 

@@ -78,6 +78,10 @@ class Process {
             each(*core);
     }
 
+    /// Guards the lists of workers and the groups of every scheduler. One for all of them, so that a fork holds as many
+    /// locks however many schedulers there are: ThreadSanitizer ends a program that holds more than 64.
+    std::mutex& workers_mutex() noexcept { return workers_mutex_; }
+
   private:
     Process() noexcept;
     void look_at_lttng() noexcept;
@@ -113,10 +117,11 @@ class Process {
     std::atomic<bool> semaphore_rose_{false};
     std::atomic<std::uint64_t> semaphore_moved_ns_{0};
 
-    // lock order: cores_mutex_, a core's mutex, indices_mutex_ or pal_'s
+    // lock order: cores_mutex_, workers_mutex_, indices_mutex_ or pal_'s
     PalHub pal_;
     std::mutex cores_mutex_;
     std::vector<SchedulerCore*> cores_;
+    std::mutex workers_mutex_;
     std::mutex indices_mutex_;
     std::vector<Index> free_indices_;
     std::uint32_t next_index_ = 0;

@@ -49,7 +49,7 @@ Worker& SchedulerCore::take(bool has_loop) {
     // before our lock: with liblttng-ust-fork a fork holds LTTng's lock first and then wants ours
     if (const LttngTable* lttng = process.lttng()) lttng->prepare_thread();
     const std::uint64_t delay_ns = metrics ? run_delay_of(static_cast<std::uint32_t>(gettid())) : 0;
-    const std::lock_guard lock{mutex};
+    const std::lock_guard lock{mutex()};
     held_.reserve(all_.size() + 1);  // so that nothing below can fail half way
     free_.reserve(all_.size() + 1);
     if (free_.empty()) {
@@ -77,7 +77,7 @@ Worker& SchedulerCore::take(bool has_loop) {
 void SchedulerCore::give_back(Worker& worker) noexcept {
     if (&worker == refused.get()) return;
     const std::uint64_t delay_ns = metrics ? run_delay_of(worker.shard_.thread.load(std::memory_order_relaxed)) : 0;
-    const std::lock_guard lock{mutex};
+    const std::lock_guard lock{mutex()};
     const auto held = std::find_if(held_.begin(), held_.end(), [&](const Held& h) { return h.worker == &worker; });
     if (held == held_.end()) return;  // the scheduler was closed before this thread ended
     if (delay_ns > held->run_delay_ns) run_delay_before_ns_ += delay_ns - held->run_delay_ns;
@@ -91,7 +91,7 @@ void SchedulerCore::give_loop(Worker& worker) noexcept {
 }
 
 void SchedulerCore::close() noexcept {
-    const std::lock_guard lock{mutex};
+    const std::lock_guard lock{mutex()};
     closed.store(true, std::memory_order_release);
     for (const Held& held : held_)
         held.worker->stop();
@@ -126,13 +126,13 @@ void SchedulerCore::become_child(std::uint64_t instance) noexcept {
 // ---- the sink ----
 
 void SchedulerCore::offer_rings() noexcept {
-    const std::lock_guard lock{mutex};
+    const std::lock_guard lock{mutex()};
     for (const Held& held : held_)
         offer_ring(*held.worker, true);
 }
 
 void SchedulerCore::catch_up_here() noexcept {
-    const std::lock_guard lock{mutex};
+    const std::lock_guard lock{mutex()};
     for (const Held& held : held_)
         if (pthread_equal(held.thread, pthread_self()) != 0 && held.worker->generation_ != process.generation())
             held.worker->catch_up(held.worker->seq());
@@ -155,7 +155,7 @@ void SchedulerCore::offer_ring(Worker& worker, bool held) noexcept {
 }
 
 void SchedulerCore::withdraw_rings(const void* owner) noexcept {
-    const std::lock_guard lock{mutex};
+    const std::lock_guard lock{mutex()};
     for (const Owned& worker : all_) {
         const PalRing* offered = worker->offered_ring_.load(std::memory_order_relaxed);
         if (offered != nullptr && offered->owner() == owner)
@@ -166,7 +166,7 @@ void SchedulerCore::withdraw_rings(const void* owner) noexcept {
 std::uint16_t SchedulerCore::group(std::string_view group_name, Worker& by) {
     std::array<char, kGroupBytes> wanted;
     if (copy_text(wanted.data(), wanted.size(), group_name) == 0) return 0;  // the default group has this name already
-    const std::lock_guard lock{mutex};
+    const std::lock_guard lock{mutex()};
     const std::uint16_t count = group_count_.load(std::memory_order_relaxed);
     for (std::uint16_t i = 1; i < count; ++i)
         if (std::string_view{groups_[i].data()} == wanted.data()) return i;
@@ -193,7 +193,7 @@ void SchedulerCore::tell_groups(Worker& by, std::uint32_t generation) noexcept {
 }
 
 std::uint64_t SchedulerCore::sum(std::uint64_t (*of)(const Worker&, std::uint64_t), std::uint64_t argument) const {
-    const std::lock_guard lock{mutex};
+    const std::lock_guard lock{mutex()};
     std::uint64_t total = 0;
     for (const Owned& worker : all_)
         total += of(*worker, argument);

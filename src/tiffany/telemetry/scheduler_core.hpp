@@ -56,9 +56,9 @@ struct SchedulerCore {
     const Bounds wait_bounds;
     const Bounds ready_bounds;
     Process& process;
-    // On lines of their own: scrapes lock it, while hooks read what is above.
-    alignas(64) mutable std::mutex mutex;  // guards held, free, all, closed and the writing of groups
-    std::atomic<bool> closed{false};       // no lock needed to read
+    // On lines of their own, with all that follows: who takes a worker and who scrapes writes here, while hooks read
+    // what is above.
+    alignas(64) std::atomic<bool> closed{false};  // no lock needed to read
 
   private:
     struct WorkerDeleter {
@@ -76,6 +76,8 @@ struct SchedulerCore {
         std::uint32_t id;
         std::uint64_t base_ns;  // its run delay when it took its worker
     };
+    // behind it: held_, free_, all_, closed, the writing of groups, what has been told
+    std::mutex& mutex() const noexcept { return process.workers_mutex(); }
     void add_up(MetricsSnapshot& total, std::vector<ThreadDelay>& threads) const;
     static std::uint64_t run_delay_of(std::uint32_t thread) noexcept;  // ns; reads a file
     std::vector<Owned> all_;

@@ -53,13 +53,13 @@ MetricsSnapshot SchedulerCore::snapshot() const {
         total.run_delay_ns += now_ns > thread.base_ns ? now_ns - thread.base_ns : 0;
     }
     // a file of a thread that ended meanwhile, or that could not be opened, is missing
-    const std::lock_guard lock{mutex};
+    const std::lock_guard lock{mutex()};
     run_delay_told_ns_ = total.run_delay_ns = std::max(total.run_delay_ns, run_delay_told_ns_);
     return total;
 }
 
 void SchedulerCore::add_up(MetricsSnapshot& total, std::vector<ThreadDelay>& threads) const {
-    const std::lock_guard lock{mutex};
+    const std::lock_guard lock{mutex()};
     const std::uint16_t groups = group_count_.load(std::memory_order_relaxed);
     for (std::uint16_t i = 0; i < groups; ++i) {
         GroupSnapshot group;

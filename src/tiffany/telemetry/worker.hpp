@@ -277,7 +277,7 @@ class alignas(64) Worker {
     detail::PalRing* ring_ = nullptr;         // valid while on_ has kPal
     std::atomic<std::uint32_t> made_for_{0};  // generation_, told to who wants to free a ring
 
-    // ---- writer: whoever holds the core's mutex ----
+    // ---- writer: whoever holds the process's workers_mutex ----
     alignas(64) std::atomic<detail::PalRing*> offered_ring_{nullptr};  // the one to use from the next generation on
     std::vector<std::shared_ptr<detail::PalRing> > rings_;             // that one, and those it may still use
 };

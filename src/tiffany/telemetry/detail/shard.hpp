@@ -81,12 +81,12 @@ struct Shard {
     std::array<std::atomic<std::uint64_t>, kTaskStates> states{};
     // Time held and not parked: the stretches that ended, and when the present one began (ticks; 0 = none). Who ends
     // one clears busy_since first, so that a scrape never counts it twice. Writer: the worker's thread; when it is
-    // taken and given back, whoever holds the core's mutex.
+    // taken and given back, whoever holds the process's workers_mutex.
     std::atomic<std::uint64_t> busy_ns{0};
     std::atomic<std::uint64_t> busy_since{0};
     std::atomic<std::uint64_t> parked_at{0};      // ticks; 0 = not parked. Writer: the worker's thread
     std::atomic<std::uint64_t> running_since{0};  // ticks; 0 = runs no task. Writer: the worker's thread
-    std::atomic<std::uint32_t> thread{0};         // its thread's id. Writer: whoever holds the core's mutex
+    std::atomic<std::uint32_t> thread{0};         // its thread's id. Writer: whoever holds the process's workers_mutex
     // made when the group is registered, before its number is known to anybody; never replaced
     std::array<std::atomic<GroupShard*>, kMaxGroups> groups{};
 
@@ -98,7 +98,7 @@ struct Shard {
             delete group.load(std::memory_order_relaxed);
     }
 
-    /// Errors: std::bad_alloc. Whoever holds the core's mutex.
+    /// Errors: std::bad_alloc. Whoever holds the process's workers_mutex.
     void add_group(std::size_t number) {
         if (groups[number].load(std::memory_order_relaxed) == nullptr)
             groups[number].store(new GroupShard, std::memory_order_release);
