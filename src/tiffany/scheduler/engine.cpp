@@ -1,216 +1,424 @@
 #include "engine.hpp"
 
 #include <algorithm>
+#include <cassert>
+#include <limits>
 #include <stdexcept>
-#include <string_view>
 #include <utility>
 
 namespace tiffany::detail {
-namespace {
 
-/// A loop that has tasks to run looks at its descriptors after so many runs.
-constexpr unsigned kRunsPerPoll = 61;
-constexpr std::uint64_t kLongRun = 100'000;
-/// A worker that blocks is seen at least so often.
-constexpr std::uint64_t kLongestPark = 1'000'000'000;
-
-std::uint64_t count_of(std::chrono::nanoseconds time) {
-    return time.count() <= 0 ? 0 : static_cast<std::uint64_t>(time.count());
+std::uint64_t later(std::uint64_t now_ns, std::uint64_t by_ns) noexcept {
+    return by_ns > std::numeric_limits<std::uint64_t>::max() - now_ns ? std::numeric_limits<std::uint64_t>::max()
+                                                                      : now_ns + by_ns;
 }
 
-}  // namespace
+Operation& waits_for_dependencies() noexcept {
+    static Operation operation{WaitsFor::dependencies};
+    return operation;
+}
 
-Engine::Engine(Scheduler& scheduler, const SchedulerOptions& options)
-    : scheduler_{&scheduler},
+Engine::Engine(SchedulerBase& face, const SchedulerOptions& options, unsigned loops)
+    : face_{face},
       telemetry_{options.name, TelemetryOptions{.metrics = options.metrics, .clock = options.clock}},
-      worker_{telemetry_.worker()},
-      clock_{&telemetry_.clock()},
+      clock_{options.clock != nullptr ? options.clock : &Clock::system()},
       quantum_ns_{count_of(options.quantum)},
-      clock_stands_{std::string_view{clock_->name()} == "virtual"},
-      inbox_{std::make_shared<Inbox>(poller_, telemetry_)} {}
-
-TaskHandle Engine::spawn(const SpawnOptions& options, Frame frame, Site site) {
-    auto core = std::make_shared<TaskCore>();
-    TaskCore& task = *core;
-    task.engine = this;
-    task.inbox = inbox_;
-    for (const TaskHandle& dependency : options.dependencies) {
-        if (!dependency || dependency.core()->engine != this)
-            throw std::invalid_argument{"cannot depend on a task of another scheduler"};
-        task.dependencies.push_back(dependency.core());
+      max_live_{options.max_live},
+      name_{options.name},
+      many_{loops != 0},
+      store_{TaskStore::make(*this)} {
+    try {
+        for (std::size_t i = 0; i < std::max(1u, loops); ++i)
+            loops_.push_back(std::make_unique<Loop>(*this, i));
+    } catch (...) {
+        store_->drop();
+        throw;
     }
+}
+
+Engine::~Engine() {
+    close();
+    store_->drop();
+}
+
+// ---- who is here ----
+
+Loop* Engine::home() noexcept {
+    Loop* const loop = Loop::current();
+    if (loop != nullptr && &loop->engine() == this) return loop;
+    return !many_ && std::this_thread::get_id() == home_ && !is_closed() ? loops_.front().get() : nullptr;
+}
+
+Loop& Engine::waker() noexcept {
+    Loop* const loop = home();
+    return loop != nullptr ? *loop : *loops_.front();
+}
+
+std::uint64_t Engine::current_tid() noexcept {
+    const Loop* const loop = home();
+    return loop == nullptr || loop->running() == nullptr ? 0 : loop->running()->life.tid();
+}
+
+// ---- tasks come ----
+
+void Engine::admit() {
+    using Reason = SpawnRefused::Reason;
+    const std::string cannot = "cannot spawn a task: scheduler " + name_;
+    if (is_closed()) throw SpawnRefused{Reason::closed, cannot + " is closed"};
+    if (refusing_.load(std::memory_order_relaxed)) throw SpawnRefused{Reason::shutting_down, cannot + " shuts down"};
+    if (live_.fetch_add(1, std::memory_order_relaxed) < max_live_) return;
+    live_.fetch_sub(1, std::memory_order_relaxed);
+    throw SpawnRefused{Reason::too_many,
+                       cannot + " has " + std::to_string(max_live_) + " live tasks, its bound (max_live)"};
+}
+
+void Engine::dismiss() noexcept {
+    if (live_.fetch_sub(1, std::memory_order_acq_rel) == 1 && many_) changed_.notify_all();
+}
+
+TaskHandle Engine::resolve(const TaskRef& ref) const {
+    if (!ref.handle()) {
+        if (TaskHandle found = ref.tid() != 0 ? find_held(ref.tid()) : TaskHandle{}) return found;
+        throw std::invalid_argument{"cannot depend on task " + std::to_string(ref.tid()) +
+                                    ": nobody has a handle of such a task"};
+    }
+    if (&TaskStore::of(*ref.handle().core()) != store_)
+        throw std::invalid_argument{"cannot depend on a task of another scheduler"};
+    return ref.handle();
+}
+
+Loop& Engine::place_for(const SpawnOptions& options) {
+    if (!many_) return *loops_.front();
+    if (options.worker) return *loops_.at(*options.worker);
+    return *loops_[next_place_.fetch_add(1, std::memory_order_relaxed) % loops_.size()];
+}
+
+TaskHandle Engine::spawn(const SpawnOptions& options, Frame frame, Site site, KeepResult keep) {
+    struct Visit {  // another thread's
+        TaskStore* store;
+        ~Visit() {
+            if (store != nullptr) store->leave();
+        }
+    };
+    Loop* const here = home();
+    const Visit visit{here == nullptr && store_->come() != nullptr ? store_ : nullptr};
+    if (here == nullptr && visit.store == nullptr) closed_.store(true, std::memory_order_relaxed);
+    Loop& place = place_for(options);
+    std::vector<TaskHandle> dependencies;
+    for (const TaskRef& ref : options.dependencies)
+        dependencies.push_back(resolve(ref));
+    admit();
+    struct Half {  // what is undone when something fails
+        Engine& engine;
+        TaskCore* task;
+        bool whole = false;
+        ~Half() {
+            if (whole) return;
+            if (task != nullptr) engine.store_->destroy(*task);
+            engine.dismiss();
+        }
+    } half{*this, nullptr};
+    half.task = &store_->make_task();
+    TaskCore& task = *half.task;
+    task.side = &place;
+    task.pinned = options.pinned;
+    if (keep != nullptr) task.with_extras().keep_result = keep;
+    if (options.quantum) task.with_extras().quantum_ns = count_of(*options.quantum);
     if (options.budget.count() > 0)
-        task.budget = Budget{count_of(options.budget), count_of(options.budget_period), now_ns()};
-    task.root = std::move(frame);
-    task.leaf = task.root.promise();
-    task.leaf->chain = &task;
+        task.with_extras().budget = Budget{count_of(options.budget), count_of(options.budget_period), now_ns()};
 
     SpawnInfo info{};
     info.name = options.name;
     info.site = site;
     info.priority = options.priority;
     info.group = options.group;
-    task.self = core;
-    if (!inbox_->is_home()) {
-        info.waiting = !task.dependencies.empty();  // they belong to the scheduler's thread, which will look at them
-        if (!inbox_->give_spawned(core, info)) {
-            task.self.reset();
-            return {};
-        }
-        return TaskHandle{std::move(core)};
+    info.waiting = !dependencies.empty();
+    if (!dependencies.empty()) task.with_extras().dependencies = std::move(dependencies);
+    task.leaf = frame.release();  // from here on nothing fails
+    task.leaf->chain = &task;
+    half.whole = true;
+    hold(task);
+    TaskHandle handle = TaskHandle::held(task);
+    if (here == nullptr) {
+        life_hooks_here(telemetry_).spawned(task.life, info);  // first the hook, then publish
+        store_->enter(task);
+        place.inbox().push(task);
+        if (!place.rouse()) wake_one();
+        return handle;
     }
-    timers_.reserve(live_count_ + 1);
-    info.parent = current_tid();
-    info.waiting = std::any_of(task.dependencies.begin(), task.dependencies.end(),
-                               [](const auto& dependency) { return dependency->life.state() != TaskState::Finished; });
-    worker_->spawned(task.life, info);
+    info.parent = here->running() != nullptr ? here->running()->life.tid() : 0;
+    if (!info.waiting) {
+        here->hooks().spawned(task.life, info);
+        store_->enter(task);
+        place.push(task);
+        return handle;
+    }
+    const Guard guard{*this};
+    info.waiting =
+        std::any_of(task.extras->dependencies.begin(), task.extras->dependencies.end(),
+                    [](const TaskHandle& dependency) { return dependency.core()->life.state() != TaskState::Finished; });
+    here->hooks().spawned(task.life, info);
+    store_->enter(task);
     adopt(task);
-    return TaskHandle{std::move(core)};
+    return handle;
 }
 
-void Engine::link_live(TaskCore& task) noexcept {
-    task.live_after = live_;
-    if (live_ != nullptr) live_->live_before = &task;
-    live_ = &task;
-    ++live_count_;
+void Engine::adopt(TaskCore& task) noexcept {
+    task.waiting = nullptr;
+    if (task.life.state() == TaskState::Waiting)
+        wait_for_dependencies(task);
+    else
+        loop_of(task).push(task);
 }
 
-void Engine::unlink_live(TaskCore& task) noexcept {
-    (task.live_before != nullptr ? task.live_before->live_after : live_) = task.live_after;
-    if (task.live_after != nullptr) task.live_after->live_before = task.live_before;
-    task.live_before = task.live_after = nullptr;
-    --live_count_;
-}
-
-void Engine::adopt(TaskCore& task) {
-    link_live(task);
-    timers_.reserve(live_count_);
-    if (task.life.state() == TaskState::Ready) {
-        task.dependencies.clear();
-        ready_.push(task);
-    } else {
-        await_dependencies(task);
-    }
-}
-
-void Engine::await_dependencies(TaskCore& task) {
-    const auto dependencies = std::exchange(task.dependencies, {});
-    task.waits_for = WaitsFor::dependencies;
-    for (const auto& dependency : dependencies) {
-        const TaskState state = dependency->life.state();
-        if (state == TaskState::Failed || state == TaskState::Cancelled) {
-            cancel_unstarted(task, CancelCause::dependency, dependency->life.tid());
+void Engine::wait_for_dependencies(TaskCore& task) noexcept {
+    task.waiting = &waits_for_dependencies();
+    std::uint64_t last = 0;
+    for (const TaskHandle& dependency : task.extras->dependencies) {
+        TaskCore& other = *dependency.core();
+        last = dependency.tid();
+        if (!has_ended(other)) {
+            hold(task);
+            other.with_extras().dependents.push_back(TaskHandle::held(task));
+            ++task.extras->dependencies_left;
+        } else if (other.life.state() != TaskState::Finished) {
+            end_unstarted(task, last, {});
             return;
         }
-        if (state == TaskState::Finished) continue;
-        dependency->dependents.push_back(task.self);
-        ++task.dependencies_left;
     }
-    if (task.dependencies_left == 0) make_ready(task, WakeCause::dependency, dependencies.back()->life.tid());
+    if (task.extras->dependencies_left == 0)
+        loop_of(task).make_ready(task, waker().hooks(), WakeCause::dependency, last);
+    else if (task.cancel_pending.load(std::memory_order_relaxed) != 0)
+        loop_of(task).make_ready(task, waker().hooks(), WakeCause::cancel, task.canceller);
 }
 
-void Engine::run(bool until_idle) {
-    until_idle = until_idle || clock_stands_;
-    while (!closed_) {
-        if (stop_.load(std::memory_order_relaxed)) {
-            stop_.store(false, std::memory_order_relaxed);
-            return;
+void Engine::post(std::function<void()> function) {
+    auto node = std::make_unique<Inbox::Function>();
+    node->call = std::move(function);
+    if (store_->come() == nullptr) return;
+    Loop& place =
+        many_ ? *loops_[next_place_.fetch_add(1, std::memory_order_relaxed) % loops_.size()] : *loops_.front();
+    place.inbox().push(node.release());
+    place.rouse();
+    store_->leave();
+}
+
+// ---- they are woken, and asked to end ----
+
+void Engine::wake_asleep(TaskCore& task, WakeCause cause, std::uint64_t by) noexcept {
+    loop_of(task).make_ready(task, waker().hooks(), cause, by);
+}
+
+bool Engine::cancel(TaskCore& task, CancelCause cause) noexcept {
+    if (has_ended(task) || task.cancel_pending.load(std::memory_order_relaxed) != 0) return false;
+    task.canceller = current_tid();
+    task.cancel_pending.store(static_cast<std::uint8_t>(1 + static_cast<unsigned>(cause)), std::memory_order_release);
+    if (task.waiting == nullptr) return true;  // it is Ready, or it runs
+    if (task.waiting->waits_for == WaitsFor::wake) {
+        auto expected = WakeState::asleep;
+        // else another thread woke it just now, and it is Ready
+        if (!task.wake.compare_exchange_strong(expected, WakeState::idle, std::memory_order_acq_rel)) return true;
+    }
+    loop_of(task).make_ready(task, waker().hooks(), WakeCause::cancel, task.canceller);
+    return true;
+}
+
+void Engine::cancel_all() noexcept {
+    const std::vector<TaskHandle> tasks = store_->all();
+    const Guard guard{*this};
+    for (const TaskHandle& task : tasks)
+        cancel(*task.core(), CancelCause::shutdown);
+}
+
+// ---- they end ----
+
+void Engine::tell_end(TaskCore& task, Stamp at) noexcept {
+    task.next = nullptr;
+    task.over.store(true, std::memory_order_release);
+    (ended_tail_ != nullptr ? ended_tail_->next : ended_head_) = &task;
+    ended_tail_ = &task;
+    dismiss();
+    if (std::exchange(telling_, true)) return;
+    while (ended_head_ != nullptr) {
+        TaskCore& ended = *ended_head_;
+        const std::uint64_t tid = ended.life.tid();
+        while (!ended.joiners.empty()) {
+            TaskCore& joiner = task_of(*ended.joiners.front()->chain);
+            loop_of(joiner).make_ready(joiner, waker().hooks(), WakeCause::join, tid, 0, at);
         }
-        if (inbox_->any()) take_inbox();
-        expire_timers();
-        if (runs_since_poll_ >= kRunsPerPoll) poll();
-        if (TaskCore* const task = ready_.pop()) {
-            run_task(*task);
-        } else if (live_count_ == 0) {
-            if (!inbox_->any()) return;
-        } else if (!until_idle) {
-            park();
-        } else {
-            poll();
-            if (ready_.empty() && !inbox_->any()) return;
+        if (ended.extras != nullptr) {
+            const bool finished = ended.life.state() == TaskState::Finished;
+            for (TaskHandle& handle : std::exchange(ended.extras->dependents, {})) {
+                TaskCore& dependent = *handle.core();
+                if (dependent.waiting == &waits_for_dependencies()) {  // else it was cancelled meanwhile
+                    if (!finished)
+                        end_unstarted(dependent, tid, at);
+                    else if (--dependent.extras->dependencies_left == 0)
+                        loop_of(dependent).make_ready(dependent, waker().hooks(), WakeCause::dependency, tid, 0, at);
+                }
+                trash_.handles.push_back(std::move(handle));
+            }
+            for (TaskHandle& handle : std::exchange(ended.extras->dependencies, {}))
+                trash_.handles.push_back(std::move(handle));
+        }
+        ended_head_ = ended.next;
+        if (ended_head_ == nullptr) ended_tail_ = nullptr;
+        trash_.handles.push_back(TaskHandle::held(ended));  // the scheduler's own hold
+    }
+    telling_ = false;
+}
+
+/// A dependency did not finish well: cancelled where it is, without having begun.
+void Engine::end_unstarted(TaskCore& task, std::uint64_t canceller, Stamp at) noexcept {
+    task.waiting = nullptr;
+    trash_.frames.push_back(std::exchange(task.leaf, nullptr));
+    waker().hooks().cancelled(task.life, CancelCause::dependency, canceller, at);
+    tell_end(task, at);
+}
+
+Engine::Trash Engine::take_trash() noexcept {
+    return std::exchange(trash_, {});
+}
+
+void Engine::destroy(Trash trash) noexcept {
+    for (Promise* const frame : trash.frames)
+        Frame::destroy_from(frame);
+}
+
+void Engine::close() noexcept {
+    if (closed_.exchange(true)) return;
+    store_->close();
+    std::vector<TaskHandle> tasks = store_->all();
+    for (const auto& loop : loops_) {
+        loop->inbox().take_tasks();  // they are among the others
+        loop->forget_ready();
+    }
+    // on the pool's threads' behalf: they gave their workers back
+    LifeHooks& hooks = many_ ? life_hooks_here(telemetry_) : loops_.front()->hooks();
+    for (auto task = tasks.rbegin(); task != tasks.rend(); ++task) {
+        TaskCore& core = *task->core();
+        if (has_ended(core)) continue;
+        loop_of(core).detach(core);
+        hooks.cancelled(core.life, CancelCause::destroyed);
+        core.over.store(true, std::memory_order_release);
+        core.joiners.clear();
+        dismiss();
+        Frame::destroy_from(std::exchange(core.leaf, nullptr));
+        let_go(core);  // the scheduler's own hold
+    }
+    for (const TaskHandle& task : tasks) {
+        if (task.core()->extras == nullptr) continue;
+        const auto dependents = std::exchange(task.core()->extras->dependents, {});
+        const auto dependencies = std::exchange(task.core()->extras->dependencies, {});
+    }
+    if (!many_) loops_.front()->give_worker_back();
+}
+
+// ---- joins that would never end ----
+
+std::string Engine::cycle_through(const TaskCore& joiner, const TaskCore& target) const {
+    // depth first, from the target along what each waits for; a wait that a time ends is no part of a cycle
+    struct Step {
+        const TaskCore* task;
+        std::size_t next = 0;
+    };
+    const auto waits_on = [](const TaskCore& task, std::size_t which) -> const TaskCore* {
+        if (task.waiting == nullptr) return nullptr;
+        if (task.waiting->waits_for == WaitsFor::join) {
+            const auto& operation = static_cast<const JoinOperation&>(*task.waiting);
+            return which == 0 && operation.waits_for_ever ? operation.target.core() : nullptr;
+        }
+        if (task.waiting != &waits_for_dependencies() || which >= task.extras->dependencies.size()) return nullptr;
+        return task.extras->dependencies[which].core();
+    };
+    std::vector<Step> path{{&target}};
+    std::vector<const TaskCore*> seen;  // without a cycle through the joiner
+    while (!path.empty() && path.back().task != &joiner) {
+        Step& last = path.back();
+        const TaskCore* const next = waits_on(*last.task, last.next++);
+        if (next == nullptr) {
+            seen.push_back(last.task);
+            path.pop_back();
+        } else if (std::find(seen.begin(), seen.end(), next) == seen.end()) {
+            path.push_back({next});
         }
     }
+    if (path.empty()) return {};
+    const auto name = [](const TaskCore& task) {
+        return std::string{task.life.name()} + " (" + std::to_string(task.life.tid()) + ")";
+    };
+    std::string cycle = name(joiner);
+    for (const Step& step : path)
+        cycle += " -> " + name(*step.task);
+    return cycle;
+}
+
+// ---- finding them ----
+
+TaskHandle Engine::find(std::uint64_t tid) const noexcept {
+    TaskCore* const task = store_->find(tid);
+    if (task == nullptr) return {};
+    TaskHandle handle = TaskHandle::held(*task);
+    return handle.ended() ? TaskHandle{} : handle;
+}
+
+TaskHandle Engine::find_held(std::uint64_t tid) const noexcept {
+    TaskCore* const task = store_->find(tid);
+    if (task == nullptr) return {};
+    TaskHandle handle = TaskHandle::held(*task);
+    const std::uint32_t others = has_ended(*task) ? 1 : 2;  // this one, and the scheduler's own while it lives
+    return task->holds.load(std::memory_order_relaxed) > others ? handle : TaskHandle{};
+}
+
+// ---- loops ----
+
+void Engine::wake_one() noexcept {
+    if (asleep_.load() == 0) return;
+    for (const auto& loop : loops_)
+        if (loop->rouse()) return;
+}
+
+bool Engine::advance_clock(Loop& by) noexcept {
+    VirtualClock& clock = *clock_->as_virtual();
+    std::uint64_t first_ns = Operation::kNever;
+    Loop* first = nullptr;
+    for (const auto& loop : loops_) {
+        if (loop.get() != &by && !loop->is_asleep()) return false;  // it will come here itself
+        if (loop->inbox().any() || loop->waiting_for_io() != 0) return false;
+        if (loop->timers().empty() || loop->timers().next_ns() > first_ns) continue;
+        first_ns = loop->timers().next_ns();
+        first = loop.get();
+    }
+    if (first == nullptr) return false;
+    const std::uint64_t now = clock_->monotonic_ns();
+    if (first_ns > now) clock.advance(first_ns - now);
+    if (first != &by) first->rouse();
+    return true;
 }
 
 void Engine::stop() noexcept {
-    stop_.store(true, std::memory_order_relaxed);
-    inbox_->interrupt();
-}
-
-void Engine::take_inbox() {
-    Inbox::Contents contents = inbox_->take();
-    for (const auto& task : contents.spawned)
-        adopt(*task);
-    for (TaskCore* const task : contents.woken) {
-        task->waits_for = WaitsFor::nothing;
-        ready_.push(*task);
+    if (store_->come() == nullptr) return;
+    stop_.store(true);
+    if (many_) {
+        const std::lock_guard lock{mutex_};
+        changed_.notify_all();
+    } else {
+        loops_.front()->rouse();
     }
-    for (const auto& function : contents.functions)
-        function();
+    store_->leave();
 }
 
-void Engine::expire_timers() noexcept {
-    if (timers_.empty()) return;
-    const std::uint64_t now = now_ns();
-    while (!timers_.empty() && timers_.first_deadline_ns() <= now) {
-        TaskCore& task = timers_.first();
-        const std::uint64_t late_ns = now - timers_.first_deadline_ns();
-        const bool quota = task.waits_for == WaitsFor::quota;
-        task.timed_out = !quota && task.waits_for != WaitsFor::sleep;
-        make_ready(task, quota ? WakeCause::quota : WakeCause::timer, 0, late_ns);
-    }
-}
-
-void Engine::poll() {
-    runs_since_poll_ = 0;
-    if (poller_.block(0)) report();
-}
-
-void Engine::park() {
-    if (!inbox_->sleep()) return;
-    std::uint64_t timeout_ns = kLongestPark;
-    if (!timers_.empty()) {
+bool Engine::wait_until_done(std::uint64_t deadline_ns) {
+    std::unique_lock lock{mutex_};
+    const auto done = [this] { return live() == 0 || take_stop(); };
+    if (deadline_ns == Operation::kNever || clock_->as_virtual() != nullptr) {
+        changed_.wait(lock, done);
+    } else {
         const std::uint64_t now = now_ns();
-        const std::uint64_t deadline = timers_.first_deadline_ns();
-        timeout_ns = std::min(timeout_ns, deadline > now ? deadline - now : 0);
+        const std::uint64_t left_ns = deadline_ns > now ? deadline_ns - now : 0;
+        changed_.wait_for(lock, std::chrono::nanoseconds{left_ns}, done);
     }
-    worker_->park();
-    const bool found = poller_.block(timeout_ns);
-    worker_->unpark();
-    inbox_->rise();
-    runs_since_poll_ = 0;
-    if (found) report();
-}
-
-void Engine::report() {
-    poller_.report([this](TaskCore& task) { make_ready(task, WakeCause::io, 0); });
-}
-
-void Engine::run_task(TaskCore& task) noexcept {
-    const LifeHooks::Tick tick{*worker_, task.life};
-    worker_->running(task.life);
-    run_began_ = clock_->ticks();
-    if (!task.started && task.requested) {
-        const CancelRequest request = *task.requested;  // there is no await yet where it could be thrown
-        cancel_unstarted(task, request.cause, request.canceller);
-        return;
-    }
-    task.started = true;
-    task.run_charged = false;
-    current_ = &task;
-    do {
-        task.go_on = false;
-        task.leaf->self.resume();
-    } while (task.go_on);
-    const std::uint64_t run_ticks = clock_->ticks() - run_began_;
-    if (task.ended) {
-        end_run(task);
-    } else if (task.budget.limited() && !task.run_charged) {
-        task.budget.charge(clock_->to_ns(run_ticks));
-    }
-    current_ = nullptr;
-    // descriptors are looked at more often when runs are long
-    runs_since_poll_ += clock_->to_ns(run_ticks) > kLongRun ? kRunsPerPoll : 1;
+    return live() == 0;
 }
 
 }  // namespace tiffany::detail

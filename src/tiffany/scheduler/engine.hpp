@@ -1,113 +1,178 @@
 #pragma once
-/// The scheduler's inside. engine.cpp: tasks come, the loop. suspend.cpp: tasks suspend and are woken. ending.cpp:
-/// tasks end.
+/// What all loops of a scheduler share: its tasks, its lock, its telemetry.
 
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <memory>
-#include <tiffany/scheduler/scheduler.hpp>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <tiffany/scheduler/scheduler_base.hpp>
 #include <tiffany/telemetry/hooks.hpp>
+#include <vector>
 
-#include "inbox.hpp"
-#include "poller.hpp"
-#include "ready_queue.hpp"
+#include "loop.hpp"
 #include "task_core.hpp"
-#include "task_life.hpp"
-#include "timer_heap.hpp"
+#include "task_store.hpp"
 
 namespace tiffany::detail {
 
-/// Not shared: the thread that made it; what others may call says so.
+/// A time so far away may be never reached, and is not passed.
+std::uint64_t later(std::uint64_t now_ns, std::uint64_t by_ns) noexcept;
+
+/// Thread-safe, but for what says otherwise. With one loop the lock is none: only that loop's thread comes here.
 class Engine {
   public:
-    Engine(Scheduler& scheduler, const SchedulerOptions& options);
-    ~Engine() { close(); }
+    /// @param loops  threads that run tasks; 0 = one, the calling thread
+    /// Errors: std::bad_alloc; std::system_error when the system gives no epoll or eventfd.
+    Engine(SchedulerBase& face, const SchedulerOptions& options, unsigned loops);
+    ~Engine();
     Engine(const Engine&) = delete;
     Engine& operator=(const Engine&) = delete;
 
-    /// Any thread.
-    TaskHandle spawn(const SpawnOptions& options, Frame frame, Site site);
-    void run(bool until_idle);
-    void stop() noexcept;                                                                      ///< any thread
-    void post(std::function<void()> function) { inbox_->give_function(std::move(function)); }  ///< any thread
+    // ---- the lock: guards all that tasks wait with ----
+
+    void lock() noexcept {
+        if (many_) mutex_.lock();
+    }
+    void unlock() noexcept {
+        if (many_) mutex_.unlock();
+    }
+
+    // ---- tasks come ----
+
+    /// Any thread. Errors: SpawnRefused; std::invalid_argument; std::bad_alloc.
+    TaskHandle spawn(const SpawnOptions& options, Frame frame, Site site, KeepResult keep);
+    /// Any thread. Does nothing once the scheduler is closed. Errors: std::bad_alloc.
+    void post(std::function<void()> function);
+    /// A task that was spawned elsewhere, or by a thread of ours, begins: it is Ready, or waits for its dependencies.
+    /// With the lock held.
+    void adopt(TaskCore& task) noexcept;
+
+    // ---- they are woken, and asked to end; with the lock held, on a thread of ours ----
+
+    bool cancel(TaskCore& task, CancelCause cause) noexcept;
+    void wake_asleep(TaskCore& task, WakeCause cause, std::uint64_t waker) noexcept;
+    /// The task has ended: tells those who wait for it.
+    void tell_end(TaskCore& task, Stamp at) noexcept;
+    /// Why a join would never end: "a (1) -> b (2) -> a (1)"; empty if it would.
+    std::string cycle_through(const TaskCore& joiner, const TaskCore& target) const;
+
+    void cancel_all() noexcept;  ///< cause shutdown; a thread of ours
+    void refuse_spawns() noexcept { refusing_.store(true, std::memory_order_relaxed); }
+    /// Ends all tasks where they are. No loop runs any more. One thread.
     void close() noexcept;
 
-    // ---- the running task suspends; false: it goes on at once ----
-    bool yield(TaskCore& task) noexcept;
-    bool sleep_for(TaskCore& task, std::chrono::nanoseconds time) noexcept;
-    bool sleep_until(TaskCore& task, std::uint64_t deadline_ns) noexcept;
-    bool sleep_until_woken(TaskCore& task) noexcept;
-    bool join(TaskCore& task, TaskCore& target, std::chrono::nanoseconds timeout) noexcept;
-    bool wait_io(TaskCore& task, int fd, Direction direction, std::chrono::nanoseconds timeout) noexcept;
-    bool wait(TaskCore& task, WaitList& list, std::uint64_t event, std::chrono::nanoseconds timeout) noexcept;
+    // ---- who is here ----
 
-    // ---- tasks are woken, and end ----
-    /// It waits no more, whatever for: fires Ready, and queues it.
-    void make_ready(TaskCore& task, WakeCause cause, std::uint64_t waker, std::uint64_t late_ns = 0) noexcept;
-    void wake(TaskCore& task) noexcept;
-    bool cancel(TaskCore& task, CancelCause cause) noexcept;
-    void shutdown() noexcept;
+    /// The loop whose thread this is; null on another thread.
+    Loop* home() noexcept;
+    /// The loop that fires what happens on this thread, which is one of ours.
+    Loop& waker() noexcept;
+    std::uint64_t current_tid() noexcept;
+    bool is_many() const noexcept { return many_; }
+    bool is_closed() const noexcept { return closed_.load(std::memory_order_relaxed); }
 
     TaskHandle find(std::uint64_t tid) const noexcept;
-    std::size_t live() const noexcept { return live_count_; }
+    /// Alive or held by a handle: what `join(tid)` takes.
+    TaskHandle find_held(std::uint64_t tid) const noexcept;
+    std::size_t live() const noexcept { return live_.load(std::memory_order_acquire); }
     std::uint64_t now_ns() const noexcept { return clock_->monotonic_ns(); }
-    std::uint64_t current_tid() const noexcept { return current_ == nullptr ? 0 : current_->life.tid(); }
+    Clock& clock() const noexcept { return *clock_; }
+    std::uint64_t quantum_ns() const noexcept { return quantum_ns_; }
     SchedulerTelemetry& telemetry() noexcept { return telemetry_; }
-    Scheduler& scheduler() noexcept { return *scheduler_; }
+    SchedulerBase& face() noexcept { return face_; }
+    TaskStore& store() noexcept { return *store_; }
+
+    // ---- loops ----
+
+    std::size_t loops() const noexcept { return loops_.size(); }
+    Loop& loop(std::size_t index) noexcept { return *loops_[index]; }
+    /// A task more is ready than its loop can run now: a loop that is asleep may take it.
+    void wake_one() noexcept;
+    void fell_asleep() noexcept { asleep_.fetch_add(1); }
+    void woke_up() noexcept { asleep_.fetch_sub(1); }
+    /// All loops but one are asleep, and nothing is ready: lets a virtual clock go on to the next deadline. With the
+    /// lock held. Returns whether it did, or somebody has to look again.
+    bool advance_clock(Loop& by) noexcept;
+
+    void stop() noexcept;  ///< any thread
+    bool take_stop() noexcept { return stop_.load(std::memory_order_relaxed) && stop_.exchange(false); }
+
+    /// Waits until no task is alive, `stop`, or that time. Returns whether none is. Not a thread of ours.
+    bool wait_until_done(std::uint64_t deadline_ns);
+
+    /// What is destroyed when the lock is free again: it may be a user's. With the lock held.
+    struct Trash {
+        std::vector<TaskHandle> handles;
+        std::vector<Promise*> frames;
+    };
+    Trash take_trash() noexcept;
+    static void destroy(Trash trash) noexcept;
 
   private:
-    void link_live(TaskCore& task) noexcept;
-    void unlink_live(TaskCore& task) noexcept;
-    void adopt(TaskCore& task);
-    void await_dependencies(TaskCore& task);
-    void take_inbox();
-    void expire_timers() noexcept;
-    void poll();
-    void park();
-    void report();
-    void run_task(TaskCore& task) noexcept;
+    void admit();
+    void dismiss() noexcept;
+    TaskHandle resolve(const TaskRef& ref) const;
+    Loop& place_for(const SpawnOptions& options);
+    void end_unstarted(TaskCore& task, std::uint64_t canceller, Stamp at) noexcept;
+    void wait_for_dependencies(TaskCore& task) noexcept;
 
-    /// The time is up before the wait begins; else the wait begins, and ends at the time-out.
-    bool is_over(TaskCore& task, std::chrono::nanoseconds timeout) noexcept;
-    void begin_wait(TaskCore& task, WaitsFor waits_for, std::chrono::nanoseconds timeout) noexcept;
-    void begin_sleep(TaskCore& task, std::uint64_t dur_ns, std::uint64_t deadline_ns) noexcept;
-    void detach(TaskCore& task) noexcept;
-    void give_way(TaskCore& task, bool may_park) noexcept;
-
-    void end_run(TaskCore& task) noexcept;
-    void fail(TaskCore& task, const char* error);
-    void cancel_unstarted(TaskCore& task, CancelCause cause, std::uint64_t canceller) noexcept;
-    void end(TaskCore& task) noexcept;
-    void tell_ended() noexcept;
-    void tell_dependents(TaskCore& ended) noexcept;
-
-    Scheduler* scheduler_;
+    SchedulerBase& face_;
     SchedulerTelemetry telemetry_;
-    LifeHooksLease worker_;
-    Clock* clock_;
-    std::uint64_t quantum_ns_;
-    bool clock_stands_;  // a virtual clock: only the test moves it
+    Clock* const clock_;
+    const std::uint64_t quantum_ns_;
+    const std::size_t max_live_;
+    const std::string name_;
+    const bool many_;
+    const std::thread::id home_ = std::this_thread::get_id();
+    TaskStore* const store_;
+    std::vector<std::unique_ptr<Loop>> loops_;
 
-    Poller poller_;
-    std::shared_ptr<Inbox> inbox_;
-    ReadyQueue ready_;
-    TimerHeap timers_;
-
-    TaskCore* live_ = nullptr;  // all tasks that have not ended
-    std::size_t live_count_ = 0;
-    TaskCore* current_ = nullptr;
-    std::uint64_t run_began_ = 0;  // ticks
-    unsigned runs_since_poll_ = 0;
+    std::atomic<std::size_t> live_{0};
+    std::atomic<bool> refusing_{false};
+    std::atomic<bool> closed_{false};
     std::atomic<bool> stop_{false};
-    bool closed_ = false;
+    std::atomic<unsigned> asleep_{0};
+    std::atomic<unsigned> next_place_{0};
 
-    // tasks whose end is still to be told; told one after the other, because one end may cause the next
-    TaskCore* ended_head_ = nullptr;
+    std::mutex mutex_;
+    std::condition_variable changed_;  // none is alive, or stop; only with many loops
+
+    // ---- with the lock held ----
+    TaskCore* ended_head_ = nullptr;  // whose end is still to be told: one after the other, because one may cause the next
     TaskCore* ended_tail_ = nullptr;
     bool telling_ = false;
+    Trash trash_;
+};
+
+/// What a task waits with while it has not begun, because of its dependencies.
+Operation& waits_for_dependencies() noexcept;
+
+inline Engine& engine_of(const TaskCore& task) noexcept {
+    return loop_of(task).engine();
+}
+inline Engine& engine_of(const Operation& operation) noexcept {
+    return engine_of(task_of(*operation.chain));
+}
+
+/// Holds the lock; what piles up meanwhile is destroyed after it.
+class Guard {
+  public:
+    explicit Guard(Engine& engine) noexcept : engine_{engine} { engine_.lock(); }
+    ~Guard() {
+        Engine::Trash trash = engine_.take_trash();
+        engine_.unlock();
+        Engine::destroy(std::move(trash));
+    }
+    Guard(const Guard&) = delete;
+    Guard& operator=(const Guard&) = delete;
+
+  private:
+    Engine& engine_;
 };
 
 }  // namespace tiffany::detail

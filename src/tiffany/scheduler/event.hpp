@@ -12,36 +12,51 @@
 
 namespace tiffany {
 
-class Event;
-
 namespace detail {
-bool suspend_wait(Chain& chain, Event& event, std::chrono::nanoseconds timeout) noexcept;
+std::uint64_t next_resource_id() noexcept;
 }
 
-/// Not shared: the scheduler's thread. Tasks that still wait when it dies stay Waiting until they are cancelled.
+/// Shared by the tasks of one scheduler. Other code calls it when none of them runs: on a Scheduler's thread between two
+/// runs, or by `post()`. Tasks that still wait when it dies stay Waiting until they are cancelled.
 class Event {
   public:
-    Event() noexcept;
+    Event() noexcept : id_{detail::next_resource_id()} {}
 
     /// Wakes all that wait, in the order in which they came, and stays set. Each of them goes Ready with cause event.
     void set() noexcept;
-    void reset() noexcept { set_ = false; }
-    bool is_set() const noexcept { return set_; }
+    void reset() noexcept;
+    bool is_set() const noexcept;
     /// What `Wait` tells as resource: unique in the process.
     std::uint64_t id() const noexcept { return id_; }
 
+    class [[nodiscard]] Waiter;
     /// Waits until it is set. Fires Wait with reason event. co_await gives false when the time was over first.
-    auto wait(std::chrono::nanoseconds timeout = kForever) noexcept {
-        return detail::TimedAwaiter{
-            [this, timeout](detail::Chain& chain) { return detail::suspend_wait(chain, *this, timeout); }};
-    }
+    Waiter wait(std::chrono::nanoseconds timeout = kForever) noexcept;
 
   private:
-    friend bool detail::suspend_wait(detail::Chain&, Event&, std::chrono::nanoseconds) noexcept;
-
     std::uint64_t id_;
     bool set_ = false;
     detail::WaitList waiting_;
 };
+
+class Event::Waiter : public detail::Awaiter<detail::SharedOperation> {
+  public:
+    Waiter(Event& event, std::chrono::nanoseconds timeout) noexcept
+        : Awaiter{&is_set, WaitReason::event, event.id_, event.waiting_}, event_{event} {
+        time_ns = detail::count_of(timeout);
+    }
+    bool await_resume() const {
+        detail::throw_if_cancelled(*this);
+        return !timed_out;
+    }
+
+  private:
+    static bool is_set(detail::SharedOperation& self) noexcept { return static_cast<Waiter&>(self).event_.set_; }
+    Event& event_;
+};
+
+inline Event::Waiter Event::wait(std::chrono::nanoseconds timeout) noexcept {
+    return Waiter{*this, timeout};
+}
 
 }  // namespace tiffany

@@ -1,67 +1,56 @@
 #pragma once
-/// What other threads give to a scheduler: tasks that they spawned or woke, functions to call.
+/// What other threads give to a loop: tasks that they spawned or woke, functions to call.
 
 #include <atomic>
 #include <functional>
-#include <memory>
-#include <mutex>
-#include <thread>
-#include <tiffany/telemetry/scheduler_telemetry.hpp>
-#include <vector>
+#include <utility>
+
+#include "task_core.hpp"
 
 namespace tiffany::detail {
 
-class Poller;
-struct TaskCore;
-
-/// Thread-safe. Its lock also orders the hooks of a task that one thread puts to sleep and another wakes.
+/// Two stacks that any thread pushes onto, without a lock; whoever empties them turns them round, so that what came
+/// first goes first.
 class Inbox {
   public:
-    Inbox(Poller& poller, SchedulerTelemetry& telemetry) noexcept : poller_{&poller}, telemetry_{&telemetry} {}
-
-    struct Contents {
-        std::vector<std::shared_ptr<TaskCore>> spawned;
-        std::vector<TaskCore*> woken;
-        std::vector<std::function<void()>> functions;
+    struct Function {
+        std::function<void()> call;
+        Function* next = nullptr;
     };
 
-    // False: the scheduler is closed, and takes nothing.
+    Inbox() = default;
+    Inbox(const Inbox&) = delete;
+    Inbox& operator=(const Inbox&) = delete;
+    ~Inbox();
 
-    /// Another thread spawns a task: fires Spawned.
-    bool give_spawned(const std::shared_ptr<TaskCore>& task, const SpawnInfo& info);
-    bool give_function(std::function<void()> function);
+    // Any thread. seq_cst: the one that pushes then looks whether the loop is asleep, and the loop, falling asleep, then
+    // looks whether something was pushed; one of them sees the other.
 
-    /// Another thread wakes a task that sleeps until it is woken: fires Ready, cause external.
-    void wake(TaskCore& task);
+    void push(TaskCore& task) noexcept { push_onto(tasks_, &task); }
+    void push(Function* function) noexcept { push_onto(functions_, function); }
+    bool any() const noexcept { return tasks_.load() != nullptr || functions_.load() != nullptr; }
 
-    /// Something is in it. Cost: a load.
-    bool any() const noexcept { return any_.load(std::memory_order_acquire); }
-    Contents take();
-
-    /// Says that the scheduler's thread is about to block: who gives something from now on interrupts it. False: there
-    /// is something already.
-    bool sleep() noexcept;
-    void rise() noexcept;
-    void interrupt() noexcept;
-    /// No other thread touches a task, the telemetry or the poller after that.
-    void close() noexcept;
-
-    /// The caller is the scheduler's thread, and the scheduler is not closed.
-    bool is_home() const noexcept { return std::this_thread::get_id() == home_ && !closed_; }
-
-    std::mutex& mutex() noexcept { return mutex_; }
+    /// Linked by `next`, in the order in which they came; null: none.
+    TaskCore* take_tasks() noexcept { return in_order(tasks_.exchange(nullptr)); }
+    Function* take_functions() noexcept { return in_order(functions_.exchange(nullptr)); }
 
   private:
-    void gave() noexcept;  // with the lock held
+    template <typename Node>
+    static void push_onto(std::atomic<Node*>& stack, Node* node) noexcept {
+        node->next = stack.load(std::memory_order_relaxed);
+        while (!stack.compare_exchange_weak(node->next, node)) {
+        }
+    }
+    template <typename Node>
+    static Node* in_order(Node* newest) noexcept {
+        Node* oldest = nullptr;
+        while (newest != nullptr)
+            oldest = std::exchange(newest, std::exchange(newest->next, oldest));
+        return oldest;
+    }
 
-    std::mutex mutex_;
-    std::atomic<bool> any_{false};  // writers: with the lock held
-    bool asleep_ = false;
-    bool closed_ = false;  // writer: the scheduler's thread, with the lock held
-    const std::thread::id home_ = std::this_thread::get_id();
-    Contents contents_;
-    Poller* poller_;
-    SchedulerTelemetry* telemetry_;
+    std::atomic<TaskCore*> tasks_{nullptr};
+    std::atomic<Function*> functions_{nullptr};
 };
 
 }  // namespace tiffany::detail

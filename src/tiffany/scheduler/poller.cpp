@@ -13,8 +13,6 @@
 #include <span>
 #include <utility>
 
-#include "task_core.hpp"
-
 namespace tiffany::detail {
 namespace {
 
@@ -57,49 +55,48 @@ Poller::~Poller() {
     close(interrupt_fd_);
 }
 
-bool Poller::is_ready(int fd, Direction direction, std::error_code& error) noexcept {
+bool Poller::is_ready(int fd, Direction direction, int& error) noexcept {
     pollfd asked{fd, static_cast<short>(direction == Direction::read ? POLLIN | POLLRDHUP : POLLOUT), 0};
     if (fd < 0 || (poll(&asked, 1, 0) == 1 && (asked.revents & POLLNVAL) != 0)) {
-        error = std::error_code{EBADF, std::system_category()};
+        error = EBADF;
         return false;
     }
     return asked.revents != 0;
 }
 
-std::error_code Poller::add(TaskCore& task, int fd, Direction direction) noexcept {
+int Poller::add(IoOperation& operation) noexcept {
     Descriptor* place = nullptr;
     try {
-        place = &descriptors_[fd];
+        place = &descriptors_[operation.fd];
     } catch (const std::bad_alloc&) {
-        return std::make_error_code(std::errc::not_enough_memory);
+        return ENOMEM;
     }
     Descriptor& descriptor = *place;
-    (direction == Direction::read ? descriptor.readers : descriptor.writers).add(task);
-    task.fd = fd;
-    const std::error_code error = arm(fd, descriptor);
-    if (error) {
-        WaitList::remove(task);
-        task.fd = -1;
-    }
+    (operation.direction == Direction::read ? descriptor.readers : descriptor.writers).add(operation);
+    const int error = arm(operation.fd, descriptor);
+    if (error != 0)
+        WaitList::remove(operation);
+    else
+        ++waiting_;
     return error;
 }
 
-void Poller::remove(TaskCore& task) noexcept {
-    if (task.fd < 0) return;
-    const int fd = std::exchange(task.fd, -1);
-    WaitList::remove(task);
-    Descriptor& descriptor = descriptors_.find(fd)->second;
+void Poller::remove(IoOperation& operation) noexcept {
+    if (operation.list == nullptr) return;
+    WaitList::remove(operation);
+    --waiting_;
+    Descriptor& descriptor = descriptors_.find(operation.fd)->second;
     if (!descriptor.armed) return;  // it was just reported
     if (!descriptor.readers.empty() || !descriptor.writers.empty()) {
-        arm(fd, descriptor);
+        arm(operation.fd, descriptor);
         return;
     }
-    epoll_ctl(epoll_fd_, EPOLL_CTL_DEL, fd, nullptr);
+    epoll_ctl(epoll_fd_, EPOLL_CTL_DEL, operation.fd, nullptr);
     descriptor.registered = descriptor.armed = false;
 }
 
 /// One report for each arming: a descriptor that stays ready while nobody waits for it would keep the loop awake.
-std::error_code Poller::arm(int fd, Descriptor& descriptor) const noexcept {
+int Poller::arm(int fd, Descriptor& descriptor) const noexcept {
     epoll_event event{};
     event.events = EPOLLONESHOT;
     if (!descriptor.readers.empty()) event.events |= EPOLLIN | EPOLLRDHUP;
@@ -107,10 +104,10 @@ std::error_code Poller::arm(int fd, Descriptor& descriptor) const noexcept {
     event.data.fd = fd;
     // a descriptor that was closed in between is not registered any more
     if (!descriptor.registered || epoll_ctl(epoll_fd_, EPOLL_CTL_MOD, fd, &event) != 0) {
-        if (epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, fd, &event) != 0) return {errno, std::system_category()};
+        if (epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, fd, &event) != 0) return errno;
     }
     descriptor.registered = descriptor.armed = true;
-    return {};
+    return 0;
 }
 
 bool Poller::block(std::uint64_t timeout_ns) noexcept {
@@ -120,7 +117,7 @@ bool Poller::block(std::uint64_t timeout_ns) noexcept {
     return found_ != 0;
 }
 
-void Poller::report(const std::function<void(TaskCore&)>& wake) {
+void Poller::report(const std::function<void(IoOperation&)>& wake) {
     for (const epoll_event& event : std::span{events_}.first(std::exchange(found_, 0))) {
         if (event.data.fd == interrupt_fd_) {
             std::uint64_t interrupts = 0;
@@ -133,15 +130,15 @@ void Poller::report(const std::function<void(TaskCore&)>& wake) {
 }
 
 void Poller::report_one(int fd, Descriptor& descriptor, std::uint32_t events,
-                        const std::function<void(TaskCore&)>& wake) {
+                        const std::function<void(IoOperation&)>& wake) {
     constexpr std::uint32_t kBoth = EPOLLERR | EPOLLHUP;
     descriptor.armed = false;
     if ((events & (EPOLLIN | EPOLLRDHUP | kBoth)) != 0)
         while (!descriptor.readers.empty())
-            wake(*descriptor.readers.front());
+            wake(static_cast<IoOperation&>(*descriptor.readers.front()));
     if ((events & (EPOLLOUT | kBoth)) != 0)
         while (!descriptor.writers.empty())
-            wake(*descriptor.writers.front());
+            wake(static_cast<IoOperation&>(*descriptor.writers.front()));
     if (!descriptor.readers.empty() || !descriptor.writers.empty()) arm(fd, descriptor);
 }
 

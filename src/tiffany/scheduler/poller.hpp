@@ -8,13 +8,13 @@
 #include <cstdint>
 #include <functional>
 #include <system_error>
-#include <tiffany/scheduler/await.hpp>
+#include <tiffany/scheduler/detail/awaiters.hpp>
 #include <tiffany/scheduler/detail/wait_list.hpp>
 #include <unordered_map>
 
 namespace tiffany::detail {
 
-/// Not shared, but for `interrupt`. Does not own the tasks.
+/// Not shared, but for `interrupt` and `block`: whoever holds the scheduler's lock. Does not own the operations.
 class Poller {
   public:
     /// Errors: std::system_error.
@@ -23,18 +23,21 @@ class Poller {
     Poller(const Poller&) = delete;
     Poller& operator=(const Poller&) = delete;
 
-    /// Whether reading or writing would not block. Cost: one poll(). Errors: of a descriptor that is not open.
-    static bool is_ready(int fd, Direction direction, std::error_code& error) noexcept;
+    /// Whether reading or writing would not block. Cost: one poll(). Errors: errno, of a descriptor that is not open.
+    static bool is_ready(int fd, Direction direction, int& error) noexcept;
 
-    /// The task waits for the descriptor from now on. Cost: one epoll_ctl.
-    std::error_code add(TaskCore& task, int fd, Direction direction) noexcept;
-    /// It waits no more. Does nothing if it did not wait for a descriptor.
-    void remove(TaskCore& task) noexcept;
+    /// It waits for its descriptor from now on. Returns an errno. Cost: one epoll_ctl.
+    int add(IoOperation& operation) noexcept;
+    /// It waits no more. Does nothing if it did not.
+    void remove(IoOperation& operation) noexcept;
+    /// Operations that wait.
+    std::size_t waiting() const noexcept { return waiting_; }
 
-    /// Waits until something happens, at most `timeout_ns`; 0 = only looks. Returns whether something did.
+    /// Waits until something happens, at most `timeout_ns`; 0 = only looks. Returns whether something did. The loop's
+    /// thread, without the lock.
     bool block(std::uint64_t timeout_ns) noexcept;
-    /// Calls `wake` for each task that can go on after the last `block`; `wake` removes the task.
-    void report(const std::function<void(TaskCore&)>& wake);
+    /// Calls `wake` for each operation that can go on after the last `block`; `wake` removes it.
+    void report(const std::function<void(IoOperation&)>& wake);
 
     /// A wait that goes on, or the next one, ends. Any thread.
     void interrupt() const noexcept;
@@ -46,14 +49,16 @@ class Poller {
         bool registered = false;  // epoll knows it
         bool armed = false;       // and will report it
     };
-    std::error_code arm(int fd, Descriptor& descriptor) const noexcept;
-    void report_one(int fd, Descriptor& descriptor, std::uint32_t events, const std::function<void(TaskCore&)>& wake);
+    int arm(int fd, Descriptor& descriptor) const noexcept;
+    void report_one(int fd, Descriptor& descriptor, std::uint32_t events,
+                    const std::function<void(IoOperation&)>& wake);
 
     int epoll_fd_;
     int interrupt_fd_;
     std::array<epoll_event, 64> events_{};
     std::size_t found_ = 0;
-    std::unordered_map<int, Descriptor> descriptors_;  // its nodes stay where they are: tasks point to the lists
+    std::size_t waiting_ = 0;
+    std::unordered_map<int, Descriptor> descriptors_;  // its nodes stay where they are: operations point to the lists
 };
 
 }  // namespace tiffany::detail

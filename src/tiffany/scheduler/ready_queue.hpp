@@ -1,49 +1,66 @@
 #pragma once
-/// The tasks that are ready: the most urgent first, first come, first served within one priority.
+/// The tasks that are ready: the most urgent first, first come, first served within one priority, and now and then one
+/// that is less urgent.
 
 #include <array>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 
 #include "task_core.hpp"
 
 namespace tiffany::detail {
 
 /// Push and pop cost the same whatever is in it; the links lie in the tasks. Not shared.
+///
+/// Ageing: each `kChoicesPerTurn`th pop serves the next priority in turn that has tasks, whatever its urgency. So with p
+/// priorities in use the first task of any of them waits for p * kChoicesPerTurn runs at most, and none starves. It
+/// counts choices, not time: a run is repeated exactly.
 class ReadyQueue {
   public:
+    static constexpr unsigned kChoicesPerTurn = 32;
+
     void push(TaskCore& task) noexcept {
         const std::size_t priority = task.life.priority();
         Lane& lane = lanes_[priority];
-        task.next_ready = nullptr;
-        (lane.tail != nullptr ? lane.tail->next_ready : lane.head) = &task;
+        task.next = nullptr;
+        (lane.tail != nullptr ? lane.tail->next : lane.head) = &task;
         lane.tail = &task;
         used_[priority / kBits] |= bit(priority);
+        ++size_;
     }
 
     /// The next one, or null.
     TaskCore* pop() noexcept {
-        for (std::size_t word = 0; word < used_.size(); ++word) {
-            if (used_[word] == 0) continue;
-            const std::size_t priority = word * kBits + static_cast<std::size_t>(std::countr_zero(used_[word]));
+        if (size_ == 0) return nullptr;
+        if (--choices_to_turn_ == 0) [[unlikely]]
+            return take_first(next_in_turn());
+        return take_first(first_used_from(0));
+    }
+
+    /// The first one that need not stay, out of the first few of each priority; null: there is none.
+    TaskCore* steal() noexcept {
+        constexpr unsigned kLookAt = 8;
+        for (std::size_t priority = first_used_from(0); priority < kLanes; priority = first_used_from(priority + 1)) {
             Lane& lane = lanes_[priority];
-            TaskCore* const task = lane.head;
-            lane.head = task->next_ready;
-            if (lane.head == nullptr) {
-                lane.tail = nullptr;
-                used_[word] &= ~bit(priority);
+            TaskCore* before = nullptr;
+            unsigned looked = 0;
+            for (TaskCore* task = lane.head; task != nullptr && looked < kLookAt; task = task->next, ++looked) {
+                if (!task->pinned) return take(priority, before, *task);
+                before = task;
             }
-            return task;
         }
         return nullptr;
     }
 
-    bool empty() const noexcept { return (used_[0] | used_[1] | used_[2] | used_[3]) == 0; }
+    std::size_t size() const noexcept { return size_; }
+    bool empty() const noexcept { return size_ == 0; }
     /// Forgets all.
     void clear() noexcept { *this = {}; }
 
   private:
+    static constexpr std::size_t kLanes = 256;
     static constexpr std::size_t kBits = 64;
     static constexpr std::uint64_t bit(std::size_t priority) { return std::uint64_t{1} << (priority % kBits); }
 
@@ -51,8 +68,40 @@ class ReadyQueue {
         TaskCore* head = nullptr;
         TaskCore* tail = nullptr;
     };
-    std::array<Lane, 256> lanes_{};
-    std::array<std::uint64_t, 4> used_{};  // one bit a priority: its lane is not empty
+
+    /// The first priority from there on that has tasks; kLanes: none.
+    std::size_t first_used_from(std::size_t priority) const noexcept {
+        if (priority >= kLanes) return kLanes;
+        std::size_t word = priority / kBits;
+        std::uint64_t bits = used_[word] & ~(bit(priority) - 1);
+        while (bits == 0) {
+            if (++word == used_.size()) return kLanes;
+            bits = used_[word];
+        }
+        return word * kBits + static_cast<std::size_t>(std::countr_zero(bits));
+    }
+
+    std::size_t next_in_turn() noexcept {
+        choices_to_turn_ = kChoicesPerTurn;
+        const std::size_t next = first_used_from(turn_ + 1);
+        return turn_ = next < kLanes ? next : first_used_from(0);
+    }
+
+    TaskCore* take_first(std::size_t priority) noexcept { return take(priority, nullptr, *lanes_[priority].head); }
+    TaskCore* take(std::size_t priority, TaskCore* before, TaskCore& task) noexcept {
+        Lane& lane = lanes_[priority];
+        (before != nullptr ? before->next : lane.head) = task.next;
+        if (lane.tail == &task) lane.tail = before;
+        if (lane.head == nullptr) used_[priority / kBits] &= ~bit(priority);
+        --size_;
+        return &task;
+    }
+
+    std::size_t size_ = 0;
+    unsigned choices_to_turn_ = kChoicesPerTurn;
+    std::size_t turn_ = kLanes;  // the priority that had the last turn
+    std::array<std::uint64_t, kLanes / kBits> used_{};  // one bit a priority: its lane is not empty
+    std::array<Lane, kLanes> lanes_{};
 };
 
 }  // namespace tiffany::detail

@@ -4,55 +4,84 @@
 
 namespace tiffany {
 
-Scheduler::Scheduler(const SchedulerOptions& options, HooksOf)
-    : engine_{std::make_unique<detail::Engine>(*this, options)} {}
+// ---- what both kinds have ----
 
-Scheduler::~Scheduler() {
-    engine_->close();  // while engine_ still points to it: the tasks' destructors may come here
+SchedulerBase::SchedulerBase(std::unique_ptr<detail::Engine> engine) noexcept : engine_{std::move(engine)} {}
+SchedulerBase::~SchedulerBase() = default;
+
+TaskHandle SchedulerBase::spawn_frame(const SpawnOptions& options, detail::Frame frame, Site site,
+                                      detail::KeepResult keep) {
+    return engine_->spawn(options, std::move(frame), site, keep);
 }
 
-TaskHandle Scheduler::spawn_frame(const SpawnOptions& options, detail::Frame frame, Site site) {
-    return engine_->spawn(options, std::move(frame), site);
-}
-
-void Scheduler::run() {
-    engine_->run(false);
-}
-
-void Scheduler::run_until_idle() {
-    engine_->run(true);
-}
-
-void Scheduler::stop() noexcept {
-    engine_->stop();
-}
-
-void Scheduler::post(std::function<void()> function) {
+void SchedulerBase::post(std::function<void()> function) {
     engine_->post(std::move(function));
 }
 
-void Scheduler::shutdown() noexcept {
-    engine_->shutdown();
+bool SchedulerBase::cancel(std::uint64_t tid) {
+    const TaskHandle task = engine_->find(tid);
+    return task && task.cancel();
+}
+
+void SchedulerBase::cancel_all() {
+    engine_->cancel_all();
+}
+
+void SchedulerBase::stop() noexcept {
+    engine_->stop();
+}
+
+TaskHandle SchedulerBase::find(std::uint64_t tid) const noexcept {
+    return engine_->find(tid);
+}
+
+std::size_t SchedulerBase::live() const noexcept {
+    return engine_->live();
+}
+
+std::uint64_t SchedulerBase::now_ns() const noexcept {
+    return engine_->now_ns();
+}
+
+SchedulerTelemetry& SchedulerBase::telemetry() noexcept {
+    return engine_->telemetry();
+}
+
+// ---- one thread ----
+
+using detail::Loop;
+using detail::Operation;
+
+Scheduler::Scheduler(const SchedulerOptions& options, HooksOf)
+    : SchedulerBase{std::make_unique<detail::Engine>(*this, options, 0)} {}
+
+Scheduler::~Scheduler() {
+    engine_->close();  // while it is whole: the tasks' destructors may come here
+}
+
+void Scheduler::run() {
+    engine_->loop(0).run(Loop::Until::nothing_lives, Operation::kNever);
+}
+
+void Scheduler::run_until_idle() {
+    engine_->loop(0).run(Loop::Until::nothing_is_ready, Operation::kNever);
+}
+
+bool Scheduler::shutdown(std::chrono::nanoseconds timeout) {
+    const std::uint64_t timeout_ns = detail::count_of(timeout);
+    const auto run_for_timeout = [&] {
+        engine_->loop(0).run(Loop::Until::nothing_lives, detail::later(now_ns(), timeout_ns));
+        return live() == 0;
+    };
+    engine_->refuse_spawns();
+    if (run_for_timeout()) return true;
+    engine_->cancel_all();
+    run_for_timeout();
+    return false;
 }
 
 void Scheduler::close() noexcept {
     engine_->close();
-}
-
-TaskHandle Scheduler::find(std::uint64_t tid) const noexcept {
-    return engine_->find(tid);
-}
-
-std::size_t Scheduler::live() const noexcept {
-    return engine_->live();
-}
-
-std::uint64_t Scheduler::now_ns() const noexcept {
-    return engine_->now_ns();
-}
-
-SchedulerTelemetry& Scheduler::telemetry() noexcept {
-    return engine_->telemetry();
 }
 
 }  // namespace tiffany

@@ -1,253 +1,239 @@
-// Tasks suspend, and are woken.
+// Tasks suspend, and wait no more.
 
-#include <algorithm>
+#include <exception>
 #include <limits>
-#include <mutex>
-#include <new>
 #include <stdexcept>
 #include <system_error>
 #include <utility>
 
 #include "engine.hpp"
+#include "loop.hpp"
 
 namespace tiffany::detail {
-namespace {
 
-std::uint64_t count_of(std::chrono::nanoseconds time) {
-    return time.count() <= 0 ? 0 : static_cast<std::uint64_t>(time.count());
+// ---- what the awaiters give when they go on ----
+
+void throw_if_cancelled(const Operation& operation) {
+    TaskCore& task = task_of(*operation.chain);
+    if (task.cancel_pending.load(std::memory_order_relaxed) == 0) return;
+    // acquire: who asked is seen
+    const std::uint8_t pending = task.cancel_pending.exchange(0, std::memory_order_acquire);
+    task.cancel_delivered = true;
+    throw TaskCancelled{task.life.tid(), static_cast<CancelCause>(pending - 1), task.canceller};
 }
 
-/// A time-out may be as long as it likes.
-std::uint64_t later(std::uint64_t now_ns, std::uint64_t by_ns) {
-    return by_ns > std::numeric_limits<std::uint64_t>::max() - now_ns ? std::numeric_limits<std::uint64_t>::max()
-                                                                      : now_ns + by_ns;
+bool IoAwaiter::await_resume() const {
+    throw_if_cancelled(*this);
+    if (error != 0) throw std::system_error{error, std::system_category(), "cannot wait for the descriptor"};
+    return !timed_out;
 }
 
-TaskCore& task_of(Chain& chain) {
-    return static_cast<TaskCore&>(chain);
-}
-
-/// A cancellation that is pending is thrown instead of a suspension.
-template <typename Suspend>
-bool unless_cancelled(Chain& chain, Suspend suspend) noexcept {
-    TaskCore& task = task_of(chain);
-    task.timed_out = false;
-    return !task.requested && suspend(*task.engine, task);
-}
-
-}  // namespace
-
-// ---- what the awaiters call ----
-
-bool suspend_yield(Chain& chain) noexcept {
-    return unless_cancelled(chain, [](Engine& engine, TaskCore& task) { return engine.yield(task); });
-}
-
-bool suspend_sleep_for(Chain& chain, std::chrono::nanoseconds time) noexcept {
-    return unless_cancelled(chain, [=](Engine& engine, TaskCore& task) { return engine.sleep_for(task, time); });
-}
-
-bool suspend_sleep_until(Chain& chain, std::uint64_t deadline_ns) noexcept {
-    return unless_cancelled(chain,
-                            [=](Engine& engine, TaskCore& task) { return engine.sleep_until(task, deadline_ns); });
-}
-
-bool suspend_until_woken(Chain& chain) noexcept {
-    return unless_cancelled(chain, [](Engine& engine, TaskCore& task) { return engine.sleep_until_woken(task); });
-}
-
-bool suspend_join(Chain& chain, TaskCore* target, std::chrono::nanoseconds timeout) noexcept {
-    return unless_cancelled(chain, [=](Engine& engine, TaskCore& task) {
-        return target != nullptr && target != &task && target->engine == &engine && engine.join(task, *target, timeout);
-    });
-}
-
-bool suspend_io(Chain& chain, int fd, Direction direction, std::chrono::nanoseconds timeout) noexcept {
-    return unless_cancelled(
-        chain, [=](Engine& engine, TaskCore& task) { return engine.wait_io(task, fd, direction, timeout); });
-}
-
-void resume(Chain& chain) {
-    TaskCore& task = task_of(chain);
-    if (!task.requested) return;
-    task.delivered = std::exchange(task.requested, std::nullopt);
-    throw TaskCancelled{task.life.tid(), task.delivered->cause};
-}
-
-bool resume_timed(Chain& chain) {
-    resume(chain);
-    TaskCore& task = task_of(chain);
-    if (task.io_error) throw std::system_error{std::exchange(task.io_error, {}), "cannot wait for the descriptor"};
-    return !task.timed_out;
-}
-
-void throw_unless_finished(const TaskCore* target) {
-    if (target == nullptr) throw std::logic_error{"cannot join: the handle stands for no task"};
-    switch (target->life.state()) {
-        case TaskState::Finished:
-            return;
-        case TaskState::Failed:
-            throw TargetFailed{target->life.tid(), target->error};
-        case TaskState::Cancelled:
-            throw TargetCancelled{target->life.tid()};
-        default:
-            throw std::logic_error{"cannot join: it is the task itself, or a task of another scheduler"};
+bool JoinOperation::finish() const {
+    throw_if_cancelled(*this);
+    switch (refusal) {
+        case Refusal::none:
+            break;
+        case Refusal::unknown:
+            throw std::invalid_argument{ref.tid() == 0 ? "cannot join: the handle stands for no task"
+                                                       : "cannot join task " + std::to_string(ref.tid()) +
+                                                             ": nobody has a handle of such a task"};
+        case Refusal::other_scheduler:
+            throw std::invalid_argument{"cannot join a task of another scheduler"};
+        case Refusal::cycle:
+            std::rethrow_exception(std::exchange(chain->side->error, nullptr));
     }
-}
-
-TaskHandle handle_of(Chain& chain) noexcept {
-    return TaskHandle{task_of(chain).self};
-}
-
-Scheduler& scheduler_of(Chain& chain) noexcept {
-    return task_of(chain).engine->scheduler();
+    if (timed_out) return false;
+    const TaskCore& ended = *target.core();
+    switch (ended.life.state()) {
+        case TaskState::Failed:
+            throw TargetFailed{target.tid(), ended.extras->message, ended.extras->error};
+        case TaskState::Cancelled:
+            throw TargetCancelled{target.tid()};
+        default:
+            return true;
+    }
 }
 
 // ---- the running task suspends ----
 
-bool Engine::yield(TaskCore& task) noexcept {
-    give_way(task, true);
-    return true;
-}
-
-/// @param may_park  false: what became a yield because its wake came first stays Ready
-void Engine::give_way(TaskCore& task, bool may_park) noexcept {
-    const std::uint64_t run_ns = clock_->to_ns(clock_->ticks() - run_began_);
-    if (may_park && task.budget.limited()) {
-        task.budget.charge(run_ns);
-        task.run_charged = true;
-        const std::uint64_t now = now_ns();
-        const std::uint64_t park_ns = task.budget.park_ns(now);
-        if (park_ns != 0) {
-            worker_->throttled(task.life, park_ns);
-            task.waits_for = WaitsFor::quota;
-            timers_.add(task, later(now, park_ns));
-            return;
+bool Loop::suspend(TaskCore& task, Operation& operation) noexcept {
+    operation.timed_out = false;
+    if (task.cancel_pending.load(std::memory_order_relaxed) != 0) return false;  // it is thrown instead
+    switch (operation.waits_for) {
+        case WaitsFor::yield:
+        case WaitsFor::quota:  // the same yield, awaited again
+            return give_way(task, operation, true);
+        case WaitsFor::sleep_for:
+            if (operation.time_ns == 0) return give_way(task, operation, false);
+            return begin_sleep(task, operation, operation.time_ns, engine_->now_ns());
+        case WaitsFor::sleep_until: {
+            const std::uint64_t now = engine_->now_ns();
+            if (operation.time_ns <= now) return give_way(task, operation, false);
+            return begin_sleep(task, operation, operation.time_ns - now, now);
         }
+        case WaitsFor::wake:
+            return begin_sleep_until_woken(task, operation);
+        case WaitsFor::join:
+            return begin_join(task, static_cast<JoinOperation&>(operation));
+        case WaitsFor::io:
+            return begin_io(task, static_cast<IoOperation&>(operation));
+        case WaitsFor::listed:
+            return begin_shared(task, static_cast<SharedOperation&>(operation));
+        case WaitsFor::dependencies:
+            break;
     }
-    if (quantum_ns_ != 0 && run_ns > quantum_ns_) {
-        worker_->throttled(task.life, 0);
-    } else {
-        worker_->yield(task.life);
-    }
-    ready_.push(task);
+    return false;
 }
 
-bool Engine::sleep_for(TaskCore& task, std::chrono::nanoseconds time) noexcept {
-    const std::uint64_t dur_ns = count_of(time);
-    if (dur_ns == 0)
-        give_way(task, false);
-    else
-        begin_sleep(task, dur_ns, later(now_ns(), dur_ns));
-    return true;
+void Loop::charge_budget(TaskCore& task) noexcept {
+    if (task.extras == nullptr || !task.extras->budget.limited()) return;
+    const std::uint64_t now = engine_->clock().ticks();
+    task.extras->budget.charge(engine_->clock().to_ns(now - std::exchange(budget_from_, now)));
 }
 
-bool Engine::sleep_until(TaskCore& task, std::uint64_t deadline_ns) noexcept {
-    const std::uint64_t now = now_ns();
-    if (deadline_ns <= now)
-        give_way(task, false);
-    else
-        begin_sleep(task, deadline_ns - now, deadline_ns);
-    return true;
-}
-
-void Engine::begin_sleep(TaskCore& task, std::uint64_t dur_ns, std::uint64_t deadline_ns) noexcept {
-    worker_->sleep(task.life, dur_ns);
-    task.waits_for = WaitsFor::sleep;
-    timers_.add(task, deadline_ns);
-}
-
-bool Engine::sleep_until_woken(TaskCore& task) noexcept {
-    {
-        const std::lock_guard lock{inbox_->mutex()};  // another thread may wake it as soon as it is wakeable
-        if (!std::exchange(task.woken, false)) {
-            worker_->sleep(task.life, 0);
-            task.waits_for = WaitsFor::wake;
-            task.wakeable = true;
+/// @param may_park  false: what became a yield because its time is over, or its wake came first, stays Ready
+bool Loop::give_way(TaskCore& task, Operation& operation, bool may_park) noexcept {
+    charge_budget(task);
+    const Stamp now = end_of_run();
+    std::uint64_t quantum_ns = engine_->quantum_ns();
+    if (task.extras != nullptr) {
+        if (task.extras->quantum_ns) quantum_ns = *task.extras->quantum_ns;
+        const std::uint64_t now_ns = may_park && task.extras->budget.limited() ? engine_->now_ns() : 0;
+        const std::uint64_t park_ns = now_ns != 0 ? task.extras->budget.park_ns(now_ns) : 0;
+        if (park_ns != 0) {
+            const Guard guard{*engine_};
+            worker_->throttled(task.life, park_ns, now);
+            operation.waits_for = WaitsFor::quota;
+            task.waiting = &operation;
+            timers_.add(operation, later(now_ns, park_ns));
             return true;
         }
     }
-    give_way(task, false);
+    // that the run was too long is told to whoever listens, and changes nothing else
+    if (quantum_ns != 0 && worker_->ns_between(run_began_, now) > quantum_ns)
+        worker_->throttled(task.life, 0, now);
+    else
+        worker_->yield(task.life, now);
+    push(task);
     return true;
 }
 
-bool Engine::is_over(TaskCore& task, std::chrono::nanoseconds timeout) noexcept {
-    task.timed_out = timeout.count() <= 0;
-    return task.timed_out;
-}
-
-void Engine::begin_wait(TaskCore& task, WaitsFor waits_for, std::chrono::nanoseconds timeout) noexcept {
-    task.waits_for = waits_for;
-    if (timeout != kForever) timers_.add(task, later(now_ns(), count_of(timeout)));
-}
-
-bool Engine::join(TaskCore& task, TaskCore& target, std::chrono::nanoseconds timeout) noexcept {
-    if (has_ended(target) || is_over(task, timeout)) return false;
-    worker_->join(task.life, target.life.tid());
-    target.joiners.add(task);
-    begin_wait(task, WaitsFor::join, timeout);
+bool Loop::begin_sleep(TaskCore& task, Operation& operation, std::uint64_t dur_ns, std::uint64_t now_ns) noexcept {
+    charge_budget(task);
+    const Guard guard{*engine_};
+    worker_->sleep(task.life, dur_ns, end_of_run());
+    task.waiting = &operation;
+    timers_.add(operation, later(now_ns, dur_ns));
     return true;
 }
 
-bool Engine::wait_io(TaskCore& task, int fd, Direction direction, std::chrono::nanoseconds timeout) noexcept {
-    if (Poller::is_ready(fd, direction, task.io_error) || task.io_error || is_over(task, timeout)) return false;
+bool Loop::begin_sleep_until_woken(TaskCore& task, Operation& operation) noexcept {
+    auto expected = WakeState::woken;
+    if (task.wake.compare_exchange_strong(expected, WakeState::idle, std::memory_order_acquire))
+        return give_way(task, operation, false);
+    charge_budget(task);
+    const Guard guard{*engine_};
+    worker_->sleep(task.life, 0, end_of_run());
+    task.waiting = &operation;
+    expected = WakeState::idle;
+    // release: who wakes it sees it asleep, with its hook fired
+    if (task.wake.compare_exchange_strong(expected, WakeState::asleep, std::memory_order_acq_rel)) return true;
+    // the wake came between: the hook stands, and there is nobody else to make it ready
+    task.wake.store(WakeState::idle, std::memory_order_relaxed);
+    make_ready(task, *worker_, WakeCause::external, 0);
+    return true;
+}
+
+bool Loop::begin_join(TaskCore& task, JoinOperation& operation) noexcept {
+    const Guard guard{*engine_};
+    using Refusal = JoinOperation::Refusal;
+    operation.refusal = Refusal::none;
+    operation.target = operation.ref.handle() ? operation.ref.handle() : engine_->find_held(operation.ref.tid());
+    TaskCore* const target = operation.target.core();
+    if (target == nullptr || &TaskStore::of(*target) != &engine_->store()) {
+        operation.refusal = target == nullptr ? Refusal::unknown : Refusal::other_scheduler;
+        return false;
+    }
+    if (has_ended(*target)) return false;
+    if (operation.time_ns == 0) {
+        operation.timed_out = true;
+        return false;
+    }
+    try {
+        const std::string cycle = operation.waits_for_ever ? engine_->cycle_through(task, *target) : std::string{};
+        if (!cycle.empty())
+            throw JoinCycle{"cannot join: these tasks would wait for each other for ever: " + cycle};
+    } catch (...) {
+        error = std::current_exception();
+        operation.refusal = Refusal::cycle;
+        return false;
+    }
+    worker_->join(task.life, operation.target.tid(), end_of_run());
+    target->joiners.add(operation);
+    begin_wait(task, operation);
+    return true;
+}
+
+bool Loop::begin_io(TaskCore& task, IoOperation& operation) noexcept {
+    operation.error = 0;
+    if (Poller::is_ready(operation.fd, operation.direction, operation.error) || operation.error != 0) return false;
+    if (operation.time_ns == 0) {
+        operation.timed_out = true;
+        return false;
+    }
+    const Guard guard{*engine_};
     // before the hook, because it may be refused: nobody but this thread will hear of it
-    task.io_error = poller_.add(task, fd, direction);
-    if (task.io_error) return false;
-    worker_->iowait(task.life, static_cast<std::uint64_t>(fd));
-    begin_wait(task, WaitsFor::io, timeout);
+    operation.error = poller_.add(operation);
+    if (operation.error != 0) return false;
+    worker_->iowait(task.life, static_cast<std::uint64_t>(operation.fd), end_of_run());
+    begin_wait(task, operation);
     return true;
 }
 
-bool Engine::wait(TaskCore& task, WaitList& list, std::uint64_t event, std::chrono::nanoseconds timeout) noexcept {
-    if (is_over(task, timeout)) return false;
-    worker_->wait(task.life, WaitReason::event, event);
-    list.add(task);
-    begin_wait(task, WaitsFor::event, timeout);
-    return true;
-}
-
-// ---- tasks are woken ----
-
-void Engine::detach(TaskCore& task) noexcept {
-    timers_.remove(task);
-    poller_.remove(task);
-    WaitList::remove(task);
-    task.waits_for = WaitsFor::nothing;
-}
-
-void Engine::make_ready(TaskCore& task, WakeCause cause, std::uint64_t waker, std::uint64_t late_ns) noexcept {
-    detach(task);
-    if (closed_) return;
-    worker_->ready(task.life, cause, waker, late_ns);
-    ready_.push(task);
-}
-
-void Engine::wake(TaskCore& task) noexcept {
-    const std::lock_guard lock{inbox_->mutex()};
-    if (std::exchange(task.wakeable, false)) {
-        make_ready(task, WakeCause::event, current_tid());
-    } else {
-        task.woken = true;
+bool Loop::begin_shared(TaskCore& task, SharedOperation& operation) noexcept {
+    const Guard guard{*engine_};
+    if (operation.try_now(operation)) return false;
+    if (operation.time_ns == 0) {
+        operation.timed_out = true;
+        return false;
     }
+    worker_->wait(task.life, operation.reason, operation.resource, end_of_run());
+    operation.where->add(operation);
+    begin_wait(task, operation);
+    return true;
 }
 
-bool Engine::cancel(TaskCore& task, CancelCause cause) noexcept {
-    if (task.requested) return false;
-    task.requested = CancelRequest{cause, current_tid()};
-    switch (task.waits_for) {
-        case WaitsFor::nothing:
-            break;  // it is Ready, or it runs
-        case WaitsFor::wake: {
-            const std::lock_guard lock{inbox_->mutex()};
-            // else another thread woke it just now, and it is Ready
-            if (std::exchange(task.wakeable, false)) make_ready(task, WakeCause::cancel, current_tid());
+void Loop::begin_wait(TaskCore& task, Operation& operation) noexcept {
+    charge_budget(task);
+    task.waiting = &operation;
+    if (operation.time_ns != Operation::kNever) timers_.add(operation, later(engine_->now_ns(), operation.time_ns));
+}
+
+// ---- it waits no more ----
+
+void Loop::detach(TaskCore& task) noexcept {
+    Operation* const operation = std::exchange(task.waiting, nullptr);
+    if (operation == nullptr) return;
+    timers_.remove(*operation);
+    switch (operation->waits_for) {
+        case WaitsFor::io:
+            poller_.remove(static_cast<IoOperation&>(*operation));
             break;
-        }
+        case WaitsFor::join:
+        case WaitsFor::listed:
+            WaitList::remove(static_cast<ListedOperation&>(*operation));
+            break;
         default:
-            make_ready(task, WakeCause::cancel, current_tid());
+            break;
     }
-    return true;
+}
+
+void Loop::make_ready(TaskCore& task, LifeHooks& by, WakeCause cause, std::uint64_t waker, std::uint64_t late_ns,
+                      Stamp at) noexcept {
+    detach(task);
+    if (engine_->is_closed()) return;
+    by.ready(task.life, cause, waker, late_ns, at);
+    push(task);
 }
 
 }  // namespace tiffany::detail

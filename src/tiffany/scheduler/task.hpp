@@ -12,7 +12,6 @@
 
 #include <concepts>
 #include <coroutine>
-#include <exception>
 #include <optional>
 #include <tiffany/scheduler/detail/chain.hpp>
 #include <type_traits>
@@ -30,7 +29,7 @@ struct TaskPromise : Promise {
     std::optional<T> result;
 
     Task<T> get_return_object() noexcept;
-    template <typename U>
+    template <typename U = T>
     requires std::constructible_from<T, U>
     void return_value(U&& value) { result.emplace(std::forward<U>(value)); }
     T take() { return std::move(*result); }
@@ -48,10 +47,9 @@ struct TaskPromise<void> : Promise {
 /// Owns a coroutine that did not begin yet. Moved, not copied. One that is dropped never runs.
 template <typename T>
 class [[nodiscard]] Task {
-    static_assert(!std::is_reference_v<T>, "return a pointer or a std::reference_wrapper");
-
   public:
     using promise_type = detail::TaskPromise<T>;
+    static_assert(!std::is_reference_v<T>, "return a pointer or a std::reference_wrapper");
 
     class Awaiter {
       public:
@@ -63,11 +61,11 @@ class [[nodiscard]] Task {
             child.parent = &caller.promise();
             child.chain = child.parent->chain;
             child.chain->leaf = &child;
-            child.chain->go_on = true;
         }
         T await_resume() {
+            static_assert(alignof(promise_type) <= 2 * sizeof(void*), "return a std::unique_ptr to what is so aligned");
             auto& promise = static_cast<promise_type&>(*frame_.promise());
-            if (promise.error) std::rethrow_exception(std::move(promise.error));
+            if (promise.chain->failed) detail::rethrow_error(*promise.chain);
             return promise.take();
         }
 
@@ -80,7 +78,7 @@ class [[nodiscard]] Task {
 
   private:
     friend promise_type;
-    friend class Scheduler;
+    friend class SchedulerBase;
     explicit Task(detail::Promise& promise) noexcept : frame_{promise} {}
 
     detail::Frame frame_;
@@ -90,12 +88,10 @@ namespace detail {
 
 template <typename T>
 Task<T> TaskPromise<T>::get_return_object() noexcept {
-    self = std::coroutine_handle<TaskPromise>::from_promise(*this);
     return Task<T>{*this};
 }
 
 inline Task<void> TaskPromise<void>::get_return_object() noexcept {
-    self = std::coroutine_handle<TaskPromise>::from_promise(*this);
     return Task<void>{*this};
 }
 

@@ -1,14 +1,18 @@
 #pragma once
-/// All that the scheduler knows of one task.
+/// All that the scheduler knows of one task: two cache lines, and what few tasks need apart from them.
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <memory>
 #include <optional>
 #include <string>
-#include <system_error>
 #include <tiffany/scheduler/detail/chain.hpp>
+#include <tiffany/scheduler/detail/operation.hpp>
+#include <tiffany/scheduler/detail/result.hpp>
 #include <tiffany/scheduler/detail/wait_list.hpp>
+#include <tiffany/scheduler/task_handle.hpp>
 #include <vector>
 
 #include "budget.hpp"
@@ -16,64 +20,66 @@
 
 namespace tiffany::detail {
 
-class Engine;
-class Inbox;
+/// What few tasks have; made with the first of it. Guarded by the scheduler's lock, but for what only its runs use.
+struct TaskExtras {
+    Budget budget;                            // used by its runs
+    std::optional<std::uint64_t> quantum_ns;  // its own one; used by its runs
 
-/// What a task that is not ready is registered with.
-enum class WaitsFor : std::uint8_t { nothing, sleep, quota, io, join, event, dependencies, wake };
-
-struct CancelRequest {
-    CancelCause cause = CancelCause::asked;
-    std::uint64_t canceller = 0;
-};
-
-/// Writer: the scheduler's thread, but for the part that the inbox's lock guards.
-struct TaskCore : Chain {
-    static constexpr std::size_t kNotInHeap = static_cast<std::size_t>(-1);
-
-    TaskLife life;
-    Engine* engine = nullptr;
-    std::shared_ptr<Inbox> inbox;    // how other threads reach the task; outlives the engine
-    std::shared_ptr<TaskCore> self;  // the scheduler's hold on the task while it lives
-
-    // ---- lists ----
-    TaskCore* next_ready = nullptr;  // in the ready queue; after the end: in the list of the ended
-    TaskCore* live_before = nullptr;
-    TaskCore* live_after = nullptr;
-    WaitList* wait_list = nullptr;  // the one it is in
-    TaskCore* wait_before = nullptr;
-    TaskCore* wait_after = nullptr;
-    std::size_t heap_index = kNotInHeap;
-
-    // ---- its wait ----
-    WaitsFor waits_for = WaitsFor::nothing;
-    bool timed_out = false;
-    int fd = -1;
-    std::error_code io_error;  // why it could not wait
-
-    // ---- guarded by the inbox's lock ----
-    bool wakeable = false;  // it sleeps until somebody wakes it
-    bool woken = false;     // somebody did, before it slept
-
-    // ---- who waits for its end ----
-    WaitList joiners;
-    std::vector<std::shared_ptr<TaskCore>> dependents;
-    std::vector<std::shared_ptr<TaskCore>> dependencies;  // of a spawn on another thread, until it is adopted
+    std::vector<TaskHandle> dependencies;  // it begins when these have finished
     std::size_t dependencies_left = 0;
+    std::vector<TaskHandle> dependents;  // these begin when it has finished
 
-    // ---- its runs and its end ----
-    Frame root;
-    Budget budget;
-    bool started = false;
-    bool run_charged = false;
-    std::optional<CancelRequest> requested;  // pending
-    std::optional<CancelRequest> delivered;  // the last one that was thrown
-    std::string error;
+    // how it ended; written once, before its state says so
+    KeepResult keep_result = nullptr;
+    Result result{nullptr, [](void*) {}};
+    std::exception_ptr error;
+    std::string message;
 };
+
+/// Between a task that sleeps until it is woken and those who wake it: who makes it `idle` again has the right, and the
+/// duty, to make it ready.
+enum class WakeState : std::uint8_t { idle, asleep, woken };
+
+/// First in a task, because it is a cache line of its own.
+struct TaskLifeFirst {
+    TaskLife life;
+};
+
+struct TaskCore : TaskLifeFirst, Chain {
+    TaskCore() = default;
+    TaskCore(const TaskCore&) = delete;
+    TaskCore& operator=(const TaskCore&) = delete;
+    ~TaskCore() { delete extras; }
+
+    // ---- others look at it ----
+    std::atomic<WakeState> wake{WakeState::idle};
+    std::atomic<std::uint8_t> cancel_pending{0};  // 1 + the CancelCause; set with the scheduler's lock held
+    std::atomic<bool> over{false};                // it has ended, and how is written
+    std::atomic<std::uint32_t> holds{1};          // the scheduler's, until the end, and one a handle
+
+    TaskCore* next = nullptr;  // in a ready queue, an inbox, or the list of the ended
+
+    // ---- guarded by the scheduler's lock ----
+    Operation* waiting = nullptr;  // null: it is ready, runs, or has ended
+    TaskExtras* extras = nullptr;  // but for what its runs use
+    WaitList joiners;
+    std::uint64_t canceller = 0;  // tid of who asked
+
+    TaskExtras& with_extras() {
+        if (extras == nullptr) extras = new TaskExtras;
+        return *extras;
+    }
+};
+#if TIFFANY_TELEMETRY
+static_assert(sizeof(TaskCore) == 2 * sizeof(TaskTimes), "a task is two cache lines");
+#endif
+
+inline TaskCore& task_of(Chain& chain) noexcept {
+    return static_cast<TaskCore&>(chain);
+}
 
 inline bool has_ended(const TaskCore& task) noexcept {
-    const TaskState state = task.life.state();
-    return state == TaskState::Finished || state == TaskState::Failed || state == TaskState::Cancelled;
+    return task.over.load(std::memory_order_acquire);  // acquire: how it ended is seen
 }
 
 }  // namespace tiffany::detail

@@ -4,6 +4,43 @@
 
 namespace tiffany {
 
+namespace detail {
+
+void hold(TaskCore& task) noexcept {
+    task.holds.fetch_add(1, std::memory_order_relaxed);
+}
+
+void let_go(TaskCore& task) noexcept {
+    // release: what this holder did is seen by the one who destroys it; acquire: it is that one
+    if (task.holds.fetch_sub(1, std::memory_order_acq_rel) == 1) TaskStore::of(task).destroy(task);
+}
+
+void* result_of(const TaskHandle& task) noexcept {
+    const TaskCore& core = *task.core();
+    return has_ended(core) && core.extras != nullptr ? core.extras->result.get() : nullptr;
+}
+
+namespace {
+
+/// The scheduler, while it may be called by this thread, which is not one of its own.
+class Visit {
+  public:
+    explicit Visit(TaskStore& store) noexcept : store_{store}, engine_{store.come()} {}
+    ~Visit() {
+        if (engine_ != nullptr) store_.leave();
+    }
+    Visit(const Visit&) = delete;
+    Visit& operator=(const Visit&) = delete;
+    Engine* engine() const noexcept { return engine_; }
+
+  private:
+    TaskStore& store_;
+    Engine* engine_;
+};
+
+}  // namespace
+}  // namespace detail
+
 std::uint64_t TaskHandle::tid() const noexcept {
     return core_->life.tid();
 }
@@ -17,20 +54,45 @@ bool TaskHandle::ended() const noexcept {
 }
 
 const std::string& TaskHandle::error() const noexcept {
-    return core_->error;
+    static const std::string none;
+    return ended() && core_->extras != nullptr ? core_->extras->message : none;
 }
 
-bool TaskHandle::cancel() const noexcept {
-    if (ended() || !core_->inbox->is_home()) return false;
-    return core_->engine->cancel(*core_, CancelCause::asked);
-}
-
-void TaskHandle::wake() const {
-    if (core_->inbox->is_home()) {
-        core_->engine->wake(*core_);
-    } else {
-        core_->inbox->wake(*core_);
+bool TaskHandle::cancel() const {
+    if (ended()) return false;
+    const detail::Visit visit{detail::TaskStore::of(*core_)};
+    detail::Engine* const engine = visit.engine();
+    if (engine == nullptr) return false;
+    if (engine->home() != nullptr) {
+        const detail::Guard guard{*engine};
+        return engine->cancel(*core_, CancelCause::asked);
     }
+    if (core_->cancel_pending.load(std::memory_order_relaxed) != 0) return false;
+    engine->post([task = *this] { task.cancel(); });
+    return true;
+}
+
+void TaskHandle::wake() const noexcept {
+    using detail::WakeState;
+    const detail::Visit visit{detail::TaskStore::of(*core_)};
+    detail::Engine* const engine = visit.engine();
+    if (engine == nullptr) return;
+    WakeState seen = core_->wake.load(std::memory_order_relaxed);
+    do {
+        if (seen == WakeState::woken) return;
+        // acquire: the task is seen as it fell asleep; release: what was done before the wake is seen by the task
+    } while (!core_->wake.compare_exchange_weak(seen, seen == WakeState::asleep ? WakeState::idle : WakeState::woken,
+                                                std::memory_order_acq_rel, std::memory_order_relaxed));
+    if (seen != WakeState::asleep) return;
+    if (engine->home() != nullptr) {
+        const detail::Guard guard{*engine};
+        engine->wake_asleep(*core_, WakeCause::event, engine->current_tid());
+        return;
+    }
+    detail::life_hooks_here(engine->telemetry()).ready(core_->life, WakeCause::external);
+    detail::Loop& loop = detail::loop_of(*core_);
+    loop.inbox().push(*core_);
+    if (!loop.rouse()) engine->wake_one();
 }
 
 }  // namespace tiffany

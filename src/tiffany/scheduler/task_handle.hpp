@@ -2,7 +2,6 @@
 /// A hold on a spawned task: to join it, to cancel it, to wake it, to learn how it ended.
 
 #include <cstdint>
-#include <memory>
 #include <string>
 #include <tiffany/tracepoints/catalogue.hpp>
 #include <utility>
@@ -11,13 +10,26 @@ namespace tiffany {
 
 namespace detail {
 struct TaskCore;
-}
+void hold(TaskCore& task) noexcept;
+void let_go(TaskCore& task) noexcept;
+}  // namespace detail
 
-/// Copied freely; keeps what is known of the task, not the task, alive. May outlive the scheduler.
+/// Copied freely; keeps what is known of the task, not the task, alive. May outlive the scheduler. One handle is not
+/// shared between threads, but each thread may have its own.
 class TaskHandle {
   public:
     TaskHandle() = default;
-    explicit TaskHandle(std::shared_ptr<detail::TaskCore> core) noexcept : core_{std::move(core)} {}
+    TaskHandle(const TaskHandle& other) noexcept : core_{other.core_} {
+        if (core_ != nullptr) detail::hold(*core_);
+    }
+    TaskHandle(TaskHandle&& other) noexcept : core_{std::exchange(other.core_, nullptr)} {}
+    TaskHandle& operator=(TaskHandle other) noexcept {
+        std::swap(core_, other.core_);
+        return *this;
+    }
+    ~TaskHandle() {
+        if (core_ != nullptr) detail::let_go(*core_);
+    }
 
     /// False: it stands for no task.
     explicit operator bool() const noexcept { return core_ != nullptr; }
@@ -30,21 +42,59 @@ class TaskHandle {
     TaskState state() const noexcept;
     /// Finished, failed or cancelled. Any thread.
     bool ended() const noexcept;
-    /// What the exception said that left it; empty if it did not fail. The scheduler's thread.
+    /// What the exception said that left it; empty if it did not fail. Any thread, once it has ended.
     const std::string& error() const noexcept;
 
-    /// Asks the task to end: TaskCancelled is thrown where it is suspended, or at its next await. The scheduler's
-    /// thread. Returns false, and does nothing, if it has ended or a request is pending already.
-    bool cancel() const noexcept;
+    /// Asks the task to end: TaskCancelled is thrown where it is suspended, or at its next await. Returns false, and
+    /// does nothing, if it has ended or a request is pending already. From another thread the request goes to the
+    /// scheduler: true says that it is on its way. Any thread. Errors, from another thread: std::bad_alloc.
+    bool cancel() const;
 
     /// Wakes it from `sleep_until_woken()`; if it is elsewhere, its next `sleep_until_woken()` returns soon. Several
-    /// wakes before that count as one. Any thread. Errors: std::bad_alloc.
-    void wake() const;
+    /// wakes before that count as one. Any thread. Cost from another thread: no lock, no allocation.
+    void wake() const noexcept;
 
-    const std::shared_ptr<detail::TaskCore>& core() const noexcept { return core_; }
+    /// For the scheduler: takes over a hold.
+    static TaskHandle held(detail::TaskCore& core) noexcept {
+        TaskHandle handle;
+        handle.core_ = &core;
+        return handle;
+    }
+    detail::TaskCore* core() const noexcept { return core_; }
 
   private:
-    std::shared_ptr<detail::TaskCore> core_;
+    detail::TaskCore* core_ = nullptr;
+};
+
+namespace detail {
+/// What the task returned; null before it finished.
+void* result_of(const TaskHandle& task) noexcept;
+}  // namespace detail
+
+/// The handle of a task that returns a T.
+template <typename T>
+class ResultHandle : public TaskHandle {
+  public:
+    ResultHandle() = default;
+    explicit ResultHandle(TaskHandle handle) noexcept : TaskHandle{std::move(handle)} {}
+
+    /// What it returned; null before it finished, and if it did not finish well. Lives as long as a handle to the task.
+    /// Any thread, once it has ended.
+    T* result() const noexcept { return static_cast<T*>(detail::result_of(*this)); }
+};
+
+/// A task as joins and dependencies take it: a handle, or the number of a task that somebody has a handle of.
+class TaskRef {
+  public:
+    TaskRef(TaskHandle handle) noexcept : handle_{std::move(handle)} {}  // NOLINT(google-explicit-constructor)
+    TaskRef(std::uint64_t tid) noexcept : tid_{tid} {}                    // NOLINT(google-explicit-constructor)
+
+    const TaskHandle& handle() const noexcept { return handle_; }
+    std::uint64_t tid() const noexcept { return handle_ ? handle_.tid() : tid_; }
+
+  private:
+    TaskHandle handle_;
+    std::uint64_t tid_ = 0;
 };
 
 }  // namespace tiffany

@@ -1,25 +1,30 @@
 #include <tiffany/scheduler/detail/wait_list.hpp>
 
-#include "task_core.hpp"
-
 namespace tiffany::detail {
 
-void WaitList::add(TaskCore& task) noexcept {
-    task.wait_list = this;
-    task.wait_before = tail_;
-    task.wait_after = nullptr;
-    (tail_ != nullptr ? tail_->wait_after : head_) = &task;
-    tail_ = &task;
+void WaitList::add(ListedOperation& operation) noexcept {
+    operation.list = this;
+    if (head_ == nullptr) {
+        head_ = operation.before = operation.after = &operation;
+        return;
+    }
+    operation.before = head_->before;
+    operation.after = head_;
+    head_->before->after = &operation;
+    head_->before = &operation;
 }
 
-void WaitList::remove(TaskCore& task) noexcept {
-    WaitList* const list = task.wait_list;
+void WaitList::remove(ListedOperation& operation) noexcept {
+    WaitList* const list = operation.list;
     if (list == nullptr) return;
-    (task.wait_before != nullptr ? task.wait_before->wait_after : list->head_) = task.wait_after;
-    (task.wait_after != nullptr ? task.wait_after->wait_before : list->tail_) = task.wait_before;
-    task.wait_list = nullptr;
-    task.wait_before = nullptr;
-    task.wait_after = nullptr;
+    operation.list = nullptr;
+    if (operation.after == &operation) {
+        list->head_ = nullptr;
+        return;
+    }
+    operation.before->after = operation.after;
+    operation.after->before = operation.before;
+    if (list->head_ == &operation) list->head_ = operation.after;
 }
 
 void WaitList::clear() noexcept {

@@ -13,13 +13,31 @@ namespace tiffany::detail {
 
 class Frame;
 struct Promise;
+struct Operation;
 
-/// The running end of a task. Not shared: the scheduler's thread.
-struct Chain {
-    Promise* leaf = nullptr;  ///< the coroutine to resume
-    bool go_on = false;       ///< the leaf changed, it is to be resumed at once; false: suspended, or at its end
-    bool ended = false;       ///< the first coroutine has ended
+/// What the coroutines that run on one thread tell its loop. Not shared.
+struct LoopSide {
+    Operation* asked = nullptr;  ///< what the coroutine that was just suspended awaits; null: another coroutine
+    std::exception_ptr error;    ///< what left the last coroutine, on its way to the one that awaits it
 };
+
+/// The running end of a task. Writer: the thread that runs the task.
+struct Chain {
+    // not an aggregate: what derives from it may use the room behind its last member
+    Chain() noexcept : ended{false}, failed{false}, started{false}, pinned{false} {}
+
+    Promise* leaf = nullptr;   ///< the coroutine to resume
+    LoopSide* side = nullptr;  ///< of the loop that runs it, or that it waits at
+    bool ended : 1;            ///< the first coroutine has ended
+    bool failed : 1;           ///< an exception left the last coroutine: it is in side->error
+    bool started : 1;          ///< the first coroutine has begun
+    bool pinned : 1;           ///< only one loop runs it
+};
+
+/// Keeps the exception that is being handled for whoever awaits the coroutine.
+void keep_error(Chain& chain) noexcept;
+/// Throws what was kept.
+[[noreturn]] void rethrow_error(Chain& chain);
 
 /// What every coroutine of a task has, whatever it returns.
 struct Promise {
@@ -30,24 +48,27 @@ struct Promise {
     Chain* chain = nullptr;
     Promise* parent = nullptr;  ///< who awaits this one; null: the task's first coroutine
     Frame* owner = nullptr;     ///< whose destructor would destroy the frame
-    std::coroutine_handle<> self;
-    std::exception_ptr error;  ///< what left the coroutine
+
+    /// The coroutine. Its promise begins with this one, and is aligned as no more than two pointers (Task sees to that):
+    /// then both compilers find the frame at the same distance, whatever the promise's type.
+    std::coroutine_handle<> self() noexcept { return std::coroutine_handle<Promise>::from_promise(*this); }
 
     struct Final {
         bool await_ready() const noexcept { return false; }
         template <typename P>
         void await_suspend(std::coroutine_handle<P> ended) const noexcept {
-            Promise& promise = ended.promise();
-            promise.chain->leaf = promise.parent;
-            promise.chain->go_on = promise.parent != nullptr;
-            promise.chain->ended = promise.parent == nullptr;
+            const Promise& promise = ended.promise();
+            if (promise.parent != nullptr)
+                promise.chain->leaf = promise.parent;
+            else
+                promise.chain->ended = true;
         }
         void await_resume() const noexcept {}
     };
 
     std::suspend_always initial_suspend() const noexcept { return {}; }
     Final final_suspend() const noexcept { return {}; }
-    void unhandled_exception() noexcept { error = std::current_exception(); }
+    void unhandled_exception() noexcept { keep_error(*chain); }
 };
 
 /// Owns a coroutine's frame. Moved, not copied.
@@ -72,7 +93,12 @@ class Frame {
 
     /// Destroys the frame, and those that it awaits.
     void reset() noexcept {
-        if (promise_ != nullptr) std::exchange(promise_, nullptr)->self.destroy();
+        if (promise_ != nullptr) std::exchange(promise_, nullptr)->self().destroy();
+    }
+    /// The frame is the caller's from now on.
+    Promise* release() noexcept {
+        if (promise_ != nullptr) promise_->owner = nullptr;
+        return std::exchange(promise_, nullptr);
     }
 
     /// Destroys a suspended chain, the innermost frame first, as unwinding would. Without recursion: a chain of a
@@ -81,7 +107,7 @@ class Frame {
         while (leaf != nullptr) {
             Promise* const parent = leaf->parent;
             if (leaf->owner != nullptr) leaf->owner->promise_ = nullptr;
-            leaf->self.destroy();
+            leaf->self().destroy();
             leaf = parent;
         }
     }

@@ -1,11 +1,11 @@
 #pragma once
-/// Tasks that wait for the same thing, in the order in which they came. The links lie in the tasks: no allocation.
+/// Tasks that wait for the same thing, in the order in which they came. The links lie in the operations: no allocation.
+
+#include <tiffany/scheduler/detail/operation.hpp>
 
 namespace tiffany::detail {
 
-struct TaskCore;
-
-/// Not shared: the scheduler's thread. Does not own the tasks.
+/// Not shared: whoever holds the scheduler's lock. Does not own the operations.
 class WaitList {
   public:
     WaitList() = default;
@@ -14,16 +14,15 @@ class WaitList {
     ~WaitList() { clear(); }
 
     bool empty() const noexcept { return head_ == nullptr; }
-    TaskCore* front() const noexcept { return head_; }
-    void add(TaskCore& task) noexcept;
+    ListedOperation* front() const noexcept { return head_; }
+    void add(ListedOperation& operation) noexcept;
     /// Takes it out of the list that it is in, if it is in one.
-    static void remove(TaskCore& task) noexcept;
+    static void remove(ListedOperation& operation) noexcept;
     /// Takes all out; wakes nobody.
     void clear() noexcept;
 
   private:
-    TaskCore* head_ = nullptr;
-    TaskCore* tail_ = nullptr;
+    ListedOperation* head_ = nullptr;  // a ring: the last one is before the first
 };
 
 }  // namespace tiffany::detail

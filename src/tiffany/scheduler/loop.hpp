@@ -1,0 +1,140 @@
+#pragma once
+/// One thread of a scheduler: its ready tasks, its timers, its descriptors. loop.cpp: the loop; suspend.cpp: tasks
+/// suspend.
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <mutex>
+#include <tiffany/scheduler/detail/awaiters.hpp>
+#include <tiffany/telemetry/hooks.hpp>
+
+#include "inbox.hpp"
+#include "poller.hpp"
+#include "ready_queue.hpp"
+#include "task_core.hpp"
+#include "timer_wheel.hpp"
+
+namespace tiffany::detail {
+
+class Engine;
+
+/// Its thread runs it; other threads of the scheduler push tasks into its queue, take some out of it, and use its timers
+/// and descriptors with the scheduler's lock held.
+class Loop : public LoopSide {
+  public:
+    Loop(Engine& engine, std::size_t index);
+    Loop(const Loop&) = delete;
+    Loop& operator=(const Loop&) = delete;
+
+    /// The one that runs on this thread; null: none.
+    static Loop* current() noexcept;
+
+    enum class Until : std::uint8_t {
+        nothing_lives,    ///< or stop
+        nothing_is_ready  ///< now; or stop
+    };
+    /// Runs tasks. Returns at that time at the latest.
+    void run(Until until, std::uint64_t deadline_ns);
+    /// A thread of a pool: until `retire`.
+    void serve();
+    void retire() noexcept;  ///< any thread
+
+    // ---- its thread ----
+
+    void take_worker();
+    void give_worker_back() noexcept { worker_ = LifeHooksLease{}; }
+    LifeHooks& hooks() noexcept { return *worker_; }
+    TaskCore* running() const noexcept { return running_; }
+
+    // ---- any thread ----
+
+    Engine& engine() const noexcept { return *engine_; }
+    Inbox& inbox() noexcept { return inbox_; }
+    /// Something came: the loop looks, however it sleeps. Returns whether it slept.
+    bool rouse() noexcept;
+
+    // ---- threads of the scheduler ----
+
+    /// A task is ready here; its event has been fired.
+    void push(TaskCore& task) noexcept;
+    /// A task of this loop that another one may run; null: none.
+    TaskCore* give_one() noexcept;
+    bool is_asleep() const noexcept { return asleep_.load(); }
+
+    // ---- with the scheduler's lock held ----
+
+    /// A task of this loop waits no more, whatever for: fires Ready by `by`, and queues it.
+    void make_ready(TaskCore& task, LifeHooks& by, WakeCause cause, std::uint64_t waker, std::uint64_t late_ns = 0,
+                    Stamp at = {}) noexcept;
+    /// It waits no more.
+    void detach(TaskCore& task) noexcept;
+    void adopt_tasks() noexcept;
+    TimerWheel& timers() noexcept { return timers_; }
+    std::size_t waiting_for_io() const noexcept { return poller_.waiting(); }
+    void forget_ready() noexcept { ready_.clear(); }
+
+  private:
+    TaskCore* next_task() noexcept;
+    TaskCore* steal() noexcept;
+    void take_inbox();
+    void look();
+    bool find_work(Until until, std::uint64_t deadline_ns);
+    void park(std::uint64_t deadline_ns);
+    void expire_timers(std::uint64_t now_ns);
+
+    void run_task(TaskCore& task) noexcept;
+    void finish(TaskCore& task) noexcept;
+    void cancel_unstarted(TaskCore& task) noexcept;
+
+    // suspend.cpp; true: the task is suspended, and may be another thread's from now on
+    bool suspend(TaskCore& task, Operation& operation) noexcept;
+    bool give_way(TaskCore& task, Operation& operation, bool may_park) noexcept;
+    bool begin_sleep(TaskCore& task, Operation& operation, std::uint64_t dur_ns, std::uint64_t now_ns) noexcept;
+    bool begin_sleep_until_woken(TaskCore& task, Operation& operation) noexcept;
+    bool begin_join(TaskCore& task, JoinOperation& operation) noexcept;
+    bool begin_io(TaskCore& task, IoOperation& operation) noexcept;
+    bool begin_shared(TaskCore& task, SharedOperation& operation) noexcept;
+    void begin_wait(TaskCore& task, Operation& operation) noexcept;
+    void charge_budget(TaskCore& task) noexcept;
+    Stamp end_of_run() noexcept { return last_end_ = worker_->now(); }
+
+    struct QueueGuard {
+        explicit QueueGuard(Loop& loop) noexcept;
+        ~QueueGuard();
+        QueueGuard(const QueueGuard&) = delete;
+        QueueGuard& operator=(const QueueGuard&) = delete;
+        Loop& loop;
+    };
+
+    // ---- its thread ----
+    Engine* engine_;
+    std::size_t index_;
+    LifeHooksLease worker_;
+    TaskCore* running_ = nullptr;
+    Stamp run_began_;
+    Stamp last_end_;                   // when the last run ended, if nothing came after it
+    std::uint64_t budget_from_ = 0;    // ticks: what a task with a budget was charged up to
+    unsigned runs_to_look_ = 1;        // until timers and descriptors are looked at
+    unsigned runs_since_look_ = 0;
+    std::uint64_t looked_at_ = 0;      // ticks
+    bool virtual_ = false;
+
+    // ---- with the scheduler's lock held ----
+    TimerWheel timers_;
+    Poller poller_;
+
+    // ---- others come here ----
+    alignas(64) Inbox inbox_;
+    std::atomic<bool> asleep_{false};
+    std::atomic<bool> retired_{false};
+    std::mutex queue_mutex_;  // with many loops
+    ReadyQueue ready_;
+};
+
+inline Loop& loop_of(const TaskCore& task) noexcept {
+    return static_cast<Loop&>(*task.side);
+}
+
+}  // namespace tiffany::detail

@@ -1,0 +1,80 @@
+#pragma once
+/// What a Scheduler and a SchedulerPool have in common; what `this_scheduler()` gives.
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <tiffany/scheduler/detail/result.hpp>
+#include <tiffany/scheduler/errors.hpp>
+#include <tiffany/scheduler/scheduler_options.hpp>
+#include <tiffany/scheduler/task.hpp>
+#include <tiffany/scheduler/task_handle.hpp>
+#include <tiffany/telemetry/hooks.hpp>
+#include <type_traits>
+#include <utility>
+
+namespace tiffany {
+
+namespace detail {
+class Engine;
+
+template <typename T>
+Result keep_result(Promise& promise) {
+    auto& typed = static_cast<TaskPromise<T>&>(promise);
+    return {new T(typed.take()), [](void* value) { delete static_cast<T*>(value); }};
+}
+}  // namespace detail
+
+class SchedulerBase {
+  public:
+    SchedulerBase(const SchedulerBase&) = delete;
+    SchedulerBase& operator=(const SchedulerBase&) = delete;
+
+    /// Begins a task; fires Spawned. Any thread while the scheduler lives. From one that is not the scheduler's it takes
+    /// no lock of the scheduler's; the dependencies are then looked at when the scheduler comes to it.
+    ///
+    /// Returns a TaskHandle; for a coroutine that returns a T, a ResultHandle<T>.
+    ///
+    /// Errors, and then there is no task, and the coroutine is destroyed: SpawnRefused, the bound on live tasks is
+    /// reached, or the scheduler shuts down or is closed; std::invalid_argument, a dependency is no task of this
+    /// scheduler, or a tid that nobody has a handle of; std::out_of_range, no such worker; std::bad_alloc.
+    template <typename T>
+    auto spawn(const SpawnOptions& options, Task<T> task, Site site = Site::here()) {
+        if constexpr (std::is_void_v<T>)
+            return spawn_frame(options, std::move(task.frame_), site, nullptr);
+        else
+            return ResultHandle<T>{spawn_frame(options, std::move(task.frame_), site, &detail::keep_result<T>)};
+    }
+
+    /// Has a function called on the scheduler's thread, one of them, between two tasks; not at all if the scheduler ends
+    /// first. The function throws nothing. Any thread. Errors: std::bad_alloc.
+    void post(std::function<void()> function);
+
+    /// Asks the task with that number, a live one, to end. Returns whether there is one, and it was not asked already. A
+    /// thread of the scheduler's.
+    bool cancel(std::uint64_t tid);
+    /// Asks all tasks to end, as TaskHandle::cancel does, with cause shutdown. A thread of the scheduler's.
+    void cancel_all();
+    /// Makes `run()` of a Scheduler, or `wait()` of a pool, return soon. Any thread.
+    void stop() noexcept;
+
+    /// The live task with that number, or none. Any thread. Locks for a moment.
+    TaskHandle find(std::uint64_t tid) const noexcept;
+    /// Tasks that have not ended. Any thread.
+    std::size_t live() const noexcept;
+    /// The scheduler's time: what deadlines are compared with, ns. Any thread.
+    std::uint64_t now_ns() const noexcept;
+    SchedulerTelemetry& telemetry() noexcept;
+
+  protected:
+    explicit SchedulerBase(std::unique_ptr<detail::Engine> engine) noexcept;
+    ~SchedulerBase();
+
+    std::unique_ptr<detail::Engine> engine_;
+
+  private:
+    TaskHandle spawn_frame(const SpawnOptions& options, detail::Frame frame, Site site, detail::KeepResult keep);
+};
+
+}  // namespace tiffany

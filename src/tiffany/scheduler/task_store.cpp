@@ -1,0 +1,140 @@
+#include "task_store.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+#include <new>
+#include <thread>
+#include <utility>
+
+namespace tiffany::detail {
+
+/// Lies at the begin of its memory, which is aligned as its size: so a task finds its store.
+struct TaskStore::Slab {
+    static constexpr std::size_t kSlots = kSlabBytes / sizeof(Slot) - 1;
+    TaskStore* store;
+    Slot* slots() noexcept { return reinterpret_cast<Slot*>(reinterpret_cast<std::byte*>(this) + sizeof(Slot)); }
+};
+
+void TaskStore::FreeSlab::operator()(Slab* slab) const noexcept {
+    std::free(slab);
+}
+
+TaskStore& TaskStore::of(const TaskCore& task) noexcept {
+    const auto address = reinterpret_cast<std::uintptr_t>(&task);
+    return *reinterpret_cast<Slab*>(address & ~(std::uintptr_t{kSlabBytes} - 1))->store;
+}
+
+TaskStore::~TaskStore() = default;
+
+void TaskStore::drop() noexcept {
+    {
+        const std::lock_guard lock{mutex_};
+        dropped_ = true;
+        if (tasks_ != 0) return;
+    }
+    delete this;
+}
+
+void TaskStore::add_slab() {
+    slabs_.reserve(slabs_.size() + 1);
+    void* const memory = std::aligned_alloc(kSlabBytes, kSlabBytes);
+    if (memory == nullptr) throw std::bad_alloc{};
+    auto* const slab = new (memory) Slab{this};
+    slabs_.emplace_back(slab);
+    for (std::size_t i = Slab::kSlots; i-- > 0;) {
+        auto* const slot = new (slab->slots() + i) Slot;
+        slot->next_free = std::exchange(free_, slot);
+    }
+}
+
+TaskCore& TaskStore::make_task() {
+    const std::lock_guard lock{mutex_};
+    if (free_ == nullptr) add_slab();
+    if (spare_pages_.size() <= not_entered_) {
+        Pages one;
+        one.try_emplace(0);
+        spare_pages_.push_back(one.extract(one.begin()));
+        pages_.reserve(pages_.size() + spare_pages_.size());
+    }
+    ++not_entered_;
+    ++tasks_;
+    Slot* const slot = std::exchange(free_, free_->next_free);
+    return *new (&slot->task) TaskCore;
+}
+
+void TaskStore::enter(TaskCore& task) noexcept {
+    const std::uint64_t tid = task.life.tid();
+    const std::lock_guard lock{mutex_};
+    --not_entered_;
+    auto found = pages_.find(tid / kTidsPerPage);
+    if (found == pages_.end()) {
+        Pages::node_type node = std::move(spare_pages_.back());
+        spare_pages_.pop_back();
+        node.key() = tid / kTidsPerPage;
+        found = pages_.insert(std::move(node)).position;
+    }
+    found->second.tasks[tid % kTidsPerPage] = &task;
+    ++found->second.used;
+}
+
+void TaskStore::destroy(TaskCore& task) noexcept {
+    const std::uint64_t tid = task.life.tid();
+    delete std::exchange(task.extras, nullptr);  // handles in it come here, too
+    bool last = false;
+    {
+        const std::lock_guard lock{mutex_};
+        if (tid == 0) {
+            --not_entered_;
+        } else {
+            const auto found = pages_.find(tid / kTidsPerPage);
+            found->second.tasks[tid % kTidsPerPage] = nullptr;
+            if (--found->second.used == 0) {
+                Pages::node_type node = pages_.extract(found);
+                if (spare_pages_.size() < spare_pages_.capacity()) spare_pages_.push_back(std::move(node));
+            }
+        }
+        task.~TaskCore();
+        Slot* const slot = new (&task) Slot;
+        slot->next_free = std::exchange(free_, slot);
+        --tasks_;
+        last = dropped_ && tasks_ == 0;
+    }
+    if (last) delete this;
+}
+
+/// False: the last hold is being given up.
+bool TaskStore::hold(TaskCore& task) noexcept {
+    std::uint32_t holds = task.holds.load(std::memory_order_relaxed);
+    while (holds != 0)
+        if (task.holds.compare_exchange_weak(holds, holds + 1, std::memory_order_relaxed)) return true;
+    return false;
+}
+
+TaskCore* TaskStore::find(std::uint64_t tid) const noexcept {
+    const std::lock_guard lock{mutex_};
+    const auto found = pages_.find(tid / kTidsPerPage);
+    if (found == pages_.end()) return nullptr;
+    TaskCore* const task = found->second.tasks[tid % kTidsPerPage];
+    return task != nullptr && hold(*task) ? task : nullptr;
+}
+
+std::vector<TaskHandle> TaskStore::all() const {
+    std::vector<TaskHandle> tasks;
+    {
+        const std::lock_guard lock{mutex_};
+        tasks.reserve(tasks_);
+        for (const auto& [number, page] : pages_)
+            for (TaskCore* const task : page.tasks)
+                if (task != nullptr && hold(*task)) tasks.push_back(TaskHandle::held(*task));
+    }
+    std::sort(tasks.begin(), tasks.end(), [](const TaskHandle& a, const TaskHandle& b) { return a.tid() < b.tid(); });
+    return tasks;
+}
+
+void TaskStore::close() noexcept {
+    if ((visitors_.fetch_or(kClosed, std::memory_order_acq_rel) & kClosed) != 0) return;
+    while (visitors_.load(std::memory_order_acquire) != kClosed)
+        std::this_thread::yield();
+}
+
+}  // namespace tiffany::detail

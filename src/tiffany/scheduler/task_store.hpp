@@ -1,0 +1,96 @@
+#pragma once
+/// Where the tasks of a scheduler lie, and who has which number.
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <unordered_map>
+#include <vector>
+
+#include "task_core.hpp"
+
+namespace tiffany::detail {
+
+class Engine;
+
+/// Thread-safe. Tasks lie side by side in slabs, and are found by their number through pages of 64: about 9 bytes a task
+/// beyond the task. Lives until the scheduler and the last handle are gone.
+class TaskStore {
+  public:
+    /// The caller has a hold on it until `drop`.
+    static TaskStore* make(Engine& engine) { return new TaskStore{engine}; }
+    TaskStore(const TaskStore&) = delete;
+    TaskStore& operator=(const TaskStore&) = delete;
+    void drop() noexcept;
+
+    static TaskStore& of(const TaskCore& task) noexcept;
+
+    /// A task without a number, held once. Errors: std::bad_alloc.
+    TaskCore& make_task();
+    /// From now on it is found by its number; room for that is there since make_task.
+    void enter(TaskCore& task) noexcept;
+    /// Nobody holds it any more.
+    void destroy(TaskCore& task) noexcept;
+
+    /// A new hold on the task with that number, alive or held by a handle; null if there is none.
+    TaskCore* find(std::uint64_t tid) const noexcept;
+    /// All that are found, with a new hold on each, by their numbers. Errors: std::bad_alloc.
+    std::vector<TaskHandle> all() const;
+
+    // ---- other threads come to the scheduler ----
+
+    /// The scheduler, which stays until `leave`; null when it is closed.
+    Engine* come() noexcept {
+        // acquire: what the scheduler wrote before is seen
+        if ((visitors_.fetch_add(1, std::memory_order_acquire) & kClosed) == 0) return engine_;
+        leave();
+        return nullptr;
+    }
+    void leave() noexcept { visitors_.fetch_sub(1, std::memory_order_release); }
+    /// Nobody comes any more. Waits for those who are there, which takes as long as a push into an inbox.
+    void close() noexcept;
+    bool is_closed() const noexcept { return (visitors_.load(std::memory_order_acquire) & kClosed) != 0; }
+
+  private:
+    static constexpr std::uint64_t kClosed = std::uint64_t{1} << 63;
+    static constexpr std::size_t kSlabBytes = std::size_t{1} << 16;
+    static constexpr std::size_t kTidsPerPage = 64;
+
+    union Slot {
+        Slot() noexcept {}
+        ~Slot() {}
+        TaskCore task;
+        Slot* next_free;
+    };
+    struct Slab;
+    struct FreeSlab {
+        void operator()(Slab* slab) const noexcept;
+    };
+    struct Page {
+        std::array<TaskCore*, kTidsPerPage> tasks{};
+        std::size_t used = 0;
+    };
+
+    explicit TaskStore(Engine& engine) noexcept : engine_{&engine} {}
+    ~TaskStore();
+    void add_slab();
+    static bool hold(TaskCore& task) noexcept;
+
+    Engine* const engine_;
+    std::atomic<std::uint64_t> visitors_{0};
+
+    mutable std::mutex mutex_;
+    std::vector<std::unique_ptr<Slab, FreeSlab>> slabs_;
+    Slot* free_ = nullptr;
+    using Pages = std::unordered_map<std::uint64_t, Page>;
+    Pages pages_;                               // by tid / 64
+    std::vector<Pages::node_type> spare_pages_;  // so that `enter` allocates nothing
+    std::size_t not_entered_ = 0;
+    std::size_t tasks_ = 0;
+    bool dropped_ = false;
+};
+
+}  // namespace tiffany::detail
