@@ -43,26 +43,31 @@ class TaskLife {
 /// As Worker, without a memory of its own: any thread's hooks are the same.
 class LifeHooks {
   public:
-    static void spawned(TaskLife& task, const SpawnInfo& info) noexcept {
+    static void spawned(TaskLife& task, const SpawnInfo& info, Stamp = {}) noexcept {
         task.tid_ = TaskLife::last_tid_.fetch_add(1, std::memory_order_relaxed) + 1;
         task.priority_ = info.priority;
         task.move(info.waiting ? TaskState::Waiting : TaskState::Ready);
     }
-    static void ready(TaskLife& task, WakeCause, std::uint64_t = 0, std::uint64_t = 0) noexcept {
+    static void ready(TaskLife& task, WakeCause, std::uint64_t = 0, std::uint64_t = 0, Stamp = {}) noexcept {
         task.move(TaskState::Ready);
     }
-    static void running(TaskLife& task) noexcept { task.move(TaskState::Running); }
-    static void yield(TaskLife& task) noexcept { task.move(TaskState::Ready); }
-    static void sleep(TaskLife& task, std::uint64_t) noexcept { task.move(TaskState::Sleeping); }
-    static void iowait(TaskLife& task, std::uint64_t) noexcept { task.move(TaskState::Waiting); }
-    static void join(TaskLife& task, std::uint64_t) noexcept { task.move(TaskState::Waiting); }
-    static void wait(TaskLife& task, WaitReason, std::uint64_t) noexcept { task.move(TaskState::Waiting); }
-    static void throttled(TaskLife& task, std::uint64_t park_ns) noexcept {
+    static void running(TaskLife& task, Stamp = {}) noexcept { task.move(TaskState::Running); }
+    static void yield(TaskLife& task, Stamp = {}) noexcept { task.move(TaskState::Ready); }
+    static void sleep(TaskLife& task, std::uint64_t, Stamp = {}) noexcept { task.move(TaskState::Sleeping); }
+    static void iowait(TaskLife& task, std::uint64_t, Stamp = {}) noexcept { task.move(TaskState::Waiting); }
+    static void join(TaskLife& task, std::uint64_t, Stamp = {}) noexcept { task.move(TaskState::Waiting); }
+    static void wait(TaskLife& task, WaitReason, std::uint64_t, Stamp = {}) noexcept { task.move(TaskState::Waiting); }
+    static void throttled(TaskLife& task, std::uint64_t park_ns, Stamp = {}) noexcept {
         task.move(park_ns == 0 ? TaskState::Ready : TaskState::Throttled);
     }
-    static void done(TaskLife& task) noexcept { task.move(TaskState::Finished); }
-    static void failed(TaskLife& task, std::string_view) noexcept { task.move(TaskState::Failed); }
-    static void cancelled(TaskLife& task, CancelCause, std::uint64_t = 0) noexcept { task.move(TaskState::Cancelled); }
+    static void done(TaskLife& task, Stamp = {}) noexcept { task.move(TaskState::Finished); }
+    static void failed(TaskLife& task, std::string_view, Stamp = {}) noexcept { task.move(TaskState::Failed); }
+    static void cancelled(TaskLife& task, CancelCause, std::uint64_t = 0, Stamp = {}) noexcept {
+        task.move(TaskState::Cancelled);
+    }
+    static constexpr bool listens() noexcept { return false; }
+    static constexpr Stamp now() noexcept { return {}; }
+    static constexpr std::uint64_t ns_between(Stamp, Stamp) noexcept { return 0; }
     static void park() noexcept {}
     static void unpark() noexcept {}
 

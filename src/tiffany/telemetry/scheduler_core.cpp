@@ -5,9 +5,9 @@
 
 #include <algorithm>
 #include <new>
+#include <tiffany/telemetry/detail/on_word.hpp>
 #include <tiffany/tracepoints/event_structs.hpp>
 
-#include "on_word.hpp"
 #include "pal_ring.hpp"
 #include "text.hpp"
 

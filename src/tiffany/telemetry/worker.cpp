@@ -1,11 +1,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <tiffany/telemetry/detail/on_word.hpp>
 #include <tiffany/telemetry/worker.hpp>
 #include <tiffany/tracepoints/event_structs.hpp>
 #include <tiffany/tracepoints/usdt_probes.hpp>
 
-#include "on_word.hpp"
 #include "pal_ring.hpp"
 #include "process.hpp"
 #include "scheduler_core.hpp"
@@ -103,11 +103,11 @@ Event Worker::event_of(const TaskTimes& task) const noexcept {
 
 // ---- what the hooks share ----
 
-/// Returns whether anything listens, with the time. Every on_... begins with it.
-bool Worker::enter_hook(std::uint64_t& now) noexcept {
+/// Returns whether anything listens, with the time of the transition. Every on_... begins with it.
+bool Worker::enter_hook(Stamp at, std::uint64_t& now) noexcept {
     if ((on_ & kSpecial) != 0) enter_specially();
     if ((on_ & kListeners) == 0) return false;
-    now = clock_->ticks();
+    now = at.known() ? at.ticks() : clock_->ticks();
     return true;
 }
 
@@ -162,9 +162,9 @@ std::uint64_t Worker::end_run(TaskTimes& task, std::uint64_t before, std::uint64
 
 // ---- transitions ----
 
-void Worker::on_spawned(TaskTimes& task, std::uint64_t parent) noexcept {
+void Worker::on_spawned(TaskTimes& task, std::uint64_t parent, Stamp at) noexcept {
     std::uint64_t now;
-    if (!enter_hook(now)) return;
+    if (!enter_hook(at, now)) return;
     stamp(task, now);
     count(TaskEvent::Spawned, task, TaskState::None);
     if ((on_ & kTracers) == 0) return;
@@ -179,9 +179,9 @@ void Worker::on_spawned(TaskTimes& task, std::uint64_t parent) noexcept {
 }
 
 void Worker::on_ready(TaskTimes& task, std::uint64_t before, WakeCause cause, std::uint64_t waker,
-                      std::uint64_t late_ns) noexcept {
+                      std::uint64_t late_ns, Stamp at) noexcept {
     std::uint64_t now;
-    if (!enter_hook(now)) return;
+    if (!enter_hook(at, now)) return;
     task.waiting_since_ = stamped(task) ? task.since_ : 0;
     stamp(task, now);
     count(TaskEvent::Ready, task, TaskTimes::state_of(before));
@@ -193,9 +193,9 @@ void Worker::on_ready(TaskTimes& task, std::uint64_t before, WakeCause cause, st
     fire(EventId::TaskReady, event, now);
 }
 
-void Worker::on_running(TaskTimes& task, std::uint64_t before) noexcept {
+void Worker::on_running(TaskTimes& task, std::uint64_t before, Stamp at) noexcept {
     std::uint64_t now;
-    if (!enter_hook(now)) return;
+    if (!enter_hook(at, now)) return;
     const WaitKind waited = TaskTimes::waited_of(before);
     const bool known = stamped(task);
     const bool wait_known = known && waited != WaitKind::none && task.waiting_since_ != 0;
@@ -219,9 +219,9 @@ void Worker::on_running(TaskTimes& task, std::uint64_t before) noexcept {
 
 /// What all events that end a run have in common; `own` sets the fields that are the event's own.
 template <typename Event, typename Own>
-void Worker::end_run_with(TaskEvent what, TaskTimes& task, std::uint64_t before, const Own& own) noexcept {
+void Worker::end_run_with(TaskEvent what, TaskTimes& task, std::uint64_t before, Stamp at, const Own& own) noexcept {
     std::uint64_t now;
-    if (!enter_hook(now)) return;
+    if (!enter_hook(at, now)) return;
     const std::uint64_t run_ns = end_run(task, before, now, what);
     if ((on_ & kTracers) == 0) return;
     auto event = event_of<Event>(task);
@@ -230,46 +230,48 @@ void Worker::end_run_with(TaskEvent what, TaskTimes& task, std::uint64_t before,
     fire(static_cast<EventId>(what), event, now);  // transitions have the same numbers
 }
 
-void Worker::on_yield(TaskTimes& task, std::uint64_t before) noexcept {
-    end_run_with<tiffany_task_yield>(TaskEvent::Yield, task, before, [](auto&) {});
+void Worker::on_yield(TaskTimes& task, std::uint64_t before, Stamp at) noexcept {
+    end_run_with<tiffany_task_yield>(TaskEvent::Yield, task, before, at, [](auto&) {});
 }
 
-void Worker::on_sleep(TaskTimes& task, std::uint64_t before, std::uint64_t dur_ns) noexcept {
-    end_run_with<tiffany_task_sleep>(TaskEvent::Sleep, task, before, [&](auto& event) { event.dur_ns = dur_ns; });
+void Worker::on_sleep(TaskTimes& task, std::uint64_t before, std::uint64_t dur_ns, Stamp at) noexcept {
+    end_run_with<tiffany_task_sleep>(TaskEvent::Sleep, task, before, at, [&](auto& event) { event.dur_ns = dur_ns; });
 }
 
-void Worker::on_iowait(TaskTimes& task, std::uint64_t before, std::uint64_t io) noexcept {
-    end_run_with<tiffany_task_iowait>(TaskEvent::IoWait, task, before, [&](auto& event) { event.io = io; });
+void Worker::on_iowait(TaskTimes& task, std::uint64_t before, std::uint64_t io, Stamp at) noexcept {
+    end_run_with<tiffany_task_iowait>(TaskEvent::IoWait, task, before, at, [&](auto& event) { event.io = io; });
 }
 
-void Worker::on_join(TaskTimes& task, std::uint64_t before, std::uint64_t target) noexcept {
-    end_run_with<tiffany_task_join>(TaskEvent::Join, task, before, [&](auto& event) { event.target = target; });
+void Worker::on_join(TaskTimes& task, std::uint64_t before, std::uint64_t target, Stamp at) noexcept {
+    end_run_with<tiffany_task_join>(TaskEvent::Join, task, before, at, [&](auto& event) { event.target = target; });
 }
 
-void Worker::on_wait(TaskTimes& task, std::uint64_t before, WaitReason reason, std::uint64_t resource) noexcept {
-    end_run_with<tiffany_task_wait>(TaskEvent::Wait, task, before, [&](auto& event) {
+void Worker::on_wait(TaskTimes& task, std::uint64_t before, WaitReason reason, std::uint64_t resource,
+                     Stamp at) noexcept {
+    end_run_with<tiffany_task_wait>(TaskEvent::Wait, task, before, at, [&](auto& event) {
         event.reason = number(reason);
         event.resource = resource;
     });
 }
 
-void Worker::on_throttled(TaskTimes& task, std::uint64_t before, std::uint64_t park_ns) noexcept {
-    end_run_with<tiffany_task_throttled>(TaskEvent::Throttled, task, before,
+void Worker::on_throttled(TaskTimes& task, std::uint64_t before, std::uint64_t park_ns, Stamp at) noexcept {
+    end_run_with<tiffany_task_throttled>(TaskEvent::Throttled, task, before, at,
                                          [&](auto& event) { event.park_ns = park_ns; });
 }
 
-void Worker::on_done(TaskTimes& task, std::uint64_t before) noexcept {
-    end_run_with<tiffany_task_done>(TaskEvent::Done, task, before, [](auto&) {});
+void Worker::on_done(TaskTimes& task, std::uint64_t before, Stamp at) noexcept {
+    end_run_with<tiffany_task_done>(TaskEvent::Done, task, before, at, [](auto&) {});
 }
 
-void Worker::on_failed(TaskTimes& task, std::uint64_t before, std::string_view error) noexcept {
-    end_run_with<tiffany_task_failed>(TaskEvent::Failed, task, before,
+void Worker::on_failed(TaskTimes& task, std::uint64_t before, std::string_view error, Stamp at) noexcept {
+    end_run_with<tiffany_task_failed>(TaskEvent::Failed, task, before, at,
                                       [&](auto& event) { copy_text(event.error, error); });
 }
 
-void Worker::on_cancelled(TaskTimes& task, std::uint64_t before, CancelCause cause, std::uint64_t canceller) noexcept {
+void Worker::on_cancelled(TaskTimes& task, std::uint64_t before, CancelCause cause, std::uint64_t canceller,
+                          Stamp at) noexcept {
     std::uint64_t now;
-    if (!enter_hook(now)) return;
+    if (!enter_hook(at, now)) return;
     const TaskState from = TaskTimes::state_of(before);
     std::uint64_t run_ns = 0;
     if (from == TaskState::Running)

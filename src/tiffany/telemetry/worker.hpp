@@ -10,9 +10,15 @@
 ///     worker.done(task.times);
 ///
 /// All hooks: noexcept, no allocation, no lock, no system call. Nothing listens: the task's word and the worker's seq
-/// are kept, no clock is read. Something listens: one clock read, then each listener's price.
-/// Errors: none. A full sub-buffer discards the event, and `seq` shows the gap. A hook that does not fit the task's
-/// state is the caller's bug: the event fires as called, and `paltrace check` says so.
+/// are kept, no clock is read. Something listens: one clock read, or none if the caller hands on a stamp, then each
+/// listener's price.
+///
+/// The last argument of each, `at`: when it happened; unknown = the hook reads the clock. The times in events and
+/// histograms are taken between these stamps. One from before the task's last transition, which another thread may have
+/// called meanwhile, makes that time 1 ns.
+///
+/// Errors: none. A full sub-buffer discards the event, and `seq` shows the gap. A hook that does not fit the
+/// task's state is the caller's bug: the event fires as called, and `paltrace check` says so.
 
 #include <tiffany/telemetry/config.hpp>
 
@@ -26,8 +32,10 @@
 #include <memory>
 #include <string_view>
 #include <tiffany/telemetry/clock.hpp>
+#include <tiffany/telemetry/detail/on_word.hpp>
 #include <tiffany/telemetry/detail/shard.hpp>
 #include <tiffany/telemetry/spawn_info.hpp>
+#include <tiffany/telemetry/stamp.hpp>
 #include <tiffany/telemetry/task_times.hpp>
 #include <tiffany/tracepoints/catalogue.hpp>
 #include <vector>
@@ -50,7 +58,7 @@ class alignas(64) Worker {
     // ---- transitions ----
 
     /// A task begins its life: gives it its tid. Fires `Spawned`; state Ready, or Waiting if `info.waiting`.
-    void spawned(TaskTimes& task, const SpawnInfo& info) noexcept {
+    void spawned(TaskTimes& task, const SpawnInfo& info, Stamp at = {}) noexcept {
         task.tid_ = next_tid_ != end_tid_ ? next_tid_++ : first_of_new_tids();
         task.name_ = info.name;
         task.file_ = info.site.file;
@@ -60,92 +68,106 @@ class alignas(64) Worker {
         task.move(info.waiting ? TaskState::Waiting : TaskState::Ready,
                   info.waiting ? WaitKind::dependency : WaitKind::none);
         if (count_one()) [[unlikely]]
-            on_spawned(task, info.parent);
+            on_spawned(task, info.parent, at);
     }
 
     /// A task that slept, waited or was throttled can run again. Called by whoever wakes it, on its own worker.
     /// @param waker    tid of the task that woke it; 0 = no task
     /// @param late_ns  how long after its deadline it was noticed, ns; 0 = no deadline, or in time
-    void ready(TaskTimes& task, WakeCause cause, std::uint64_t waker = 0, std::uint64_t late_ns = 0) noexcept {
+    void ready(TaskTimes& task, WakeCause cause, std::uint64_t waker = 0, std::uint64_t late_ns = 0,
+               Stamp at = {}) noexcept {
         const std::uint64_t before = task.move(TaskState::Ready, task.waited());
         if (count_one()) [[unlikely]]
-            on_ready(task, before, cause, waker, late_ns);
+            on_ready(task, before, cause, waker, late_ns, at);
     }
 
     /// This worker begins to run the task: Ready -> Running.
-    void running(TaskTimes& task) noexcept {
+    void running(TaskTimes& task, Stamp at = {}) noexcept {
         const std::uint64_t before = task.move(TaskState::Running, WaitKind::none);
         if (count_one()) [[unlikely]]
-            on_running(task, before);
+            on_running(task, before, at);
     }
 
     /// The running task gives way: Running -> Ready.
-    void yield(TaskTimes& task) noexcept {
+    void yield(TaskTimes& task, Stamp at = {}) noexcept {
         const std::uint64_t before = task.move(TaskState::Ready, WaitKind::none);
         if (count_one()) [[unlikely]]
-            on_yield(task, before);
+            on_yield(task, before, at);
     }
 
     /// The running task asks to sleep: Running -> Sleeping.
     /// @param dur_ns  time asked for, ns; 0 = until somebody wakes it
-    void sleep(TaskTimes& task, std::uint64_t dur_ns) noexcept {
+    void sleep(TaskTimes& task, std::uint64_t dur_ns, Stamp at = {}) noexcept {
         const std::uint64_t before = task.move(TaskState::Sleeping, WaitKind::sleep);
         if (count_one()) [[unlikely]]
-            on_sleep(task, before, dur_ns);
+            on_sleep(task, before, dur_ns, at);
     }
 
     /// The running task waits for input or output: Running -> Waiting.
     /// @param io  file descriptor or resource id
-    void iowait(TaskTimes& task, std::uint64_t io) noexcept {
+    void iowait(TaskTimes& task, std::uint64_t io, Stamp at = {}) noexcept {
         const std::uint64_t before = task.move(TaskState::Waiting, WaitKind::iowait);
         if (count_one()) [[unlikely]]
-            on_iowait(task, before, io);
+            on_iowait(task, before, io, at);
     }
 
     /// The running task waits for the end of the task `target`: Running -> Waiting.
-    void join(TaskTimes& task, std::uint64_t target) noexcept {
+    void join(TaskTimes& task, std::uint64_t target, Stamp at = {}) noexcept {
         const std::uint64_t before = task.move(TaskState::Waiting, WaitKind::join);
         if (count_one()) [[unlikely]]
-            on_join(task, before, target);
+            on_join(task, before, target, at);
     }
 
     /// The running task waits for another thing: Running -> Waiting.
     /// @param resource  which one: an id that the runtime chooses
-    void wait(TaskTimes& task, WaitReason reason, std::uint64_t resource) noexcept {
+    void wait(TaskTimes& task, WaitReason reason, std::uint64_t resource, Stamp at = {}) noexcept {
         const std::uint64_t before = task.move(TaskState::Waiting, WaitKind::wait);
         if (count_one()) [[unlikely]]
-            on_wait(task, before, reason, resource);
+            on_wait(task, before, reason, resource, at);
     }
 
     /// The running task is past its quantum (park_ns = 0: it stays Ready) or its budget (Throttled for park_ns).
-    void throttled(TaskTimes& task, std::uint64_t park_ns) noexcept {
+    void throttled(TaskTimes& task, std::uint64_t park_ns, Stamp at = {}) noexcept {
         const std::uint64_t before = task.move(park_ns == 0 ? TaskState::Ready : TaskState::Throttled,
                                                park_ns == 0 ? WaitKind::none : WaitKind::throttled);
         if (count_one()) [[unlikely]]
-            on_throttled(task, before, park_ns);
+            on_throttled(task, before, park_ns, at);
     }
 
     /// The task returned: Running -> Finished.
-    void done(TaskTimes& task) noexcept {
+    void done(TaskTimes& task, Stamp at = {}) noexcept {
         const std::uint64_t before = task.move(TaskState::Finished, WaitKind::none);
         if (count_one()) [[unlikely]]
-            on_done(task, before);
+            on_done(task, before, at);
     }
 
     /// An exception left the task: Running -> Failed.
     /// @param error  what it says; borrowed for the call, cut at 255 bytes
-    void failed(TaskTimes& task, std::string_view error) noexcept {
+    void failed(TaskTimes& task, std::string_view error, Stamp at = {}) noexcept {
         const std::uint64_t before = task.move(TaskState::Failed, WaitKind::none);
         if (count_one()) [[unlikely]]
-            on_failed(task, before, error);
+            on_failed(task, before, error, at);
     }
 
     /// The task ended by a cancellation: any live state -> Cancelled.
     /// @param canceller  tid of the task that asked for it; 0 = no task
-    void cancelled(TaskTimes& task, CancelCause cause, std::uint64_t canceller = 0) noexcept {
+    void cancelled(TaskTimes& task, CancelCause cause, std::uint64_t canceller = 0, Stamp at = {}) noexcept {
         const std::uint64_t before = task.move(TaskState::Cancelled, WaitKind::none);
         if (count_one()) [[unlikely]]
-            on_cancelled(task, before, cause, canceller);
+            on_cancelled(task, before, cause, canceller, at);
+    }
+
+    // ---- the time, for several hooks ----
+
+    /// Whether metrics or a tracer take what the hooks tell. May be one tick old; a foreign thread's worker looks at
+    /// every hook. The worker's own thread.
+    bool listens() const noexcept { return (on_ & detail::kListeners) != 0; }
+    /// The time for hooks that tell of one moment; unknown, and no clock read, if nothing listens. The worker's own
+    /// thread. Cost: the on-word is tested; then one clock read.
+    Stamp now() const noexcept { return listens() ? Stamp{clock_->ticks()} : Stamp{}; }
+    /// From one moment to a later one, ns: at least 1 if both are known, 0 if one is not. Any thread.
+    std::uint64_t ns_between(Stamp from, Stamp to) const noexcept {
+        return from.known() && to.known() ? clock_->to_ns(to.ticks() - from.ticks()) : 0;
     }
 
     // ---- the worker's own ----
@@ -198,19 +220,20 @@ class alignas(64) Worker {
 
     // the parts that run when something listens
     std::uint64_t first_of_new_tids() noexcept;
-    void on_spawned(TaskTimes& task, std::uint64_t parent) noexcept;
-    void on_ready(TaskTimes& task, std::uint64_t before, WakeCause cause, std::uint64_t waker,
-                  std::uint64_t late_ns) noexcept;
-    void on_running(TaskTimes& task, std::uint64_t before) noexcept;
-    void on_yield(TaskTimes& task, std::uint64_t before) noexcept;
-    void on_sleep(TaskTimes& task, std::uint64_t before, std::uint64_t dur_ns) noexcept;
-    void on_iowait(TaskTimes& task, std::uint64_t before, std::uint64_t io) noexcept;
-    void on_join(TaskTimes& task, std::uint64_t before, std::uint64_t target) noexcept;
-    void on_wait(TaskTimes& task, std::uint64_t before, WaitReason reason, std::uint64_t resource) noexcept;
-    void on_throttled(TaskTimes& task, std::uint64_t before, std::uint64_t park_ns) noexcept;
-    void on_done(TaskTimes& task, std::uint64_t before) noexcept;
-    void on_failed(TaskTimes& task, std::uint64_t before, std::string_view error) noexcept;
-    void on_cancelled(TaskTimes& task, std::uint64_t before, CancelCause cause, std::uint64_t canceller) noexcept;
+    void on_spawned(TaskTimes& task, std::uint64_t parent, Stamp at) noexcept;
+    void on_ready(TaskTimes& task, std::uint64_t before, WakeCause cause, std::uint64_t waker, std::uint64_t late_ns,
+                  Stamp at) noexcept;
+    void on_running(TaskTimes& task, std::uint64_t before, Stamp at) noexcept;
+    void on_yield(TaskTimes& task, std::uint64_t before, Stamp at) noexcept;
+    void on_sleep(TaskTimes& task, std::uint64_t before, std::uint64_t dur_ns, Stamp at) noexcept;
+    void on_iowait(TaskTimes& task, std::uint64_t before, std::uint64_t io, Stamp at) noexcept;
+    void on_join(TaskTimes& task, std::uint64_t before, std::uint64_t target, Stamp at) noexcept;
+    void on_wait(TaskTimes& task, std::uint64_t before, WaitReason reason, std::uint64_t resource, Stamp at) noexcept;
+    void on_throttled(TaskTimes& task, std::uint64_t before, std::uint64_t park_ns, Stamp at) noexcept;
+    void on_done(TaskTimes& task, std::uint64_t before, Stamp at) noexcept;
+    void on_failed(TaskTimes& task, std::uint64_t before, std::string_view error, Stamp at) noexcept;
+    void on_cancelled(TaskTimes& task, std::uint64_t before, CancelCause cause, std::uint64_t canceller,
+                      Stamp at) noexcept;
 
     template <typename Event>
     Event event_of(const TaskTimes& task) const noexcept;
@@ -224,12 +247,12 @@ class alignas(64) Worker {
     void call_lttng_timed(EventId id, const void* event) noexcept;
 
     // what the hooks share
-    bool enter_hook(std::uint64_t& now) noexcept;
+    bool enter_hook(Stamp at, std::uint64_t& now) noexcept;
     void enter_specially() noexcept;
     void count(TaskEvent event, const TaskTimes& task, TaskState from) noexcept;
     std::uint64_t end_run(TaskTimes& task, std::uint64_t before, std::uint64_t now, TaskEvent event) noexcept;
     template <typename Event, typename Own>
-    void end_run_with(TaskEvent what, TaskTimes& task, std::uint64_t before, const Own& own) noexcept;
+    void end_run_with(TaskEvent what, TaskTimes& task, std::uint64_t before, Stamp at, const Own& own) noexcept;
     static bool stamped(const TaskTimes& task) noexcept;
     static void stamp(TaskTimes& task, std::uint64_t now) noexcept;
 
@@ -253,7 +276,7 @@ class alignas(64) Worker {
     void become_child(std::uint64_t instance, bool held) noexcept;
 
     // ---- the hot line; writer: this worker's thread ----
-    std::uint32_t on_ = 0;             // what listens: the bits of on_word.hpp
+    std::uint32_t on_ = 0;             // what listens: the bits of detail/on_word.hpp
     std::uint32_t ticks_to_look_ = 1;  // ticks until the clock is read to see whether a look is due
     std::atomic<std::uint64_t> seq_{0};
     std::atomic<std::uint64_t> id_{0};

@@ -60,6 +60,10 @@ TEST(StrippedHooks, CountNothing) {
         worker->done(task);
         worker->failed(task, "no");
         worker->cancelled(task, CancelCause::asked);
+        const Stamp now = worker->now();
+        worker->running(task, now);
+        worker->ready(task, WakeCause::io, 0, 0, now);
+        worker->cancelled(task, CancelCause::asked, 0, now);
     }
     worker->park();
     worker->unpark();
@@ -72,6 +76,14 @@ TEST(StrippedHooks, CountNothing) {
     EXPECT_FALSE(telemetry.snapshot_source()().has_value());
     EXPECT_EQ(label(tracing_status()), "stripped");
     EXPECT_EQ(refused_hooks(), 0u);
+}
+
+TEST(StrippedHooks, KnowNoTime) {
+    static_assert(!Worker::listens());
+    static_assert(!Worker::now().known());
+    static_assert(Worker::ns_between(Stamp{1}, Stamp{2}) == 0);
+    EXPECT_TRUE(std::is_empty_v<Stamp>);
+    EXPECT_EQ(Stamp{7}.ticks(), 0u);
 }
 
 TEST(StrippedHooks, TellASinkNothing) {

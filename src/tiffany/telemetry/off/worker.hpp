@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string_view>
+#include <tiffany/telemetry/off/stamp.hpp>
 #include <tiffany/telemetry/off/task_times.hpp>
 
 namespace tiffany {
@@ -14,18 +15,22 @@ class Worker {
     Worker(const Worker&) = delete;
     Worker& operator=(const Worker&) = delete;
 
-    void spawned(TaskTimes&, const SpawnInfo&) noexcept {}
-    void ready(TaskTimes&, WakeCause, std::uint64_t = 0, std::uint64_t = 0) noexcept {}
-    void running(TaskTimes&) noexcept {}
-    void yield(TaskTimes&) noexcept {}
-    void sleep(TaskTimes&, std::uint64_t) noexcept {}
-    void iowait(TaskTimes&, std::uint64_t) noexcept {}
-    void join(TaskTimes&, std::uint64_t) noexcept {}
-    void wait(TaskTimes&, WaitReason, std::uint64_t) noexcept {}
-    void throttled(TaskTimes&, std::uint64_t) noexcept {}
-    void done(TaskTimes&) noexcept {}
-    void failed(TaskTimes&, std::string_view) noexcept {}
-    void cancelled(TaskTimes&, CancelCause, std::uint64_t = 0) noexcept {}
+    void spawned(TaskTimes&, const SpawnInfo&, Stamp = {}) noexcept {}
+    void ready(TaskTimes&, WakeCause, std::uint64_t = 0, std::uint64_t = 0, Stamp = {}) noexcept {}
+    void running(TaskTimes&, Stamp = {}) noexcept {}
+    void yield(TaskTimes&, Stamp = {}) noexcept {}
+    void sleep(TaskTimes&, std::uint64_t, Stamp = {}) noexcept {}
+    void iowait(TaskTimes&, std::uint64_t, Stamp = {}) noexcept {}
+    void join(TaskTimes&, std::uint64_t, Stamp = {}) noexcept {}
+    void wait(TaskTimes&, WaitReason, std::uint64_t, Stamp = {}) noexcept {}
+    void throttled(TaskTimes&, std::uint64_t, Stamp = {}) noexcept {}
+    void done(TaskTimes&, Stamp = {}) noexcept {}
+    void failed(TaskTimes&, std::string_view, Stamp = {}) noexcept {}
+    void cancelled(TaskTimes&, CancelCause, std::uint64_t = 0, Stamp = {}) noexcept {}
+
+    static constexpr bool listens() noexcept { return false; }
+    static constexpr Stamp now() noexcept { return {}; }
+    static constexpr std::uint64_t ns_between(Stamp, Stamp) noexcept { return 0; }
 
     void park() noexcept {}
     void unpark() noexcept {}
