@@ -95,7 +95,7 @@ Listener listen_on_loopback() {
 }
 
 Task<> serve(const Listener& listener, std::uint16_t group) {
-    Scheduler& scheduler = co_await this_scheduler();
+    SchedulerBase& scheduler = co_await this_scheduler();
     SpawnOptions options;
     options.name = "echo session";
     options.group = group;

@@ -38,7 +38,7 @@ Task<> finish_all_the_same() {
 
 /// Computes for so long without giving way, then gives way once.
 Task<> burn(std::chrono::nanoseconds time) {
-    const Scheduler& scheduler = co_await this_scheduler();
+    const SchedulerBase& scheduler = co_await this_scheduler();
     const std::uint64_t end = scheduler.now_ns() + static_cast<std::uint64_t>(time.count());
     while (scheduler.now_ns() < end) {
     }
@@ -62,7 +62,7 @@ Task<> join_cancelled(TaskHandle task) {
 }  // namespace
 
 Task<> failing_task() {
-    Scheduler& scheduler = co_await this_scheduler();
+    SchedulerBase& scheduler = co_await this_scheduler();
     const TaskHandle check = scheduler.spawn({.name = "check block"}, check_block(7));
     try {
         co_await join(check);
@@ -73,7 +73,7 @@ Task<> failing_task() {
 }
 
 Task<> events() {
-    Scheduler& scheduler = co_await this_scheduler();
+    SchedulerBase& scheduler = co_await this_scheduler();
     Event loaded;
     const TaskHandle first = scheduler.spawn({.name = "reader of a page", .priority = kFirst}, wait_for(loaded));
     const TaskHandle second = scheduler.spawn({.name = "reader of a page", .priority = kFirst}, wait_for(loaded));
@@ -84,7 +84,7 @@ Task<> events() {
 }
 
 Task<> dependencies() {
-    Scheduler& scheduler = co_await this_scheduler();
+    SchedulerBase& scheduler = co_await this_scheduler();
     SpawnOptions after_parts;
     after_parts.name = "link";
     for (int i = 0; i < 2; ++i)
@@ -100,7 +100,7 @@ Task<> dependencies() {
 }
 
 Task<> cancellations() {
-    Scheduler& scheduler = co_await this_scheduler();
+    SchedulerBase& scheduler = co_await this_scheduler();
     Event never;
     const TaskHandle sleeping = scheduler.spawn({.name = "sleeper", .priority = kFirst}, sleep_long());
     const TaskHandle waiting = scheduler.spawn({.name = "waiter", .priority = kFirst}, wait_for(never));
@@ -116,7 +116,7 @@ Task<> cancellations() {
 }
 
 Task<> timeouts() {
-    Scheduler& scheduler = co_await this_scheduler();
+    SchedulerBase& scheduler = co_await this_scheduler();
     Event never;
     const TaskHandle sleeping = scheduler.spawn({.name = "sleeper", .priority = kFirst}, sleep_long());
     const bool joined = co_await join_for(sleeping, 20us);
@@ -127,7 +127,7 @@ Task<> timeouts() {
 }
 
 Task<> throttling(std::uint16_t group) {
-    Scheduler& scheduler = co_await this_scheduler();
+    SchedulerBase& scheduler = co_await this_scheduler();
     const TaskHandle rude = scheduler.spawn({.name = "burner", .group = group}, burn(1200us));
     co_await join(rude);
     SpawnOptions limited;
@@ -140,7 +140,7 @@ Task<> throttling(std::uint16_t group) {
 }
 
 Task<> wake_from_another_thread(OtherThread& other) {
-    Scheduler& scheduler = co_await this_scheduler();
+    SchedulerBase& scheduler = co_await this_scheduler();
     const TaskHandle sleeper = scheduler.spawn({.name = "mailbox", .priority = kFirst}, sleep_once());
     co_await sleep_for(10us);  // so that it sleeps when it is woken
     other.wake(sleeper);

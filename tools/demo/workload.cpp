@@ -22,6 +22,8 @@ using namespace std::chrono_literals;
 
 /// How often the long-lived tasks act: the demo's rate is this times `tasks`.
 constexpr auto kPause = 1ms;
+/// How long what is left may take to end when the work is done, and then once it was asked to.
+constexpr auto kGrace = 20ms;
 /// How often the scenarios are played.
 constexpr auto kRound = 20ms;
 
@@ -75,7 +77,7 @@ Task<> look_up() {
 
 /// Hands each piece of its work to a task of its own.
 Task<> delegator(const bool& stop) {
-    Scheduler& scheduler = co_await this_scheduler();
+    SchedulerBase& scheduler = co_await this_scheduler();
     while (!stop) {
         const TaskHandle child = scheduler.spawn({.name = "look-up"}, look_up());
         co_await join(child);
@@ -105,11 +107,15 @@ Task<> keep_waiting(Event& never) {
     co_await never.wait();
 }
 
-Task<> nothing() {
-    co_return;
+Task<> keep_until_woken() {
+    try {
+        co_await sleep_until_woken();
+    } catch (const TaskCancelled&) {
+    }
+    co_await sleep_until_woken();
 }
 
-std::vector<TaskHandle> start_long_lived(Scheduler& scheduler, Work& work) {
+std::vector<TaskHandle> start_long_lived(SchedulerBase& scheduler, Work& work) {
     const int clients = std::max(1, work.options.tasks / 2);
     const int tickers = std::max(1, work.options.tasks / 4);
     const int delegators = std::max(1, work.options.tasks - clients - tickers);
@@ -126,7 +132,7 @@ std::vector<TaskHandle> start_long_lived(Scheduler& scheduler, Work& work) {
     return started;
 }
 
-bool finished(const Scheduler& scheduler, std::uint64_t transitions, const WorkloadOptions& options,
+bool finished(const SchedulerBase& scheduler, std::uint64_t transitions, const WorkloadOptions& options,
               std::uint64_t deadline_ns) {
     if (options.transitions != 0 && transitions >= options.transitions) return true;
     return deadline_ns != 0 && scheduler.now_ns() >= deadline_ns;
@@ -134,7 +140,7 @@ bool finished(const Scheduler& scheduler, std::uint64_t transitions, const Workl
 
 /// Starts everything, plays the scenarios, decides when it is enough, and waits for the end of all it started.
 Task<> conduct(Work& work, OtherThread& other) {
-    Scheduler& scheduler = co_await this_scheduler();
+    SchedulerBase& scheduler = co_await this_scheduler();
     const auto seconds = static_cast<std::uint64_t>(work.options.seconds * 1e9);
     const std::uint64_t deadline_ns = seconds == 0 ? 0 : scheduler.now_ns() + seconds;
     const TaskHandle signals = scheduler.spawn({.name = "signals", .priority = 0}, wait_for_signal(work));
@@ -168,7 +174,7 @@ Outcome run_workload(Scheduler& scheduler, const WorkloadOptions& options) {
     OtherThread other{scheduler};
     const TaskHandle conductor = scheduler.spawn({.name = "conductor", .priority = 1}, conduct(work, other));
     const auto stop_after = [](TaskHandle last) -> Task<> {
-        Scheduler& here = co_await this_scheduler();
+        SchedulerBase& here = co_await this_scheduler();
         try {
             co_await join(last);
         } catch (const JoinError&) {
@@ -180,13 +186,13 @@ Outcome run_workload(Scheduler& scheduler, const WorkloadOptions& options) {
     scheduler.spawn({.name = "ends when asked"}, keep_until_asked());
     scheduler.spawn({.name = "sleeps to the end"}, keep_sleeping());
     scheduler.spawn({.name = "waits to the end"}, keep_waiting(never));
+    const TaskHandle late = scheduler.spawn({.name = "is woken too late"}, keep_until_woken());
     scheduler.run();
     work.stop = true;
 
-    scheduler.shutdown();
-    scheduler.run_until_idle();
+    scheduler.shutdown(kGrace);
     other.end();
-    scheduler.spawn({.name = "too late"}, nothing());
+    late.wake();
     scheduler.close();
     work.outcome.error = conductor.error();
     return work.outcome;

@@ -102,7 +102,6 @@ TaskHandle Engine::spawn(const SpawnOptions& options, Frame frame, Site site, Ke
     };
     Loop* const here = home();
     const Visit visit{here == nullptr && store_->come() != nullptr ? store_ : nullptr};
-    if (here == nullptr && visit.store == nullptr) closed_.store(true, std::memory_order_relaxed);
     Loop& place = place_for(options);
     std::vector<TaskHandle> dependencies;
     for (const TaskRef& ref : options.dependencies)
@@ -115,6 +114,7 @@ TaskHandle Engine::spawn(const SpawnOptions& options, Frame frame, Site site, Ke
         ~Half() {
             if (whole) return;
             if (task != nullptr) engine.store_->destroy(*task);
+            const Guard guard{engine};
             engine.dismiss();
         }
     } half{*this, nullptr};
@@ -186,10 +186,17 @@ void Engine::wait_for_dependencies(TaskCore& task) noexcept {
             return;
         }
     }
-    if (task.extras->dependencies_left == 0)
-        loop_of(task).make_ready(task, waker().hooks(), WakeCause::dependency, last);
-    else if (task.cancel_pending.load(std::memory_order_relaxed) != 0)
-        loop_of(task).make_ready(task, waker().hooks(), WakeCause::cancel, task.canceller);
+    if (task.extras->dependencies_left == 0) {
+        make_ready(task, WakeCause::dependency, last);
+        drop_dependencies(task);
+    } else if (task.cancel_pending.load(std::memory_order_relaxed) != 0) {
+        make_ready(task, WakeCause::cancel, task.canceller);  // asked before it was looked at
+    }
+}
+
+void Engine::drop_dependencies(TaskCore& task) noexcept {
+    for (TaskHandle& handle : std::exchange(task.extras->dependencies, {}))
+        trash_.handles.push_back(std::move(handle));
 }
 
 void Engine::post(std::function<void()> function) {
@@ -205,8 +212,11 @@ void Engine::post(std::function<void()> function) {
 
 // ---- they are woken, and asked to end ----
 
-void Engine::wake_asleep(TaskCore& task, WakeCause cause, std::uint64_t by) noexcept {
-    loop_of(task).make_ready(task, waker().hooks(), cause, by);
+void Engine::make_ready(TaskCore& task, WakeCause cause, std::uint64_t by, std::uint64_t late_ns, Stamp at) noexcept {
+    loop_of(task).detach(task);
+    if (is_closed()) return;  // it ends where it is
+    waker().hooks().ready(task.life, cause, by, late_ns, at);
+    loop_of(task).push(task);
 }
 
 bool Engine::cancel(TaskCore& task, CancelCause cause) noexcept {
@@ -219,7 +229,7 @@ bool Engine::cancel(TaskCore& task, CancelCause cause) noexcept {
         // else another thread woke it just now, and it is Ready
         if (!task.wake.compare_exchange_strong(expected, WakeState::idle, std::memory_order_acq_rel)) return true;
     }
-    loop_of(task).make_ready(task, waker().hooks(), WakeCause::cancel, task.canceller);
+    make_ready(task, WakeCause::cancel, task.canceller);
     return true;
 }
 
@@ -244,22 +254,23 @@ void Engine::tell_end(TaskCore& task, Stamp at) noexcept {
         const std::uint64_t tid = ended.life.tid();
         while (!ended.joiners.empty()) {
             TaskCore& joiner = task_of(*ended.joiners.front()->chain);
-            loop_of(joiner).make_ready(joiner, waker().hooks(), WakeCause::join, tid, 0, at);
+            make_ready(joiner, WakeCause::join, tid, 0, at);
         }
         if (ended.extras != nullptr) {
             const bool finished = ended.life.state() == TaskState::Finished;
             for (TaskHandle& handle : std::exchange(ended.extras->dependents, {})) {
                 TaskCore& dependent = *handle.core();
                 if (dependent.waiting == &waits_for_dependencies()) {  // else it was cancelled meanwhile
-                    if (!finished)
+                    if (!finished) {
                         end_unstarted(dependent, tid, at);
-                    else if (--dependent.extras->dependencies_left == 0)
-                        loop_of(dependent).make_ready(dependent, waker().hooks(), WakeCause::dependency, tid, 0, at);
+                    } else if (--dependent.extras->dependencies_left == 0) {
+                        make_ready(dependent, WakeCause::dependency, tid, 0, at);
+                        drop_dependencies(dependent);
+                    }
                 }
                 trash_.handles.push_back(std::move(handle));
             }
-            for (TaskHandle& handle : std::exchange(ended.extras->dependencies, {}))
-                trash_.handles.push_back(std::move(handle));
+            drop_dependencies(ended);
         }
         ended_head_ = ended.next;
         if (ended_head_ == nullptr) ended_tail_ = nullptr;
@@ -276,11 +287,13 @@ void Engine::end_unstarted(TaskCore& task, std::uint64_t canceller, Stamp at) no
     tell_end(task, at);
 }
 
-Engine::Trash Engine::take_trash() noexcept {
-    return std::exchange(trash_, {});
-}
-
-void Engine::destroy(Trash trash) noexcept {
+void Engine::unlock_and_destroy() noexcept {
+    if (trash_.empty()) {
+        unlock();
+        return;
+    }
+    const Trash trash = std::exchange(trash_, {});
+    unlock();
     for (Promise* const frame : trash.frames)
         Frame::destroy_from(frame);
 }
@@ -293,8 +306,7 @@ void Engine::close() noexcept {
         loop->inbox().take_tasks();  // they are among the others
         loop->forget_ready();
     }
-    // on the pool's threads' behalf: they gave their workers back
-    LifeHooks& hooks = many_ ? life_hooks_here(telemetry_) : loops_.front()->hooks();
+    auto&& hooks = life_hooks_here(telemetry_);  // a pool's threads have given theirs back
     for (auto task = tasks.rbegin(); task != tasks.rend(); ++task) {
         TaskCore& core = *task->core();
         if (has_ended(core)) continue;

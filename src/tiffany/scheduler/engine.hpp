@@ -55,7 +55,9 @@ class Engine {
     // ---- they are woken, and asked to end; with the lock held, on a thread of ours ----
 
     bool cancel(TaskCore& task, CancelCause cause) noexcept;
-    void wake_asleep(TaskCore& task, WakeCause cause, std::uint64_t waker) noexcept;
+    /// It waits no more, whatever for: fires Ready, and queues it where it ran last.
+    void make_ready(TaskCore& task, WakeCause cause, std::uint64_t waker, std::uint64_t late_ns = 0,
+                    Stamp at = {}) noexcept;
     /// The task has ended: tells those who wait for it.
     void tell_end(TaskCore& task, Stamp at) noexcept;
     /// Why a join would never end: "a (1) -> b (2) -> a (1)"; empty if it would.
@@ -109,17 +111,19 @@ class Engine {
     struct Trash {
         std::vector<TaskHandle> handles;
         std::vector<Promise*> frames;
+        bool empty() const noexcept { return handles.empty() && frames.empty(); }
     };
-    Trash take_trash() noexcept;
-    static void destroy(Trash trash) noexcept;
+    /// Unlocks, then destroys what piled up.
+    void unlock_and_destroy() noexcept;
 
   private:
     void admit();
-    void dismiss() noexcept;
+    void dismiss() noexcept;  // with the lock held
     TaskHandle resolve(const TaskRef& ref) const;
     Loop& place_for(const SpawnOptions& options);
     void end_unstarted(TaskCore& task, std::uint64_t canceller, Stamp at) noexcept;
     void wait_for_dependencies(TaskCore& task) noexcept;
+    void drop_dependencies(TaskCore& task) noexcept;
 
     SchedulerBase& face_;
     SchedulerTelemetry telemetry_;
@@ -163,11 +167,7 @@ inline Engine& engine_of(const Operation& operation) noexcept {
 class Guard {
   public:
     explicit Guard(Engine& engine) noexcept : engine_{engine} { engine_.lock(); }
-    ~Guard() {
-        Engine::Trash trash = engine_.take_trash();
-        engine_.unlock();
-        Engine::destroy(std::move(trash));
-    }
+    ~Guard() { engine_.unlock_and_destroy(); }
     Guard(const Guard&) = delete;
     Guard& operator=(const Guard&) = delete;
 

@@ -199,23 +199,29 @@ void Loop::look() {
     const std::uint64_t run_ns = runs == 0 ? 0 : engine_->clock().to_ns(now - looked_at_) / runs;
     looked_at_ = now;
     runs_to_look_ = virtual_ ? 1 : static_cast<unsigned>(std::clamp<std::uint64_t>(kLookEveryNs / (run_ns + 1), 1, kMaxRunsToLook));
-    if (timers_.empty() && poller_.waiting() == 0) return;  // relaxed: what other threads add they tell by rousing it
-    const bool found = poller_.waiting() != 0 && poller_.block(0);
+    bool descriptors = false;
+    {
+        const Guard guard{*engine_};
+        descriptors = poller_.waiting() != 0;
+        if (!descriptors && timers_.empty()) return;
+    }
+    const bool found = descriptors && poller_.block(0);
     const Guard guard{*engine_};
     if (found)
         poller_.report([this](IoOperation& operation) {
-            make_ready(task_of(*operation.chain), *worker_, WakeCause::io, 0);
+            engine_->make_ready(task_of(*operation.chain), WakeCause::io, 0);
         });
     if (!timers_.empty()) expire_timers(engine_->now_ns());
 }
 
 void Loop::expire_timers(std::uint64_t now_ns) {
+    const Stamp now = worker_->now();
     timers_.expire(now_ns, [&](Operation& operation) {
         const std::uint64_t late_ns = now_ns - operation.time_ns;
         const bool quota = operation.waits_for == WaitsFor::quota;
         operation.timed_out =
             !quota && operation.waits_for != WaitsFor::sleep_for && operation.waits_for != WaitsFor::sleep_until;
-        make_ready(task_of(*operation.chain), *worker_, quota ? WakeCause::quota : WakeCause::timer, 0, late_ns);
+        engine_->make_ready(task_of(*operation.chain), quota ? WakeCause::quota : WakeCause::timer, 0, late_ns, now);
     });
 }
 
@@ -263,7 +269,7 @@ void Loop::park(std::uint64_t deadline_ns) {
     if (!found) return;
     const Guard guard{*engine_};
     poller_.report(
-        [this](IoOperation& operation) { make_ready(task_of(*operation.chain), *worker_, WakeCause::io, 0); });
+        [this](IoOperation& operation) { engine_->make_ready(task_of(*operation.chain), WakeCause::io, 0); });
 }
 
 bool Loop::has_work_for(const Loop& other) noexcept {

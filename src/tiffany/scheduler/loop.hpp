@@ -61,14 +61,13 @@ class Loop : public LoopSide {
     void push(TaskCore& task) noexcept;
     /// A task of this loop that another one may run; null: none.
     TaskCore* give_one() noexcept;
+    /// What `other` could run; its own tasks, if it is this one.
+    bool has_work_for(const Loop& other) noexcept;
     bool is_asleep() const noexcept { return asleep_.load(); }
 
     // ---- with the scheduler's lock held ----
 
-    /// A task of this loop waits no more, whatever for: fires Ready by `by`, and queues it.
-    void make_ready(TaskCore& task, LifeHooks& by, WakeCause cause, std::uint64_t waker, std::uint64_t late_ns = 0,
-                    Stamp at = {}) noexcept;
-    /// It waits no more.
+    /// A task of this loop waits no more, whatever for.
     void detach(TaskCore& task) noexcept;
     void adopt_tasks() noexcept;
     TimerWheel& timers() noexcept { return timers_; }
@@ -86,6 +85,7 @@ class Loop : public LoopSide {
 
     void run_task(TaskCore& task) noexcept;
     void finish(TaskCore& task) noexcept;
+    void end_with(TaskCore& task, const std::exception_ptr& failure, Stamp at) noexcept;
     void cancel_unstarted(TaskCore& task) noexcept;
 
     // suspend.cpp; true: the task is suspended, and may be another thread's from now on

@@ -41,18 +41,10 @@ class ReadyQueue {
 
     /// The first one that need not stay, out of the first few of each priority; null: there is none.
     TaskCore* steal() noexcept {
-        constexpr unsigned kLookAt = 8;
-        for (std::size_t priority = first_used_from(0); priority < kLanes; priority = first_used_from(priority + 1)) {
-            Lane& lane = lanes_[priority];
-            TaskCore* before = nullptr;
-            unsigned looked = 0;
-            for (TaskCore* task = lane.head; task != nullptr && looked < kLookAt; task = task->next, ++looked) {
-                if (!task->pinned) return take(priority, before, *task);
-                before = task;
-            }
-        }
-        return nullptr;
+        const Found found = find_movable();
+        return found.task != nullptr ? take(found.priority, found.before, *found.task) : nullptr;
     }
+    bool may_give() const noexcept { return find_movable().task != nullptr; }
 
     std::size_t size() const noexcept { return size_; }
     bool empty() const noexcept { return size_ == 0; }
@@ -68,6 +60,24 @@ class ReadyQueue {
         TaskCore* head = nullptr;
         TaskCore* tail = nullptr;
     };
+    struct Found {
+        std::size_t priority = 0;
+        TaskCore* before = nullptr;
+        TaskCore* task = nullptr;
+    };
+
+    Found find_movable() const noexcept {
+        constexpr unsigned kLookAt = 8;
+        for (std::size_t priority = first_used_from(0); priority < kLanes; priority = first_used_from(priority + 1)) {
+            TaskCore* before = nullptr;
+            unsigned looked = 0;
+            for (TaskCore* task = lanes_[priority].head; task != nullptr && looked < kLookAt; task = task->next, ++looked) {
+                if (!task->pinned) return {priority, before, task};
+                before = task;
+            }
+        }
+        return {};
+    }
 
     /// The first priority from there on that has tasks; kLanes: none.
     std::size_t first_used_from(std::size_t priority) const noexcept {

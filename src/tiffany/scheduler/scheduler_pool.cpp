@@ -38,7 +38,7 @@ SchedulerPool::SchedulerPool(const SchedulerOptions& options, const PoolOptions&
           *this, options, pool.workers != 0 ? pool.workers : static_cast<unsigned>(usable_cpus().size()))} {
     const std::vector<int> cpus = usable_cpus();
     try {
-        const detail::SignalsBlocked blocked;
+        const detail::AllSignalsBlocked blocked;
         for (std::size_t i = 0; i < engine_->loops(); ++i) {
             threads_.emplace_back([&loop = engine_->loop(i)] { loop.serve(); });
             if (pool.pin_threads) pin(threads_.back(), cpus[i % cpus.size()]);

@@ -33,7 +33,7 @@ SharedGuard::~SharedGuard() {
 
 void grant(SharedOperation& operation) noexcept {
     Engine& engine = engine_of(operation);
-    engine.waker().make_ready(task_of(*operation.chain), WakeCause::event, engine.current_tid());
+    engine.make_ready(task_of(*operation.chain), WakeCause::event, engine.current_tid());
 }
 
 }  // namespace detail

@@ -140,7 +140,7 @@ bool Loop::begin_sleep_until_woken(TaskCore& task, Operation& operation) noexcep
     if (task.wake.compare_exchange_strong(expected, WakeState::asleep, std::memory_order_acq_rel)) return true;
     // the wake came between: the hook stands, and there is nobody else to make it ready
     task.wake.store(WakeState::idle, std::memory_order_relaxed);
-    make_ready(task, *worker_, WakeCause::external, 0);
+    engine_->make_ready(task, WakeCause::external, 0);
     return true;
 }
 
@@ -226,14 +226,6 @@ void Loop::detach(TaskCore& task) noexcept {
         default:
             break;
     }
-}
-
-void Loop::make_ready(TaskCore& task, LifeHooks& by, WakeCause cause, std::uint64_t waker, std::uint64_t late_ns,
-                      Stamp at) noexcept {
-    detach(task);
-    if (engine_->is_closed()) return;
-    by.ready(task.life, cause, waker, late_ns, at);
-    push(task);
 }
 
 }  // namespace tiffany::detail

@@ -86,7 +86,7 @@ void TaskHandle::wake() const noexcept {
     if (seen != WakeState::asleep) return;
     if (engine->home() != nullptr) {
         const detail::Guard guard{*engine};
-        engine->wake_asleep(*core_, WakeCause::event, engine->current_tid());
+        engine->make_ready(*core_, WakeCause::event, engine->current_tid());
         return;
     }
     detail::life_hooks_here(engine->telemetry()).ready(core_->life, WakeCause::external);

@@ -16,6 +16,8 @@
 
 namespace tiffany {
 
+class VirtualClock;
+
 /// Thread-safe: any number of readers; the scale is corrected by one thread at a time.
 class Clock {
   public:
@@ -54,6 +56,8 @@ class Clock {
 
     /// "tsc", "monotonic" or "virtual".
     const char* name() const noexcept;
+    /// Itself, if it is a VirtualClock; else null.
+    VirtualClock* as_virtual() noexcept;
 
   protected:
     enum class Source : std::uint8_t { tsc, monotonic, virtual_time };
@@ -80,5 +84,9 @@ class VirtualClock : public Clock {
     /// Lets `ns` pass. Any thread.
     void advance(std::uint64_t ns) noexcept { virtual_ns_.fetch_add(ns, std::memory_order_relaxed); }
 };
+
+inline VirtualClock* Clock::as_virtual() noexcept {
+    return source_ == Source::virtual_time ? static_cast<VirtualClock*>(this) : nullptr;
+}
 
 }  // namespace tiffany

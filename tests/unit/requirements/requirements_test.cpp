@@ -115,19 +115,19 @@ TEST_F(Requirements, SpawnedEmitsItsTaskEvent) {
 TEST_F(Requirements, RunningEmitsItsTaskEvent) {
     const TaskHandle task = scheduler.spawn({}, nothing());
     advance(7us);
-    scheduler.run();
+    scheduler.run_until_idle();
     EXPECT_EQ(told("Running", task).number("ready_ns"), 7'000u);
 }
 
 TEST_F(Requirements, YieldEmitsItsTaskEvent) {
     const TaskHandle task = scheduler.spawn({}, run_and_yield(clock, 3us));
-    scheduler.run();
+    scheduler.run_until_idle();
     EXPECT_EQ(told("Yield", task).number("run_ns"), 3'000u);
 }
 
 TEST_F(Requirements, SleepEmitsItsTaskEventWithItsDuration) {
     const TaskHandle task = scheduler.spawn({}, sleeper(250ms));
-    scheduler.run();
+    scheduler.run_until_idle();
     EXPECT_EQ(told("Sleep", task).number("dur_ns"), 250'000'000u);
 }
 
@@ -136,7 +136,7 @@ TEST_F(Requirements, IoWaitEmitsItsTaskEventWithItsId) {
     ASSERT_EQ(pipe(fds), 0);
     auto reader = [](int fd) -> Task<> { co_await readable(fd); };
     const TaskHandle task = scheduler.spawn({}, reader(fds[0]));
-    scheduler.run();
+    scheduler.run_until_idle();
     EXPECT_EQ(told("IoWait", task).number("io"), static_cast<std::uint64_t>(fds[0]));
     scheduler.close();
     ::close(fds[0]);
@@ -145,20 +145,20 @@ TEST_F(Requirements, IoWaitEmitsItsTaskEventWithItsId) {
 
 TEST_F(Requirements, DoneEmitsItsTaskEvent) {
     const TaskHandle task = scheduler.spawn({}, run_for(clock, 42us));
-    scheduler.run();
+    scheduler.run_until_idle();
     EXPECT_EQ(told("Done", task).number("run_ns"), 42'000u);
 }
 
 TEST_F(Requirements, PanicIsFailedAndEmitsItsTaskEventWithItsError) {
     const TaskHandle task = scheduler.spawn({}, thrower());
-    scheduler.run();
+    scheduler.run_until_idle();
     EXPECT_EQ(told("Failed", task).text("error"), "the disk is full");
     EXPECT_TRUE(sink->of("Done").empty());
 }
 
 TEST_F(Requirements, ThrottledEmitsItsTaskEventForTheQuantum) {
     const TaskHandle task = scheduler.spawn({}, run_and_yield(clock, 6ms));
-    scheduler.run();
+    scheduler.run_until_idle();
     const pal::Record event = told("Throttled", task);
     EXPECT_EQ(event.number("run_ns"), 6'000'000u);
     EXPECT_EQ(event.number("park_ns"), 0u);
@@ -166,7 +166,7 @@ TEST_F(Requirements, ThrottledEmitsItsTaskEventForTheQuantum) {
 
 TEST_F(Requirements, ThrottledEmitsItsTaskEventForTheBudget) {
     const TaskHandle task = scheduler.spawn({.budget = 1ms, .budget_period = 10ms}, run_and_yield(clock, 2ms + 500us));
-    scheduler.run();
+    scheduler.run_until_idle();
     EXPECT_EQ(told("Throttled", task).number("park_ns"), 17'500'000u);
 }
 
@@ -174,7 +174,7 @@ TEST_F(Requirements, ThrottledEmitsItsTaskEventForTheBudget) {
 
 TEST_F(Requirements, PalReceivesDone) {
     const TaskHandle task = scheduler.spawn({}, nothing());
-    scheduler.run();
+    scheduler.run_until_idle();
     const pal::Record event = told("Done", task);
     EXPECT_TRUE(event.is_transition());
     EXPECT_EQ(event.info->record, "Done");
@@ -184,9 +184,9 @@ TEST_F(Requirements, PalReceivesDone) {
 
 TEST_F(Requirements, PalReceivesATasksLifeInOrder) {
     const TaskHandle task = scheduler.spawn({}, sleeper(1ms));
-    scheduler.run();
+    scheduler.run_until_idle();
     advance(1ms);
-    scheduler.run();
+    scheduler.run_until_idle();
     ASSERT_TRUE(flush_sink());
     std::vector<std::string> life;
     std::uint64_t last_seq = 0;
@@ -216,11 +216,11 @@ TEST_F(Requirements, TheReadyQueuesDepthRisesWithPushesAndFallsWithPops) {
     scheduler.spawn({}, looker([this] { return depth(); }, seen));
     scheduler.spawn({}, sleeper(1ms));
     EXPECT_EQ(depth(), 3);
-    scheduler.run();
+    scheduler.run_until_idle();
     EXPECT_THAT(seen, ElementsAre(1, 0)) << "behind it, the sleeper; after its yield, nobody";
     EXPECT_EQ(depth(), 0);
     advance(1ms);
-    scheduler.run();
+    scheduler.run_until_idle();
     EXPECT_EQ(depth(), 0);
 }
 
@@ -229,9 +229,9 @@ TEST_F(Requirements, TasksRunningTotalCountsTheEndsByState) {
     scheduler.spawn({}, nothing());
     scheduler.spawn({}, thrower());
     const TaskHandle cancelled = scheduler.spawn({}, sleeper(1s));
-    scheduler.run();
+    scheduler.run_until_idle();
     cancelled.cancel();
-    scheduler.run();
+    scheduler.run_until_idle();
     EXPECT_EQ(ended("done"), 2);
     EXPECT_EQ(ended("failed"), 1);
     EXPECT_EQ(ended("cancelled"), 1);
@@ -242,7 +242,7 @@ const auto kBucketsOfTheRequest = ElementsAre(0.001, 0.005, 0.010, 0.050, 0.100,
 TEST_F(Requirements, TaskRunLatencyIsAHistogramOfTheRuns) {
     for (const auto time : {1ms, 2ms, 100ms, 3000ms})
         scheduler.spawn({}, run_for(clock, time));
-    scheduler.run();
+    scheduler.run_until_idle();
     const ClientMetric latency = series("task_run_latency_seconds");
     EXPECT_THAT(bounds(latency), kBucketsOfTheRequest);
     EXPECT_THAT(counts(latency), ElementsAre(1, 1, 0, 0, 1, 0, 0, 0, 0, 1)) << "an upper bound is closed";
@@ -253,11 +253,11 @@ TEST_F(Requirements, TaskRunLatencyIsAHistogramOfTheRuns) {
 TEST_F(Requirements, TaskWaitTimeIsAHistogramOfTheWaits) {
     scheduler.spawn({}, sleeper(10ms));
     scheduler.spawn({}, sleeper(600ms));
-    scheduler.run();
+    scheduler.run_until_idle();
     advance(10ms);
-    scheduler.run();
+    scheduler.run_until_idle();
     advance(590ms);
-    scheduler.run();
+    scheduler.run_until_idle();
     const ClientMetric waits = series("task_wait_time_seconds", {{"reason", "sleep"}});
     EXPECT_THAT(bounds(waits), kBucketsOfTheRequest);
     EXPECT_THAT(counts(waits), ElementsAre(0, 0, 1, 0, 0, 0, 0, 1, 0, 0));

@@ -9,9 +9,9 @@ class Cancel : public Scheduled {};
 
 TEST_F(Cancel, ASleepingTaskGoesReadyRunsAndIsCancelled) {
     const TaskHandle task = scheduler.spawn({}, sleep(1h));
-    scheduler.run();
+    scheduler.run_until_idle();
     EXPECT_TRUE(task.cancel());
-    scheduler.run();
+    scheduler.run_until_idle();
     EXPECT_THAT(story_of(task), ElementsAre("Spawned Ready", "Running", "Sleep 3600000000000", "Ready cancel",
                                             "Running", "Cancelled asked from Running"));
     expect_queue_equation();
@@ -20,13 +20,13 @@ TEST_F(Cancel, ASleepingTaskGoesReadyRunsAndIsCancelled) {
 TEST_F(Cancel, AWaitingTaskGoesReadyRunsAndIsCancelled) {
     Event never;
     const TaskHandle task = scheduler.spawn({}, wait_for(never));
-    scheduler.run();
+    scheduler.run_until_idle();
     auto canceller = [](TaskHandle target) -> Task<> {
         target.cancel();
         co_return;
     };
     const TaskHandle by_task = scheduler.spawn({}, canceller(task));
-    scheduler.run();
+    scheduler.run_until_idle();
     EXPECT_THAT(story_of(task), ElementsAre("Spawned Ready", "Running", "Wait", by("Ready cancel by", by_task),
                                             "Running", by("Cancelled asked by", by_task) + " from Running"));
     never.set();  // it left the event's list
@@ -37,12 +37,12 @@ TEST_F(Cancel, ATaskThatJoinsGoesReadyAndLeavesTheJoin) {
     auto joiner = [](TaskHandle target) -> Task<> { co_await join(target); };
     const TaskHandle target = scheduler.spawn({}, wait_for(event));
     const TaskHandle task = scheduler.spawn({}, joiner(target));
-    scheduler.run();
+    scheduler.run_until_idle();
     task.cancel();
-    scheduler.run();
+    scheduler.run_until_idle();
     EXPECT_EQ(story_of(task).back(), "Cancelled asked from Running");
     event.set();
-    scheduler.run();
+    scheduler.run_until_idle();
     EXPECT_EQ(target.state(), TaskState::Finished);
 }
 
@@ -55,7 +55,7 @@ TEST_F(Cancel, AReadyTaskStaysReadyThenRunsAndNeverBegins) {
     const TaskHandle task = scheduler.spawn({}, setter(ran));
     task.cancel();
     EXPECT_EQ(task.state(), TaskState::Ready);
-    scheduler.run();
+    scheduler.run_until_idle();
     EXPECT_FALSE(ran);
     EXPECT_THAT(story_of(task), ElementsAre("Spawned Ready", "Running", "Cancelled asked from Running"));
 }
@@ -71,7 +71,7 @@ TEST_F(Cancel, AReadyTaskThatHasBegunGetsItWhereItIsSuspended) {
         co_return;
     };
     scheduler.spawn({}, canceller(task));
-    scheduler.run();
+    scheduler.run_until_idle();
     EXPECT_EQ(story_of(task).back().substr(0, 15), "Cancelled asked");
     EXPECT_EQ(story_of(task).size(), 5u);  // Spawned, Running, Yield, Running, Cancelled
 }
@@ -80,13 +80,13 @@ TEST_F(Cancel, ARunningTaskGetsItAtItsNextSuspensionPoint) {
     bool reached = false;
     bool passed = false;
     auto suicidal = [](bool& before, bool& after) -> Task<> {
-        (co_await this_task()).cancel();
+        (co_await current_task()).cancel();
         before = true;
         co_await sleep_for(1h);
         after = true;
     };
     const TaskHandle task = scheduler.spawn({}, suicidal(reached, passed));
-    scheduler.run();
+    scheduler.run_until_idle();
     EXPECT_TRUE(reached);
     EXPECT_FALSE(passed);
     EXPECT_THAT(story_of(task),
@@ -99,10 +99,10 @@ TEST_F(Cancel, AThrottledTaskGoesReadyAtOnce) {
         co_await yield();
     };
     const TaskHandle task = scheduler.spawn({.budget = 10us, .budget_period = 1ms}, burner(clock));
-    scheduler.run();
+    scheduler.run_until_idle();
     ASSERT_EQ(task.state(), TaskState::Throttled);
     task.cancel();
-    scheduler.run();
+    scheduler.run_until_idle();
     EXPECT_EQ(story_of(task).at(3), "Ready cancel");
     EXPECT_EQ(task.state(), TaskState::Cancelled);
 }
@@ -111,13 +111,13 @@ TEST_F(Cancel, ATaskThatWaitsForDependenciesGoesReadyRunsAndNeverBegins) {
     Event event;
     const TaskHandle dependency = scheduler.spawn({}, wait_for(event));
     const TaskHandle task = scheduler.spawn({.dependencies = {dependency}}, nothing());
-    scheduler.run();
+    scheduler.run_until_idle();
     task.cancel();
-    scheduler.run();
+    scheduler.run_until_idle();
     EXPECT_THAT(story_of(task),
                 ElementsAre("Spawned Waiting", "Ready cancel", "Running", "Cancelled asked from Running"));
     event.set();
-    scheduler.run();
+    scheduler.run_until_idle();
     EXPECT_EQ(story_of(task).size(), 4u);
 }
 
@@ -138,10 +138,10 @@ TEST_F(Cancel, ATaskThatCatchesItGoesOnAndEndsAsItEnds) {
     };
     const TaskHandle done = scheduler.spawn({}, stubborn());
     const TaskHandle failed = scheduler.spawn({}, angry());
-    scheduler.run();
+    scheduler.run_until_idle();
     done.cancel();
     failed.cancel();
-    scheduler.run();
+    scheduler.run_until_idle();
     EXPECT_EQ(story_of(done).back(), "Done");
     EXPECT_EQ(story_of(failed).back(), "Failed not now");
 }
@@ -158,32 +158,32 @@ TEST_F(Cancel, IsThrownOnceForEachRequestThatFoundNonePending) {
         }
     };
     const TaskHandle task = scheduler.spawn({}, counter(thrown));
-    scheduler.run();
+    scheduler.run_until_idle();
     EXPECT_TRUE(task.cancel());
     EXPECT_FALSE(task.cancel());
-    scheduler.run();
+    scheduler.run_until_idle();
     EXPECT_EQ(thrown, 1);
     EXPECT_EQ(task.state(), TaskState::Sleeping);
     EXPECT_TRUE(task.cancel());
-    scheduler.run();
+    scheduler.run_until_idle();
     EXPECT_EQ(thrown, 2);
     EXPECT_EQ(task.state(), TaskState::Finished);
     EXPECT_FALSE(task.cancel());
 }
 
 TEST_F(Cancel, AnExceptionOfTheSameTypeWithoutARequestIsAFailure) {
-    auto pretender = []() -> Task<> { throw TaskCancelled{(co_await this_task()).tid(), CancelCause::asked}; };
+    auto pretender = []() -> Task<> { throw TaskCancelled{(co_await current_task()).tid(), CancelCause::asked}; };
     const TaskHandle task = scheduler.spawn({}, pretender());
-    scheduler.run();
+    scheduler.run_until_idle();
     EXPECT_EQ(task.state(), TaskState::Failed);
 }
 
 TEST_F(Cancel, ShutdownAsksAllWithItsOwnCause) {
     const TaskHandle sleeper = scheduler.spawn({}, sleep(1h));
-    scheduler.run();
+    scheduler.run_until_idle();
     const TaskHandle ready = scheduler.spawn({}, nothing());
-    scheduler.shutdown();
-    scheduler.run();
+    scheduler.cancel_all();
+    scheduler.run_until_idle();
     EXPECT_EQ(story_of(sleeper).back(), "Cancelled shutdown from Running");
     EXPECT_EQ(story_of(ready).back(), "Cancelled shutdown from Running");
 }
@@ -200,9 +200,9 @@ TEST_F(Cancel, ComesThroughNestedCoroutines) {
     };
     auto outer = [&](int& count) -> Task<> { co_await inner(count); };
     const TaskHandle task = scheduler.spawn({}, outer(unwound));
-    scheduler.run();
+    scheduler.run_until_idle();
     task.cancel();
-    scheduler.run();
+    scheduler.run_until_idle();
     EXPECT_EQ(unwound, 1);
     EXPECT_EQ(task.state(), TaskState::Cancelled);
 }

@@ -36,7 +36,7 @@ TEST_F(Chain, AResultComesOutOfTheAwait) {
     int got = 0;
     auto asker = [&]() -> Task<> { got = co_await answer(); };
     const TaskHandle task = scheduler.spawn({}, asker());
-    scheduler.run();
+    scheduler.run_until_idle();
     EXPECT_EQ(got, 42);
     EXPECT_THAT(story_of(task), ElementsAre("Spawned Ready", "Running", "Yield", "Running", "Done"));
 }
@@ -46,7 +46,7 @@ TEST_F(Chain, AResultMayBeMoveOnly) {
     int got = 0;
     auto asker = [&]() -> Task<> { got = *co_await maker(); };
     scheduler.spawn({}, asker());
-    scheduler.run();
+    scheduler.run_until_idle();
     EXPECT_EQ(got, 7);
 }
 
@@ -60,7 +60,7 @@ TEST_F(Chain, AnExceptionComesOutOfTheAwait) {
         }
     };
     const TaskHandle task = scheduler.spawn({}, asker());
-    scheduler.run();
+    scheduler.run_until_idle();
     EXPECT_EQ(got, "inner");
     EXPECT_EQ(task.state(), TaskState::Finished);
 }
@@ -72,7 +72,7 @@ TEST_F(Chain, ManyAwaitsThatCompleteAtOnceUseNoStack) {
             co_await empty();
     };
     const TaskHandle task = scheduler.spawn({}, looper());
-    scheduler.run();
+    scheduler.run_until_idle();
     EXPECT_EQ(task.state(), TaskState::Finished);
 }
 
@@ -80,14 +80,14 @@ TEST_F(Chain, ADeepChainUsesNoStack) {
     int got = 0;
     auto asker = [&]() -> Task<> { got = co_await depth(200'000); };
     scheduler.spawn({}, asker());
-    scheduler.run();
+    scheduler.run_until_idle();
     EXPECT_EQ(got, 200'000);
 }
 
 TEST_F(Chain, ADeepChainIsDestroyedWithoutStack) {
     int destroyed = 0;
     scheduler.spawn({}, deep_sleep(200'000, destroyed));
-    scheduler.run();
+    scheduler.run_until_idle();
     scheduler.close();
     EXPECT_EQ(destroyed, 200'001);
 }
@@ -99,7 +99,7 @@ TEST_F(Chain, ACoroutineThatIsDroppedNeverRuns) {
         co_return;
     };
     { const Task<> dropped = setter(); }
-    scheduler.run();
+    scheduler.run_until_idle();
     EXPECT_FALSE(ran);
 }
 

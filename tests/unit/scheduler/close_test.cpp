@@ -16,7 +16,7 @@ TEST_F(Close, CancelsEachTaskOnceFromWhereItIs) {
     const TaskHandle sleeping = scheduler.spawn({}, sleep(1h));
     const TaskHandle waiting = scheduler.spawn({}, wait_for(never));
     const TaskHandle throttled = scheduler.spawn({.budget = 10us}, burner(clock));
-    scheduler.run();
+    scheduler.run_until_idle();
     const TaskHandle ready = scheduler.spawn({}, nothing());
     const TaskHandle dependent = scheduler.spawn({.dependencies = {waiting}}, nothing());
     scheduler.close();
@@ -33,7 +33,7 @@ TEST_F(Close, WakesNoJoiner) {
     auto joiner = [](TaskHandle target) -> Task<> { co_await join(target); };
     const TaskHandle target = scheduler.spawn({}, sleep(1h));
     const TaskHandle task = scheduler.spawn({}, joiner(target));
-    scheduler.run();
+    scheduler.run_until_idle();
     scheduler.close();
     EXPECT_THAT(story_of(task),
                 ElementsAre("Spawned Ready", "Running", by("Join", target), "Cancelled destroyed from Waiting"));
@@ -55,7 +55,7 @@ TEST_F(Close, DestroysFramesFromTheInside) {
         co_await inner(list);
     };
     scheduler.spawn({}, outer(destroyed));
-    scheduler.run();
+    scheduler.run_until_idle();
     scheduler.close();
     EXPECT_THAT(destroyed, ElementsAre(1, 2));
 }
@@ -69,25 +69,29 @@ TEST_F(Close, GivesTheWorkerBack) {
 
 TEST_F(Close, DestructorsOfTasksMayCallTheScheduler) {
     Event event;
-    TaskHandle late;
+    bool refused = false;
     struct Busy {
         Scheduler& scheduler;
         Event& event;
-        TaskHandle& late;
+        bool& refused;
         ~Busy() {
             event.set();
-            late = scheduler.spawn({.name = "late"}, nothing());
+            try {
+                scheduler.spawn({.name = "late"}, nothing());
+            } catch (const SpawnRefused& why) {
+                refused = why.reason() == SpawnRefused::Reason::closed;
+            }
         }
     };
-    auto task = [](Scheduler& s, Event& e, TaskHandle& l) -> Task<> {
-        const Busy busy{s, e, l};
+    auto task = [](Scheduler& s, Event& e, bool& r) -> Task<> {
+        const Busy busy{s, e, r};
         co_await sleep_for(1h);
     };
     const TaskHandle waiting = scheduler.spawn({}, wait_for(event));
-    scheduler.spawn({}, task(scheduler, event, late));
-    scheduler.run();
+    scheduler.spawn({}, task(scheduler, event, refused));
+    scheduler.run_until_idle();
     scheduler.close();
-    EXPECT_FALSE(late);
+    EXPECT_TRUE(refused);
     EXPECT_EQ(story_of(waiting).back(), "Cancelled destroyed from Waiting");
 }
 
@@ -96,7 +100,7 @@ TEST_F(Close, AHandleOutlivesTheScheduler) {
     {
         Scheduler short_lived{{.name = "short", .clock = &clock}};
         task = short_lived.spawn({}, sleep(1h));
-        short_lived.run();
+        short_lived.run_until_idle();
     }
     EXPECT_EQ(task.state(), TaskState::Cancelled);
     EXPECT_FALSE(task.cancel());
@@ -106,10 +110,10 @@ TEST_F(Close, AHandleOutlivesTheScheduler) {
 TEST_F(Close, AnEventMayDieBeforeItsWaiters) {
     auto event = std::make_unique<Event>();
     const TaskHandle task = scheduler.spawn({}, wait_for(*event));
-    scheduler.run();
+    scheduler.run_until_idle();
     event.reset();
     task.cancel();
-    scheduler.run();
+    scheduler.run_until_idle();
     EXPECT_EQ(task.state(), TaskState::Cancelled);
 }
 

@@ -12,10 +12,10 @@ TEST_F(Depend, ATaskBeginsWhenItsLastDependencyHasFinished) {
     const TaskHandle first = scheduler.spawn({}, nothing());
     const TaskHandle last = scheduler.spawn({}, wait_for(event));
     const TaskHandle task = scheduler.spawn({.dependencies = {first, last}}, nothing());
-    scheduler.run();
+    scheduler.run_until_idle();
     EXPECT_EQ(task.state(), TaskState::Waiting);
     event.set();
-    scheduler.run();
+    scheduler.run_until_idle();
     EXPECT_THAT(story_of(task), ElementsAre("Spawned Waiting", by("Ready dependency by", last), "Running", "Done"));
     EXPECT_EQ(recording().last<tiffany_task_running>(EventId::TaskRunning).waited,
               static_cast<std::uint8_t>(WaitKind::dependency));
@@ -24,7 +24,7 @@ TEST_F(Depend, ATaskBeginsWhenItsLastDependencyHasFinished) {
 
 TEST_F(Depend, DependenciesThatHaveFinishedDoNotCount) {
     const TaskHandle first = scheduler.spawn({}, nothing());
-    scheduler.run();
+    scheduler.run_until_idle();
     const TaskHandle task = scheduler.spawn({.dependencies = {first}}, nothing());
     EXPECT_EQ(story_of(task).front(), "Spawned Ready");
 }
@@ -32,14 +32,14 @@ TEST_F(Depend, DependenciesThatHaveFinishedDoNotCount) {
 TEST_F(Depend, ADependencyThatFailsCancelsTheTaskWhereItIs) {
     const TaskHandle broken = scheduler.spawn({}, fail("no"));
     const TaskHandle task = scheduler.spawn({.dependencies = {broken}}, nothing());
-    scheduler.run();
+    scheduler.run_until_idle();
     EXPECT_THAT(story_of(task),
                 ElementsAre("Spawned Waiting", by("Cancelled dependency by", broken) + " from Waiting"));
 }
 
 TEST_F(Depend, ADependencyThatHadFailedCancelsTheTaskAtItsSpawn) {
     const TaskHandle broken = scheduler.spawn({}, fail("no"));
-    scheduler.run();
+    scheduler.run_until_idle();
     const TaskHandle task = scheduler.spawn({.dependencies = {broken}}, nothing());
     EXPECT_THAT(story_of(task),
                 ElementsAre("Spawned Waiting", by("Cancelled dependency by", broken) + " from Waiting"));
@@ -52,9 +52,9 @@ TEST_F(Depend, ACancellationGoesDownALongChainWithoutStack) {
     const TaskHandle first = last;
     for (int i = 0; i < 50'000; ++i)
         last = scheduler.spawn({.dependencies = {last}}, nothing());
-    scheduler.run();
+    scheduler.run_until_idle();
     first.cancel();
-    scheduler.run();
+    scheduler.run_until_idle();
     EXPECT_EQ(last.state(), TaskState::Cancelled);
     EXPECT_EQ(scheduler.live(), 0u);
     EXPECT_EQ(scheduler.telemetry().count(TaskEvent::Cancelled), 50'001u);

@@ -24,7 +24,7 @@ class Joins : public Scheduled {
 TEST_F(Joins, TheJoinerWaitsAndIsWokenByTheTarget) {
     const TaskHandle target = scheduler.spawn({.priority = 20}, nothing());
     const TaskHandle joiner = scheduler.spawn({}, join_and_tell(target, told));
-    scheduler.run();
+    scheduler.run_until_idle();
     EXPECT_EQ(told, "finished");
     EXPECT_THAT(story_of(joiner), ElementsAre("Spawned Ready", "Running", by("Join", target),
                                               by("Ready join by", target), "Running", "Done"));
@@ -32,9 +32,9 @@ TEST_F(Joins, TheJoinerWaitsAndIsWokenByTheTarget) {
 
 TEST_F(Joins, AJoinOfAnEndedTaskIsNoSuspensionAndNoEvent) {
     const TaskHandle target = scheduler.spawn({}, nothing());
-    scheduler.run();
+    scheduler.run_until_idle();
     const TaskHandle joiner = scheduler.spawn({}, join_and_tell(target, told));
-    scheduler.run();
+    scheduler.run_until_idle();
     EXPECT_EQ(told, "finished");
     EXPECT_THAT(story_of(joiner), ElementsAre("Spawned Ready", "Running", "Done"));
 }
@@ -43,7 +43,7 @@ TEST_F(Joins, AFailedTaskTellsItsJoinerAndTheSchedulerGoesOn) {
     const TaskHandle target = scheduler.spawn({.priority = 20}, fail("disk full"));
     const TaskHandle joiner = scheduler.spawn({}, join_and_tell(target, told));
     const TaskHandle other = scheduler.spawn({.priority = 30}, nothing());
-    scheduler.run();
+    scheduler.run_until_idle();
     EXPECT_EQ(told, "failed: disk full");
     EXPECT_THAT(story_of(target), ElementsAre("Spawned Ready", "Running", "Failed disk full"));
     EXPECT_EQ(story_of(joiner)[3], by("Ready join by", target));
@@ -53,9 +53,9 @@ TEST_F(Joins, AFailedTaskTellsItsJoinerAndTheSchedulerGoesOn) {
 
 TEST_F(Joins, AJoinOfATaskThatFailedBeforeThrowsToo) {
     const TaskHandle target = scheduler.spawn({}, fail("gone"));
-    scheduler.run();
+    scheduler.run_until_idle();
     scheduler.spawn({}, join_and_tell(target, told));
-    scheduler.run();
+    scheduler.run_until_idle();
     EXPECT_EQ(told, "failed: gone");
 }
 
@@ -63,9 +63,9 @@ TEST_F(Joins, ACancelledTaskTellsItsJoiner) {
     Event never;
     const TaskHandle target = scheduler.spawn({}, wait_for(never));
     scheduler.spawn({}, join_and_tell(target, told));
-    scheduler.run();
+    scheduler.run_until_idle();
     target.cancel();
-    scheduler.run();
+    scheduler.run_until_idle();
     EXPECT_EQ(told, "cancelled");
 }
 
@@ -73,7 +73,7 @@ TEST_F(Joins, AnErrorThatLeavesTheJoinerFailsIt) {
     auto join_only = [](TaskHandle target) -> Task<> { co_await join(target); };
     const TaskHandle target = scheduler.spawn({}, fail("root"));
     const TaskHandle joiner = scheduler.spawn({}, join_only(target));
-    scheduler.run();
+    scheduler.run_until_idle();
     EXPECT_EQ(joiner.state(), TaskState::Failed);
     EXPECT_EQ(joiner.error(), "the joined task failed: root");
 }
@@ -84,7 +84,7 @@ TEST_F(Joins, ATaskThatThrowsNoStdExceptionFails) {
         co_return;
     };
     const TaskHandle task = scheduler.spawn({}, thrower());
-    scheduler.run();
+    scheduler.run_until_idle();
     EXPECT_THAT(story_of(task),
                 ElementsAre("Spawned Ready", "Running", "Failed an exception that is no std::exception"));
 }
@@ -95,14 +95,14 @@ TEST_F(Joins, AJoinThatTimesOutGoesReadyByTheTimer) {
     auto patient = [](TaskHandle target, bool& result) -> Task<> { result = co_await join_for(target, 10ns); };
     const TaskHandle target = scheduler.spawn({}, wait_for(never));
     const TaskHandle joiner = scheduler.spawn({}, patient(target, in_time));
-    scheduler.run();
+    scheduler.run_until_idle();
     advance(10ns);
-    scheduler.run();
+    scheduler.run_until_idle();
     EXPECT_FALSE(in_time);
     EXPECT_EQ(story_of(joiner)[3], "Ready timer");
     EXPECT_EQ(target.state(), TaskState::Waiting);
     target.cancel();
-    scheduler.run();
+    scheduler.run_until_idle();
     EXPECT_EQ(story_of(joiner).size(), 6u);  // the target's end tells it nothing any more
 }
 
@@ -117,7 +117,7 @@ TEST_F(Joins, AJoinOfItselfOfNothingOrOfAnotherSchedulersTaskIsAnError) {
         }
     };
     auto self = [](int& count) -> Task<> {
-        const TaskHandle me = co_await this_task();
+        const TaskHandle me = co_await current_task();
         try {
             co_await join(me);
         } catch (const std::logic_error&) {
@@ -127,7 +127,7 @@ TEST_F(Joins, AJoinOfItselfOfNothingOrOfAnotherSchedulersTaskIsAnError) {
     scheduler.spawn({}, wrong(TaskHandle{}, errors));
     scheduler.spawn({}, self(errors));
     scheduler.spawn({}, wrong(other.spawn({}, nothing()), errors));
-    scheduler.run();
+    scheduler.run_until_idle();
     EXPECT_EQ(errors, 3);
 }
 
@@ -139,12 +139,12 @@ TEST_F(Joins, AnEventWakesAllThatWaitInTheirOrder) {
         e.set();
         co_return;
     };
-    scheduler.run();
+    scheduler.run_until_idle();
     const auto waited = recording().last<tiffany_task_wait>(EventId::TaskWait);
     EXPECT_EQ(waited.reason, static_cast<std::uint8_t>(WaitReason::event));
     EXPECT_EQ(waited.resource, event.id());
     const TaskHandle waker = scheduler.spawn({}, setter(event));
-    scheduler.run();
+    scheduler.run_until_idle();
     for (const TaskHandle& task : {first, second})
         EXPECT_THAT(story_of(task),
                     ElementsAre("Spawned Ready", "Running", "Wait", by("Ready event by", waker), "Running", "Done"));
@@ -154,7 +154,7 @@ TEST_F(Joins, AnEventThatIsSetIsNoSuspensionAndNoEvent) {
     Event event;
     event.set();
     const TaskHandle task = scheduler.spawn({}, wait_for(event));
-    scheduler.run();
+    scheduler.run_until_idle();
     EXPECT_THAT(story_of(task), ElementsAre("Spawned Ready", "Running", "Done"));
 }
 
@@ -163,9 +163,9 @@ TEST_F(Joins, AWaitThatTimesOutLeavesTheEvent) {
     bool in_time = true;
     auto patient = [](Event& e, bool& result) -> Task<> { result = co_await e.wait(10ns); };
     const TaskHandle task = scheduler.spawn({}, patient(event, in_time));
-    scheduler.run();
+    scheduler.run_until_idle();
     advance(11ns);
-    scheduler.run();
+    scheduler.run_until_idle();
     event.set();
     EXPECT_FALSE(in_time);
     EXPECT_THAT(story_of(task),

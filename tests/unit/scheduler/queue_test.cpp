@@ -21,7 +21,7 @@ class Queue : public Scheduled {
 TEST_F(Queue, ATaskIsSpawnedReadyRunsAndIsDone) {
     const TaskHandle task = scheduler.spawn({.name = "a"}, nothing());
     EXPECT_EQ(task.state(), TaskState::Ready);
-    scheduler.run();
+    scheduler.run_until_idle();
     EXPECT_THAT(story_of(task), ElementsAre("Spawned Ready", "Running", "Done"));
     EXPECT_EQ(task.state(), TaskState::Finished);
     EXPECT_EQ(scheduler.live(), 0u);
@@ -32,12 +32,12 @@ TEST_F(Queue, SpawnTellsNameSitePriorityGroupAndParent) {
     std::uint32_t line = 0;
     TaskHandle child;
     auto parent = [&]() -> Task<> {
-        Scheduler& here = co_await this_scheduler();
+        SchedulerBase& here = co_await this_scheduler();
         line = __LINE__ + 1;
         child = here.spawn({.name = "child", .priority = 3, .group = group}, nothing());
     };
     const TaskHandle task = scheduler.spawn({.name = "parent"}, parent());
-    scheduler.run();
+    scheduler.run_until_idle();
     const auto event = recording().last<tiffany_task_spawned>(EventId::TaskSpawned);
     EXPECT_STREQ(event.name, "child");
     EXPECT_EQ(event.site, "queue_test.cpp:" + std::to_string(line));
@@ -49,14 +49,14 @@ TEST_F(Queue, SpawnTellsNameSitePriorityGroupAndParent) {
 TEST_F(Queue, TheMoreUrgentRunsFirst) {
     for (const int priority : {255, 64, 0, 63, 10})
         scheduler.spawn({.priority = static_cast<std::uint8_t>(priority)}, note(order, std::to_string(priority), 0));
-    scheduler.run();
+    scheduler.run_until_idle();
     EXPECT_THAT(order, ElementsAre("0", "10", "63", "64", "255"));
 }
 
 TEST_F(Queue, WithinOnePriorityTheFirstThatCameRunsFirst) {
     scheduler.spawn({}, note(order, "a", 1));
     scheduler.spawn({}, note(order, "b", 1));
-    scheduler.run();
+    scheduler.run_until_idle();
     EXPECT_THAT(order, ElementsAre("a", "b", "a", "b"));
     expect_queue_equation();
 }
@@ -107,14 +107,14 @@ TEST_F(Queue, ASleepWhoseTimeIsOverIsAYield) {
         co_await sleep_until(deadline);
     };
     const TaskHandle task = scheduler.spawn({}, sleeper(scheduler.now_ns()));
-    scheduler.run();
+    scheduler.run_until_idle();
     EXPECT_THAT(story_of(task), ElementsAre("Spawned Ready", "Running", "Yield", "Running", "Yield", "Running", "Yield",
                                             "Running", "Done"));
 }
 
 TEST_F(Queue, TheProgramsCountIsTheNumberOfEvents) {
     scheduler.spawn({}, note(order, "a", 3));
-    scheduler.run();
+    scheduler.run_until_idle();
     EXPECT_EQ(scheduler.telemetry().count(TaskEvent::Yield), 3u);
     EXPECT_EQ(scheduler.telemetry().count(TaskEvent::Running), 4u);
     EXPECT_EQ(scheduler.telemetry().transitions(), 9u);
@@ -126,16 +126,16 @@ TEST_F(Queue, StopReturnsAndALaterRunGoesOn) {
         co_await yield();
     };
     const TaskHandle task = scheduler.spawn({}, stopper(scheduler));
-    scheduler.run();
+    scheduler.run_until_idle();
     EXPECT_EQ(task.state(), TaskState::Ready);
-    scheduler.run();
+    scheduler.run_until_idle();
     EXPECT_TRUE(task.ended());
 }
 
 TEST_F(Queue, FindKnowsLiveTasksOnly) {
     const TaskHandle task = scheduler.spawn({}, nothing());
     EXPECT_EQ(scheduler.find(task.tid()).tid(), task.tid());
-    scheduler.run();
+    scheduler.run_until_idle();
     EXPECT_FALSE(scheduler.find(task.tid()));
 }
 

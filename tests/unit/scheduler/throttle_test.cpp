@@ -16,14 +16,14 @@ class Throttle : public Scheduled {
 
 TEST_F(Throttle, AYieldPastTheQuantumStaysReadyAsThrottled) {
     const TaskHandle task = scheduler.spawn({}, burn(clock, 5ms + 1ns));
-    scheduler.run();
+    scheduler.run_until_idle();
     EXPECT_THAT(story_of(task), ElementsAre("Spawned Ready", "Running", "Throttled 0", "Running", "Done"));
     expect_queue_equation();
 }
 
 TEST_F(Throttle, AYieldExactlyAtTheQuantumIsAYield) {
     const TaskHandle task = scheduler.spawn({}, burn(clock, 5ms));
-    scheduler.run();
+    scheduler.run_until_idle();
     EXPECT_THAT(story_of(task), ElementsAre("Spawned Ready", "Running", "Yield", "Running", "Done"));
 }
 
@@ -33,7 +33,7 @@ TEST_F(Throttle, AnotherSuspensionPastTheQuantumKeepsItsOwnEvent) {
         co_await sleep_for(1ns);
     };
     const TaskHandle task = scheduler.spawn({}, sleeper(clock));
-    scheduler.run();
+    scheduler.run_until_idle();
     EXPECT_EQ(story_of(task).at(2), "Sleep 1");
 }
 
@@ -43,21 +43,21 @@ TEST_F(Throttle, ASleepThatIsOverPastTheQuantumIsThrottled) {
         co_await sleep_for(0ns);
     };
     const TaskHandle task = scheduler.spawn({}, sleeper(clock));
-    scheduler.run();
+    scheduler.run_until_idle();
     EXPECT_EQ(story_of(task).at(2), "Throttled 0");
 }
 
 TEST_F(Throttle, AYieldPastTheBudgetParksUntilThePeriodThatPaysForIt) {
     const TaskHandle task = scheduler.spawn({.budget = 1ms, .budget_period = 10ms}, burn(clock, 2ms + 500us));
-    scheduler.run();
+    scheduler.run_until_idle();
     ASSERT_EQ(task.state(), TaskState::Throttled);
     // 2.5 ms used, 1 ms a period: not above the limit at the second period from now, 20 ms after the spawn
     EXPECT_EQ(story_of(task).back(), "Throttled 17500000");
     advance(17'500us - 1ns);
-    scheduler.run();
+    scheduler.run_until_idle();
     EXPECT_EQ(task.state(), TaskState::Throttled);
     advance(1ns);
-    scheduler.run();
+    scheduler.run_until_idle();
     EXPECT_EQ(story_of(task).at(3), "Ready quota");
     EXPECT_EQ(task.state(), TaskState::Finished);
     EXPECT_EQ(recording().last<tiffany_task_running>(EventId::TaskRunning).waited,
@@ -71,10 +71,10 @@ TEST_F(Throttle, ADebtThatASleepLeftIsTakenAtTheNextYield) {
         co_await yield();
     };
     const TaskHandle task = scheduler.spawn({.budget = 1ms, .budget_period = 10ms}, sleeper(clock));
-    scheduler.run();
+    scheduler.run_until_idle();
     EXPECT_EQ(story_of(task).back(), "Sleep 1000000");
     advance(1ms);
-    scheduler.run();
+    scheduler.run_until_idle();
     EXPECT_EQ(story_of(task).back(), "Throttled 34500000");
 }
 

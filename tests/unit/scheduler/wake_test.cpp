@@ -24,7 +24,7 @@ TEST_F(Wake, AnotherTaskWakesASleeper) {
     };
     const TaskHandle sleeper = scheduler.spawn({}, sleep_once(woken));
     const TaskHandle other = scheduler.spawn({}, waker(sleeper));
-    scheduler.run();
+    scheduler.run_until_idle();
     EXPECT_THAT(story_of(sleeper),
                 ElementsAre("Spawned Ready", "Running", "Sleep 0", by("Ready event by", other), "Running", "Done"));
 }
@@ -33,7 +33,7 @@ TEST_F(Wake, AWakeBeforeTheSleepMakesItAYield) {
     const TaskHandle sleeper = scheduler.spawn({}, sleep_once(woken));
     sleeper.wake();
     sleeper.wake();
-    scheduler.run();
+    scheduler.run_until_idle();
     EXPECT_THAT(story_of(sleeper), ElementsAre("Spawned Ready", "Running", "Yield", "Running", "Done"));
 }
 
@@ -44,26 +44,26 @@ TEST_F(Wake, AWakeBeforeASleepPastTheQuantumMakesItThrottled) {
     };
     const TaskHandle sleeper = scheduler.spawn({}, burner(clock));
     sleeper.wake();
-    scheduler.run();
+    scheduler.run_until_idle();
     EXPECT_EQ(story_of(sleeper).at(2), "Throttled 0");
 }
 
 TEST_F(Wake, ACancelledSleeperIsNotWokenAgain) {
     const TaskHandle sleeper = scheduler.spawn({}, sleep_once(woken));
-    scheduler.run();
+    scheduler.run_until_idle();
     sleeper.cancel();
     sleeper.wake();
-    scheduler.run();
+    scheduler.run_until_idle();
     EXPECT_THAT(story_of(sleeper), ElementsAre("Spawned Ready", "Running", "Sleep 0", "Ready cancel", "Running",
                                                "Cancelled asked from Running"));
 }
 
 TEST_F(Wake, AnotherThreadWakesASleeperOnItsOwnWorker) {
     const TaskHandle sleeper = scheduler.spawn({}, sleep_once(woken));
-    scheduler.run();
+    scheduler.run_until_idle();
     std::thread{[&] { sleeper.wake(); }}.join();
     EXPECT_EQ(sleeper.state(), TaskState::Ready);
-    scheduler.run();
+    scheduler.run_until_idle();
     EXPECT_THAT(story_of(sleeper),
                 ElementsAre("Spawned Ready", "Running", "Sleep 0", "Ready external", "Running", "Done"));
     EXPECT_NE(recording().last<tiffany_task_ready>(EventId::TaskReady).worker,
@@ -73,10 +73,10 @@ TEST_F(Wake, AnotherThreadWakesASleeperOnItsOwnWorker) {
 
 TEST_F(Wake, ACancelAfterAWakeOfAnotherThreadFindsTheTaskReady) {
     const TaskHandle sleeper = scheduler.spawn({}, sleep_once(woken));
-    scheduler.run();
+    scheduler.run_until_idle();
     std::thread{[&] { sleeper.wake(); }}.join();
     sleeper.cancel();
-    scheduler.run();
+    scheduler.run_until_idle();
     EXPECT_THAT(story_of(sleeper), ElementsAre("Spawned Ready", "Running", "Sleep 0", "Ready external", "Running",
                                                "Cancelled asked from Running"));
 }
@@ -85,7 +85,7 @@ TEST_F(Wake, AnotherThreadsSpawnIsCountedOnItsWorker) {
     TaskHandle task;
     std::thread{[&] { task = scheduler.spawn({.name = "foreign"}, nothing()); }}.join();
     EXPECT_EQ(story_of(task).front(), "Spawned Ready");
-    scheduler.run();
+    scheduler.run_until_idle();
     EXPECT_EQ(task.state(), TaskState::Finished);
     EXPECT_NE(recording().last<tiffany_task_spawned>(EventId::TaskSpawned).worker,
               recording().last<tiffany_task_running>(EventId::TaskRunning).worker);
@@ -94,14 +94,14 @@ TEST_F(Wake, AnotherThreadsSpawnIsCountedOnItsWorker) {
 TEST_F(Wake, DependenciesOfAnotherThreadsSpawnAreLookedAtByTheScheduler) {
     const TaskHandle finished = scheduler.spawn({}, nothing());
     const TaskHandle failed = scheduler.spawn({}, fail("no"));
-    scheduler.run();
+    scheduler.run_until_idle();
     TaskHandle good;
     TaskHandle bad;
     std::thread{[&] {
         good = scheduler.spawn({.dependencies = {finished}}, nothing());
         bad = scheduler.spawn({.dependencies = {failed}}, nothing());
     }}.join();
-    scheduler.run();
+    scheduler.run_until_idle();
     EXPECT_THAT(story_of(good), ElementsAre("Spawned Waiting", by("Ready dependency by", finished), "Running", "Done"));
     EXPECT_EQ(bad.state(), TaskState::Cancelled);
 }
@@ -111,13 +111,13 @@ TEST_F(Wake, ASchedulerThatClosesCancelsWhatAnotherThreadSpawned) {
     std::thread{[&] { task = scheduler.spawn({}, nothing()); }}.join();
     scheduler.close();
     EXPECT_THAT(story_of(task), ElementsAre("Spawned Ready", "Cancelled destroyed from Ready"));
-    std::thread{[&] { EXPECT_FALSE(scheduler.spawn({}, nothing())); }}.join();
+    std::thread{[&] { EXPECT_THROW(scheduler.spawn({}, nothing()), SpawnRefused); }}.join();
 }
 
 TEST_F(Wake, APostedFunctionIsCalledOnTheSchedulersThread) {
     std::thread::id ran_on;
     std::thread{[&] { scheduler.post([&] { ran_on = std::this_thread::get_id(); }); }}.join();
-    scheduler.run();
+    scheduler.run_until_idle();
     EXPECT_EQ(ran_on, std::this_thread::get_id());
 }
 
