@@ -1,0 +1,296 @@
+// What the scheduler costs: stripped of the hooks, with hooks that nobody listens to, with metrics; against a bare
+// coroutine, and against Boost.Asio.
+//
+//     scheduler_bench                  everything: some minutes
+//     scheduler_bench --only Yield     what begins with that word
+//     scheduler_bench --rounds 5       so many pairs for each ratio, instead of 15
+//     scheduler_bench --quick          few tasks: only to see that it runs
+//
+// Each measurement runs in a process of its own, by turns, many rounds; ratios are taken within a round, so that a slow
+// moment of the machine meets both sides. CPU time, of loops, never of one call.
+
+#include <dlfcn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "scheduler_cases.hpp"
+
+namespace bench {
+
+namespace {
+
+// ---- who is measured ----
+
+enum class System { bare, stripped, off, metrics, asio, asio_timer };
+constexpr std::array kNames{"a bare coroutine", "stripped", "hooks off", "metrics", "Asio", "an Asio timer"};
+const char* name_of(System system) {
+    return kNames[static_cast<std::size_t>(system)];
+}
+
+const Cases* stripped_cases() {
+    const auto beside_us = std::filesystem::read_symlink("/proc/self/exe").parent_path();
+    const auto path = beside_us / "scheduler_bench_stripped.so";
+    void* const module = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+    using Get = const Cases* (*)();
+    const auto get = module == nullptr ? nullptr : reinterpret_cast<Get>(dlsym(module, "tiffany_scheduler_cases"));
+    if (get == nullptr) {
+        std::fprintf(stderr, "scheduler_bench: cannot load the stripped scheduler: %s\n", dlerror());
+        std::exit(3);
+    }
+    return get();
+}
+
+/// Null: it was not compiled in.
+const Cases* cases_of(System system) {
+    switch (system) {
+        case System::bare:
+            return &bare_cases();
+        case System::stripped:
+            return stripped_cases();
+        case System::off:
+        case System::metrics:
+            return tiffany_scheduler_cases();
+        case System::asio:
+            return asio_cases();
+        case System::asio_timer:
+            break;
+    }
+    return asio_timer_cases();
+}
+
+// ---- what is measured ----
+
+using Case = double (*Cases::*)(const Setup&);
+
+struct Pair {
+    System above;
+    System below;
+    const char* flattered_by;
+};
+
+struct Row {
+    const char* what;
+    Case which;
+    Setup setup;
+    Setup quick;
+    std::vector<Pair> pairs;
+};
+
+const std::vector<Row>& rows() {
+    using enum System;
+    static const char* const kNear = "tasks in the nearest caches, resumed in the order of their addresses";
+    static const char* const kFar = "tasks resumed in the order of their addresses, so that they are fetched ahead";
+    static const char* const kBusy = "never idle, so that no system call waits between two wakes";
+    static const char* const kFlood = "the receiver is rarely asleep";
+    static const char* const kNoSteal = "each worker has tasks of its own, so that few are moved";
+    static const std::vector<Row> all{
+        {"Yield, 1024 tasks",
+         &Cases::yield,
+         {.tasks = 1024, .times = 2000},
+         {.tasks = 64, .times = 20},
+         {{stripped, bare, kNear}, {off, stripped, kNear}, {metrics, bare, kNear}, {metrics, stripped, kNear},
+          {metrics, asio, kNear}, {stripped, asio, kNear}}},
+        {"Yield, 1000000 tasks",
+         &Cases::yield,
+         {.tasks = 1'000'000, .times = 5},
+         {.tasks = 1000, .times = 5},
+         {{stripped, bare, kFar}, {metrics, stripped, kFar}, {metrics, asio, kFar}}},
+        {"Spawn and finish",
+         &Cases::spawn,
+         {.tasks = 1024, .times = 200},
+         {.tasks = 16, .times = 2},
+         {{stripped, bare, kNear}, {off, stripped, kNear}, {metrics, stripped, kNear}, {metrics, asio, kNear}}},
+        {"Sleep and wake, 1000000 asleep",
+         &Cases::sleep,
+         {.tasks = 1'000'000, .times = 3},
+         {.tasks = 1000, .times = 3},
+         {{off, stripped, kBusy}, {metrics, stripped, kBusy}, {metrics, asio_timer, kBusy}, {metrics, asio, kBusy}}},
+        {"Post from another thread",
+         &Cases::post,
+         {.times = 300'000},
+         {.times = 1000},
+         {{off, stripped, kFlood}, {metrics, asio, kFlood}}},
+        {"Pool of 1, yield",
+         &Cases::pool_yield,
+         {.tasks = 1024, .times = 500, .workers = 1},
+         {.tasks = 64, .times = 20, .workers = 1},
+         {{metrics, stripped, kNear}, {metrics, asio, kNear}}},
+        {"Pool of 2, yield",
+         &Cases::pool_yield,
+         {.tasks = 1024, .times = 500, .workers = 2},
+         {.tasks = 64, .times = 20, .workers = 2},
+         {{metrics, stripped, kNoSteal}, {metrics, asio, kNoSteal}}},
+    };
+    return all;
+}
+constexpr Setup kAsleep{.tasks = 1'000'000};
+constexpr Setup kAsleepQuick{.tasks = 10'000};
+
+constexpr const char* kUsage = "usage: scheduler_bench [--quick] [--rounds N] [--only BEGIN-OF-A-NAME]\n";
+
+// ---- one measurement in a process of its own ----
+
+/// The numbers that `scheduler_bench arguments...` prints.
+std::vector<double> run_self(const std::vector<std::string>& arguments) {
+    int ends[2];
+    if (pipe(ends) != 0) std::exit(3);
+    const pid_t child = fork();
+    if (child < 0) std::exit(3);
+    if (child == 0) {
+        dup2(ends[1], STDOUT_FILENO);
+        std::vector<char*> argv{const_cast<char*>("scheduler_bench")};
+        for (const std::string& argument : arguments)
+            argv.push_back(const_cast<char*>(argument.c_str()));
+        argv.push_back(nullptr);
+        execv("/proc/self/exe", argv.data());
+        _exit(127);
+    }
+    close(ends[1]);
+    std::string text;
+    char part[64];
+    for (ssize_t got = 0; (got = read(ends[0], part, sizeof part)) > 0;)
+        text.append(part, static_cast<std::size_t>(got));
+    close(ends[0]);
+    int status = 0;
+    waitpid(child, &status, 0);
+    if (text.empty() || status != 0) {
+        std::fprintf(stderr, "scheduler_bench: a measurement failed with status %d\n", status);
+        std::exit(3);
+    }
+    std::vector<double> numbers;
+    for (const char* at = text.c_str(); *at != '\0';) {
+        char* end = nullptr;
+        numbers.push_back(std::strtod(at, &end));
+        at = end + 1;
+    }
+    return numbers;
+}
+
+Setup with_metrics(Setup setup, System system) {
+    setup.metrics = system == System::metrics;
+    return setup;
+}
+
+/// `--row R SYSTEM QUICK` and `--asleep SYSTEM QUICK`: what the processes are started with.
+int measure(int argc, char** argv) {
+    const auto number = [&](int i) { return i < argc ? std::atoi(argv[i]) : 0; };
+    setenv("TIFFANY_LTTNG", "0", 1);
+    if (std::string_view{argv[1]} == "--row") {
+        const Row& row = rows().at(static_cast<std::size_t>(number(2)));
+        const auto system = static_cast<System>(number(3));
+        std::printf("%.4f ", (cases_of(system)->*row.which)(with_metrics(number(4) != 0 ? row.quick : row.setup, system)));
+    } else {
+        const auto system = static_cast<System>(number(2));
+        const Bytes bytes = cases_of(system)->asleep(with_metrics(number(3) != 0 ? kAsleepQuick : kAsleep, system));
+        std::printf("%.1f %.1f ", bytes.resident, bytes.allocated);
+    }
+    std::fflush(stdout);
+    _exit(0);  // a million tasks need not be put away
+}
+
+// ---- all of them ----
+
+double median(std::vector<double> values) {
+    std::sort(values.begin(), values.end());
+    return values[values.size() / 2];
+}
+
+double median_deviation(const std::vector<double>& values) {
+    const double middle = median(values);
+    std::vector<double> deviations;
+    for (const double value : values)
+        deviations.push_back(std::abs(value - middle));
+    return median(deviations);
+}
+
+void print_ratio(const char* what, const Pair& pair, const std::vector<double>& above, const std::vector<double>& below) {
+    std::vector<double> ratios;
+    for (std::size_t i = 0; i < above.size(); ++i)
+        ratios.push_back(above[i] / below[i]);
+    std::printf("%s: %s / %s = %.2f (MAD %.2f, %zu pairs), %.1f ns / %.1f ns; flattered by: %s\n", what,
+                name_of(pair.above), name_of(pair.below), median(ratios), median_deviation(ratios), ratios.size(),
+                median(above), median(below), pair.flattered_by);
+    std::fflush(stdout);
+}
+
+void run_row(std::size_t index, bool quick, int rounds) {
+    const Row& row = rows()[index];
+    std::map<System, std::vector<double>> seen;
+    for (const Pair& pair : row.pairs)
+        for (const System system : {pair.above, pair.below})
+            if (cases_of(system) != nullptr) seen[system];
+    for (int round = 0; round < rounds; ++round)
+        for (auto& [system, values] : seen)
+            values.push_back(run_self({"--row", std::to_string(index), std::to_string(static_cast<int>(system)),
+                                       quick ? "1" : "0"})
+                                 .front());
+    for (const Pair& pair : row.pairs)
+        if (seen.contains(pair.above) && seen.contains(pair.below))
+            print_ratio(row.what, pair, seen[pair.above], seen[pair.below]);
+}
+
+void run_asleep(bool quick) {
+    using enum System;
+    for (const System system : {stripped, off, metrics, asio_timer, asio}) {
+        if (cases_of(system) == nullptr) continue;
+        const std::vector<double> bytes =
+            run_self({"--asleep", std::to_string(static_cast<int>(system)), quick ? "1" : "0"});
+        std::printf("Asleep, %zu tasks: %s = %.0f bytes resident, %.0f allocated; flattered by: a coroutine without locals\n",
+                    quick ? kAsleepQuick.tasks : kAsleep.tasks, name_of(system), bytes.at(0), bytes.at(1));
+        std::fflush(stdout);
+    }
+}
+
+void check_answers() {
+    using enum System;
+    const std::uint64_t answer = tiffany_scheduler_cases()->check(true);
+    for (const System system : {stripped, off, asio}) {
+        const Cases* const cases = cases_of(system);
+        if (cases == nullptr || cases->check(false) == answer) continue;
+        std::fprintf(stderr, "scheduler_bench: %s runs the tasks in another order\n", name_of(system));
+        std::exit(1);
+    }
+}
+
+}  // namespace
+}  // namespace bench
+
+int main(int argc, char** argv) {
+    using namespace bench;
+    if (argc > 3 && (std::string_view{argv[1]} == "--row" || std::string_view{argv[1]} == "--asleep"))
+        return measure(argc, argv);
+    bool quick = false;
+    int rounds = 15;
+    std::string_view only;
+    for (int i = 1; i < argc; ++i) {
+        const std::string_view argument{argv[i]};
+        if (argument == "--quick") {
+            quick = true;
+        } else if (argument == "--rounds" && i + 1 < argc) {
+            rounds = std::max(1, std::atoi(argv[++i]));
+        } else if (argument == "--only" && i + 1 < argc) {
+            only = argv[++i];
+        } else {
+            std::fputs(kUsage, stderr);
+            return 2;
+        }
+    }
+    setenv("TIFFANY_LTTNG", "0", 1);
+    if (asio_cases() == nullptr) std::puts("Asio: left out; it was not there to compile (libboost-dev)");
+    check_answers();
+    for (std::size_t i = 0; i < rows().size(); ++i)
+        if (std::string_view{rows()[i].what}.starts_with(only)) run_row(i, quick, rounds);
+    if (std::string_view{"Asleep"}.starts_with(only)) run_asleep(quick);
+    return 0;
+}
