@@ -56,7 +56,7 @@ class TaskStore {
 
   private:
     static constexpr std::uint64_t kClosed = std::uint64_t{1} << 63;
-    static constexpr std::size_t kSlabBytes = std::size_t{1} << 16;
+    static constexpr std::size_t kSlabBytes = std::size_t{1} << 15;  // twice that is still taken from the heap
     static constexpr std::size_t kTidsPerPage = 64;
 
     union Slot {
