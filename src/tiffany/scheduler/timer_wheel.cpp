@@ -3,7 +3,35 @@
 #include <algorithm>
 #include <utility>
 
+#include "task_core.hpp"
+
 namespace tiffany::detail {
+namespace {
+
+/// From this level on downwards a slot is so soon (a quarter of a millisecond) that its tasks are fetched, too.
+constexpr std::size_t kSoonLevel = 3;
+
+/// Any four bits of the time may be the same in all deadlines: a product's highest bits depend on all of them.
+std::size_t list_of(std::uint64_t deadline_ns) noexcept {
+    return static_cast<std::size_t>((deadline_ns * 0x9e3779b97f4a7c15u) >> 62);
+}
+
+/// Into the nearest cache, without waiting for it.
+void fetch(const Operation* operation) noexcept {
+    __builtin_prefetch(operation);
+    __builtin_prefetch(operation + 1);  // the line that it ends in
+}
+
+/// What it takes to make its task ready and to run it: the task, and the coroutine's frame around the operation.
+void fetch_task(const Operation& operation) noexcept {
+    if (operation.chain == nullptr) return;
+    const TaskCore& task = task_of(*operation.chain);
+    __builtin_prefetch(&task.life);
+    __builtin_prefetch(&task.next);
+    __builtin_prefetch(reinterpret_cast<const std::byte*>(&operation) - 64);
+}
+
+}  // namespace
 
 void TimerWheel::add(Operation& operation, std::uint64_t deadline_ns) noexcept {
     operation.time_ns = deadline_ns;
@@ -17,12 +45,14 @@ void TimerWheel::put(Operation& operation) noexcept {
     const unsigned level = differs == 0 ? 0 : (static_cast<unsigned>(std::bit_width(differs)) - 1) / kBits;
     const std::size_t digit = static_cast<std::size_t>(at_ns >> (level * kBits)) % kSlots;
     operation.timer_level = static_cast<std::uint8_t>(level);
-    operation.timer_slot = static_cast<std::uint8_t>(digit);
-    Slot& slot = slots_[level][digit];
-    operation.timer_before = slot.tail;
+    // those at level 0 have one deadline, or are all over: one list keeps their order
+    const std::size_t which = level == 0 ? 0 : list_of(operation.time_ns);
+    operation.timer_slot = static_cast<std::uint8_t>(digit * kLists + which);
+    List& list = slots_[level][digit][which];
+    operation.timer_before = list.tail;
     operation.timer_after = nullptr;
-    (slot.tail != nullptr ? slot.tail->timer_after : slot.head) = &operation;
-    slot.tail = &operation;
+    (list.tail != nullptr ? list.tail->timer_after : list.head) = &operation;
+    list.tail = &operation;
     used_slots_[level] |= std::uint64_t{1} << digit;
     used_levels_ |= 1u << level;
 }
@@ -30,11 +60,16 @@ void TimerWheel::put(Operation& operation) noexcept {
 void TimerWheel::remove(Operation& operation) noexcept {
     const std::size_t level = std::exchange(operation.timer_level, Operation::kNoTimer);
     if (level == Operation::kNoTimer) return;
-    Slot& slot = slots_[level][operation.timer_slot];
-    (operation.timer_before != nullptr ? operation.timer_before->timer_after : slot.head) = operation.timer_after;
-    (operation.timer_after != nullptr ? operation.timer_after->timer_before : slot.tail) = operation.timer_before;
-    if (slot.head != nullptr) return;
-    used_slots_[level] &= ~(std::uint64_t{1} << operation.timer_slot);
+    Slot& slot = slots_[level][operation.timer_slot / kLists];
+    List& list = slot[operation.timer_slot % kLists];
+    (operation.timer_before != nullptr ? operation.timer_before->timer_after : list.head) = operation.timer_after;
+    (operation.timer_after != nullptr ? operation.timer_after->timer_before : list.tail) = operation.timer_before;
+    if (std::all_of(slot.begin(), slot.end(), [](const List& one) { return one.head == nullptr; }))
+        mark_empty(level, operation.timer_slot / kLists);
+}
+
+void TimerWheel::mark_empty(std::size_t level, std::size_t slot) noexcept {
+    used_slots_[level] &= ~(std::uint64_t{1} << slot);
     if (used_slots_[level] == 0) used_levels_ &= ~(1u << level);
 }
 
@@ -50,12 +85,23 @@ TimerWheel::Place TimerWheel::first_slot() const noexcept {
     return {level, slot, prefix | (static_cast<std::uint64_t>(slot) << shift)};
 }
 
-Operation* TimerWheel::take_all(const Place& place) noexcept {
-    used_slots_[place.level] &= ~(std::uint64_t{1} << place.slot);
-    if (used_slots_[place.level] == 0) used_levels_ &= ~(1u << place.level);
-    Slot& slot = slots_[place.level][place.slot];
-    slot.tail = nullptr;
-    return std::exchange(slot.head, nullptr);
+/// All that is in it goes to lower levels, in its order as far as deadlines are the same.
+void TimerWheel::move_down(const Place& from) noexcept {
+    mark_empty(from.level, from.slot);
+    std::array<Operation*, kLists> firsts{};
+    for (std::size_t i = 0; i < kLists; ++i)
+        firsts[i] = std::exchange(slots_[from.level][from.slot][i], {}).head;
+    for (bool any = true; any;) {
+        any = false;
+        for (Operation*& first : firsts) {
+            if (first == nullptr) continue;
+            any = true;
+            Operation& moving = *std::exchange(first, first->timer_after);
+            fetch(first);
+            if (from.level <= kSoonLevel) fetch_task(moving);
+            put(moving);
+        }
+    }
 }
 
 Operation* TimerWheel::pop_due(std::uint64_t now_ns) noexcept {
@@ -64,14 +110,12 @@ Operation* TimerWheel::pop_due(std::uint64_t now_ns) noexcept {
         if (first.begin_ns > now_ns) break;
         if (first.level == 0) {
             now_ns_ = std::max(now_ns_, first.begin_ns);
-            Operation& due = *slots_[0][first.slot].head;
+            Operation& due = *slots_[0][first.slot].front().head;
             remove(due);
             return &due;
         }
-        Operation* moving = take_all(first);
         now_ns_ = first.begin_ns;
-        while (moving != nullptr)  // in their order, so that those with one deadline keep theirs
-            put(*std::exchange(moving, moving->timer_after));
+        move_down(first);
     }
     // nothing is left up to that time, so nothing has to move for it
     now_ns_ = std::max(now_ns_, now_ns);

@@ -3,8 +3,12 @@
 ///
 /// Level l has 64 slots of 64^l ns each. An operation lies at the level of the highest digit (base 64) in which its
 /// deadline differs from the present time, in the slot of that digit; when time comes to that slot, what is in it moves
-/// to lower levels. So adding and removing cost the same however many there are, and each operation moves at most once a
-/// level: a sleep of a second five times. (Varghese and Lauck, Hashed and Hierarchical Timing Wheels, SOSP 1987.)
+/// to lower levels. So adding and removing cost the same however many there are, and each operation moves at most once
+/// a level: a sleep of a second five times. (Varghese and Lauck, Hashed and Hierarchical Timing Wheels, SOSP 1987.)
+///
+/// With many of them each one that moves is far away in memory, and a list tells where the next one is only when it has
+/// come. So a slot has four lists, and four are fetched at a time. Which list it is follows from the deadline: those
+/// that have the same one stay in their order.
 
 #include <array>
 #include <bit>
@@ -42,10 +46,12 @@ class TimerWheel {
     static constexpr std::size_t kSlots = std::size_t{1} << kBits;
     static constexpr std::size_t kLevels = 11;  // 11 digits of 6 bits hold 64 bits
 
-    struct Slot {
+    static constexpr std::size_t kLists = 4;
+    struct List {
         Operation* head = nullptr;
         Operation* tail = nullptr;
     };
+    using Slot = std::array<List, kLists>;
     struct Place {
         std::size_t level;
         std::size_t slot;
@@ -55,7 +61,8 @@ class TimerWheel {
     Operation* pop_due(std::uint64_t now_ns) noexcept;
     Place first_slot() const noexcept;
     void put(Operation& operation) noexcept;
-    Operation* take_all(const Place& place) noexcept;
+    void move_down(const Place& from) noexcept;
+    void mark_empty(std::size_t level, std::size_t slot) noexcept;
 
     std::uint64_t now_ns_;  // no slot before this time is used
     std::uint32_t used_levels_ = 0;
