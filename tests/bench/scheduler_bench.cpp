@@ -99,8 +99,12 @@ const std::vector<Row>& rows() {
          &Cases::yield,
          {.tasks = 1024, .times = 2000},
          {.tasks = 64, .times = 20},
-         {{stripped, bare, kNear}, {off, stripped, kNear}, {metrics, bare, kNear}, {metrics, stripped, kNear},
-          {metrics, asio, kNear}, {stripped, asio, kNear}}},
+         {{stripped, bare, kNear},
+          {off, stripped, kNear},
+          {metrics, bare, kNear},
+          {metrics, stripped, kNear},
+          {metrics, asio, kNear},
+          {stripped, asio, kNear}}},
         {"Yield, 1000000 tasks",
          &Cases::yield,
          {.tasks = 1'000'000, .times = 5},
@@ -189,7 +193,8 @@ int measure(int argc, char** argv) {
     if (std::string_view{argv[1]} == "--row") {
         const Row& row = rows().at(static_cast<std::size_t>(number(2)));
         const auto system = static_cast<System>(number(3));
-        std::printf("%.4f ", (cases_of(system)->*row.which)(with_metrics(number(4) != 0 ? row.quick : row.setup, system)));
+        std::printf("%.4f ",
+                    (cases_of(system)->*row.which)(with_metrics(number(4) != 0 ? row.quick : row.setup, system)));
     } else {
         const auto system = static_cast<System>(number(2));
         const Bytes bytes = cases_of(system)->asleep(with_metrics(number(3) != 0 ? kAsleepQuick : kAsleep, system));
@@ -214,7 +219,8 @@ double median_deviation(const std::vector<double>& values) {
     return median(deviations);
 }
 
-void print_ratio(const char* what, const Pair& pair, const std::vector<double>& above, const std::vector<double>& below) {
+void print_ratio(const char* what, const Pair& pair, const std::vector<double>& above,
+                 const std::vector<double>& below) {
     std::vector<double> ratios;
     for (std::size_t i = 0; i < above.size(); ++i)
         ratios.push_back(above[i] / below[i]);
@@ -232,9 +238,9 @@ void run_row(std::size_t index, bool quick, int rounds) {
             if (cases_of(system) != nullptr) seen[system];
     for (int round = 0; round < rounds; ++round)
         for (auto& [system, values] : seen)
-            values.push_back(run_self({"--row", std::to_string(index), std::to_string(static_cast<int>(system)),
-                                       quick ? "1" : "0"})
-                                 .front());
+            values.push_back(
+                run_self({"--row", std::to_string(index), std::to_string(static_cast<int>(system)), quick ? "1" : "0"})
+                    .front());
     for (const Pair& pair : row.pairs)
         if (seen.contains(pair.above) && seen.contains(pair.below))
             print_ratio(row.what, pair, seen[pair.above], seen[pair.below]);
@@ -246,8 +252,9 @@ void run_asleep(bool quick) {
         if (cases_of(system) == nullptr) continue;
         const std::vector<double> bytes =
             run_self({"--asleep", std::to_string(static_cast<int>(system)), quick ? "1" : "0"});
-        std::printf("Asleep, %zu tasks: %s = %.0f bytes resident, %.0f allocated; flattered by: a coroutine without locals\n",
-                    quick ? kAsleepQuick.tasks : kAsleep.tasks, name_of(system), bytes.at(0), bytes.at(1));
+        std::printf(
+            "Asleep, %zu tasks: %s = %.0f bytes resident, %.0f allocated; flattered by: a coroutine without locals\n",
+            quick ? kAsleepQuick.tasks : kAsleep.tasks, name_of(system), bytes.at(0), bytes.at(1));
         std::fflush(stdout);
     }
 }

@@ -102,8 +102,8 @@ class Growth {
     std::uint64_t allocated_;
 };
 
-const Cases& bare_cases();  ///< a queue and coroutines, nothing else
-const Cases* asio_cases();  ///< null: Boost.Asio was not there to compile it
+const Cases& bare_cases();        ///< a queue and coroutines, nothing else
+const Cases* asio_cases();        ///< null: Boost.Asio was not there to compile it
 const Cases* asio_timer_cases();  ///< timers without coroutines
 
 }  // namespace bench

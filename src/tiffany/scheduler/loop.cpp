@@ -44,19 +44,14 @@ SchedulerBase& scheduler_of(Chain& chain) noexcept {
 
 // ----
 
-Loop::QueueGuard::QueueGuard(Loop& which) noexcept : loop{which} {
-    if (loop.engine_->is_many()) loop.queue_mutex_.lock();
-}
-Loop::QueueGuard::~QueueGuard() {
-    if (loop.engine_->is_many()) loop.queue_mutex_.unlock();
-}
-
 Loop::Loop(Engine& engine, std::size_t index)
     : engine_{&engine},
       index_{index},
       virtual_{engine.clock().as_virtual() != nullptr},
+      many_{engine.is_many()},
+      quantum_ns_{engine.quantum_ns()},
       timers_{engine.clock().monotonic_ns()} {
-    if (!engine.is_many()) take_worker();
+    if (!many_) take_worker();
 }
 
 Loop* Loop::current() noexcept {
@@ -69,14 +64,13 @@ void Loop::take_worker() {
 
 // ---- what is ready ----
 
-void Loop::push(TaskCore& task) noexcept {
+void Loop::push_locked(TaskCore& task) noexcept {
     std::size_t waiting = 0;
     {
-        const QueueGuard guard{*this};
+        const std::lock_guard guard{queue_mutex_};
         ready_.push(task);
         waiting = ready_.size();
     }
-    if (!engine_->is_many()) return;
     if (loop_here != this) {
         if (rouse()) return;
         engine_->wake_one();  // this one is busy
@@ -85,14 +79,14 @@ void Loop::push(TaskCore& task) noexcept {
     }
 }
 
-TaskCore* Loop::next_task() noexcept {
-    const QueueGuard guard{*this};
+TaskCore* Loop::pop_locked() noexcept {
+    const std::lock_guard guard{queue_mutex_};
     return ready_.pop();
 }
 
 TaskCore* Loop::give_one() noexcept {
     if (inbox_.any()) adopt_tasks();
-    const QueueGuard guard{*this};
+    const std::lock_guard guard{queue_mutex_};
     return ready_.steal();
 }
 
@@ -142,17 +136,20 @@ void Loop::run(Until until, std::uint64_t deadline_ns) {
         Loop* before;
     } const here{this};
     last_end_ = {};
-    runs_to_look_ = 1;
+    look_after(1);
     while (!engine_->is_closed()) {
         if (engine_->take_stop()) return;
         if (inbox_.any()) take_inbox();
-        if (runs_since_look_ >= runs_to_look_) {
+        if (runs_to_look_ == 0) {
             look();
-            if (deadline_ns != Operation::kNever && engine_->now_ns() >= deadline_ns) return;
+            if (deadline_ns != Operation::kNever) {
+                if (engine_->now_ns() >= deadline_ns) return;
+                look_after(1);
+            }
         }
         if (TaskCore* const task = next_task()) {
             run_task(*task);
-            ++runs_since_look_;
+            --runs_to_look_;
         } else if (!find_work(until, deadline_ns)) {
             return;
         }
@@ -164,7 +161,7 @@ void Loop::serve() {
     loop_here = this;
     while (!retired_.load(std::memory_order_acquire)) {
         if (inbox_.any()) take_inbox();
-        if (runs_since_look_ >= runs_to_look_) look();
+        if (runs_to_look_ == 0) look();
         TaskCore* task = next_task();
         if (task == nullptr) {
             look();
@@ -179,7 +176,7 @@ void Loop::serve() {
             continue;
         }
         run_task(*task);
-        ++runs_since_look_;
+        --runs_to_look_;
     }
     loop_here = nullptr;
     give_worker_back();
@@ -191,26 +188,44 @@ void Loop::retire() noexcept {
     poller_.interrupt();
 }
 
-/// Timers and descriptors. How many runs may pass until the next look follows from how long they were.
+/// The next look is after so many runs, however long they are.
+void Loop::look_after(unsigned runs) noexcept {
+    runs_to_look_ = runs;
+    looked_at_ = 0;
+}
+
+/// How many runs may pass until the next look follows from how long the last ones were.
+void Loop::plan_look() noexcept {
+    const std::uint64_t now = engine_->clock().ticks();
+    const std::uint64_t runs = runs_planned_ - runs_to_look_;
+    const std::uint64_t began = std::exchange(looked_at_, now);
+    runs_to_look_ = 1;
+    if (began != 0 && runs != 0 && !virtual_) {
+        const std::uint64_t run_ns = engine_->clock().to_ns(now - began) / runs;
+        runs_to_look_ =
+            static_cast<unsigned>(std::clamp<std::uint64_t>(kLookEveryNs / (run_ns + 1), 1, kMaxRunsToLook));
+    }
+    runs_planned_ = runs_to_look_;
+}
+
+/// Timers and descriptors.
 void Loop::look() {
     last_end_ = {};
-    const std::uint64_t now = engine_->clock().ticks();
-    const std::uint64_t runs = std::exchange(runs_since_look_, 0);
-    const std::uint64_t run_ns = runs == 0 ? 0 : engine_->clock().to_ns(now - looked_at_) / runs;
-    looked_at_ = now;
-    runs_to_look_ = virtual_ ? 1 : static_cast<unsigned>(std::clamp<std::uint64_t>(kLookEveryNs / (run_ns + 1), 1, kMaxRunsToLook));
     bool descriptors = false;
     {
         const Guard guard{*engine_};
         descriptors = poller_.waiting() != 0;
-        if (!descriptors && timers_.empty()) return;
+        if (!descriptors && timers_.empty()) {  // then no clock is read; the first one that comes asks for a look
+            look_after(kMaxRunsToLook);
+            return;
+        }
     }
+    plan_look();
     const bool found = descriptors && poller_.block(0);
     const Guard guard{*engine_};
     if (found)
-        poller_.report([this](IoOperation& operation) {
-            engine_->make_ready(task_of(*operation.chain), WakeCause::io, 0);
-        });
+        poller_.report(
+            [this](IoOperation& operation) { engine_->make_ready(task_of(*operation.chain), WakeCause::io, 0); });
     if (!timers_.empty()) expire_timers(engine_->now_ns());
 }
 
@@ -265,7 +280,7 @@ void Loop::park(std::uint64_t deadline_ns) {
         worker_->unpark();
     }
     if (asleep_.exchange(false)) engine_->woke_up();
-    runs_since_look_ = runs_to_look_;
+    look_after(0);
     if (!found) return;
     const Guard guard{*engine_};
     poller_.report(
@@ -274,7 +289,7 @@ void Loop::park(std::uint64_t deadline_ns) {
 
 bool Loop::has_work_for(const Loop& other) noexcept {
     if (inbox_.any()) return true;
-    const QueueGuard guard{*this};
+    const std::lock_guard guard{queue_mutex_};
     return this == &other ? !ready_.empty() : ready_.may_give();
 }
 
@@ -284,12 +299,14 @@ void Loop::run_task(TaskCore& task) noexcept {
     const LifeHooks::Tick tick{*worker_, task.life};
     run_began_ = last_end_.known() ? last_end_ : worker_->now();
     worker_->running(task.life, run_began_);
-    if (!task.started && task.cancel_pending.load(std::memory_order_acquire) != 0) {
-        cancel_unstarted(task);  // there is no await yet where it could be thrown
-        return;
+    if (!task.started) {
+        if (task.cancel_pending.load(std::memory_order_acquire) != 0) {
+            cancel_unstarted(task);  // there is no await yet where it could be thrown
+            return;
+        }
+        task.started = true;
     }
-    task.started = true;
-    if (task.extras != nullptr) budget_from_ = engine_->clock().ticks();
+    if (task.extras != nullptr && task.extras->budget.limited()) budget_from_ = engine_->clock().ticks();
     running_ = &task;
     for (;;) {
         asked = nullptr;
@@ -298,8 +315,14 @@ void Loop::run_task(TaskCore& task) noexcept {
             finish(task);
             break;
         }
-        if (asked != nullptr && suspend(task, *asked)) break;
-        // else another coroutine of the task goes on, or the await need not wait
+        if (asked == nullptr) continue;  // another coroutine of the task goes on
+        if (asked->waits_for == WaitsFor::yield && task.extras == nullptr &&
+            task.cancel_pending.load(std::memory_order_relaxed) == 0) {
+            yield_now(task, quantum_ns_);  // what `suspend` would come to, by the shortest way
+            break;
+        }
+        if (suspend(task, *asked)) break;
+        // else the await need not wait
     }
     running_ = nullptr;
 }
@@ -308,8 +331,8 @@ void Loop::finish(TaskCore& task) noexcept {
     std::exception_ptr failure;
     if (task.failed) failure = std::exchange(error, nullptr);
     Result result{nullptr, [](void*) {}};
-    const bool wanted = task.extras != nullptr && task.extras->keep_result != nullptr &&
-                        task.holds.load(std::memory_order_relaxed) > 1;
+    const bool wanted =
+        task.extras != nullptr && task.extras->keep_result != nullptr && task.holds.load(std::memory_order_relaxed) > 1;
     if (!failure && wanted) {
         try {
             result = task.extras->keep_result(*task.leaf);

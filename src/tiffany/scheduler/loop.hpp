@@ -20,8 +20,8 @@ namespace tiffany::detail {
 
 class Engine;
 
-/// Its thread runs it; other threads of the scheduler push tasks into its queue, take some out of it, and use its timers
-/// and descriptors with the scheduler's lock held.
+/// Its thread runs it; other threads of the scheduler push tasks into its queue, take some out of it, and use its
+/// timers and descriptors with the scheduler's lock held.
 class Loop : public LoopSide {
   public:
     Loop(Engine& engine, std::size_t index);
@@ -58,7 +58,12 @@ class Loop : public LoopSide {
     // ---- threads of the scheduler ----
 
     /// A task is ready here; its event has been fired.
-    void push(TaskCore& task) noexcept;
+    void push(TaskCore& task) noexcept {
+        if (many_)
+            push_locked(task);
+        else
+            ready_.push(task);
+    }
     /// A task of this loop that another one may run; null: none.
     TaskCore* give_one() noexcept;
     /// What `other` could run; its own tasks, if it is this one.
@@ -75,10 +80,15 @@ class Loop : public LoopSide {
     void forget_ready() noexcept { ready_.clear(); }
 
   private:
-    TaskCore* next_task() noexcept;
+    TaskCore* next_task() noexcept { return many_ ? pop_locked() : ready_.pop(); }
+    void push_locked(TaskCore& task) noexcept;
+    TaskCore* pop_locked() noexcept;
     TaskCore* steal() noexcept;
     void take_inbox();
     void look();
+    void look_after(unsigned runs) noexcept;
+    void plan_look() noexcept;
+    void add_timer(Operation& operation, std::uint64_t deadline_ns) noexcept;
     bool find_work(Until until, std::uint64_t deadline_ns);
     void park(std::uint64_t deadline_ns);
     void expire_timers(std::uint64_t now_ns);
@@ -90,6 +100,7 @@ class Loop : public LoopSide {
 
     // suspend.cpp; true: the task is suspended, and may be another thread's from now on
     bool suspend(TaskCore& task, Operation& operation) noexcept;
+    void yield_now(TaskCore& task, std::uint64_t quantum_ns) noexcept;
     bool give_way(TaskCore& task, Operation& operation, bool may_park) noexcept;
     bool begin_sleep(TaskCore& task, Operation& operation, std::uint64_t dur_ns, std::uint64_t now_ns) noexcept;
     bool begin_sleep_until_woken(TaskCore& task, Operation& operation) noexcept;
@@ -100,26 +111,20 @@ class Loop : public LoopSide {
     void charge_budget(TaskCore& task) noexcept;
     Stamp end_of_run() noexcept { return last_end_ = worker_->now(); }
 
-    struct QueueGuard {
-        explicit QueueGuard(Loop& loop) noexcept;
-        ~QueueGuard();
-        QueueGuard(const QueueGuard&) = delete;
-        QueueGuard& operator=(const QueueGuard&) = delete;
-        Loop& loop;
-    };
-
     // ---- its thread ----
     Engine* engine_;
     std::size_t index_;
     LifeHooksLease worker_;
     TaskCore* running_ = nullptr;
     Stamp run_began_;
-    Stamp last_end_;                   // when the last run ended, if nothing came after it
-    std::uint64_t budget_from_ = 0;    // ticks: what a task with a budget was charged up to
-    unsigned runs_to_look_ = 1;        // until timers and descriptors are looked at
-    unsigned runs_since_look_ = 0;
-    std::uint64_t looked_at_ = 0;      // ticks
-    bool virtual_ = false;
+    Stamp last_end_;                 // when the last run ended, if nothing came after it
+    std::uint64_t budget_from_ = 0;  // ticks: what a task with a budget was charged up to
+    unsigned runs_to_look_ = 0;      // until timers and descriptors are looked at
+    unsigned runs_planned_ = 0;      // what that was after the last look
+    std::uint64_t looked_at_ = 0;    // ticks; 0: not then
+    const bool virtual_;
+    const bool many_;
+    const std::uint64_t quantum_ns_;
 
     // ---- with the scheduler's lock held ----
     TimerWheel timers_;
@@ -129,9 +134,19 @@ class Loop : public LoopSide {
     alignas(64) Inbox inbox_;
     std::atomic<bool> asleep_{false};
     std::atomic<bool> retired_{false};
-    std::mutex queue_mutex_;  // with many loops
+    mutable std::mutex queue_mutex_;  // with many loops
     ReadyQueue ready_;
 };
+
+inline void Loop::yield_now(TaskCore& task, std::uint64_t quantum_ns) noexcept {
+    const Stamp now = end_of_run();
+    // that the run was too long is told to whoever listens, and changes nothing else
+    if (quantum_ns != 0 && worker_->ns_between(run_began_, now) > quantum_ns)
+        worker_->throttled(task.life, 0, now);
+    else
+        worker_->yield(task.life, now);
+    push(task);
+}
 
 inline Loop& loop_of(const TaskCore& task) noexcept {
     return static_cast<Loop&>(*task.side);

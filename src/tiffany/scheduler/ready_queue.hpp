@@ -14,8 +14,8 @@ namespace tiffany::detail {
 
 /// Push and pop cost the same whatever is in it; the links lie in the tasks. Not shared.
 ///
-/// Ageing: each `kChoicesPerTurn`th pop serves the next priority in turn that has tasks, whatever its urgency. So with p
-/// priorities in use the first task of any of them waits for p * kChoicesPerTurn runs at most, and none starves. It
+/// Ageing: each `kChoicesPerTurn`th pop serves the next priority in turn that has tasks, whatever its urgency. So with
+/// p priorities in use the first task of any of them waits for p * kChoicesPerTurn runs at most, and none starves. It
 /// counts choices, not time: a run is repeated exactly.
 class ReadyQueue {
   public:
@@ -25,9 +25,11 @@ class ReadyQueue {
         const std::size_t priority = task.life.priority();
         Lane& lane = lanes_[priority];
         task.next = nullptr;
-        (lane.tail != nullptr ? lane.tail->next : lane.head) = &task;
+        if (lane.head != nullptr)
+            lane.tail->next = &task;
+        else
+            open(priority).head = &task;
         lane.tail = &task;
-        used_[priority / kBits] |= bit(priority);
         ++size_;
     }
 
@@ -36,7 +38,7 @@ class ReadyQueue {
         if (size_ == 0) return nullptr;
         if (--choices_to_turn_ == 0) [[unlikely]]
             return take_first(next_in_turn());
-        return take_first(first_used_from(0));
+        return take_first(first_);
     }
 
     /// The first one that need not stay, out of the first few of each priority; null: there is none.
@@ -57,8 +59,8 @@ class ReadyQueue {
     static constexpr std::uint64_t bit(std::size_t priority) { return std::uint64_t{1} << (priority % kBits); }
 
     struct Lane {
-        TaskCore* head = nullptr;
-        TaskCore* tail = nullptr;
+        TaskCore* head = nullptr;  // null: it is empty
+        TaskCore* tail = nullptr;  // means something while it is not
     };
     struct Found {
         std::size_t priority = 0;
@@ -68,10 +70,11 @@ class ReadyQueue {
 
     Found find_movable() const noexcept {
         constexpr unsigned kLookAt = 8;
-        for (std::size_t priority = first_used_from(0); priority < kLanes; priority = first_used_from(priority + 1)) {
+        for (std::size_t priority = first_; priority < kLanes; priority = first_used_from(priority + 1)) {
             TaskCore* before = nullptr;
             unsigned looked = 0;
-            for (TaskCore* task = lanes_[priority].head; task != nullptr && looked < kLookAt; task = task->next, ++looked) {
+            for (TaskCore* task = lanes_[priority].head; task != nullptr && looked < kLookAt;
+                 task = task->next, ++looked) {
                 if (!task->pinned) return {priority, before, task};
                 before = task;
             }
@@ -94,22 +97,33 @@ class ReadyQueue {
     std::size_t next_in_turn() noexcept {
         choices_to_turn_ = kChoicesPerTurn;
         const std::size_t next = first_used_from(turn_ + 1);
-        return turn_ = next < kLanes ? next : first_used_from(0);
+        return turn_ = next < kLanes ? next : first_;
+    }
+
+    Lane& open(std::size_t priority) noexcept {
+        used_[priority / kBits] |= bit(priority);
+        if (priority < first_) first_ = priority;
+        return lanes_[priority];
+    }
+    void close(std::size_t priority) noexcept {
+        used_[priority / kBits] &= ~bit(priority);
+        if (priority == first_) first_ = first_used_from(priority);
     }
 
     TaskCore* take_first(std::size_t priority) noexcept { return take(priority, nullptr, *lanes_[priority].head); }
     TaskCore* take(std::size_t priority, TaskCore* before, TaskCore& task) noexcept {
         Lane& lane = lanes_[priority];
         (before != nullptr ? before->next : lane.head) = task.next;
-        if (lane.tail == &task) lane.tail = before;
-        if (lane.head == nullptr) used_[priority / kBits] &= ~bit(priority);
+        if (task.next == nullptr) lane.tail = before;
+        if (lane.head == nullptr) close(priority);
         --size_;
         return &task;
     }
 
     std::size_t size_ = 0;
+    std::size_t first_ = kLanes;  // the most urgent priority that has tasks; kLanes: none has
     unsigned choices_to_turn_ = kChoicesPerTurn;
-    std::size_t turn_ = kLanes;  // the priority that had the last turn
+    std::size_t turn_ = kLanes;                         // the priority that had the last turn
     std::array<std::uint64_t, kLanes / kBits> used_{};  // one bit a priority: its lane is not empty
     std::array<Lane, kLanes> lanes_{};
 };

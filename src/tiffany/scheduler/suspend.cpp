@@ -13,9 +13,8 @@ namespace tiffany::detail {
 
 // ---- what the awaiters give when they go on ----
 
-void throw_if_cancelled(const Operation& operation) {
-    TaskCore& task = task_of(*operation.chain);
-    if (task.cancel_pending.load(std::memory_order_relaxed) == 0) return;
+void throw_cancelled(Chain& chain) {
+    TaskCore& task = task_of(chain);
     // acquire: who asked is seen
     const std::uint8_t pending = task.cancel_pending.exchange(0, std::memory_order_acquire);
     task.cancel_delivered = true;
@@ -94,27 +93,21 @@ void Loop::charge_budget(TaskCore& task) noexcept {
 /// @param may_park  false: what became a yield because its time is over, or its wake came first, stays Ready
 bool Loop::give_way(TaskCore& task, Operation& operation, bool may_park) noexcept {
     charge_budget(task);
-    const Stamp now = end_of_run();
-    std::uint64_t quantum_ns = engine_->quantum_ns();
+    std::uint64_t quantum_ns = quantum_ns_;
     if (task.extras != nullptr) {
         if (task.extras->quantum_ns) quantum_ns = *task.extras->quantum_ns;
         const std::uint64_t now_ns = may_park && task.extras->budget.limited() ? engine_->now_ns() : 0;
         const std::uint64_t park_ns = now_ns != 0 ? task.extras->budget.park_ns(now_ns) : 0;
         if (park_ns != 0) {
             const Guard guard{*engine_};
-            worker_->throttled(task.life, park_ns, now);
+            worker_->throttled(task.life, park_ns, end_of_run());
             operation.waits_for = WaitsFor::quota;
             task.waiting = &operation;
-            timers_.add(operation, later(now_ns, park_ns));
+            add_timer(operation, later(now_ns, park_ns));
             return true;
         }
     }
-    // that the run was too long is told to whoever listens, and changes nothing else
-    if (quantum_ns != 0 && worker_->ns_between(run_began_, now) > quantum_ns)
-        worker_->throttled(task.life, 0, now);
-    else
-        worker_->yield(task.life, now);
-    push(task);
+    yield_now(task, quantum_ns);
     return true;
 }
 
@@ -123,7 +116,7 @@ bool Loop::begin_sleep(TaskCore& task, Operation& operation, std::uint64_t dur_n
     const Guard guard{*engine_};
     worker_->sleep(task.life, dur_ns, end_of_run());
     task.waiting = &operation;
-    timers_.add(operation, later(now_ns, dur_ns));
+    add_timer(operation, later(now_ns, dur_ns));
     return true;
 }
 
@@ -161,8 +154,7 @@ bool Loop::begin_join(TaskCore& task, JoinOperation& operation) noexcept {
     }
     try {
         const std::string cycle = operation.waits_for_ever ? engine_->cycle_through(task, *target) : std::string{};
-        if (!cycle.empty())
-            throw JoinCycle{"cannot join: these tasks would wait for each other for ever: " + cycle};
+        if (!cycle.empty()) throw JoinCycle{"cannot join: these tasks would wait for each other for ever: " + cycle};
     } catch (...) {
         error = std::current_exception();
         operation.refusal = Refusal::cycle;
@@ -183,6 +175,7 @@ bool Loop::begin_io(TaskCore& task, IoOperation& operation) noexcept {
     }
     const Guard guard{*engine_};
     // before the hook, because it may be refused: nobody but this thread will hear of it
+    if (poller_.waiting() == 0) look_after(1);
     operation.error = poller_.add(operation);
     if (operation.error != 0) return false;
     worker_->iowait(task.life, static_cast<std::uint64_t>(operation.fd), end_of_run());
@@ -203,10 +196,15 @@ bool Loop::begin_shared(TaskCore& task, SharedOperation& operation) noexcept {
     return true;
 }
 
+void Loop::add_timer(Operation& operation, std::uint64_t deadline_ns) noexcept {
+    if (timers_.empty()) look_after(1);
+    timers_.add(operation, deadline_ns);
+}
+
 void Loop::begin_wait(TaskCore& task, Operation& operation) noexcept {
     charge_budget(task);
     task.waiting = &operation;
-    if (operation.time_ns != Operation::kNever) timers_.add(operation, later(engine_->now_ns(), operation.time_ns));
+    if (operation.time_ns != Operation::kNever) add_timer(operation, later(engine_->now_ns(), operation.time_ns));
 }
 
 // ---- it waits no more ----

@@ -53,7 +53,6 @@ struct TaskCore : TaskLifeFirst, Chain {
 
     // ---- others look at it ----
     std::atomic<WakeState> wake{WakeState::idle};
-    std::atomic<std::uint8_t> cancel_pending{0};  // 1 + the CancelCause; set with the scheduler's lock held
     std::atomic<bool> over{false};                // it has ended, and how is written
     std::atomic<std::uint32_t> holds{1};          // the scheduler's, until the end, and one a handle
 

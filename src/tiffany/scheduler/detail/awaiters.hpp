@@ -20,8 +20,14 @@ inline constexpr std::chrono::nanoseconds kForever = std::chrono::nanoseconds::m
 
 namespace detail {
 
+/// Throws the TaskCancelled that is pending.
+void throw_cancelled(Chain& chain);
+
 /// Throws TaskCancelled if a request is pending.
-void throw_if_cancelled(const Operation& operation);
+inline void throw_if_cancelled(const Operation& operation) {
+    if (operation.chain->cancel_pending.load(std::memory_order_relaxed) != 0) [[unlikely]]
+        throw_cancelled(*operation.chain);
+}
 
 /// A time or a time-out, ns; what is not above 0 is over at once.
 constexpr std::uint64_t count_of(std::chrono::nanoseconds time) noexcept {

@@ -5,7 +5,9 @@
 /// goes on with that one. g++ 12 makes no tail call at -O0 or under sanitizers, so symmetric transfer would use the
 /// stack once for every await that completes at once.
 
+#include <atomic>
 #include <coroutine>
+#include <cstdint>
 #include <exception>
 #include <utility>
 
@@ -33,6 +35,8 @@ struct Chain {
     bool started : 1;          ///< the first coroutine has begun
     bool pinned : 1;           ///< only one loop runs it
     bool cancel_delivered : 1; ///< a cancellation was thrown in it
+    /// 1 + the CancelCause of who asks the task to end. Any thread; set with the scheduler's lock held.
+    std::atomic<std::uint8_t> cancel_pending{0};
 };
 
 /// Keeps the exception that is being handled for whoever awaits the coroutine.
