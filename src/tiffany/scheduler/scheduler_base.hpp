@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <tiffany/scheduler/detail/awaiters.hpp>
 #include <tiffany/scheduler/detail/result.hpp>
 #include <tiffany/scheduler/errors.hpp>
 #include <tiffany/scheduler/scheduler_options.hpp>
@@ -76,5 +77,41 @@ class SchedulerBase {
   private:
     TaskHandle spawn_frame(const SpawnOptions& options, detail::Frame frame, Site site, detail::KeepResult keep);
 };
+
+namespace detail {
+
+template <typename T>
+class [[nodiscard]] SpawnAwaiter : public ChainAwaiter {
+  public:
+    SpawnAwaiter(SpawnOptions options, Task<T> task, Site site)
+        : options_{std::move(options)}, task_{std::move(task)}, site_{site} {}
+    auto await_resume() { return scheduler_of(*chain_).spawn(options_, std::move(task_), site_); }
+
+  private:
+    SpawnOptions options_;
+    Task<T> task_;
+    [[no_unique_address]] Site site_;
+};
+
+class [[nodiscard]] CancelAwaiter : public ChainAwaiter {
+  public:
+    explicit CancelAwaiter(std::uint64_t tid) noexcept : tid_{tid} {}
+    bool await_resume() const { return scheduler_of(*chain_).cancel(tid_); }
+
+  private:
+    std::uint64_t tid_;
+};
+
+}  // namespace detail
+
+/// In a task: begins another one on the same scheduler, as SchedulerBase::spawn; never suspends.
+template <typename T>
+detail::SpawnAwaiter<T> spawn(SpawnOptions options, Task<T> task, Site site = Site::here()) {
+    return {std::move(options), std::move(task), site};
+}
+/// In a task: as SchedulerBase::cancel; never suspends.
+inline detail::CancelAwaiter cancel(std::uint64_t tid) noexcept {
+    return detail::CancelAwaiter{tid};
+}
 
 }  // namespace tiffany

@@ -27,6 +27,7 @@ inline LifeHooks& life_hooks_here(SchedulerTelemetry& telemetry) noexcept {
 class TaskLife {
   public:
     std::uint64_t tid() const noexcept { return tid_; }
+    static const char* name() noexcept { return "task"; }  // nobody keeps it
     TaskState state() const noexcept { return state_.load(std::memory_order_relaxed); }
     std::uint8_t priority() const noexcept { return priority_; }
 
