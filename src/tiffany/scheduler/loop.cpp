@@ -231,7 +231,8 @@ bool Loop::find_work(Until until, std::uint64_t deadline_ns) {
     if (!ready_.empty() || inbox_.any()) return true;
     if (engine_->live() == 0 || until == Until::nothing_is_ready) return false;
     if (deadline_ns != Operation::kNever && engine_->now_ns() >= deadline_ns) return false;
-    if (virtual_ && poller_.waiting() == 0) {
+    // descriptors that are ready were found just now
+    if (virtual_ && (!timers_.empty() || poller_.waiting() == 0)) {
         if (timers_.empty() && deadline_ns == Operation::kNever) return false;
         const std::uint64_t next_ns = timers_.empty() ? deadline_ns : std::min(deadline_ns, timers_.next_ns());
         const std::uint64_t now = engine_->now_ns();
@@ -289,7 +290,7 @@ void Loop::run_task(TaskCore& task) noexcept {
         return;
     }
     task.started = true;
-    if (task.extras != nullptr) budget_from_ = engine_->clock().ticks();
+    if (task.extras() != nullptr) budget_from_ = engine_->clock().ticks();
     running_ = &task;
     for (;;) {
         asked = nullptr;
@@ -308,11 +309,11 @@ void Loop::finish(TaskCore& task) noexcept {
     std::exception_ptr failure;
     if (task.failed) failure = std::exchange(error, nullptr);
     Result result{nullptr, [](void*) {}};
-    const bool wanted = task.extras != nullptr && task.extras->keep_result != nullptr &&
+    const bool wanted = task.extras() != nullptr && task.extras()->keep_result != nullptr &&
                         task.holds.load(std::memory_order_relaxed) > 1;
     if (!failure && wanted) {
         try {
-            result = task.extras->keep_result(*task.leaf);
+            result = task.extras()->keep_result(*task.leaf);
         } catch (...) {
             failure = std::current_exception();
         }
@@ -321,7 +322,7 @@ void Loop::finish(TaskCore& task) noexcept {
     running_ = nullptr;
     const Stamp now = end_of_run();
     const Guard guard{*engine_};
-    if (result) task.extras->result = std::move(result);
+    if (result) task.extras()->result = std::move(result);
     if (failure) {
         end_with(task, failure, now);
     } else {
