@@ -71,10 +71,12 @@ void SchedulerCore::add_up(MetricsSnapshot& total, std::vector<ThreadDelay>& thr
     }
     for (const Owned& worker : all_) {
         const Shard& shard = worker->shard_;
-        for (std::size_t i = 0; i < kTransitions; ++i)
-            total.transitions[i] += shard.counts[i].load(std::memory_order_relaxed);
-        for (std::size_t i = 0; i < kTaskStates; ++i)
-            total.states[i] += shard.states[i].load(std::memory_order_relaxed);
+        shard.for_each_move([&](std::size_t from, Move move, std::uint64_t times) {
+            total.transitions[static_cast<std::size_t>(task_event(move))] += times;
+            if (from == kInherited) return;
+            total.states[from] -= times;
+            total.states[static_cast<std::size_t>(state_after(move))] += times;
+        });
         for (std::uint16_t i = 0; i < groups; ++i) {
             const GroupShard& group = shard.group(i);
             add_histogram(total.groups[i].run, group.run);

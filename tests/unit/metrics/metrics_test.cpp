@@ -4,6 +4,7 @@
 
 #include <prometheus/text_serializer.h>
 
+#include <algorithm>
 #include <locale>
 #include <set>
 #include <sstream>
@@ -37,6 +38,89 @@ TEST_F(Metrics, TheReadyQueueRisesWithPushesAndFallsWithPops) {
     worker.running(task);
     worker.done(task);
     EXPECT_EQ(depth(), 0);
+}
+
+TEST_F(Metrics, AfterEachTransitionTheGaugesShowTheTasksState) {
+    const auto expect_in = [&](TaskTimes& each, TaskState state) {
+        EXPECT_EQ(each.state(), state);
+        const MetricsSnapshot now = telemetry.snapshot();
+        for (const TaskState live :
+             {TaskState::Ready, TaskState::Running, TaskState::Sleeping, TaskState::Waiting, TaskState::Throttled})
+            EXPECT_EQ(now.states[static_cast<std::size_t>(live)], live == state ? 1u : 0u) << label(live);
+    };
+    const auto live = [&](Worker& by, Stamp at) {
+        TaskTimes each;
+        const auto run = [&] {
+            by.ready(each, WakeCause::event, 0, 0, at);
+            expect_in(each, TaskState::Ready);
+            by.running(each, at);
+            expect_in(each, TaskState::Running);
+        };
+        by.spawned(each, {.name = "t", .waiting = true}, at);
+        expect_in(each, TaskState::Waiting);
+        run();
+        by.sleep(each, 1, at);
+        expect_in(each, TaskState::Sleeping);
+        run();
+        by.iowait(each, 1, at);
+        expect_in(each, TaskState::Waiting);
+        run();
+        by.join(each, 1, at);
+        expect_in(each, TaskState::Waiting);
+        run();
+        by.wait(each, WaitReason::lock, 1, at);
+        expect_in(each, TaskState::Waiting);
+        run();
+        by.throttled(each, 1, at);
+        expect_in(each, TaskState::Throttled);
+        run();
+        by.throttled(each, 0, at);
+        expect_in(each, TaskState::Ready);
+        by.running(each, at);
+        by.yield(each, at);
+        expect_in(each, TaskState::Ready);
+        by.cancelled(each, CancelCause::asked, 0, at);
+        expect_in(each, TaskState::Cancelled);
+    };
+    live(worker, {});
+    const WorkerLease lease = telemetry.worker();
+    live(*lease, Stamp{7});
+    EXPECT_EQ(telemetry.count(TaskEvent::Throttled), 4u) << "both kinds are one event";
+    EXPECT_EQ(telemetry.count(TaskEvent::Spawned), 2u);
+}
+
+TEST_F(Metrics, StampsAreWhatTheHistogramsMeasure) {
+    const WorkerLease lease = telemetry.worker();
+    lease->spawned(task, {.name = "t"}, Stamp{100});
+    lease->running(task, Stamp{100 + 2 * kMs});
+    lease->yield(task, Stamp{100 + 9 * kMs});
+    lease->running(task, Stamp{100 + 9 * kMs});
+    lease->sleep(task, 0, Stamp{100 + 12 * kMs});
+    lease->ready(task, WakeCause::timer, 0, 0, Stamp{100 + 16 * kMs});
+    lease->running(task, Stamp{100 + 17 * kMs});
+    const auto run = series("task_run_latency_seconds").histogram;
+    EXPECT_EQ(run.sample_count, 2u);
+    EXPECT_DOUBLE_EQ(run.sample_sum, 0.010);
+    EXPECT_EQ(run.bucket[1].cumulative_count, 1u) << "3 ms is at most 5 ms, 7 ms is more";
+    const auto delay = series("task_ready_delay_seconds").histogram;
+    EXPECT_EQ(delay.sample_count, 3u);
+    EXPECT_DOUBLE_EQ(delay.sample_sum, 0.003000001) << "the second is no time: 1 ns";
+    const auto wait = series("task_wait_time_seconds", {{"reason", "sleep"}}).histogram;
+    EXPECT_EQ(wait.sample_count, 1u);
+    EXPECT_DOUBLE_EQ(wait.sample_sum, 0.005);
+}
+
+TEST_F(Metrics, AGroupsStampedRunsAreItsOwn) {
+    const std::uint16_t group = telemetry.group("reads");
+    const WorkerLease lease = telemetry.worker();
+    for (const std::uint16_t number : {group, std::uint16_t{31}, std::uint16_t{99}}) {
+        TaskTimes each;
+        lease->spawned(each, {.name = "t", .group = number}, Stamp{1});
+        lease->running(each, Stamp{1});
+        lease->done(each, Stamp{2});
+    }
+    EXPECT_EQ(series("task_run_latency_seconds", {{"group", "reads"}}).histogram.sample_count, 1u);
+    EXPECT_EQ(series("task_run_latency_seconds", {{"group", ""}}).histogram.sample_count, 2u);
 }
 
 TEST_F(Metrics, ATaskThatWaitsForDependenciesIsNotInTheQueue) {
@@ -206,10 +290,10 @@ TEST(Bounds, FindTheBucketOfEveryValueAsAPlainSearchWould) {
     const auto searched = [&](std::uint64_t value) {
         return static_cast<std::size_t>(std::lower_bound(upper.begin(), upper.end(), value) - upper.begin());
     };
-    for (std::uint64_t value = 0; value < 3000; ++value)
+    for (std::uint64_t value = 1; value < 3000; ++value)
         EXPECT_EQ(bounds.bucket(value), searched(value)) << value;
     for (const std::uint64_t bound : upper)
-        for (const std::uint64_t value : {bound - 1, bound, bound + 1})
+        for (const std::uint64_t value : {std::max(bound - 1, std::uint64_t{1}), bound, bound + 1})
             EXPECT_EQ(bounds.bucket(value), searched(value)) << value;
 }
 
