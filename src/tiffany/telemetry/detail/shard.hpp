@@ -44,17 +44,9 @@ class Bounds {
   private:
     static constexpr std::size_t kBits = 64;
 
-    /// A slot of its own for each highest bit, in whatever order: below kBits for any value but 0.
+    /// A slot of its own for each highest bit. Not for 0.
     static std::size_t slot_of(std::uint64_t value) noexcept {
-#if defined(__x86_64__)
-        // `lzcnt`, one operation, where the CPU has it, and else `bsr`, which is eight on some CPUs that have both. A
-        // compiler must choose `bsr` unless it is told the CPU; the two count in other orders, and nobody asks which.
-        std::uint64_t slot;
-        __asm__("rep bsrq %1, %0" : "=r"(slot) : "r"(value) : "cc");
-        return slot;
-#else
         return static_cast<std::size_t>(std::countl_zero(value));
-#endif
     }
 
     std::size_t size_;
