@@ -202,6 +202,7 @@ def run(tmp_path_factory):
     with WaitingDemo(
         "--transitions", 20_000, "--report", directory / "own.json", "--stay", under=record
     ) as demo, contextlib.ExitStack() as stack:
+        need_files_of(demo.pid)
         options = {"longest": [1]}
         scripts = {
             name: stack.enter_context(Script([SCRIPTS / name, demo.pid, *options.get(name, [])])) for name in NAMES

@@ -437,7 +437,7 @@ def test_kill_9_of_paltrace_leaves_a_trace_that_can_be_read(tmp_path, spin):
             running.process.wait(DEADLINE)
             running.nothing_is_left()
         done = paltrace("convert", run / "trace", "-o", run / "run.pal")
-        assert done.returncode == 0, done.stderr
+        assert done.returncode in (0, 4), done.stderr  # 4: one CPU's last sub-buffer had not been taken
         # the last one may lie between its hook and the counter
         assert 0 < transitions_of(run / "run.pal") <= int.from_bytes(counter.read_bytes(), sys.byteorder) + 1
 
@@ -453,8 +453,9 @@ def test_kill_9_of_paltrace_reaches_what_the_command_started(tmp_path):
 def test_kill_9_of_the_keepers_leaves_nothing(tmp_path, temporary, spin):
     with run_until_announced(tmp_path, spin) as running:
         for pid in running.started:
-            if pathlib.Path(f"/proc/{pid}/comm").read_text().strip() == "paltrace-keeper":
-                os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # some have ended meanwhile
+                if pathlib.Path(f"/proc/{pid}/comm").read_text().strip() == "paltrace-keeper":
+                    os.kill(pid, signal.SIGKILL)
         running.wait().expect(128 + signal.SIGKILL)
         running.nothing_is_left()
         assert not entries(temporary)
