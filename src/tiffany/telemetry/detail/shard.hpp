@@ -79,9 +79,9 @@ struct Shard {
     // Tasks that came into a state minus those that left it, at this worker: tasks move between workers, so only the
     // sum over all workers means something. Modulo 2^64. Writer: the worker's thread.
     std::array<std::atomic<std::uint64_t>, kTaskStates> states{};
-    // Time held and not parked: the stretches that ended, and when the present one began (ticks; 0 = none). Who ends
-    // one clears busy_since first, so that a scrape never counts it twice. Writer: the worker's thread; when it is
-    // taken and given back, whoever holds the process's workers_mutex.
+    // Time held by a thread with a loop and not parked: the stretches that ended, and when the present one began
+    // (ticks; 0 = none). Who ends one clears busy_since first, so that a scrape never counts it twice. Writer: the
+    // worker's thread; when it is taken and given back, whoever holds the process's workers_mutex.
     std::atomic<std::uint64_t> busy_ns{0};
     std::atomic<std::uint64_t> busy_since{0};
     std::atomic<std::uint64_t> parked_at{0};      // ticks; 0 = not parked. Writer: the worker's thread
