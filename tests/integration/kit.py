@@ -28,6 +28,7 @@ import time
 
 import pytest
 
+BUILD_DEADLINE = 3600  # seconds, for what compiles
 DEADLINE = 60  # seconds: far above what anything here takes, so that a slow machine is no failure
 
 

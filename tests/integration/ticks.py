@@ -54,6 +54,15 @@ def test_one_pair_an_iteration_nested_around_its_transitions(tmp_path):
             running = record
     assert runs > 1000 and tick is None
 
+    # without ticks it says how many it left out, with them nothing
+    without = checked([PALTRACE, "convert", tmp_path / "run", "-o", tmp_path / "without.pal"])
+    told = [record["event"] for record in read_log(tmp_path / "run" / "tiffany.pal")]
+    assert f"paltrace: {told.count('Tick')} records of ticks left out (--ticks keeps them)\n" in without.stderr
+    assert "Tick" not in [record["event"] for record in read_log(tmp_path / "without.pal")]
+    with_ticks = checked([PALTRACE, "convert", "--ticks", tmp_path / "run", "-o", tmp_path / "with.pal"])
+    assert "left out" not in with_ticks.stderr
+    assert [record["event"] for record in read_log(tmp_path / "with.pal")].count("Tick") == told.count("Tick")
+
 
 def test_bpftrace_sees_a_pair_for_each_run_and_its_probes_turn_on_no_others(tmp_path):
     need_bpftrace()

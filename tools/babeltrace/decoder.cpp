@@ -76,6 +76,7 @@ struct Decoder::Plan {
     };
 
     bool take = false;
+    bool left_out = false;  // a tick that nobody asked for
     bool has_worker = false;
     bool tells_pid = false;
     const EventInfo* info = nullptr;
@@ -207,6 +208,7 @@ Decoder::Plan& Decoder::plan_of(const bt_event_class* event_class) {
         plan = std::make_unique<Plan>();
         const std::string_view name = name_of(event_class);
         const bool tick = name.starts_with(kTickProvider);
+        plan->left_out = tick && !ticks_;
         if (name.starts_with(kProvider) || (tick && ticks_)) {
             if (!channel_of(bt_event_class_borrow_stream_class_const(event_class)).clock)
                 throw Error{ErrorKind::content, "the trace has no clock"};
@@ -232,6 +234,7 @@ Decoder::Plan& Decoder::plan_of(const bt_event_class* event_class) {
 void Decoder::event(const bt_message* message) {
     const bt_event* event = bt_message_event_borrow_event_const(message);
     Plan& plan = plan_of(bt_event_borrow_class_const(event));
+    if (plan.left_out) ++ticks_left_out_;
     if (!plan.take) return;
     ++plan.count;
     if (!plan.has_worker) return;  // nobody's: counted, if it is unknown

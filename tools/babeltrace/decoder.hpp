@@ -52,6 +52,7 @@ class Decoder {
 
     Counts unknown_events() const;  ///< of provider tiffany: name -> how many
     Counts unknown_fields() const;  ///< "task_sleep.colour" -> how many
+    std::uint64_t ticks_left_out() const { return ticks_left_out_; }
 
   private:
     struct Plan;
@@ -70,6 +71,7 @@ class Decoder {
 
     TraceSink& out_;
     const bool ticks_;
+    std::uint64_t ticks_left_out_ = 0;  // events, two for each tick
     std::unordered_map<const bt_trace*, Labels> traces_;
     const bt_trace* last_trace_ = nullptr;
     const Labels* labels_ = nullptr;                         // of last_trace_

@@ -134,7 +134,8 @@ Parameters parse(const bt_value* values) {
         parameters.path = bt_value_string_get(path);
     }
     if (const bt_value* ticks = bt_value_map_borrow_entry_value_const(values, "ticks")) {
-        if (!bt_value_is_bool(ticks)) throw Error{ErrorKind::usage, "parameter ticks: expected yes or no"};
+        if (!bt_value_is_bool(ticks))
+            throw Error{ErrorKind::usage, "parameter ticks: expected yes or no, without quotes"};
         parameters.ticks = bt_value_bool_get(ticks) != BT_FALSE;
     }
     const auto refuse_unknown = [](const char* key, const bt_value*, void* unknown) {

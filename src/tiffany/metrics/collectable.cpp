@@ -91,9 +91,10 @@ void add_counts(Families& families, const MetricsSnapshot& now) {
 }
 
 void add_worker_times(Families& families, const MetricsSnapshot& now) {
-    families.begin("scheduler_workers", "Workers that threads hold now.", MetricType::Gauge);
+    families.begin("scheduler_workers", "Workers of threads with a loop, now.", MetricType::Gauge);
     families.gauge(static_cast<double>(now.workers));
-    families.begin("scheduler_busy_seconds_total", "Time that workers were not parked.", MetricType::Counter);
+    families.begin("scheduler_busy_seconds_total", "Time that workers of threads with a loop were not parked.",
+                   MetricType::Counter);
     families.counter(seconds(now.busy_ns));
     families.begin("scheduler_current_run_seconds", "The longest run that has not ended yet.", MetricType::Gauge);
     families.gauge(seconds(now.current_run_ns));

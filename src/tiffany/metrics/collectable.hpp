@@ -1,7 +1,7 @@
 #pragma once
 /// A scheduler's telemetry as Prometheus metrics.
 ///
-///     auto metrics = tiffany::make_collectable(telemetry);
+///     auto metrics = tiffany::make_collectable(telemetry);   // keep it: both hold it weakly
 ///     server.add(metrics);                      // our MetricsServer,
 ///     exposer.RegisterCollectable(metrics);     // or the prometheus::Exposer that the program has
 ///

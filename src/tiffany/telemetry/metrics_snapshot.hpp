@@ -57,8 +57,9 @@ struct MetricsSnapshot {
     std::string scheduler;
     std::array<std::uint64_t, kTransitions> transitions{};  ///< by TaskEvent
     std::array<std::uint64_t, kTaskStates> states{};        ///< tasks now, by TaskState; the live ones count
-    std::uint64_t workers = 0;                              ///< that threads hold now
-    std::uint64_t busy_ns = 0;          ///< time that its workers were held and not parked; never falls
+    /// Workers that threads with a loop hold now: taken by `worker()`, not by `here()`.
+    std::uint64_t workers = 0;
+    std::uint64_t busy_ns = 0;          ///< time that those were held and not parked; never falls
     std::uint64_t current_run_ns = 0;   ///< the longest run that has not ended; 0 = none
     std::uint64_t run_delay_ns = 0;     ///< time that the kernel let its workers' threads wait for a CPU
     std::vector<GroupSnapshot> groups;  ///< the default one first

@@ -70,7 +70,7 @@ Worker& SchedulerCore::take(bool has_loop) {
     free_.pop_back();
     offer_ring(worker, false);
     worker.start(has_loop);
-    held_.push_back({&worker, pthread_self(), delay_ns});
+    held_.push_back({&worker, pthread_self(), delay_ns, has_loop});
     return worker;
 }
 
@@ -87,7 +87,12 @@ void SchedulerCore::give_back(Worker& worker) noexcept {
 }
 
 void SchedulerCore::give_loop(Worker& worker) noexcept {
-    if (&worker != refused.get()) worker.on_ &= ~kEveryHook;
+    const std::lock_guard lock{mutex()};
+    for (Held& held : held_) {
+        if (held.worker != &worker) continue;
+        held.has_loop = true;
+        worker.get_loop();
+    }
 }
 
 void SchedulerCore::close() noexcept {

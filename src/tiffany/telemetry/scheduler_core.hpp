@@ -70,6 +70,7 @@ struct SchedulerCore {
         Worker* worker;
         pthread_t thread;
         std::uint64_t run_delay_ns;  // the thread's, when it took the worker
+        bool has_loop;               // runs tasks, and parks when there are none
     };
     void offer_ring(Worker& worker, bool held) noexcept;
     struct ThreadDelay {

@@ -74,6 +74,7 @@ class SchedulerTelemetry {
 
     /// The calling thread's worker: the one it took, or else one for a foreign thread, which is taken at the thread's
     /// first use (allocates and locks then) and given back when the thread ends. Cost after that: a thread-local load.
+    /// What a foreign thread fires is counted as all the rest is; that it is busy is not, because it never parks.
     Worker& here() noexcept;
 
     /// Registers a kind of task; fires `scheduler_group`. Returns its number, 1 to 31; the same name gives the same

@@ -92,7 +92,8 @@ void SchedulerCore::add_up(MetricsSnapshot& total, std::vector<ThreadDelay>& thr
     // a difference of sums that were not read at once may be below 0 for a moment
     for (std::uint64_t& tasks : total.states)
         if (static_cast<std::int64_t>(tasks) < 0) tasks = 0;
-    total.workers = held_.size();
+    total.workers = static_cast<std::uint64_t>(
+        std::count_if(held_.begin(), held_.end(), [](const Held& held) { return held.has_loop; }));
     total.run_delay_ns = run_delay_before_ns_;
     for (const Held& held : held_)
         threads.push_back({held.worker->shard_.thread.load(std::memory_order_relaxed), held.run_delay_ns});

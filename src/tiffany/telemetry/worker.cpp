@@ -401,7 +401,7 @@ void Worker::unpark() noexcept {
     const std::uint64_t now = clock_->ticks();
     event.park_ns = clock_->to_ns(now - parked_at);
     shard_.parked_at.store(0, std::memory_order_relaxed);
-    if (core_->metrics) shard_.busy_since.store(now, std::memory_order_relaxed);
+    begin_busy_stretch(now);
     fire(EventId::ParkEnd, event);
 }
 
@@ -531,6 +531,11 @@ std::uint64_t Worker::busy_ns() const noexcept {
     return ended + clock_->to_ns(now - since);
 }
 
+// A foreign thread is busy with what is none of the scheduler's, and would never park.
+void Worker::begin_busy_stretch(std::uint64_t now) noexcept {
+    if (core_->metrics && (on_ & kEveryHook) == 0) shard_.busy_since.store(now, std::memory_order_relaxed);
+}
+
 void Worker::end_busy_stretch(std::uint64_t now) noexcept {
     const std::uint64_t since = shard_.busy_since.load(std::memory_order_relaxed);
     if (since == 0) return;
@@ -552,9 +557,14 @@ void Worker::start(bool has_loop) noexcept {
     make_on_word(seq());
     shard_.parked_at.store(0, std::memory_order_relaxed);
     shard_.thread.store(thread_, std::memory_order_relaxed);
-    if (core_->metrics) shard_.busy_since.store(clock_->ticks(), std::memory_order_relaxed);
+    begin_busy_stretch(clock_->ticks());
     on_seq_ = seq() + 1;
     fire_started(seq());
+}
+
+void Worker::get_loop() noexcept {
+    on_ &= ~kEveryHook;
+    begin_busy_stretch(clock_->ticks());
 }
 
 void Worker::stop() noexcept {
@@ -580,7 +590,7 @@ void Worker::become_child(std::uint64_t instance, bool held) noexcept {
     thread_ = static_cast<std::uint32_t>(gettid());
     if (held && core_->metrics) {
         shard_.thread.store(thread_, std::memory_order_relaxed);
-        shard_.busy_since.store(clock_->ticks(), std::memory_order_relaxed);
+        begin_busy_stretch(clock_->ticks());
     }
     // the thread that wrote what was told is not here; its rings are the parent's
     ring_ = nullptr;

@@ -1,7 +1,8 @@
 #pragma once
 /// The hooks that a runtime calls, one for each transition of a task.
 ///
-///     Worker& worker = telemetry.here();             // this thread's
+///     WorkerLease lease = telemetry.worker();        // this thread's
+///     Worker& worker = *lease;
 ///     worker.spawned(task.times, "fetch page");      // first the hook,
 ///     queue.push(task);                              // then publish the task
 ///     ...
@@ -288,6 +289,8 @@ class alignas(64) Worker {
     std::uint64_t busy_ns() const noexcept;
     std::uint64_t current_run_ns() const noexcept;
     void start(bool has_loop) noexcept;
+    void get_loop() noexcept;
+    void begin_busy_stretch(std::uint64_t now) noexcept;
     void stop() noexcept;
     void end_busy_stretch(std::uint64_t now) noexcept;
     void become_child(std::uint64_t instance, bool held) noexcept;

@@ -24,7 +24,8 @@ class Metrics : public ::testing::Test {
     VirtualClock clock;
     SchedulerTelemetry telemetry{"s", {.metrics = true, .clock = &clock}};
     std::shared_ptr<prometheus::Collectable> metrics = make_collectable(telemetry);
-    Worker& worker = telemetry.here();
+    WorkerLease lease = telemetry.worker();
+    Worker& worker = *lease;
     TaskTimes task;
 
     static void SetUpTestSuite() { setenv("TIFFANY_LTTNG", "0", 1); }

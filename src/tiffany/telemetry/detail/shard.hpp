@@ -141,9 +141,9 @@ struct Shard {
     // and of the one it came into. The gauges are sums over these, made by the scrape; tasks move between workers, so
     // only the sums over all workers mean something. Writer: the worker's thread.
     alignas(64) std::array<std::array<std::atomic<std::uint64_t>, 16>, kTaskStates + 1> moves{};
-    // Time held and not parked: the stretches that ended, and when the present one began (ticks; 0 = none). Who ends
-    // one clears busy_since first, so that a scrape never counts it twice. Writer: the worker's thread; when it is
-    // taken and given back, whoever holds the process's workers_mutex.
+    // Time held by a thread with a loop and not parked: the stretches that ended, and when the present one began
+    // (ticks; 0 = none). Who ends one clears busy_since first, so that a scrape never counts it twice. Writer: the
+    // worker's thread; when it is taken and given back, whoever holds the process's workers_mutex.
     std::atomic<std::uint64_t> busy_ns{0};
     std::atomic<std::uint64_t> busy_since{0};
     std::atomic<std::uint64_t> parked_at{0};      // ticks; 0 = not parked. Writer: the worker's thread
