@@ -250,6 +250,17 @@ def test_bpftrace_that_attaches_to_a_running_program_is_noticed(tmp_path):
     assert running.end() > result["@"]
 
 
+def test_bpftrace_that_attaches_to_the_ticks_alone_of_a_running_program_is_noticed(tmp_path):
+    need_bpftrace()
+    copy = private_copy(STEADY, tmp_path)
+    running = start(0, 1000, executable=copy, env={"TIFFANY_LTTNG": "0"})
+    with Bpftrace(f"usdt:{copy}:tiffany_tick:begin {{ @ = count(); printf(\"tick\\n\"); }}") as tracer:
+        tracer.wait_for_printed(1)
+        assert semaphore_of(running.process.pid, copy) == 0, "the ticks' semaphore is their own"
+        assert tracer.stop().maps["@"] > 0
+    running.end()
+
+
 def test_the_semaphore_is_zero_again_after_bpftrace_was_killed(tmp_path):
     need_bpftrace()
     copy = private_copy(STEADY, tmp_path)

@@ -51,7 +51,8 @@ Process& Process::get() noexcept {
 
 Process::Process() noexcept {
     instance_.store(draw_instance(), std::memory_order_relaxed);
-    semaphore_.store(usdt_semaphore(), std::memory_order_relaxed);
+    semaphore_.value.store(usdt_semaphore(), std::memory_order_relaxed);
+    tick_semaphore_.value.store(usdt_tick_semaphore(), std::memory_order_relaxed);
     pthread_atfork(&before_fork, &after_fork_in_parent, &after_fork_in_child);
 }
 
@@ -98,7 +99,9 @@ void Process::look(Clock& clock) noexcept {
     // one worker looks; acquire and release hand it what the last one saw
     if (!next_look_ns_.compare_exchange_strong(due_ns, now_ns + kLookEveryNs, std::memory_order_acq_rel)) return;
     look_at_lttng();
-    look_at_semaphore(now_ns);
+    const bool transitions = semaphore_.look(usdt_semaphore(), now_ns);
+    const bool ticks = tick_semaphore_.look(usdt_tick_semaphore(), now_ns);
+    if (transitions || ticks) bump();
     if (now_ns >= next_correction_ns_.load(std::memory_order_relaxed)) {
         next_correction_ns_.store(now_ns + kCorrectEveryNs, std::memory_order_relaxed);
         clock.correct();
@@ -112,18 +115,17 @@ void Process::look_at_lttng() noexcept {
     if (probes_hash_.exchange(hash, std::memory_order_relaxed) != hash) bump();
 }
 
-void Process::look_at_semaphore(std::uint64_t now_ns) noexcept {
-    const std::uint16_t value = usdt_semaphore();
-    const std::uint16_t before = semaphore_.exchange(value, std::memory_order_relaxed);
-    if (value != before) {
-        semaphore_moved_ns_.store(now_ns, std::memory_order_relaxed);
-        if (value > before) semaphore_rose_.store(true, std::memory_order_relaxed);
-        return;
+bool Process::Semaphore::look(std::uint16_t now, std::uint64_t now_ns) noexcept {
+    const std::uint16_t before = value.exchange(now, std::memory_order_relaxed);
+    if (now != before) {
+        moved_ns.store(now_ns, std::memory_order_relaxed);
+        if (now > before) rose.store(true, std::memory_order_relaxed);
+        return false;
     }
-    if (!semaphore_rose_.load(std::memory_order_relaxed)) return;
-    if (now_ns - semaphore_moved_ns_.load(std::memory_order_relaxed) < kStillNs) return;
-    semaphore_rose_.store(false, std::memory_order_relaxed);
-    bump();
+    if (!rose.load(std::memory_order_relaxed)) return false;
+    if (now_ns - moved_ns.load(std::memory_order_relaxed) < kStillNs) return false;
+    rose.store(false, std::memory_order_relaxed);
+    return true;
 }
 
 void Process::add(SchedulerCore& core) {

@@ -60,7 +60,7 @@ class Process {
     bool lttng_may_block() const noexcept { return lttng_may_block_; }
 
     /// Looks whether somebody new listens, if 100 ms have passed since anybody looked; then bumps the generation.
-    /// Also corrects the clock once a second. Cost: a coarse clock read; for the one that looks 23 loads more.
+    /// Also corrects the clock once a second. Cost: a coarse clock read; for the one that looks two dozen loads more.
     void look(Clock& clock) noexcept;
 
     /// The sink that the program installed, if any.
@@ -84,8 +84,16 @@ class Process {
 
   private:
     Process() noexcept;
+    /// Of all transitions' probes, or of the ticks': it counts attached probes.
+    struct Semaphore {
+        std::atomic<std::uint16_t> value{0};
+        std::atomic<bool> rose{false};
+        std::atomic<std::uint64_t> moved_ns{0};
+
+        /// Whether it rose and has kept still since.
+        bool look(std::uint16_t now, std::uint64_t now_ns) noexcept;
+    };
     void look_at_lttng() noexcept;
-    void look_at_semaphore(std::uint64_t now_ns) noexcept;
     void on_statedump() noexcept;
     void lock_all() noexcept;
     void unlock_all() noexcept;
@@ -113,9 +121,8 @@ class Process {
     std::atomic<std::uint64_t> next_look_ns_{0};
     std::atomic<std::uint64_t> next_correction_ns_{0};
     std::atomic<std::uint64_t> probes_hash_{0};  // also LTTng's listener thread
-    std::atomic<std::uint16_t> semaphore_{0};
-    std::atomic<bool> semaphore_rose_{false};
-    std::atomic<std::uint64_t> semaphore_moved_ns_{0};
+    Semaphore semaphore_;
+    Semaphore tick_semaphore_;
 
     // lock order: cores_mutex_, workers_mutex_, indices_mutex_ or pal_'s
     PalHub pal_;
