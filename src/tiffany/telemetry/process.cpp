@@ -10,6 +10,7 @@
 #include <tiffany/tracepoints/usdt_probes.hpp>
 
 #include "lttng_module.hpp"
+#include "on_word.hpp"
 #include "scheduler_core.hpp"
 
 namespace tiffany::detail {
@@ -87,7 +88,9 @@ void Process::load_lttng() noexcept {
 }
 
 void Process::on_statedump() noexcept {
-    // this dump is for what is enabled now: the next look need not find it again
+    // this dump is for what is enabled now: the next look need not find it again. Who found it off before sees the
+    // bump.
+    lttng_found_off_.store(0, std::memory_order_relaxed);
     if (const LttngTable* table = lttng()) probes_hash_.store(table->probes_hash(), std::memory_order_relaxed);
     bump();
 }
@@ -98,21 +101,35 @@ void Process::look(Clock& clock) noexcept {
     if (now_ns < due_ns) return;
     // one worker looks; acquire and release hand it what the last one saw
     if (!next_look_ns_.compare_exchange_strong(due_ns, now_ns + kLookEveryNs, std::memory_order_acq_rel)) return;
-    look_at_lttng();
+    const bool lttng = look_at_lttng();
     const bool transitions = semaphore_.look(usdt_semaphore(), now_ns);
     const bool ticks = tick_semaphore_.look(usdt_tick_semaphore(), now_ns);
-    if (transitions || ticks) bump();
+    if (lttng || transitions || ticks) bump();
     if (now_ns >= next_correction_ns_.load(std::memory_order_relaxed)) {
         next_correction_ns_.store(now_ns + kCorrectEveryNs, std::memory_order_relaxed);
         clock.correct();
     }
 }
 
-void Process::look_at_lttng() noexcept {
+// What is switched off and on again between two looks may hash as before: malloc hands out the same lists. Then a
+// worker that ticked in between has found it off and calls LTTng no more. One that did not has missed nothing.
+bool Process::look_at_lttng() noexcept {
     const LttngTable* table = lttng();
-    if (table == nullptr) return;
+    if (table == nullptr) return false;
     const std::uint64_t hash = table->probes_hash();
-    if (probes_hash_.exchange(hash, std::memory_order_relaxed) != hash) bump();
+    const bool moved = probes_hash_.exchange(hash, std::memory_order_relaxed) != hash;
+    const std::uint32_t on = (table->any_enabled() ? kLttng : 0) | (table->any_tick_enabled() ? kTickLttng : 0);
+    if (on == 0) return false;  // nobody listens any more: workers see that themselves, without a dump
+    const bool again = (lttng_found_off_.fetch_and(~on, std::memory_order_relaxed) & on) != 0;
+    return moved || again;
+}
+
+void Process::found_off(std::uint32_t bits) noexcept {
+    // relaxed: a look that misses it is followed by another
+    if (const std::uint32_t lttng = bits & (kLttng | kTickLttng); lttng != 0)
+        lttng_found_off_.fetch_or(lttng, std::memory_order_relaxed);
+    if ((bits & kUsdt) != 0) semaphore_.value.store(0, std::memory_order_relaxed);
+    if ((bits & kTickUsdt) != 0) tick_semaphore_.value.store(0, std::memory_order_relaxed);
 }
 
 bool Process::Semaphore::look(std::uint16_t now, std::uint64_t now_ns) noexcept {

@@ -63,6 +63,10 @@ class Process {
     /// Also corrects the clock once a second. Cost: a coarse clock read; for the one that looks two dozen loads more.
     void look(Clock& clock) noexcept;
 
+    /// A worker found these off: bits of on_word.hpp for LTTng and USDT, others are passed over. If the next look finds
+    /// them on, somebody new listens, though everything else is as the last look saw it.
+    void found_off(std::uint32_t bits) noexcept;
+
     /// The sink that the program installed, if any.
     PalHub& pal() noexcept { return pal_; }
 
@@ -93,7 +97,7 @@ class Process {
         /// Whether it rose and has kept still since.
         bool look(std::uint16_t now, std::uint64_t now_ns) noexcept;
     };
-    void look_at_lttng() noexcept;
+    bool look_at_lttng() noexcept;
     void on_statedump() noexcept;
     void lock_all() noexcept;
     void unlock_all() noexcept;
@@ -120,8 +124,9 @@ class Process {
     // writer: whoever moved next_look_ns_ on
     std::atomic<std::uint64_t> next_look_ns_{0};
     std::atomic<std::uint64_t> next_correction_ns_{0};
-    std::atomic<std::uint64_t> probes_hash_{0};  // also LTTng's listener thread
-    Semaphore semaphore_;
+    std::atomic<std::uint64_t> probes_hash_{0};      // also LTTng's listener thread
+    std::atomic<std::uint32_t> lttng_found_off_{0};  // bits of on_word.hpp. Also a worker that finds something off
+    Semaphore semaphore_;                            // likewise
     Semaphore tick_semaphore_;
 
     // lock order: cores_mutex_, workers_mutex_, indices_mutex_ or pal_'s

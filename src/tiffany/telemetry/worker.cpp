@@ -373,6 +373,7 @@ void Worker::make_on_word(std::uint64_t position) noexcept {
     ring_ = ring;
     if (ring != nullptr) on |= ring->takes_ticks() ? kPal | kTickPal : kPal;
     on_ = on;
+    core_->process.found_off(~on);
     blocked_ns_ = 0;
     // release: whoever sees it may free the ring that was used before
     made_for_.store(generation_, std::memory_order_release);
@@ -389,11 +390,15 @@ void Worker::catch_up(std::uint64_t position) noexcept {
 }
 
 void Worker::drop_what_is_off() noexcept {
-    if ((on_ & kUsdt) != 0 && usdt_semaphore() == 0) on_ &= ~kUsdt;
-    if ((on_ & kTickUsdt) != 0 && usdt_tick_semaphore() == 0) on_ &= ~kTickUsdt;
+    std::uint32_t off = 0;
+    if ((on_ & kUsdt) != 0 && usdt_semaphore() == 0) off |= kUsdt;
+    if ((on_ & kTickUsdt) != 0 && usdt_tick_semaphore() == 0) off |= kTickUsdt;
     const LttngTable* lttng = core_->process.lttng();
-    if ((on_ & (kLttng | kLeftOut)) != 0 && !lttng->any_enabled()) on_ &= ~(kLttng | kLeftOut);
-    if ((on_ & (kTickLttng | kTickLeftOut)) != 0 && !lttng->any_tick_enabled()) on_ &= ~(kTickLttng | kTickLeftOut);
+    if ((on_ & (kLttng | kLeftOut)) != 0 && !lttng->any_enabled()) off |= kLttng | kLeftOut;
+    if ((on_ & (kTickLttng | kTickLeftOut)) != 0 && !lttng->any_tick_enabled()) off |= kTickLttng | kTickLeftOut;
+    if (off == 0) return;
+    on_ &= ~off;
+    core_->process.found_off(off);
 }
 
 void Worker::fire_started(std::uint64_t position) noexcept {
