@@ -9,6 +9,7 @@
 #include <iterator>
 #include <tiffany/tracepoints/usdt_probes.hpp>
 
+#include "look_pace.hpp"
 #include "lttng_module.hpp"
 #include "on_word.hpp"
 #include "scheduler_core.hpp"
@@ -16,7 +17,6 @@
 namespace tiffany::detail {
 namespace {
 
-constexpr std::uint64_t kLookEveryNs = 100'000'000;
 constexpr std::uint64_t kStillNs = 100'000'000;  // a tracer attaches probe by probe: wait until it is done
 constexpr std::uint64_t kCorrectEveryNs = 1'000'000'000;
 constexpr std::uint32_t kMaxWorkers = 65'536;
@@ -95,12 +95,12 @@ void Process::on_statedump() noexcept {
     bump();
 }
 
-void Process::look(Clock& clock) noexcept {
+std::uint64_t Process::look(Clock& clock) noexcept {
     const std::uint64_t now_ns = coarse_ns();
     std::uint64_t due_ns = next_look_ns_.load(std::memory_order_relaxed);
-    if (now_ns < due_ns) return;
+    if (now_ns < due_ns) return now_ns;
     // one worker looks; acquire and release hand it what the last one saw
-    if (!next_look_ns_.compare_exchange_strong(due_ns, now_ns + kLookEveryNs, std::memory_order_acq_rel)) return;
+    if (!next_look_ns_.compare_exchange_strong(due_ns, now_ns + kLookEveryNs, std::memory_order_acq_rel)) return now_ns;
     const bool lttng = look_at_lttng();
     const bool transitions = semaphore_.look(usdt_semaphore(), now_ns);
     const bool ticks = tick_semaphore_.look(usdt_tick_semaphore(), now_ns);
@@ -109,6 +109,7 @@ void Process::look(Clock& clock) noexcept {
         next_correction_ns_.store(now_ns + kCorrectEveryNs, std::memory_order_relaxed);
         clock.correct();
     }
+    return now_ns;
 }
 
 // What is switched off and on again between two looks may hash as before: malloc hands out the same lists. Then a

@@ -61,7 +61,8 @@ class Process {
 
     /// Looks whether somebody new listens, if 100 ms have passed since anybody looked; then bumps the generation.
     /// Also corrects the clock once a second. Cost: a coarse clock read; for the one that looks two dozen loads more.
-    void look(Clock& clock) noexcept;
+    /// Returns what the coarse clock said, ns.
+    std::uint64_t look(Clock& clock) noexcept;
 
     /// A worker found these off: bits of on_word.hpp for LTTng and USDT, others are passed over. If the next look finds
     /// them on, somebody new listens, though everything else is as the last look saw it.

@@ -5,6 +5,7 @@
 #include <tiffany/tracepoints/event_structs.hpp>
 #include <tiffany/tracepoints/usdt_probes.hpp>
 
+#include "look_pace.hpp"
 #include "on_word.hpp"
 #include "pal_ring.hpp"
 #include "process.hpp"
@@ -18,7 +19,6 @@ using namespace detail;
 namespace {
 
 constexpr std::uint64_t kTidBlock = 1024;           // tids that a worker takes at once
-constexpr std::uint32_t kTicksPerLook = 64;         // a coarse clock read each time
 constexpr std::uint64_t kBlockedNs = 10'000'000;    // an LTTng call this long waited for its consumer: see ADR 0006
 constexpr std::uint64_t kGiveUpNs = 2'000'000'000;  // so long in blocked calls in a row: the consumer is dead
 
@@ -353,8 +353,9 @@ void Worker::end_tick() noexcept {
 // ---- keeping the on-word up to date ----
 
 void Worker::look() noexcept {
-    ticks_to_look_ = kTicksPerLook;
-    if ((on_ & kRefused) == 0) core_->process.look(*clock_);
+    const std::uint64_t now_ns = core_->process.look(*clock_);
+    ticks_per_look_ = ticks_to_look_ = ticks_until_look(ticks_per_look_, now_ns - looked_ns_);
+    looked_ns_ = now_ns;
 }
 
 /// @param position  the last seq whose event has fired

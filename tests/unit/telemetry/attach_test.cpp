@@ -173,6 +173,27 @@ TEST_F(Attach, ASessionThatEndsIsDroppedAtTheNextTickWithoutADump) {
     EXPECT_EQ(recording().last<tiffany_dump_worker>(EventId::WorkerDumped).on_seq, lease->seq() + 1);
 }
 
+TEST_F(Attach, LongTicksDelayALookNoMoreThanShortOnes) {
+    recording().set_enabled(false);
+    const WorkerLease lease = telemetry.worker();
+    lease->spawned(task, {.name = "t"});
+    const auto long_tick = [&] {
+        std::this_thread::sleep_for(20ms);
+        tick(*lease, task);
+    };
+    for (int i = 0; i < 10; ++i)
+        long_tick();
+    recording().set_enabled(true);
+    {
+        const std::lock_guard lock{recording().mutex};
+        ++recording().probes_hash;
+    }
+    int ticks = 0;
+    for (; recording().of(EventId::WorkerDumped).empty() && ticks < 100; ++ticks)
+        long_tick();
+    EXPECT_LE(ticks, 15) << "300 ms, or less if the machine is slow";
+}
+
 TEST_F(Attach, AForeignThreadSeesANewListenerAtItsNextHook) {
     recording().set_enabled(false);
     std::thread foreign{[&] {
