@@ -13,6 +13,7 @@ import time
 import kit
 import pytest
 from kit import Bpftrace, PrivateLttng, alive, checked, need_bpftrace, need_root, poll, private_copy, program
+from kit import semaphore_of, set_semaphore
 
 STEADY = program("steady")
 
@@ -282,7 +283,7 @@ def test_bpftrace_that_attaches_to_the_ticks_alone_of_a_running_program_is_notic
     running = start(0, 1000, executable=copy, env={"TIFFANY_LTTNG": "0"})
     with Bpftrace(f"usdt:{copy}:tiffany_tick:begin {{ @ = count(); printf(\"tick\\n\"); }}") as tracer:
         tracer.wait_for_printed(1)
-        assert semaphore_of(running.process.pid, copy) == 0, "the ticks' semaphore is their own"
+        assert semaphore_of(running.process.pid, copy, "task__running") == 0, "the ticks' semaphore is their own"
         assert tracer.stop().maps["@"] > 0
     running.end()
 
@@ -293,7 +294,7 @@ def test_the_semaphore_is_zero_again_after_bpftrace_was_killed(tmp_path):
     running = start(0, 1000, executable=copy, env={"TIFFANY_LTTNG": "0"})
 
     def semaphore():
-        return semaphore_of(running.process.pid, copy)
+        return semaphore_of(running.process.pid, copy, "task__running")
 
     assert semaphore() == 0
     with Bpftrace(f"usdt:{copy}:tiffany:task__running {{ @ = count(); }}") as tracer:
@@ -311,38 +312,15 @@ def test_a_tracer_that_went_and_came_between_two_looks_is_served_again(tmp_path)
     with Bpftrace(f"usdt:{copy}:tiffany:task__running {{ printf(\"run\\n\"); }}") as tracer:
         tracer.wait_for_printed(1)
         pid = running.process.pid
-        attached = semaphore_of(pid, copy)
+        attached = semaphore_of(pid, copy, "task__running")
         for _ in range(3):
             # what the kernel writes there when a tracer goes and another comes, which bpftrace takes too long for
-            set_semaphore(pid, copy, 0)
+            set_semaphore(pid, copy, "task__running", 0)
             time.sleep(0.02)  # some ticks
-            set_semaphore(pid, copy, attached)
+            set_semaphore(pid, copy, "task__running", attached)
             tracer.wait_for_printed(len(tracer._lines) + 300)
         tracer.stop()
     running.end()
-
-
-def semaphore_address(pid, elf):
-    notes = checked(["readelf", "-n", elf]).stdout
-    address = int(re.search(r"Name: task__running\s+Location: \S+, Base: \S+, Semaphore: (0x[0-9a-f]+)", notes).group(1), 16)
-    base = min(
-        int(line.split("-")[0], 16)
-        for line in pathlib.Path(f"/proc/{pid}/maps").read_text().splitlines()
-        if line.endswith(str(elf))
-    )
-    return base + address  # the program is position independent
-
-
-def semaphore_of(pid, elf):
-    with open(f"/proc/{pid}/mem", "rb") as memory:
-        memory.seek(semaphore_address(pid, elf))
-        return int.from_bytes(memory.read(2), "little")
-
-
-def set_semaphore(pid, elf, value):
-    with open(f"/proc/{pid}/mem", "r+b", buffering=0) as memory:
-        memory.seek(semaphore_address(pid, elf))
-        memory.write(value.to_bytes(2, "little"))
 
 
 @pytest.mark.parametrize("events", ["tiffany:*", "tiffany_tick:*"])
