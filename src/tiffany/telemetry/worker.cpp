@@ -495,6 +495,7 @@ void Worker::become_child(std::uint64_t instance, bool held) noexcept {
     // the rest of a block that the parent took may be in use there as well: a task of the child's own has a later tid
     next_tid_ = end_tid_ = 0;
     lttng_left_out_.store(0, std::memory_order_relaxed);
+    busy_told_ns_ = 0;
     on_seq_ = 1;
     thread_ = static_cast<std::uint32_t>(gettid());
     if (held && core_->metrics) {

@@ -282,6 +282,7 @@ class alignas(64) Worker {
     // ---- writer: whoever holds the process's workers_mutex ----
     alignas(64) std::atomic<detail::PalRing*> offered_ring_{nullptr};  // the one to use from the next generation on
     std::vector<std::shared_ptr<detail::PalRing> > rings_;             // that one, and those it may still use
+    std::uint64_t busy_told_ns_ = 0;                                   // the largest busy time that a scrape was told
 };
 
 }  // namespace tiffany
