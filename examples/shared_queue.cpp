@@ -3,6 +3,7 @@
 //
 // Look at it: paltrace record --convert -- shared_queue
 
+#include <barrier>
 #include <chrono>
 #include <condition_variable>
 #include <deque>
@@ -49,6 +50,12 @@ class Pool {
         publish(job);
     }
 
+    // A thread that is no worker: waits until every job that is left waits for a wake.
+    void settle() {
+        std::unique_lock lock{mutex_};
+        settled_.wait(lock, [this] { return queue_.empty() && running_ == 0; });
+    }
+
     // Runs all jobs to their end, on so many threads. Returns how many transitions they made.
     std::uint64_t run(std::size_t threads) {
         std::vector<std::jthread> running(threads);
@@ -68,6 +75,7 @@ class Pool {
         const WorkerLease worker = telemetry_.worker();  // given back at the end, by the same thread
         for (std::unique_lock lock{mutex_}; live_ > 0;) {
             if (queue_.empty()) {
+                if (running_ == 0) settled_.notify_all();
                 worker->park();  // no job to run; looks whether somebody new listens, hence once a second at least
                 changed_.wait_for(lock, std::chrono::seconds{1});
                 worker->unpark();
@@ -75,11 +83,13 @@ class Pool {
             }
             const std::shared_ptr<Job> job = std::move(queue_.front());
             queue_.pop_front();
+            ++running_;
             lock.unlock();
             const Worker::Tick tick{*worker, job->times};
             worker->running(job->times);
             const Next next = job->step();
             lock.lock();
+            --running_;
             if (next == Next::end) {
                 worker->done(job->times);
                 if (--live_ == 0) changed_.notify_all();
@@ -96,12 +106,18 @@ class Pool {
     SchedulerTelemetry telemetry_{"shared-queue"};  // dies last
     std::mutex mutex_;
     std::condition_variable changed_;
+    std::condition_variable settled_;
     std::deque<std::shared_ptr<Job>> queue_;
     int live_ = 0;
+    int running_ = 0;
 };
 
 int main() {
+    constexpr int kThreads = 4;
     Pool pool;
+    std::barrier everybody{kThreads};
+    for (int i = 0; i < kThreads; ++i)  // so each thread runs one of these
+        pool.spawn("meet", [&] { return everybody.arrive_and_wait(), Next::end; });
     std::vector<std::shared_ptr<Job>> waiters;
     for (int i = 0; i < 300; ++i) {
         pool.spawn("count down", [left = i % 7]() mutable { return left-- > 0 ? Next::again : Next::end; });
@@ -109,8 +125,9 @@ int main() {
             "wait", [first = true]() mutable { return std::exchange(first, false) ? Next::wait : Next::end; }));
     }
     const std::jthread waker{[&] {
+        pool.settle();  // a wake that comes before the wait would be no wake
         for (const auto& job : waiters)
             pool.wake(job);
     }};
-    std::cout << "shared_queue: " << pool.run(4) << " transitions\n";
+    std::cout << "shared_queue: " << pool.run(kThreads) << " transitions\n";
 }

@@ -155,6 +155,7 @@ void Decoder::stream_begins(const bt_stream* stream) {
     // by now all the metadata has been read: every stream class has all its event classes
     TraceFacts facts;
     facts.host = labels->second.host;
+    if (const char* name = bt_trace_get_name(trace)) facts.name = name;
     const bt_trace_class* trace_class = bt_trace_borrow_class_const(trace);
     std::vector<bool> declared(kEvents, false);
     for (std::uint64_t s = 0; s < bt_trace_class_get_stream_class_count(trace_class); ++s) {

@@ -27,6 +27,7 @@ struct TraceFacts {
     std::vector<std::string> events;  ///< which are, if it is a selection: tracepoint names
     std::string clock;                ///< "monotonic"; empty = not known
     std::string host;
+    std::string name;  ///< babeltrace2's name for it, of LTTng's traces the session; empty = it has none
 };
 
 /// Where the decoded parts of one trace go.

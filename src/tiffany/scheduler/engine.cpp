@@ -154,9 +154,9 @@ TaskHandle Engine::spawn(const SpawnOptions& options, Frame frame, Site site, Ke
         return handle;
     }
     const Guard guard{*this};
-    info.waiting =
-        std::any_of(task.extras()->dependencies.begin(), task.extras()->dependencies.end(),
-                    [](const TaskHandle& dependency) { return dependency.core()->life.state() != TaskState::Finished; });
+    info.waiting = std::any_of(
+        task.extras()->dependencies.begin(), task.extras()->dependencies.end(),
+        [](const TaskHandle& dependency) { return dependency.core()->life.state() != TaskState::Finished; });
     here->hooks().spawned(task.life, info);
     store_->enter(task);
     adopt(task);

@@ -149,7 +149,8 @@ class Engine {
     std::condition_variable changed_;  // none is alive, or stop; only with many loops
 
     // ---- with the lock held ----
-    TaskCore* ended_head_ = nullptr;  // whose end is still to be told: one after the other, because one may cause the next
+    TaskCore* ended_head_ =
+        nullptr;  // whose end is still to be told: one after the other, because one may cause the next
     TaskCore* ended_tail_ = nullptr;
     bool telling_ = false;
     Trash trash_;

@@ -198,7 +198,8 @@ void Loop::look() {
     const std::uint64_t runs = std::exchange(runs_since_look_, 0);
     const std::uint64_t run_ns = runs == 0 ? 0 : engine_->clock().to_ns(now - looked_at_) / runs;
     looked_at_ = now;
-    runs_to_look_ = virtual_ ? 1 : static_cast<unsigned>(std::clamp<std::uint64_t>(kLookEveryNs / (run_ns + 1), 1, kMaxRunsToLook));
+    runs_to_look_ =
+        virtual_ ? 1 : static_cast<unsigned>(std::clamp<std::uint64_t>(kLookEveryNs / (run_ns + 1), 1, kMaxRunsToLook));
     bool descriptors = false;
     {
         const Guard guard{*engine_};
@@ -208,9 +209,8 @@ void Loop::look() {
     const bool found = descriptors && poller_.block(0);
     const Guard guard{*engine_};
     if (found)
-        poller_.report([this](IoOperation& operation) {
-            engine_->make_ready(task_of(*operation.chain), WakeCause::io, 0);
-        });
+        poller_.report(
+            [this](IoOperation& operation) { engine_->make_ready(task_of(*operation.chain), WakeCause::io, 0); });
     if (!timers_.empty()) expire_timers(engine_->now_ns());
 }
 

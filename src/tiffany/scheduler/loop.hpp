@@ -20,8 +20,8 @@ namespace tiffany::detail {
 
 class Engine;
 
-/// Its thread runs it; other threads of the scheduler push tasks into its queue, take some out of it, and use its timers
-/// and descriptors with the scheduler's lock held.
+/// Its thread runs it; other threads of the scheduler push tasks into its queue, take some out of it, and use its
+/// timers and descriptors with the scheduler's lock held.
 class Loop : public LoopSide {
   public:
     Loop(Engine& engine, std::size_t index);
@@ -114,11 +114,11 @@ class Loop : public LoopSide {
     LifeHooksLease worker_;
     TaskCore* running_ = nullptr;
     Stamp run_began_;
-    Stamp last_end_;                   // when the last run ended, if nothing came after it
-    std::uint64_t budget_from_ = 0;    // ticks: what a task with a budget was charged up to
-    unsigned runs_to_look_ = 1;        // until timers and descriptors are looked at
+    Stamp last_end_;                 // when the last run ended, if nothing came after it
+    std::uint64_t budget_from_ = 0;  // ticks: what a task with a budget was charged up to
+    unsigned runs_to_look_ = 1;      // until timers and descriptors are looked at
     unsigned runs_since_look_ = 0;
-    std::uint64_t looked_at_ = 0;      // ticks
+    std::uint64_t looked_at_ = 0;  // ticks
     bool virtual_ = false;
 
     // ---- with the scheduler's lock held ----

@@ -72,7 +72,8 @@ class ReadyQueue {
         for (std::size_t priority = first_used_from(0); priority < kLanes; priority = first_used_from(priority + 1)) {
             TaskCore* before = nullptr;
             unsigned looked = 0;
-            for (TaskCore* task = lanes_[priority].head; task != nullptr && looked < kLookAt; task = task->next, ++looked) {
+            for (TaskCore* task = lanes_[priority].head; task != nullptr && looked < kLookAt;
+                 task = task->next, ++looked) {
                 if (!task->pinned) return {priority, before, task};
                 before = task;
             }
@@ -113,7 +114,7 @@ class ReadyQueue {
 
     std::size_t size_ = 0;
     unsigned choices_to_turn_ = kChoicesPerTurn;
-    std::size_t turn_ = 0;  // the priority that had the last turn
+    std::size_t turn_ = 0;                              // the priority that had the last turn
     std::array<std::uint64_t, kLanes / kBits> used_{};  // one bit a priority: its lane is not empty
     std::array<Lane, kLanes> lanes_{};
 };

@@ -32,8 +32,8 @@ class SchedulerBase {
     SchedulerBase(const SchedulerBase&) = delete;
     SchedulerBase& operator=(const SchedulerBase&) = delete;
 
-    /// Begins a task; fires Spawned. Any thread while the scheduler lives. From one that is not the scheduler's it takes
-    /// no lock of the scheduler's; the dependencies are then looked at when the scheduler comes to it.
+    /// Begins a task; fires Spawned. Any thread while the scheduler lives. From one that is not the scheduler's it
+    /// takes no lock of the scheduler's; the dependencies are then looked at when the scheduler comes to it.
     ///
     /// Returns a TaskHandle; for a coroutine that returns a T, a ResultHandle<T>.
     ///
@@ -48,12 +48,12 @@ class SchedulerBase {
             return ResultHandle<T>{spawn_frame(options, std::move(task.frame_), site, &detail::keep_result<T>)};
     }
 
-    /// Has a function called on the scheduler's thread, one of them, between two tasks; not at all if the scheduler ends
-    /// first. The function throws nothing. Any thread. Errors: std::bad_alloc.
+    /// Has a function called on the scheduler's thread, one of them, between two tasks; not at all if the scheduler
+    /// ends first. The function throws nothing. Any thread. Errors: std::bad_alloc.
     void post(std::function<void()> function);
 
-    /// Asks the task with that number, a live one, to end. Returns whether there is one, and it was not asked already. A
-    /// thread of the scheduler's.
+    /// Asks the task with that number, a live one, to end. Returns whether there is one, and it was not asked already.
+    /// A thread of the scheduler's.
     bool cancel(std::uint64_t tid);
     /// Asks all tasks to end, as TaskHandle::cancel does, with cause shutdown. A thread of the scheduler's.
     void cancel_all();

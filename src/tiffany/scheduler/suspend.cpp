@@ -176,8 +176,7 @@ bool Loop::begin_join(TaskCore& task, JoinOperation& operation) noexcept {
     }
     try {
         const std::string cycle = operation.waits_for_ever ? engine_->cycle_through(task, *target) : std::string{};
-        if (!cycle.empty())
-            throw JoinCycle{"cannot join: these tasks would wait for each other for ever: " + cycle};
+        if (!cycle.empty()) throw JoinCycle{"cannot join: these tasks would wait for each other for ever: " + cycle};
     } catch (...) {
         error = std::current_exception();
         operation.refusal = Refusal::cycle;

@@ -3,8 +3,8 @@
 ///
 /// Level l has 64 slots of 64^l ns each. An operation lies at the level of the highest digit (base 64) in which its
 /// deadline differs from the present time, in the slot of that digit; when time comes to that slot, what is in it moves
-/// to lower levels. So adding and removing cost the same however many there are, and each operation moves at most once a
-/// level: a sleep of a second five times. (Varghese and Lauck, Hashed and Hierarchical Timing Wheels, SOSP 1987.)
+/// to lower levels. So adding and removing cost the same however many there are, and each operation moves at most once
+/// a level: a sleep of a second five times. (Varghese and Lauck, Hashed and Hierarchical Timing Wheels, SOSP 1987.)
 
 #include <array>
 #include <bit>

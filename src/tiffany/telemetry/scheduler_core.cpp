@@ -119,7 +119,6 @@ void SchedulerCore::become_child(std::uint64_t instance) noexcept {
     for (Held& held : held_)
         held.run_delay_ns = 0;  // the kernel counts the child's threads from 0
     run_delay_before_ns_ = 0;
-    busy_told_ns_ = 0;
     run_delay_told_ns_ = 0;
     for (const Owned& worker : all_) {
         const bool is_held =

@@ -94,9 +94,10 @@ class SchedulerTelemetry {
 
     /// All numbers at this moment. Any thread. Locks; reads /proc for the threads' run delay. Empty when metrics are
     /// off.
-    MetricsSnapshot snapshot() const;
+    /// @param each_worker  each worker's own as well
+    MetricsSnapshot snapshot(bool each_worker = false) const;
     /// The same for an exporter that may outlive this: a function that gives nothing once this has died.
-    std::function<std::optional<MetricsSnapshot>()> snapshot_source() const;
+    std::function<std::optional<MetricsSnapshot>()> snapshot_source(bool each_worker = false) const;
 
   private:
     std::shared_ptr<detail::SchedulerCore> core_;

@@ -6,6 +6,7 @@
 #include <tiffany/tracepoints/event_structs.hpp>
 #include <tiffany/tracepoints/usdt_probes.hpp>
 
+#include "look_pace.hpp"
 #include "pal_ring.hpp"
 #include "process.hpp"
 #include "scheduler_core.hpp"
@@ -18,7 +19,6 @@ using namespace detail;
 namespace {
 
 constexpr std::uint64_t kTidBlock = 1024;           // tids that a worker takes at once
-constexpr std::uint32_t kTicksPerLook = 64;         // a coarse clock read each time
 constexpr std::uint64_t kBlockedNs = 10'000'000;    // an LTTng call this long waited for its consumer: see ADR 0006
 constexpr std::uint64_t kGiveUpNs = 2'000'000'000;  // so long in blocked calls in a row: the consumer is dead
 
@@ -440,8 +440,9 @@ void Worker::end_tick() noexcept {
 // ---- keeping the on-word up to date ----
 
 void Worker::look() noexcept {
-    ticks_to_look_ = kTicksPerLook;
-    if ((on_ & kRefused) == 0) core_->process.look(*clock_);
+    const std::uint64_t now_ns = core_->process.look(*clock_);
+    ticks_per_look_ = ticks_to_look_ = ticks_until_look(ticks_per_look_, now_ns - looked_ns_);
+    looked_ns_ = now_ns;
 }
 
 /// @param position  the last seq whose event has fired
@@ -460,6 +461,7 @@ void Worker::make_on_word(std::uint64_t position) noexcept {
     ring_ = ring;
     if (ring != nullptr) on |= ring->takes_ticks() ? kPal | kTickPal : kPal;
     on_ = on;
+    core_->process.found_off(~on);
     blocked_ns_ = 0;
     // release: whoever sees it may free the ring that was used before
     made_for_.store(generation_, std::memory_order_release);
@@ -476,11 +478,15 @@ void Worker::catch_up(std::uint64_t position) noexcept {
 }
 
 void Worker::drop_what_is_off() noexcept {
-    if ((on_ & kUsdt) != 0 && usdt_semaphore() == 0) on_ &= ~kUsdt;
-    if ((on_ & kTickUsdt) != 0 && usdt_tick_semaphore() == 0) on_ &= ~kTickUsdt;
+    std::uint32_t off = 0;
+    if ((on_ & kUsdt) != 0 && usdt_semaphore() == 0) off |= kUsdt;
+    if ((on_ & kTickUsdt) != 0 && usdt_tick_semaphore() == 0) off |= kTickUsdt;
     const LttngTable* lttng = core_->process.lttng();
-    if ((on_ & (kLttng | kLeftOut)) != 0 && !lttng->any_enabled()) on_ &= ~(kLttng | kLeftOut);
-    if ((on_ & (kTickLttng | kTickLeftOut)) != 0 && !lttng->any_tick_enabled()) on_ &= ~(kTickLttng | kTickLeftOut);
+    if ((on_ & (kLttng | kLeftOut)) != 0 && !lttng->any_enabled()) off |= kLttng | kLeftOut;
+    if ((on_ & (kTickLttng | kTickLeftOut)) != 0 && !lttng->any_tick_enabled()) off |= kTickLttng | kTickLeftOut;
+    if (off == 0) return;
+    on_ &= ~off;
+    core_->process.found_off(off);
 }
 
 void Worker::fire_started(std::uint64_t position) noexcept {
@@ -586,6 +592,7 @@ void Worker::become_child(std::uint64_t instance, bool held) noexcept {
     // the rest of a block that the parent took may be in use there as well: a task of the child's own has a later tid
     next_tid_ = end_tid_ = 0;
     lttng_left_out_.store(0, std::memory_order_relaxed);
+    busy_told_ns_ = 0;
     on_seq_ = 1;
     thread_ = static_cast<std::uint32_t>(gettid());
     if (held && core_->metrics) {

@@ -313,6 +313,8 @@ class alignas(64) Worker {
     std::uint64_t first_seq_ = 0;             // seq is an index's: it goes on from its last worker's
     std::uint64_t on_seq_ = 1;                // first seq since LTTng was last seen off
     std::uint64_t blocked_ns_ = 0;            // LTTng calls in a row that each blocked, together
+    std::uint64_t looked_ns_ = 0;             // when it last read the clock to see whether a look is due
+    std::uint32_t ticks_per_look_ = 1;        // how many ticks it then was to let pass: look_pace.hpp
     std::uint64_t last_run_ns_ = 0;           // of the run that ended in this tick
     std::uint64_t tick_tid_ = 0;              // the task of this tick
     TaskState last_state_ = TaskState::None;  // what that run left its task in
@@ -323,6 +325,7 @@ class alignas(64) Worker {
     // ---- writer: whoever holds the process's workers_mutex ----
     alignas(64) std::atomic<detail::PalRing*> offered_ring_{nullptr};  // the one to use from the next generation on
     std::vector<std::shared_ptr<detail::PalRing> > rings_;             // that one, and those it may still use
+    std::uint64_t busy_told_ns_ = 0;                                   // the largest busy time that a scrape was told
 };
 
 }  // namespace tiffany

@@ -7,9 +7,11 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <tiffany/metrics/collectable.hpp>
 #include <tiffany/telemetry/hooks.hpp>
+#include <vector>
 
 namespace tiffany {
 

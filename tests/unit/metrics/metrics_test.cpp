@@ -272,6 +272,78 @@ TEST_F(Metrics, APrefixStandsBeforeEveryName) {
     EXPECT_THROW(make_collectable(telemetry, {.prefix = "9 "}), std::invalid_argument);
 }
 
+/// {a series, without its worker: its numbers}, summed over the workers. With what labels `worker` was seen on.
+std::map<std::string, std::vector<double>> sums(const prometheus::Collectable& metrics,
+                                                std::map<std::string, std::set<std::string>>& workers) {
+    std::map<std::string, std::vector<double>> sums;
+    for (const MetricFamily& family : metrics.Collect())
+        for (const ClientMetric& metric : family.metric) {
+            std::string key = family.name;
+            for (const auto& label : metric.label)
+                if (label.name == "worker")
+                    workers[family.name].insert(label.value);
+                else
+                    key += "," + label.name + "=" + label.value;
+            std::vector<double> numbers{metric.counter.value, metric.gauge.value, metric.histogram.sample_sum,
+                                        static_cast<double>(metric.histogram.sample_count)};
+            for (const auto& bucket : metric.histogram.bucket)
+                numbers.push_back(static_cast<double>(bucket.cumulative_count));
+            std::vector<double>& sum = sums[key];
+            sum.resize(numbers.size());
+            for (std::size_t i = 0; i < numbers.size(); ++i)
+                sum[i] += numbers[i];
+        }
+    return sums;
+}
+
+TEST_F(Metrics, TheSeriesOfTheWorkersAddUpToThoseWithoutTheLabel) {
+    const std::uint16_t group = telemetry.group("reads");
+    const auto some_work = [&](Worker& by, std::uint64_t ms) {
+        TaskTimes mine;
+        by.spawned(mine, {.name = "t", .group = group});
+        for (int i = 0; i < 3; ++i) {
+            clock.advance(ms * kMs);
+            by.running(mine);
+            clock.advance(ms * kMs);
+            by.sleep(mine, 1);
+            clock.advance(ms * kMs);
+            by.ready(mine, WakeCause::timer);
+        }
+        by.running(mine);
+        by.throttled(mine, 0);
+        by.running(mine);
+        by.done(mine);
+    };
+    some_work(worker, 3);
+    worker.spawned(task, {.name = "moves"});
+    std::uint64_t other_id = 0;
+    std::thread other{[&] {
+        other_id = telemetry.here().id();
+        some_work(telemetry.here(), 70);
+        telemetry.here().running(task);
+    }};
+    other.join();
+    std::map<std::string, std::set<std::string>> none;
+    std::map<std::string, std::set<std::string>> workers;
+    auto all = sums(*metrics, none);
+    auto each = sums(*make_collectable(telemetry, {.by_worker = true}), workers);
+    EXPECT_TRUE(none.empty()) << "only on request";
+    for (auto* found : {&all, &each})
+        found->erase("scheduler_thread_run_delay_seconds_total,scheduler=s");  // the kernel goes on
+    ASSERT_EQ(all.size(), each.size());
+    for (const auto& [key, numbers] : all)
+        for (std::size_t i = 0; i < numbers.size(); ++i)
+            EXPECT_NEAR(each[key].at(i), numbers[i], 1e-9) << key << ", number " << i;
+    const std::set<std::string> both{std::to_string(worker.id() & 0xffff), std::to_string(other_id & 0xffff)};
+    ASSERT_EQ(both.size(), 2u);
+    std::map<std::string, std::set<std::string>> wanted;
+    for (const char* name : {"tasks_running_total", "task_transitions_total", "task_budget_throttle_total",
+                             "scheduler_busy_seconds_total", "tiffany_lttng_left_out_total", "task_run_latency_seconds",
+                             "task_wait_time_seconds", "task_ready_delay_seconds"})
+        wanted[name] = both;
+    EXPECT_EQ(workers, wanted) << "no gauge has it: only their sum means something";
+}
+
 TEST_F(Metrics, BucketsAreEachHistogramsOwnAndMustRise) {
     const SchedulerTelemetry own{"s",
                                  {.clock = &clock, .buckets = {.run_ns = {10}, .wait_ns = {}, .ready_ns = {1, 2}}}};

@@ -209,7 +209,9 @@ TEST_F(Joins, AJoinThatWouldCloseACycleIsAnErrorAndNamesIt) {
     tasks[1] = scheduler.spawn({.name = "b"}, joiner(tasks, 2, error));
     tasks[2] = scheduler.spawn({.name = "c"}, joiner(tasks, 0, error));
     scheduler.run();
-    const auto name = [&](const char* what, int i) { return std::string{what} + " (" + std::to_string(tasks[static_cast<std::size_t>(i)].tid()) + ")"; };
+    const auto name = [&](const char* what, int i) {
+        return std::string{what} + " (" + std::to_string(tasks[static_cast<std::size_t>(i)].tid()) + ")";
+    };
     EXPECT_EQ(error, "cannot join: these tasks would wait for each other for ever: " + name("c", 2) + " -> " +
                          name("a", 0) + " -> " + name("b", 1) + " -> " + name("c", 2));
     EXPECT_EQ(scheduler.live(), 0u);

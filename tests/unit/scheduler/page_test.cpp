@@ -17,7 +17,8 @@ Task<> crunch(int chunk, std::atomic<long>& sum) {
 long crunch_all() {
     std::atomic<long> sum{0};
     SchedulerPool pool{{.name = "crunch"}, {.workers = 2}};
-    for (int chunk = 1; chunk <= 100; ++chunk) pool.spawn({.name = "chunk"}, crunch(chunk, sum));
+    for (int chunk = 1; chunk <= 100; ++chunk)
+        pool.spawn({.name = "chunk"}, crunch(chunk, sum));
     pool.wait();  // until no task is alive
     return sum;
 }

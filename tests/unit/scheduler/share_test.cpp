@@ -34,7 +34,8 @@ TEST_F(Share, AMutexIsHeldByOneTaskAtATimeInTheOrderInWhichTheyCame) {
     scheduler.spawn({}, hold_lock(mutex, order, "c"));
     scheduler.run();
     EXPECT_THAT(order, ElementsAre("a has it", "a gives it", "b has it", "b gives it", "c has it", "c gives it"));
-    EXPECT_THAT(story_of(a), ElementsAre("Spawned Ready", "Running", "Sleep 1000000", "Ready timer", "Running", "Done"));
+    EXPECT_THAT(story_of(a),
+                ElementsAre("Spawned Ready", "Running", "Sleep 1000000", "Ready timer", "Running", "Done"));
     EXPECT_EQ(story_of(b).at(2), "Wait");
     EXPECT_EQ(story_of(b).at(3), by("Ready event by", a));
     EXPECT_EQ(last_reason(), WaitReason::lock);
