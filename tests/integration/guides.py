@@ -141,6 +141,25 @@ def test_the_sink_page_runs_its_example():
     assert "2 done, 1 failed, 0 lost" in checked([line.replace("build/release/bin", str(BIN))]).stdout
 
 
+def test_the_testing_page_runs_and_shows_what_is_compiled():
+    page = (SOURCE / "docs/testing.md").read_text()
+    tests = SOURCE / "tests/unit/testing"
+    compiled = "".join((tests / name).read_text() for name in ("page_test.cpp", "example_drivers.hpp"))
+    blocks = re.findall(r"^```cpp\n(.*?)^```$", page, re.M | re.S)
+    assert len(blocks) == 4 and [block for block in blocks if block not in compiled] == []
+    (line,) = commands("docs/testing.md", "build/release/bin/", "build/release/bin/")
+    done = checked([line.replace("build/release/bin", str(BIN))], env={**os.environ, "TIFFANY_LTTNG": "0"})
+    assert "MyRuntime.DoesTheSameAgain" in done.stdout and "the driver cannot: sleep" in done.stdout
+
+
+def test_every_step_and_every_ability_is_on_the_testing_page():
+    header = (SOURCE / "src/tiffany/testing/program.hpp").read_text()
+    page = (SOURCE / "docs/testing.md").read_text()
+    for name in ("Can", "Do"):
+        values = re.findall(r"^    (\w+),", re.search(rf"enum class {name} .*?\}};", header, re.S).group(), re.M)
+        assert len(values) > 10 and [value for value in values if f"`{value}`" not in page] == []
+
+
 def test_every_tracing_status_is_on_the_hooks_page():
     header = (SOURCE / "src/tiffany/telemetry/tracing_status.hpp").read_text()
     statuses = re.findall(r'return "(\w+)";', header)

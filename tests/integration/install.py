@@ -53,6 +53,34 @@ METRICS, LINKS_METRICS = re.search(
     r"^```cpp\n(.*?)^```\n+```cmake\n(.*?)^```", (SOURCE / "docs/metrics.md").read_text(), re.M | re.S
 ).groups()
 
+KIT = """
+#include <tiffany/testing/conformance_suite.hpp>
+#include <tiffany/testing/matchers.hpp>
+#include <tiffany/testing/memory_sink.hpp>
+
+using namespace tiffany::testing;
+
+TEST(Installed, ARunIsLegal) {
+    const ScopedSink sink;
+    {
+        tiffany::SchedulerTelemetry telemetry{"kit"};
+        tiffany::TaskTimes task;
+        tiffany::Worker& worker = telemetry.here();
+        worker.spawned(task, {.name = "only task"});
+        worker.running(task);
+        worker.done(task);
+    }
+    EXPECT_THAT(sink.recording(), LifecycleIsLegal());
+    EXPECT_THAT(sink.recording().task("only task"), EventsAre("Spawned", "Running", "Done"));
+}
+
+struct Nothing : Driver {
+    Model model() const override { return {}; }
+    void run(Stage&) override {}
+};
+const int tests = register_conformance<Nothing>("Nothing");
+"""
+
 PROJECT = f"""
 cmake_minimum_required(VERSION 3.25)
 project(consumer LANGUAGES CXX)
@@ -67,6 +95,12 @@ add_executable(metrics metrics.cpp)
 find_package(tiffany 0.1 REQUIRED COMPONENTS analysis scheduler)
 add_executable(log_reader log_reader.cpp)
 target_link_libraries(log_reader PRIVATE tiffany::pal tiffany::scheduler)
+if(TARGET GTest::gtest)
+  message(FATAL_ERROR "GoogleTest where nobody tests")
+endif()
+find_package(tiffany 0.1 REQUIRED COMPONENTS testing)
+add_executable(kit kit.cpp)
+target_link_libraries(kit PRIVATE tiffany::testing GTest::gtest_main)
 find_package(tiffany 0.1 QUIET COMPONENTS no_such_component)
 if(tiffany_FOUND)
   message(FATAL_ERROR "a component that does not exist was found")
@@ -104,6 +138,7 @@ def built_with_cmake(prefix, directory):
     (directory / "consumer.cpp").write_text(CONSUMER)
     (directory / "log_reader.cpp").write_text(LOG_READER)
     (directory / "metrics.cpp").write_text(METRICS)
+    (directory / "kit.cpp").write_text(KIT)
     build = directory / "build"
     checked(["cmake", "-G", "Ninja", "-S", directory, "-B", build, f"-DCMAKE_PREFIX_PATH={prefix}"])
     checked(["cmake", "--build", build], timeout=BUILD_DEADLINE)
@@ -160,6 +195,17 @@ def assert_recorded(prefix, program, directory):
 def test_find_package_with_components(consumer):
     assert checked([consumer / "consumer"], env={"TIFFANY_LTTNG": "0"}).stdout == "3 disabled\n"
     assert checked([consumer / "log_reader"]).stdout == "1\n"
+
+
+def test_the_kit_for_tests_by_find_package_and_by_pkg_config(prefix, consumer, tmp_path):
+    assert "[  PASSED  ]" in checked([consumer / "kit", "--gtest_filter=Installed.*"]).stdout
+    need_program("pkg-config")
+    (tmp_path / "kit.cpp").write_text(KIT)
+    environment = dict(os.environ, PKG_CONFIG_PATH=str(lib_of(prefix) / "pkgconfig"))
+    flags = checked(["pkg-config", "--cflags", "--libs", "tiffany-testing"], env=environment).stdout.split()
+    command = ["g++", "-std=c++20", tmp_path / "kit.cpp", "-o", tmp_path / "kit", *flags, "-lgtest_main"]
+    checked(command, timeout=300)
+    assert "the driver cannot: yield" in checked([tmp_path / "kit", "--gtest_filter=Nothing.AYield*"]).stdout
 
 
 def test_pkg_config(prefix, tmp_path):
