@@ -7,11 +7,11 @@
 
 #include <algorithm>
 #include <iterator>
+#include <tiffany/telemetry/detail/on_word.hpp>
 #include <tiffany/tracepoints/usdt_probes.hpp>
 
 #include "look_pace.hpp"
 #include "lttng_module.hpp"
-#include "on_word.hpp"
 #include "scheduler_core.hpp"
 
 namespace tiffany::detail {

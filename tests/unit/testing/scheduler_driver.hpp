@@ -8,6 +8,7 @@
 #include <string>
 #include <thread>
 #include <tiffany/scheduler/scheduler.hpp>
+#include <tiffany/scheduler/scheduler_pool.hpp>
 #include <tiffany/testing/driver.hpp>
 #include <vector>
 
@@ -22,6 +23,11 @@ class CoroutineDriver : public Driver {
     }
 
   protected:
+    std::size_t tasks() const {
+        const std::lock_guard lock{mutex_};
+        return handles_.size();
+    }
+
     static constexpr std::chrono::nanoseconds kQuantum = std::chrono::milliseconds{5};
 
     static Model can_all() {
@@ -68,7 +74,10 @@ class CoroutineDriver : public Driver {
         return handles_.at(task);
     }
 
-    Event& event(std::size_t number) { return events_[number]; }
+    Event& event(std::size_t number) {
+        const std::lock_guard lock{mutex_};
+        return events_[number];
+    }
 
     static std::chrono::nanoseconds timeout_of(const Step& step) {
         return step.timeout.count() == 0 ? kForever : step.timeout;
@@ -147,7 +156,7 @@ class CoroutineDriver : public Driver {
 
     mutable std::mutex mutex_;
     std::vector<TaskHandle> handles_;      // guarded by the lock
-    std::map<std::size_t, Event> events_;  // the scheduler's thread
+    std::map<std::size_t, Event> events_;  // the map is guarded by the lock
 };
 
 /// Nothing sleeps: whenever nothing can run, a millisecond passes.
@@ -189,6 +198,41 @@ class RealTimeDriver : public CoroutineDriver {
         if (stage.program().ending == Ending::idle) return scheduler.run_until_idle();
         const std::jthread outside{[&] { play_outside(scheduler, stage); }};
         scheduler.run();
+    }
+};
+
+/// Several threads on the system's clock. They run from the start on, so no task can be kept from beginning.
+class PoolDriver : public CoroutineDriver {
+  public:
+    Model model() const override {
+        Model model = can_all();
+        model.can = model.can.without({Can::destroy});
+        model.most_workers = 3;
+        return model;
+    }
+
+    void run(Stage& stage) override {
+        reset(stage);
+        SchedulerPool pool{{.name = "pool", .quantum = kQuantum}, {.workers = 3}};
+        for (const std::size_t task : stage.program().at_start())
+            spawn(pool, stage, task);
+        if (stage.program().ending == Ending::idle) {
+            while (!nothing_can_run() && stage.in_time())
+                std::this_thread::yield();
+            return;
+        }
+        const std::jthread outside{[&] { play_outside(pool, stage); }};
+        do
+            pool.wait();
+        while (!stage.outside_is_done() && stage.in_time());
+        pool.wait();
+    }
+
+  private:
+    bool nothing_can_run() const {
+        for (std::size_t task = 0; task < tasks(); ++task)
+            if (!kSuspended.has(state(task)) && !kEnded.has(state(task))) return false;
+        return true;
     }
 };
 
