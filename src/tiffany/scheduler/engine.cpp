@@ -220,7 +220,8 @@ void Engine::make_ready(TaskCore& task, WakeCause cause, std::uint64_t by, std::
 }
 
 bool Engine::cancel(TaskCore& task, CancelCause cause) noexcept {
-    if (has_ended(task) || task.cancel_pending.load(std::memory_order_relaxed) != 0) return false;
+    // acquire: the task has read who asked the last time
+    if (has_ended(task) || task.cancel_pending.load(std::memory_order_acquire) != 0) return false;
     task.canceller = current_tid();
     task.cancel_pending.store(static_cast<std::uint8_t>(1 + static_cast<unsigned>(cause)), std::memory_order_release);
     if (task.waiting == nullptr) return true;  // it is Ready, or it runs

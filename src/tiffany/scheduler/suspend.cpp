@@ -15,11 +15,13 @@ namespace tiffany::detail {
 
 void throw_if_cancelled(const Operation& operation) {
     TaskCore& task = task_of(*operation.chain);
-    if (task.cancel_pending.load(std::memory_order_relaxed) == 0) return;
-    // acquire: who asked is seen
-    const std::uint8_t pending = task.cancel_pending.exchange(0, std::memory_order_acquire);
+    const std::uint8_t pending = task.cancel_pending.load(std::memory_order_acquire);  // acquire: who asked is seen
+    if (pending == 0) return;
+    const std::uint64_t canceller = task.canceller;
+    // release: the next one who asks writes his number after this one was read
+    task.cancel_pending.store(0, std::memory_order_release);
     task.cancel_delivered = true;
-    throw TaskCancelled{task.life.tid(), static_cast<CancelCause>(pending - 1), task.canceller};
+    throw TaskCancelled{task.life.tid(), static_cast<CancelCause>(pending - 1), canceller};
 }
 
 bool IoAwaiter::await_resume() const {
@@ -56,9 +58,18 @@ bool JoinOperation::finish() const {
 
 // ---- the running task suspends ----
 
+namespace {
+
+/// With the lock held: nobody asks it to end from now until it waits. Before, it is only a guess.
+bool is_asked_to_end(const TaskCore& task) noexcept {
+    return task.cancel_pending.load(std::memory_order_relaxed) != 0;
+}
+
+}  // namespace
+
 bool Loop::suspend(TaskCore& task, Operation& operation) noexcept {
     operation.timed_out = false;
-    if (task.cancel_pending.load(std::memory_order_relaxed) != 0) return false;  // it is thrown instead
+    if (is_asked_to_end(task)) return false;  // it is thrown instead
     switch (operation.waits_for) {
         case WaitsFor::yield:
         case WaitsFor::quota:  // the same yield, awaited again
@@ -102,6 +113,7 @@ bool Loop::give_way(TaskCore& task, Operation& operation, bool may_park) noexcep
         const std::uint64_t park_ns = now_ns != 0 ? task.extras->budget.park_ns(now_ns) : 0;
         if (park_ns != 0) {
             const Guard guard{*engine_};
+            if (is_asked_to_end(task)) return false;
             worker_->throttled(task.life, park_ns, now);
             operation.waits_for = WaitsFor::quota;
             task.waiting = &operation;
@@ -121,6 +133,7 @@ bool Loop::give_way(TaskCore& task, Operation& operation, bool may_park) noexcep
 bool Loop::begin_sleep(TaskCore& task, Operation& operation, std::uint64_t dur_ns, std::uint64_t now_ns) noexcept {
     charge_budget(task);
     const Guard guard{*engine_};
+    if (is_asked_to_end(task)) return false;
     worker_->sleep(task.life, dur_ns, end_of_run());
     task.waiting = &operation;
     timers_.add(operation, later(now_ns, dur_ns));
@@ -133,6 +146,7 @@ bool Loop::begin_sleep_until_woken(TaskCore& task, Operation& operation) noexcep
         return give_way(task, operation, false);
     charge_budget(task);
     const Guard guard{*engine_};
+    if (is_asked_to_end(task)) return false;
     worker_->sleep(task.life, 0, end_of_run());
     task.waiting = &operation;
     expected = WakeState::idle;
@@ -148,6 +162,7 @@ bool Loop::begin_join(TaskCore& task, JoinOperation& operation) noexcept {
     const Guard guard{*engine_};
     using Refusal = JoinOperation::Refusal;
     operation.refusal = Refusal::none;
+    if (is_asked_to_end(task)) return false;
     operation.target = operation.ref.handle() ? operation.ref.handle() : engine_->find_held(operation.ref.tid());
     TaskCore* const target = operation.target.core();
     if (target == nullptr || &TaskStore::of(*target) != &engine_->store()) {
@@ -182,6 +197,7 @@ bool Loop::begin_io(TaskCore& task, IoOperation& operation) noexcept {
         return false;
     }
     const Guard guard{*engine_};
+    if (is_asked_to_end(task)) return false;
     // before the hook, because it may be refused: nobody but this thread will hear of it
     operation.error = poller_.add(operation);
     if (operation.error != 0) return false;
@@ -192,7 +208,7 @@ bool Loop::begin_io(TaskCore& task, IoOperation& operation) noexcept {
 
 bool Loop::begin_shared(TaskCore& task, SharedOperation& operation) noexcept {
     const Guard guard{*engine_};
-    if (operation.try_now(operation)) return false;
+    if (operation.try_now(operation) || is_asked_to_end(task)) return false;
     if (operation.time_ns == 0) {
         operation.timed_out = true;
         return false;
