@@ -339,8 +339,10 @@ std::string Engine::cycle_through(const TaskCore& joiner, const TaskCore& target
         std::size_t next = 0;
     };
     const auto waits_on = [](const TaskCore& task, std::size_t which) -> const TaskCore* {
-        if (task.waiting == nullptr) return nullptr;
-        if (task.waiting->waits_for == WaitsFor::join) {
+        // another thread spawned it, and its loop has not come to it yet
+        const bool unseen = task.waiting == nullptr && task.life.state() == TaskState::Waiting;
+        if (task.waiting == nullptr && !unseen) return nullptr;
+        if (!unseen && task.waiting->waits_for == WaitsFor::join) {
             const auto& operation = static_cast<const JoinOperation&>(*task.waiting);
             return which == 0 && operation.waits_for_ever ? operation.target.core() : nullptr;
         }
