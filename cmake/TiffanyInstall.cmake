@@ -10,10 +10,11 @@ set(package_dir "${CMAKE_INSTALL_LIBDIR}/cmake/tiffany")
 set(plugin_dir "${CMAKE_INSTALL_LIBDIR}/babeltrace2/plugins")
 
 # tiffany_install_library(COMPONENT [REQUIRES components...] [LIBS flags...] [PACKAGES pkg-config packages...]
-# [CFLAGS flags...]): the library, its headers, its part of the CMake package and its pkg-config file. LIBS, PACKAGES:
-# what pkg-config must add for a static library.
+# [PUBLIC_PACKAGES pkg-config packages...] [CFLAGS flags...]): the library, its headers, its part of the CMake package and
+# its pkg-config file. LIBS, PACKAGES: what pkg-config must add for a static library; PUBLIC_PACKAGES: for any, because
+# the headers need them.
 function(tiffany_install_library component)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "REQUIRES;LIBS;PACKAGES;CFLAGS")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "REQUIRES;LIBS;PACKAGES;PUBLIC_PACKAGES;CFLAGS")
   set(target tiffany_${component})
   get_target_property(type ${target} TYPE)
   set_target_properties(${target} PROPERTIES EXPORT_NAME ${component})
@@ -29,6 +30,7 @@ function(tiffany_install_library component)
     COMPONENT devel)
 
   list(TRANSFORM arg_REQUIRES PREPEND tiffany- OUTPUT_VARIABLE pc_requires)
+  list(APPEND pc_requires ${arg_PUBLIC_PACKAGES})
   set(pc_libs "")
   if(type STREQUAL STATIC_LIBRARY)
     list(JOIN arg_LIBS " " pc_libs)
@@ -63,6 +65,9 @@ if(TIFFANY_METRICS_LIBRARY)
   tiffany_install_library(metrics REQUIRES telemetry PACKAGES prometheus-cpp-core libmicrohttpd)
 endif()
 tiffany_install_library(scheduler REQUIRES telemetry)
+if(TARGET tiffany_testing)
+  tiffany_install_library(testing REQUIRES telemetry pal PUBLIC_PACKAGES gmock)
+endif()
 
 # in a folder where find_package does not look: with build/release/bin in PATH it would take the build for a package
 set(package_files "${PROJECT_BINARY_DIR}/package-files")

@@ -1,107 +1,24 @@
-// N threads on one shared queue, made visible with the hooks. Jobs are also spawned and woken by a thread that is not
-// one of them.
+// Runs jobs on the scheduler in shared_queue.hpp, while a thread outside wakes those that wait.
 //
 // Look at it: paltrace record --convert -- shared_queue
 
-#include <chrono>
-#include <condition_variable>
-#include <deque>
-#include <functional>
+#include "shared_queue.hpp"
+
+#include <barrier>
 #include <iostream>
 #include <memory>
-#include <mutex>
 #include <thread>
-#include <tiffany/telemetry/hooks.hpp>
 #include <utility>
 #include <vector>
 
-using namespace tiffany;
-
-enum class Next { again, wait, end };
-
-struct Job {
-    explicit Job(std::function<Next()> its_step) : step{std::move(its_step)} {}
-
-    std::function<Next()> step;
-    TaskTimes times{};     // any worker may run it: the pool's lock orders the hooks on it
-    bool waiting = false;  // these two are guarded by the pool's lock
-    bool woken = false;
-};
-
-class Pool {
-  public:
-    // Any thread: here() is the worker that the thread took, or one that a foreign thread gets at its first use.
-    std::shared_ptr<Job> spawn(const char* name, std::function<Next()> step, Site site = Site::here()) {
-        auto job = std::make_shared<Job>(std::move(step));
-        const std::lock_guard lock{mutex_};
-        telemetry_.here().spawned(job->times, {.name = name, .site = site});  // first the hook, then publish
-        ++live_;
-        publish(job);
-        return job;
-    }
-
-    // Any thread. Whoever makes the job runnable fires Ready, on its own worker.
-    void wake(const std::shared_ptr<Job>& job) {
-        const std::lock_guard lock{mutex_};
-        job->woken = !job->waiting;
-        if (!std::exchange(job->waiting, false)) return;
-        telemetry_.here().ready(job->times, WakeCause::external);
-        publish(job);
-    }
-
-    // Runs all jobs to their end, on so many threads. Returns how many transitions they made.
-    std::uint64_t run(std::size_t threads) {
-        std::vector<std::jthread> running(threads);
-        for (std::jthread& thread : running)
-            thread = std::jthread{[this] { work(); }};
-        running.clear();  // joins them
-        return telemetry_.transitions();
-    }
-
-  private:
-    void publish(std::shared_ptr<Job> job) {
-        queue_.push_back(std::move(job));
-        changed_.notify_one();
-    }
-
-    void work() {
-        const WorkerLease worker = telemetry_.worker();  // given back at the end, by the same thread
-        for (std::unique_lock lock{mutex_}; live_ > 0;) {
-            if (queue_.empty()) {
-                worker->park();  // no job to run; looks whether somebody new listens, hence once a second at least
-                changed_.wait_for(lock, std::chrono::seconds{1});
-                worker->unpark();
-                continue;
-            }
-            const std::shared_ptr<Job> job = std::move(queue_.front());
-            queue_.pop_front();
-            lock.unlock();
-            const Worker::Tick tick{*worker, job->times};
-            worker->running(job->times);
-            const Next next = job->step();
-            lock.lock();
-            if (next == Next::end) {
-                worker->done(job->times);
-                if (--live_ == 0) changed_.notify_all();
-            } else if (next == Next::again || std::exchange(job->woken, false)) {
-                worker->yield(job->times);  // a wake that came before the wait makes it a yield
-                publish(job);
-            } else {
-                worker->wait(job->times, WaitReason::other, job->times.tid());  // then nobody but a waker touches it
-                job->waiting = true;
-            }
-        }
-    }
-
-    SchedulerTelemetry telemetry_{"shared-queue"};  // dies last
-    std::mutex mutex_;
-    std::condition_variable changed_;
-    std::deque<std::shared_ptr<Job>> queue_;
-    int live_ = 0;
-};
+using namespace example;
 
 int main() {
+    constexpr int kThreads = 4;
     Pool pool;
+    std::barrier everybody{kThreads};
+    for (int i = 0; i < kThreads; ++i)  // so each thread runs one of these
+        pool.spawn("meet", [&] { return everybody.arrive_and_wait(), Next::end; });
     std::vector<std::shared_ptr<Job>> waiters;
     for (int i = 0; i < 300; ++i) {
         pool.spawn("count down", [left = i % 7]() mutable { return left-- > 0 ? Next::again : Next::end; });
@@ -109,8 +26,9 @@ int main() {
             "wait", [first = true]() mutable { return std::exchange(first, false) ? Next::wait : Next::end; }));
     }
     const std::jthread waker{[&] {
+        pool.settle();  // a wake that comes before the wait would be no wake
         for (const auto& job : waiters)
             pool.wake(job);
     }};
-    std::cout << "shared_queue: " << pool.run(4) << " transitions\n";
+    std::cout << "shared_queue: " << pool.run(kThreads) << " transitions\n";
 }

@@ -1,5 +1,6 @@
 // The page docs/sink.md as a program: its own events, as values, while it runs.
 
+// [docs/sink.md]
 #include <iostream>
 #include <map>
 #include <memory>
@@ -10,7 +11,6 @@
 
 using namespace tiffany;
 
-// [docs/sink.md]
 class Failures : public pal::Sink {
   public:
     void record(const pal::Record& record) override {

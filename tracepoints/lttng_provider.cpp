@@ -62,8 +62,10 @@ bool any_tick_enabled() noexcept {
     return any_of(kTicks);
 }
 
-// FNV-1a over the addresses of the lists of probes: LTTng makes a new list whenever a session comes or goes, and
-// frees the old one only later. https://www.rfc-editor.org/rfc/rfc9923 (draft-eastlake-fnv) gives the constants.
+// FNV-1a over the addresses of the lists of probes: LTTng makes a new list whenever a session comes or goes. The old
+// one is freed soon after, and malloc may hand it out again: two changes between two looks can hash as none, which is
+// why the workers tell what they found off. https://www.rfc-editor.org/rfc/rfc9923 (draft-eastlake-fnv) gives the
+// constants.
 std::uint64_t probes_hash() noexcept {
     std::uint64_t hash = 0xcbf29ce484222325u;
     const auto mix = [&hash](const lttng_ust_tracepoint* tracepoint) {

@@ -1,7 +1,7 @@
 // What a transition costs: with no hooks, with hooks that nobody listens to, with metrics, with a pal::Sink, with LTTng
 // recording.
 //
-//     transition_bench                                     none, off, metrics, sink
+//     transition_bench                                     none, off, metrics, metrics with shared stamps, sink
 //     paltrace record -o DIR -- transition_bench --recording
 //
 // Each way runs in a process of its own, by turns, many rounds; ratios are taken within a round, so that a slow moment
@@ -46,18 +46,42 @@ double loop_without_hooks() {
     return static_cast<double>(cpu_ns() - begin) / static_cast<double>(kCheapTransitions);
 }
 
-double loop_with_hooks(bool metrics, std::uint64_t transitions) {
+/// @param cycle  what to repeat: calls `transitions_each` hooks
+template <typename Cycle>
+double loop_of(bool metrics, std::uint64_t transitions, std::uint64_t transitions_each, const Cycle& cycle) {
     tiffany::SchedulerTelemetry telemetry{"bench", {.metrics = metrics}};
     const tiffany::WorkerLease lease = telemetry.worker();
     tiffany::Worker& worker = *lease;
     tiffany::TaskTimes task;
     worker.spawned(task, {.name = "bench"});
     const std::uint64_t begin = cpu_ns();
-    for (std::uint64_t i = 0; i < transitions; i += 2) {
+    for (std::uint64_t i = 0; i < transitions; i += transitions_each)
+        cycle(worker, task);
+    return static_cast<double>(cpu_ns() - begin) / static_cast<double>(transitions);
+}
+
+double loop_with_hooks(bool metrics, std::uint64_t transitions) {
+    return loop_of(metrics, transitions, 2, [](tiffany::Worker& worker, tiffany::TaskTimes& task) {
         worker.running(task);
         worker.yield(task);
-    }
-    return static_cast<double>(cpu_ns() - begin) / static_cast<double>(transitions);
+    });
+}
+
+// One look at the clock for the end of a run and the beginning of the next.
+double loop_with_shared_stamps() {
+    return loop_of(true, kCheapTransitions, 2, [](tiffany::Worker& worker, tiffany::TaskTimes& task) {
+        const tiffany::Stamp now = worker.now();
+        worker.yield(task, now);
+        worker.running(task, now);
+    });
+}
+
+double loop_of_sleeps() {
+    return loop_of(true, kCheapTransitions, 3, [](tiffany::Worker& worker, tiffany::TaskTimes& task) {
+        worker.running(task);
+        worker.sleep(task, 1'000);
+        worker.ready(task, tiffany::WakeCause::timer);
+    });
 }
 
 // A burst that fits into the ring: what the worker pays while the writer keeps up, which is on another CPU then.
@@ -75,7 +99,7 @@ double loop_with_sink() {
     return ns;
 }
 
-enum class Way { none, off, metrics, sink, recording };
+enum class Way { none, off, metrics, shared, sleeps, sink, recording };
 
 double run_here(Way way) {
     if (way != Way::recording) setenv("TIFFANY_LTTNG", "0", 1);
@@ -86,6 +110,10 @@ double run_here(Way way) {
             return loop_with_hooks(false, kCheapTransitions);
         case Way::metrics:
             return loop_with_hooks(true, kCheapTransitions);
+        case Way::shared:
+            return loop_with_shared_stamps();
+        case Way::sleeps:
+            return loop_of_sleeps();
         case Way::sink:
             return loop_with_sink();
         case Way::recording:
@@ -160,17 +188,24 @@ int main(int argc, char** argv) {
     std::vector<double> none;
     std::vector<double> off;
     std::vector<double> metrics;
+    std::vector<double> shared;
+    std::vector<double> sleeps;
     std::vector<double> sink;
     std::vector<double> recorded;
     for (int round = 0; round < kRounds; ++round) {
         none.push_back(run("/proc/self/exe", Way::none));
         off.push_back(run("/proc/self/exe", Way::off));
         metrics.push_back(run("/proc/self/exe", Way::metrics));
+        shared.push_back(run("/proc/self/exe", Way::shared));
+        sleeps.push_back(run("/proc/self/exe", Way::sleeps));
         sink.push_back(run("/proc/self/exe", Way::sink));
         if (recording) recorded.push_back(run("/proc/self/exe", Way::recording));
     }
     print_ratio("hooks off / no hooks", off, none, "one task, branches always predicted");
     print_ratio("metrics / hooks off", metrics, off, "one task, its cache lines always near");
+    print_ratio("metrics, one stamp a cycle / no hooks", shared, none, "as above, and the ready delay is always 1 ns");
+    print_ratio("metrics, one stamp a cycle / metrics", shared, metrics, "as above");
+    print_ratio("metrics, Running-Sleep-Ready / hooks off", sleeps, off, "as above");
     print_ratio("a sink / hooks off", sink, off, "the burst fits into the ring, no writer beside it");
     if (recording) print_ratio("LTTng records / hooks off", recorded, off, "one writer, buffers never full");
     return 0;

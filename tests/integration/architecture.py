@@ -4,7 +4,7 @@ import re
 
 from kit import SOURCE
 
-LIBRARIES = {"pal", "analysis", "telemetry", "metrics", "scheduler", "tracepoints"}
+LIBRARIES = {"pal", "analysis", "telemetry", "metrics", "scheduler", "testing", "tracepoints"}
 ALLOWED = {
     "tracepoints": {"tracepoints"},
     "src/tiffany/pal": {"pal", "tracepoints"},
@@ -12,6 +12,7 @@ ALLOWED = {
     "src/tiffany/telemetry": {"telemetry", "pal", "tracepoints"},
     "src/tiffany/metrics": {"metrics", "telemetry", "tracepoints"},
     "src/tiffany/scheduler": {"scheduler", "telemetry", "tracepoints"},
+    "src/tiffany/testing": {"testing", "telemetry", "pal", "tracepoints"},
     "tools/babeltrace": {"pal", "tracepoints"},
     "tools/paltrace": {"analysis", "pal", "tracepoints"},
     "tools/demo": LIBRARIES,
@@ -26,6 +27,8 @@ KEPT_IN = {
     "simdjson": "src/tiffany/pal/",
     "prometheus/": "src/tiffany/metrics/",
     "microhttpd": "src/tiffany/metrics/",
+    "gtest/": "src/tiffany/testing/",
+    "gmock/": "src/tiffany/testing/",
 }
 
 
@@ -57,4 +60,13 @@ def test_headers_of_other_projects_stay_where_they_are_wrapped():
 def test_public_headers_include_no_library_but_the_standard_one():
     for folder, path, included in includes():
         if folder.startswith("src/") and path.endswith(".hpp") and "/" in included:
-            assert re.match(r"(tiffany|sys)/", included), f"{path} includes {included}"
+            own = "(tiffany|sys|gtest|gmock)/" if folder == "src/tiffany/testing" else "(tiffany|sys)/"
+            assert re.match(own, included), f"{path} includes {included}"
+
+
+def test_the_library_for_tests_brings_no_copy_of_googletest_of_its_own():
+    compiled = [(path, included) for _, path, included in includes() if path.endswith(".cpp")]
+    assert [path for path, included in compiled if re.match("gtest|gmock", included)] == []
+    headers = {"src/tiffany/testing/matchers.hpp", "src/tiffany/testing/conformance_suite.hpp"}
+    for path, included in compiled:
+        assert f"src/{included}" not in headers, f"{path} includes {included}"

@@ -515,6 +515,21 @@ def test_the_plugin_writes_what_paltrace_writes(tmp_path):
     assert stdout.stdout.splitlines()[1:] == ours.read_text().splitlines()[1:]
 
 
+def test_the_plugin_names_its_traces_and_each_selected_event_once(tmp_path):
+    for process in ("one", "two"):  # as LTTng writes a trace for each process
+        trace = Trace(catalogue())
+        stream = trace.channel("channel0", ["task_failed", "task_done"]).stream()
+        stream.packet([("task_failed", 1000, {"worker": worker(INSTANCE), "tid": 5, "seq": 5, "step": 9, "error": "no"})])
+        trace.write(tmp_path / "run" / process)
+    plugin = program("babeltrace-plugin-tiffany.so")
+    command = ["babeltrace2", f"--plugin-path={plugin.parent}", str(tmp_path / "run"), "-c", "sink.tiffany.pal"]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE)
+    assert ran.returncode == 0, ran
+    begin = json.loads(ran.stdout.splitlines()[0])
+    assert begin["events"] == ["task_done", "task_failed"]
+    assert begin["trace"] == "fixture", "the session that both are of"
+
+
 def test_the_plugin_gives_its_errors_to_babeltrace(tmp_path):
     trace = small_trace(tmp_path)
     plugin = program("babeltrace-plugin-tiffany.so")

@@ -202,6 +202,7 @@ def run(tmp_path_factory):
     with WaitingDemo(
         "--transitions", 20_000, "--report", directory / "own.json", "--stay", under=record
     ) as demo, contextlib.ExitStack() as stack:
+        need_files_of(demo.pid)
         options = {"longest": [1]}
         scripts = {
             name: stack.enter_context(Script([SCRIPTS / name, demo.pid, *options.get(name, [])])) for name in NAMES
@@ -326,6 +327,8 @@ def test_each_tells_what_it_shows_and_what_is_wrong(name):
     for wrong in ([], ["demo"], ["1", "2", "3"], ["1", "x"]):
         refused = run(*wrong)
         assert (refused.returncode, refused.stdout) == (2, "") and f"tools/bpftrace/{name} PID" in refused.stderr
+        assert refused.stderr.startswith(f"{name}: ") == bool(wrong)
+    assert run("demo").stderr.startswith(f"{name}: a PID is a number, found demo\n")
     nobody = int(open("/proc/sys/kernel/pid_max").read()) + 1
     gone = run(str(nobody))
     assert gone.returncode == 3 and gone.stderr == f"{name}: there is no process {nobody}\n"
@@ -355,6 +358,7 @@ def test_every_command_of_the_page_works():
                     demo.go()
                     text = script.ended()
             assert "@" in text, f"{line}: {text}"
+            parsed(text)  # each key once: of a name that is one
             tried.append(words[0].rpartition("/")[2])
         elif words[0] == "readelf":
             assert "task__spawned" in checked([*words[:-1], program(words[-1].rpartition("/")[2])]).stdout

@@ -1,5 +1,6 @@
 """The demo and the examples, run, recorded and checked; and the page docs/scheduler.md against its example."""
 
+import collections
 import json
 import re
 import signal
@@ -16,27 +17,43 @@ def transitions_printed(output):
     return int(re.fullmatch(r"(?:\w+: )?(\d+) transitions", output.strip().splitlines()[-1]).group(1))
 
 
-def record(tmp_path, *command):
-    """The transitions of a PAL log that was recorded, converted and checked, by event."""
+def recorded(tmp_path, *command):
+    """The transitions of a PAL log that was recorded, converted and checked; and what the command printed."""
     paltrace = kit.program("paltrace")
     out = tmp_path / "run"
     done = kit.checked([paltrace, "record", "-o", out, "--convert", "--", *command])
     logs = sorted(out.rglob("*.jsonl")) + sorted(out.rglob("*.pal"))
     assert len(logs) == 1, f"one PAL log is expected in {out}: {logs}\n{done.stderr}"
     kit.checked([paltrace, "check", logs[0]])
-    counts = {}
     with open(logs[0], encoding="utf-8") as log:
-        for line in log:
-            entry = json.loads(line)
-            if "step" in entry and entry["event"] != "State":
-                counts[entry["event"]] = counts.get(entry["event"], 0) + 1
-    return counts, done.stdout
+        entries = [json.loads(line) for line in log]
+    return [entry for entry in entries if "step" in entry and entry["event"] != "State"], done.stdout
+
+
+def record(tmp_path, *command):
+    """How many transitions of each event; and what the command printed."""
+    transitions, output = recorded(tmp_path, *command)
+    return collections.Counter(entry["event"] for entry in transitions), output
 
 
 @pytest.mark.parametrize("name", ["callback_queue", "shared_queue", "first_tasks"])
 def test_an_example_is_recorded_whole_and_passes_the_check(tmp_path, name):
     counts, output = record(tmp_path, kit.program(name))
     assert sum(counts.values()) == transitions_printed(output)
+
+
+def test_the_shared_queue_is_several_workers_and_a_foreign_thread_that_wakes(tmp_path):
+    transitions, _ = recorded(tmp_path, kit.program("shared_queue"))
+    runners = {entry["worker"] for entry in transitions if entry["event"] == "Running"}
+    assert len(runners) == 4, "each thread of the pool runs jobs"
+    names = {entry["tid"]: entry["name"] for entry in transitions if entry["event"] == "Spawned"}
+    waited = [entry["tid"] for entry in transitions if entry["event"] == "Wait"]
+    wakes = [entry for entry in transitions if entry["event"] == "Ready"]
+    assert sorted(waited) == sorted(tid for tid, name in names.items() if name == "wait"), "each waits, and once"
+    assert sorted(entry["tid"] for entry in wakes) == sorted(waited)
+    assert {entry["cause"] for entry in wakes} == {"external"}
+    wakers = {entry["worker"] for entry in wakes}
+    assert len(wakers) == 1 and not wakers & runners, "by a thread that runs no job"
 
 
 def test_the_demo_is_recorded_whole_and_passes_the_check(tmp_path):
@@ -109,7 +126,7 @@ def test_the_demo_refuses_wrong_usage(options):
     done = demo(*options)
     assert done.returncode == 2
     assert done.stdout == ""
-    assert done.stderr != ""
+    assert done.stderr.startswith("tiffany-demo: ")
 
 
 def test_the_demo_says_that_its_report_cannot_be_written(tmp_path):
@@ -125,6 +142,8 @@ def test_the_page_shows_the_example_as_it_is():
     assert page.split("```cpp\n")[1].split("```")[0] == example
     done = kit.checked([kit.program("first_tasks")])
     assert done.stdout.splitlines()[:3] == ["page 1: 100 words", "page 2: 200 words", "the book: page 3 is torn"]
+    pool = (kit.SOURCE / "tests" / "unit" / "scheduler" / "page_test.cpp").read_text().split("// [docs/scheduler.md]\n")[1]
+    assert page.split("```cpp\n")[2].split("```")[0] == pool  # that unit test runs it
 
 
 def test_the_page_of_the_sink_shows_its_example_as_it_is():

@@ -13,6 +13,7 @@ import time
 import kit
 import pytest
 from kit import Bpftrace, PrivateLttng, alive, checked, need_bpftrace, need_root, poll, private_copy, program
+from kit import semaphore_of, set_semaphore
 
 STEADY = program("steady")
 
@@ -175,6 +176,32 @@ def test_events_enabled_on_a_running_session_are_noticed(tmp_path):
         check_stretch(tmp_path / "trace")
 
 
+def test_events_switched_off_and_on_again_at_once_are_recorded_again(tmp_path):
+    trace = tmp_path / "trace"
+    with PrivateLttng(tmp_path) as lttng:
+        lttng.lttng("create", "run", f"--output={trace}")
+        lttng.lttng("enable-channel", "-u", "--buffers-pid", "--subbuf-size=4k", "--num-subbuf=4", "c")
+        lttng.lttng("enable-event", "-u", "tiffany:*", "-c", "c")
+        lttng.lttng("start")
+        running = start(0, 1000, popen=lttng.popen, env={"LTTNG_HOME": str(lttng.home)})
+
+        def written():
+            return sum(stream.stat().st_size for stream in trace.rglob("c_*") if stream.is_file())
+
+        def records_on(what):
+            before = written()  # a start or a stop would be a new chance for the program: the files are looked at
+            poll(lambda: written() >= before + 6 * 4096, what, 20)
+
+        records_on("it records")
+        # often enough that some fall between two of the program's looks, which are 100 ms apart
+        for toggle in range(8):
+            off, on = (f"lttng --no-sessiond {what} -u 'tiffany:*' -c c" for what in ("disable-event", "enable-event"))
+            lttng.run(["sh", "-ec", f"{off}; {on}"])
+            records_on(f"it records after it was switched off and on {toggle + 1} times")
+        running.end()
+        lttng.lttng("destroy", "run")
+
+
 def test_a_state_dump_that_is_asked_for_is_another_dump(tmp_path):
     with PrivateLttng(tmp_path) as lttng:
         running = start(0, 1000, popen=lttng.popen, env={"LTTNG_HOME": str(lttng.home)})
@@ -250,13 +277,24 @@ def test_bpftrace_that_attaches_to_a_running_program_is_noticed(tmp_path):
     assert running.end() > result["@"]
 
 
+def test_bpftrace_that_attaches_to_the_ticks_alone_of_a_running_program_is_noticed(tmp_path):
+    need_bpftrace()
+    copy = private_copy(STEADY, tmp_path)
+    running = start(0, 1000, executable=copy, env={"TIFFANY_LTTNG": "0"})
+    with Bpftrace(f"usdt:{copy}:tiffany_tick:begin {{ @ = count(); printf(\"tick\\n\"); }}") as tracer:
+        tracer.wait_for_printed(1)
+        assert semaphore_of(running.process.pid, copy, "task__running") == 0, "the ticks' semaphore is their own"
+        assert tracer.stop().maps["@"] > 0
+    running.end()
+
+
 def test_the_semaphore_is_zero_again_after_bpftrace_was_killed(tmp_path):
     need_bpftrace()
     copy = private_copy(STEADY, tmp_path)
     running = start(0, 1000, executable=copy, env={"TIFFANY_LTTNG": "0"})
 
     def semaphore():
-        return semaphore_of(running.process.pid, copy)
+        return semaphore_of(running.process.pid, copy, "task__running")
 
     assert semaphore() == 0
     with Bpftrace(f"usdt:{copy}:tiffany:task__running {{ @ = count(); }}") as tracer:
@@ -267,17 +305,22 @@ def test_the_semaphore_is_zero_again_after_bpftrace_was_killed(tmp_path):
     running.end()
 
 
-def semaphore_of(pid, elf):
-    notes = checked(["readelf", "-n", elf]).stdout
-    address = int(re.search(r"Name: task__running\s+Location: \S+, Base: \S+, Semaphore: (0x[0-9a-f]+)", notes).group(1), 16)
-    base = min(
-        int(line.split("-")[0], 16)
-        for line in pathlib.Path(f"/proc/{pid}/maps").read_text().splitlines()
-        if line.endswith(str(elf))
-    )
-    with open(f"/proc/{pid}/mem", "rb") as memory:
-        memory.seek(base + address)  # the program is position independent
-        return int.from_bytes(memory.read(2), "little")
+def test_a_tracer_that_went_and_came_between_two_looks_is_served_again(tmp_path):
+    need_bpftrace()
+    copy = private_copy(STEADY, tmp_path)
+    running = start(0, 1000, executable=copy, env={"TIFFANY_LTTNG": "0"})
+    with Bpftrace(f"usdt:{copy}:tiffany:task__running {{ printf(\"run\\n\"); }}") as tracer:
+        tracer.wait_for_printed(1)
+        pid = running.process.pid
+        attached = semaphore_of(pid, copy, "task__running")
+        for _ in range(3):
+            # what the kernel writes there when a tracer goes and another comes, which bpftrace takes too long for
+            set_semaphore(pid, copy, "task__running", 0)
+            time.sleep(0.02)  # some ticks
+            set_semaphore(pid, copy, "task__running", attached)
+            tracer.wait_for_printed(len(tracer._lines) + 300)
+        tracer.stop()
+    running.end()
 
 
 @pytest.mark.parametrize("events", ["tiffany:*", "tiffany_tick:*"])

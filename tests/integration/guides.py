@@ -30,7 +30,7 @@ def commands(page, first, last):
 
 
 def in_this_build(line, tmp_path):
-    line = line.replace("/tmp/my-trace", f"{tmp_path}/my-trace").replace("build/release/bin", str(BIN))
+    line = line.replace("/tmp/my-trace", f"{tmp_path}/my-trace").replace("build/release", str(BIN.parent))
     return re.sub(r"\b(my\.pal|run2)\b", lambda found: f"{tmp_path}/{found.group()}", line)
 
 
@@ -39,13 +39,20 @@ PATH = {"PATH": f"{BIN}:{os.environ['PATH']}"}
 
 def test_a_session_by_hand_is_read_by_paltrace_and_by_babeltrace2(tmp_path):
     lines = commands("docs/tracing.md", "lttng create", "babeltrace2")
-    assert len(lines) == 8
+    assert len(lines) == 9
     with PrivateLttng(tmp_path) as lttng:
         for line in lines:
             shorter = line.replace("--seconds 5", "--seconds 1")
             lttng.run(["bash", "-ec", in_this_build(shorter, tmp_path)], env=PATH)
     done = checked([program("paltrace"), "check", tmp_path / "my.pal"])
     assert done.stdout.endswith("good\n")
+    page = (SOURCE / "docs/tracing.md").read_text()
+    (more,) = re.findall(r"`--params='(\S+)'`", page)
+    plain = lines[-1].partition("--params=")[0]
+    for given, code in ((more, 0), (more.replace("yes", '"yes"'), 1)):
+        command = in_this_build(f"{plain} --params='{given}'", tmp_path)
+        done = subprocess.run(["bash", "-c", command], env={**os.environ, **PATH}, text=True, capture_output=True)
+        assert done.returncode == code and (code == 0) == ("yes or no, without quotes" not in done.stderr), done.stderr
 
 
 def bpftrace_commands():
@@ -84,6 +91,8 @@ def test_a_bpftrace_command_of_the_tracing_page_sees_the_demo(number, seen):
         finally:
             end_process(tracer)
         assert tracer.returncode == 0 and re.search(seen, printed, re.M), printed[-2000:] + "".join(errors) + more
+        keys = re.findall(r"^@\w+\[(.*)\]", printed, re.M)
+        assert len(keys) == len(set(keys)), f"one key a task, or a task's name: {printed[:2000]}"
     finally:
         end_process(demo)
 
@@ -130,6 +139,25 @@ def test_the_stats_page_prints_them(tmp_path):
 def test_the_sink_page_runs_its_example():
     (line,) = commands("docs/sink.md", "build/release/bin/", "build/release/bin/")
     assert "2 done, 1 failed, 0 lost" in checked([line.replace("build/release/bin", str(BIN))]).stdout
+
+
+def test_the_testing_page_runs_and_shows_what_is_compiled():
+    page = (SOURCE / "docs/testing.md").read_text()
+    tests = SOURCE / "tests/unit/testing"
+    compiled = "".join((tests / name).read_text() for name in ("page_test.cpp", "example_drivers.hpp"))
+    blocks = re.findall(r"^```cpp\n(.*?)^```$", page, re.M | re.S)
+    assert len(blocks) == 4 and [block for block in blocks if block not in compiled] == []
+    (line,) = commands("docs/testing.md", "build/release/bin/", "build/release/bin/")
+    done = checked([line.replace("build/release/bin", str(BIN))], env={**os.environ, "TIFFANY_LTTNG": "0"})
+    assert "MyRuntime.DoesTheSameAgain" in done.stdout and "the driver cannot: sleep" in done.stdout
+
+
+def test_every_step_and_every_ability_is_on_the_testing_page():
+    header = (SOURCE / "src/tiffany/testing/program.hpp").read_text()
+    page = (SOURCE / "docs/testing.md").read_text()
+    for name in ("Can", "Do"):
+        values = re.findall(r"^    (\w+),", re.search(rf"enum class {name} .*?\}};", header, re.S).group(), re.M)
+        assert len(values) > 10 and [value for value in values if f"`{value}`" not in page] == []
 
 
 def test_every_tracing_status_is_on_the_hooks_page():

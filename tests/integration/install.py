@@ -8,7 +8,18 @@ import subprocess
 import urllib.request
 
 import pytest
-from kit import BIN, DEADLINE, SOURCE, PrivateLttng, checked, end_process, need_bpftrace, need_program, need_root
+from kit import (
+    BIN,
+    BUILD_DEADLINE,
+    DEADLINE,
+    SOURCE,
+    PrivateLttng,
+    checked,
+    end_process,
+    need_bpftrace,
+    need_program,
+    need_root,
+)
 
 CONSUMER = """
 #include <iostream>
@@ -38,24 +49,39 @@ int main() {
 }
 """
 
-METRICS = """
-#include <iostream>
-#include <tiffany/metrics/collectable.hpp>
-#include <tiffany/metrics/server.hpp>
+METRICS, LINKS_METRICS = re.search(
+    r"^```cpp\n(.*?)^```\n+```cmake\n(.*?)^```", (SOURCE / "docs/metrics.md").read_text(), re.M | re.S
+).groups()
 
-int main() {
-    tiffany::SchedulerTelemetry telemetry{"served"};
-    tiffany::TaskTimes task;
-    telemetry.here().spawned(task, {.name = "only task"});
-    const auto collectable = tiffany::make_collectable(telemetry);
-    tiffany::MetricsServer server{{.port = 0}};
-    server.add(collectable);
-    std::cout << server.url() << std::endl;
-    std::cin.get();
+KIT = """
+#include <tiffany/testing/conformance_suite.hpp>
+#include <tiffany/testing/matchers.hpp>
+#include <tiffany/testing/memory_sink.hpp>
+
+using namespace tiffany::testing;
+
+TEST(Installed, ARunIsLegal) {
+    const ScopedSink sink;
+    {
+        tiffany::SchedulerTelemetry telemetry{"kit"};
+        tiffany::TaskTimes task;
+        tiffany::Worker& worker = telemetry.here();
+        worker.spawned(task, {.name = "only task"});
+        worker.running(task);
+        worker.done(task);
+    }
+    EXPECT_THAT(sink.recording(), LifecycleIsLegal());
+    EXPECT_THAT(sink.recording().task("only task"), EventsAre("Spawned", "Running", "Done"));
 }
+
+struct Nothing : Driver {
+    Model model() const override { return {}; }
+    void run(Stage&) override {}
+};
+const int tests = register_conformance<Nothing>("Nothing");
 """
 
-PROJECT = """
+PROJECT = f"""
 cmake_minimum_required(VERSION 3.25)
 project(consumer LANGUAGES CXX)
 find_package(tiffany 0.1 REQUIRED COMPONENTS telemetry)
@@ -64,12 +90,17 @@ if(TARGET tiffany::pal OR TARGET tiffany::metrics)
 endif()
 add_executable(consumer consumer.cpp)
 target_link_libraries(consumer PRIVATE tiffany::telemetry)
-find_package(tiffany 0.1 REQUIRED COMPONENTS metrics)
 add_executable(metrics metrics.cpp)
-target_link_libraries(metrics PRIVATE tiffany::metrics)
+{LINKS_METRICS.replace("my_runtime", "metrics")}
 find_package(tiffany 0.1 REQUIRED COMPONENTS analysis scheduler)
 add_executable(log_reader log_reader.cpp)
 target_link_libraries(log_reader PRIVATE tiffany::pal tiffany::scheduler)
+if(TARGET GTest::gtest)
+  message(FATAL_ERROR "GoogleTest where nobody tests")
+endif()
+find_package(tiffany 0.1 REQUIRED COMPONENTS testing)
+add_executable(kit kit.cpp)
+target_link_libraries(kit PRIVATE tiffany::testing GTest::gtest_main)
 find_package(tiffany 0.1 QUIET COMPONENTS no_such_component)
 if(tiffany_FOUND)
   message(FATAL_ERROR "a component that does not exist was found")
@@ -107,9 +138,10 @@ def built_with_cmake(prefix, directory):
     (directory / "consumer.cpp").write_text(CONSUMER)
     (directory / "log_reader.cpp").write_text(LOG_READER)
     (directory / "metrics.cpp").write_text(METRICS)
+    (directory / "kit.cpp").write_text(KIT)
     build = directory / "build"
     checked(["cmake", "-G", "Ninja", "-S", directory, "-B", build, f"-DCMAKE_PREFIX_PATH={prefix}"])
-    checked(["cmake", "--build", build], timeout=300)
+    checked(["cmake", "--build", build], timeout=BUILD_DEADLINE)
     return build
 
 
@@ -118,7 +150,8 @@ def built_with_pkg_config(prefix, directory, *more):
     (directory / "consumer.cpp").write_text(CONSUMER)
     environment = dict(os.environ, PKG_CONFIG_PATH=str(lib_of(prefix) / "pkgconfig"))
     flags = checked(["pkg-config", "--cflags", "--libs", "tiffany-telemetry"], env=environment).stdout.split()
-    checked(["g++", "-std=c++20", directory / "consumer.cpp", "-o", directory / "consumer", *flags, *more], timeout=300)
+    compile_ = ["g++", "-std=c++20", directory / "consumer.cpp", "-o", directory / "consumer", *flags, *more]
+    checked(compile_, timeout=BUILD_DEADLINE)
     return directory / "consumer"
 
 
@@ -145,8 +178,8 @@ def shared_prefix(tmp_path_factory):
     options += [f"-DTIFFANY_{part}=OFF" for part in ("TOOLS", "TESTS", "EXAMPLES", "BENCHMARKS")]
     if shutil.which("ccache"):
         options.append("-DCMAKE_CXX_COMPILER_LAUNCHER=ccache")
-    checked(["cmake", "-G", "Ninja", "-S", SOURCE, "-B", build, *options], timeout=300)
-    checked(["cmake", "--build", build], timeout=900)
+    checked(["cmake", "-G", "Ninja", "-S", SOURCE, "-B", build, *options], timeout=BUILD_DEADLINE)
+    checked(["cmake", "--build", build], timeout=BUILD_DEADLINE)
     return installed(build, tmp_path_factory.mktemp("shared"))
 
 
@@ -164,16 +197,28 @@ def test_find_package_with_components(consumer):
     assert checked([consumer / "log_reader"]).stdout == "1\n"
 
 
+def test_the_kit_for_tests_by_find_package_and_by_pkg_config(prefix, consumer, tmp_path):
+    assert "[  PASSED  ]" in checked([consumer / "kit", "--gtest_filter=Installed.*"]).stdout
+    need_program("pkg-config")
+    (tmp_path / "kit.cpp").write_text(KIT)
+    environment = dict(os.environ, PKG_CONFIG_PATH=str(lib_of(prefix) / "pkgconfig"))
+    flags = checked(["pkg-config", "--cflags", "--libs", "tiffany-testing"], env=environment).stdout.split()
+    command = ["g++", "-std=c++20", tmp_path / "kit.cpp", "-o", tmp_path / "kit", *flags, "-lgtest_main"]
+    checked(command, timeout=300)
+    assert "the driver cannot: yield" in checked([tmp_path / "kit", "--gtest_filter=Nothing.AYield*"]).stdout
+
+
 def test_pkg_config(prefix, tmp_path):
     program = built_with_pkg_config(prefix, tmp_path)
     assert checked([program], env={"TIFFANY_LTTNG": "0"}).stdout == "3 disabled\n"
 
 
-def scraped(command, **options):
-    """What a program that tells where its metrics are, and goes on until it reads its input's end, answers there."""
-    served = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, **options)
+def scraped(command, **environment):
+    """What the page's program, which tells where its metrics are and goes on until its input's end, answers there."""
+    environment = {**os.environ, "TIFFANY_METRICS": "127.0.0.1:0", **environment}
+    served = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
     try:
-        with urllib.request.urlopen(served.stdout.readline().strip(), timeout=DEADLINE) as answer:
+        with urllib.request.urlopen(served.stderr.readline().split()[2], timeout=DEADLINE) as answer:
             text = answer.read().decode()
         served.communicate("", timeout=DEADLINE)
         assert served.returncode == 0
@@ -184,13 +229,15 @@ def scraped(command, **options):
 
 def test_metrics_by_find_package_and_by_pkg_config(consumer, library_dir, tmp_path):
     need_program("pkg-config")
-    one_spawned = 'task_transitions_total{scheduler="served",event="Spawned"} 1'
-    assert one_spawned in scraped([consumer / "metrics"])
+    one_worker = 'scheduler_workers{scheduler="jobs"} '
+    assert one_worker in scraped([consumer / "metrics"])
+    unasked = {name: value for name, value in os.environ.items() if name != "TIFFANY_METRICS"}
+    assert checked([consumer / "metrics"], env=unasked, input="").stderr == ""
     (tmp_path / "metrics.cpp").write_text(METRICS)
     environment = dict(os.environ, PKG_CONFIG_PATH=str(library_dir / "pkgconfig"))
     flags = checked(["pkg-config", "--cflags", "--libs", "tiffany-metrics"], env=environment).stdout.split()
-    checked(["g++", "-std=c++20", tmp_path / "metrics.cpp", "-o", tmp_path / "metrics", *flags], timeout=300)
-    assert one_spawned in scraped([tmp_path / "metrics"], env=dict(os.environ, LD_LIBRARY_PATH=str(library_dir)))
+    checked(["g++", "-std=c++20", tmp_path / "metrics.cpp", "-o", tmp_path / "metrics", *flags], timeout=BUILD_DEADLINE)
+    assert one_worker in scraped([tmp_path / "metrics"], LD_LIBRARY_PATH=str(library_dir))
 
 
 def test_a_part_of_another_build_needs_what_the_metrics_need_only_for_the_metrics(tmp_path):
@@ -208,7 +255,8 @@ def test_a_part_of_another_build_needs_what_the_metrics_need_only_for_the_metric
 
     def configured(build, *options, **environment):
         command = ["cmake", "-G", "Ninja", "-S", tmp_path, "-B", tmp_path / build, f"-DTIFFANY_SOURCE={SOURCE}", *options]
-        return subprocess.run(command, capture_output=True, text=True, timeout=300, env={**os.environ, **environment})
+        environment = {**os.environ, **environment}
+        return subprocess.run(command, capture_output=True, text=True, timeout=BUILD_DEADLINE, env=environment)
 
     lacks = {"PKG_CONFIG_LIBDIR": str(packages)}
     without = configured("without", "-DTIFFANY_LTTNG=OFF", **lacks)

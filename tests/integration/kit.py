@@ -28,6 +28,7 @@ import time
 
 import pytest
 
+BUILD_DEADLINE = 3600  # seconds, for what compiles
 DEADLINE = 60  # seconds: far above what anything here takes, so that a slow machine is no failure
 
 
@@ -398,3 +399,27 @@ class Bpftrace:
         errors = "".join(self._errors)
         assert self.process.returncode == 0, f"bpftrace: exit {self.process.returncode}\n{errors}"
         return BpftraceResult(self._lines, errors)
+
+
+def _semaphore_address(pid, elf, probe):
+    notes = checked(["readelf", "-n", elf]).stdout
+    found = re.search(rf"Name: {probe}\s+Location: \S+, Base: \S+, Semaphore: (0x[0-9a-f]+)", notes)
+    base = min(
+        int(line.split("-")[0], 16)
+        for line in pathlib.Path(f"/proc/{pid}/maps").read_text().splitlines()
+        if line.endswith(str(elf))
+    )
+    return base + int(found.group(1), 16)  # the program is position independent
+
+
+def semaphore_of(pid, elf, probe):
+    """The semaphore of a probe, as a process that runs `elf` has it now."""
+    with open(f"/proc/{pid}/mem", "rb") as memory:
+        memory.seek(_semaphore_address(pid, elf, probe))
+        return int.from_bytes(memory.read(2), "little")
+
+
+def set_semaphore(pid, elf, probe, value):
+    with open(f"/proc/{pid}/mem", "r+b", buffering=0) as memory:
+        memory.seek(_semaphore_address(pid, elf, probe))
+        memory.write(value.to_bytes(2, "little"))

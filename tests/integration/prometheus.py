@@ -8,7 +8,7 @@ import subprocess
 import urllib.parse
 import urllib.request
 
-from kit import DEADLINE, end_process, need_program, poll, program
+from kit import DEADLINE, SOURCE, end_process, need_program, poll, program
 
 
 def free_port():
@@ -65,6 +65,10 @@ def test_a_prometheus_server_scrapes_the_demo_and_answers(tmp_path):
         assert by_event == {frozenset({("event", name)}): count for name, count in events.items()}
         slowest = query(port, "histogram_quantile(1, sum by (le) (task_run_latency_seconds_bucket)) > 0")
         assert len(slowest) == 1
+        page = (SOURCE / "docs/metrics.md").read_text()
+        saturation = re.search(r"^```promql\n(.*?)^```$", page, re.M | re.S).group(1)
+        (busy,) = poll(lambda: query(port, saturation), "a rate: two scrapes").items()
+        assert ("scheduler", "demo") in busy[0] and 0 <= busy[1] <= 1.05
     finally:
         if server:
             end_process(server)

@@ -7,14 +7,14 @@ import subprocess
 import urllib.request
 
 import pytest
-from kit import BIN, DEADLINE, SOURCE, PrivateLttng, checked, end_process, need_bpftrace, need_program, poll
+from kit import BIN, BUILD_DEADLINE, DEADLINE, SOURCE, PrivateLttng, checked, end_process, need_bpftrace, need_program, poll
 
 QUICKSTART = SOURCE / "tools" / "quickstart"
 
 
 def quickstart(*arguments, **options):
     command = [str(part) for part in (QUICKSTART, *arguments)]
-    return subprocess.run(command, text=True, capture_output=True, timeout=600, **options)
+    return subprocess.run(command, text=True, capture_output=True, timeout=BUILD_DEADLINE, **options)
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def test_it_builds_records_converts_checks_and_prints_statistics(run):
     assert steps[:-2] == [
         "install packages",
         "make room for the recording",
-        "build",
+        "build (minutes, the first time)",
         "record the demo",
         "convert the trace",
         "check the log",

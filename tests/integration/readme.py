@@ -5,7 +5,19 @@ import re
 import subprocess
 
 import pytest
-from kit import BIN, DEADLINE, SOURCE, PrivateLttng, checked, end_process, need_bpftrace, need_program, poll, program
+from kit import (
+    BIN,
+    BUILD_DEADLINE,
+    DEADLINE,
+    SOURCE,
+    PrivateLttng,
+    checked,
+    end_process,
+    need_bpftrace,
+    need_program,
+    poll,
+    program,
+)
 from prometheus import free_port, query
 
 README = (SOURCE / "README.md").read_text()
@@ -26,8 +38,8 @@ SESSIONS = ["lttng create", "paltrace record", "tools/bpftrace/runs", "usdt::tif
 
 
 def test_every_block_has_a_test_here_or_beside():
-    # quickstart's output: quickstart.py; the path: what `place` sets up
-    assert len(blocks("console")) == 2 and len(blocks("sh")) == 1 + len(SESSIONS)
+    # quickstart's output: quickstart.py; the path: what `place` sets up; the installation: the scheduler of one's own
+    assert len(blocks("console")) == 2 and len(blocks("sh")) == 2 + len(SESSIONS)
     assert (len(blocks("cpp")), len(blocks("cmake")), len(blocks("yaml"))) == (1, 1, 1)
     assert README.count("```") == 2 * len(BLOCKS), "a block without a language is a block without a test"
     # no command hides in an indented block
@@ -114,12 +126,15 @@ def test_prometheus_takes_the_configuration_and_scrapes(place):
 
 def test_the_scheduler_of_ones_own_is_built_and_recorded(tmp_path):
     prefix = tmp_path / "prefix"
-    checked(["cmake", "--install", BIN.parent, "--prefix", prefix])
+    install = block("sh", "cmake --install")
+    assert "cmake --build build/release\n" in install, "quickstart has not built all that is installed"
+    install = install.replace("build/release", str(BIN.parent)).rstrip() + f" --prefix {prefix}"
+    checked(["bash", "-ec", install], timeout=BUILD_DEADLINE)
     (tmp_path / "jobs.cpp").write_text(block("cpp", "SchedulerTelemetry"))
     head = "cmake_minimum_required(VERSION 3.25)\nproject(jobs LANGUAGES CXX)\n"
     (tmp_path / "CMakeLists.txt").write_text(head + block("cmake", "find_package"))
     checked(["cmake", "-G", "Ninja", "-S", tmp_path, "-B", tmp_path / "build", f"-DCMAKE_PREFIX_PATH={prefix}"])
-    checked(["cmake", "--build", tmp_path / "build"], timeout=300)
+    checked(["cmake", "--build", tmp_path / "build"], timeout=BUILD_DEADLINE)
     run = checked(
         [prefix / "bin" / "paltrace", "record", "-o", tmp_path / "run", "--convert", "--", tmp_path / "build" / "jobs"]
     )

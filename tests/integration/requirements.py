@@ -1,6 +1,7 @@
 """What this project began with, as far as it needs a real trace: PAL receives what the tasks did, in order."""
 
 import json
+import re
 import resource
 
 import pytest
@@ -57,16 +58,23 @@ def test_sleep_has_its_duration(lives):
 
 
 def test_a_transition_that_lttng_records_costs_less_than_five_microseconds(tmp_path):
-    transitions = 1_000_000
+    transitions = 500_000
     with PrivateLttng(tmp_path) as lttng:
         lttng.lttng("create", "cost", f"--output={tmp_path / 'trace'}")
-        lttng.lttng("enable-event", "--userspace", "tiffany:*")
+        # room for all of them, though the consumer should get no CPU
+        lttng.lttng("enable-channel", "--userspace", "--buffers-pid", "--subbuf-size=4M", "--num-subbuf=16", "c")
+        lttng.lttng("enable-event", "--userspace", "tiffany:task_*", "--channel=c")
         lttng.lttng("start")
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         done = lttng.run([program("spin_transitions"), transitions])
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         lttng.lttng("destroy", "cost")
-    assert int(done.stdout.split()[1]) >= transitions
+    counted = int(done.stdout.split()[1])
+    assert counted >= transitions
+    counter = ["-c", "sink.utils.counter", "--params=step=+0"]  # one table, at the end
+    messages = checked(["babeltrace2", tmp_path / "trace", *counter]).stdout
+    assert re.search(r"(\d+) Event message", messages).group(1) == str(counted), f"each was recorded\n{messages}"
+    assert re.search(r"(\d+) Discarded event message", messages).group(1) == "0", messages
     # CPU time, with the program's start and end; metrics are on as well
     spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     assert spent / transitions < 5e-6

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 
 import pytest
-from kit import BIN, SOURCE, checked, need_program
+from kit import BIN, BUILD_DEADLINE, SOURCE, checked, need_program
 
 MARK = "tiffany_telemetry_on_and_off_are_mixed"
 PAGE = (SOURCE / "docs" / "stripped.md").read_text()
@@ -20,7 +20,7 @@ def configured(folder, **options):
     if shutil.which("ccache"):
         options["CMAKE_CXX_COMPILER_LAUNCHER"] = "ccache"
     definitions = [f"-D{key}={value}" for key, value in options.items()]
-    checked(["cmake", "-G", "Ninja", "-S", SOURCE, "-B", folder, "-DCMAKE_BUILD_TYPE=Release", *definitions], timeout=300)
+    checked(["cmake", "-G", "Ninja", "-S", SOURCE, "-B", folder, "-DCMAKE_BUILD_TYPE=Release", *definitions], timeout=BUILD_DEADLINE)
     return folder
 
 
@@ -29,7 +29,7 @@ def stripped():
     folder = configured(BIN.parent / "stripped", TIFFANY_TELEMETRY="OFF")
     tests = ["stripped_hooks_test", "stripped_scheduler_test"]
     installed = ["paltrace", "tiffany_babeltrace_plugin", "tiffany_bpf_header", "tiffany_analysis"]
-    checked(["cmake", "--build", folder, "--target", *PROGRAMS, *tests, *installed], timeout=900)
+    checked(["cmake", "--build", folder, "--target", *PROGRAMS, *tests, *installed], timeout=BUILD_DEADLINE)
     return folder
 
 
@@ -55,7 +55,7 @@ def symbols(file, *options):
 
 
 def test_the_stripped_build_passes_its_own_tests(stripped):
-    unit = checked(["ctest", "--test-dir", stripped, "--output-on-failure", "--tests-regex", "^stripped_", "-j", "2"], timeout=600)
+    unit = checked(["ctest", "--test-dir", stripped, "--output-on-failure", "--tests-regex", "^stripped_", "-j", "2"], timeout=BUILD_DEADLINE)
     assert "StrippedHooks.AddNoByteToATask" in unit.stdout
     assert "StrippedScheduler.KnowsTheStateOfATaskAllItsLife" in unit.stdout
 
@@ -141,7 +141,7 @@ def test_the_commands_of_the_page(stripped):
     lines = re.findall(r"^    (\S.*)$", PAGE[: PAGE.index("```")], re.M)
     assert len(lines) == 3
     for line in lines:
-        done = checked(["bash", "-ec", line.replace("build/stripped", str(stripped))], cwd=SOURCE, timeout=600)
+        done = checked(["bash", "-ec", line.replace("build/stripped", str(stripped))], cwd=SOURCE, timeout=BUILD_DEADLINE)
     assert done.stdout.endswith("0 transitions\n")
 
 
@@ -157,7 +157,7 @@ def test_the_code_of_the_page(prefixes, tmp_path):
         + "int main() { return label(tiffany::tracing_status()) == \"stripped\" ? TIFFANY_TELEMETRY : 2; }\n"
     )
     checked(["cmake", "-G", "Ninja", "-S", tmp_path, "-B", tmp_path / "build", f"-DCMAKE_PREFIX_PATH={prefixes / 'on'}"])
-    checked(["cmake", "--build", tmp_path / "build"], timeout=300)
+    checked(["cmake", "--build", tmp_path / "build"], timeout=BUILD_DEADLINE)
     checked([tmp_path / "build" / "my_runtime"])
 
 
@@ -211,7 +211,7 @@ def test_files_that_disagree_do_not_link(prefixes, name, tmp_path):
         libraries = on if on in (a, b) else off
         objects = [compiled("a", a), compiled("b", b)]
         command = [compiler, "-std=c++20", *options, "main.cpp", *objects, "-o", "program", *libraries]
-        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=BUILD_DEADLINE)
 
     together = linked(on, on)
     assert together.returncode == 0, together.stderr
@@ -236,7 +236,7 @@ def test_a_stripped_program_does_not_link_a_scheduler_with_hooks(prefixes, tmp_p
 
     def linked(*libraries):
         command = ["g++", "-std=c++20", "main.cpp", "-o", "program", *libraries]
-        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=BUILD_DEADLINE)
 
     on, off = (flags(prefixes / choice, "scheduler") for choice in ("on", "off"))
     for libraries in (on, off):
@@ -271,7 +271,7 @@ def test_a_switch_that_is_no_number_is_an_error(prefixes, tmp_path):
     include = flags(prefixes / "on", "telemetry", "--cflags")
     for word in ("ON", "TRUE", "2"):
         command = ["g++", "-std=c++20", *include, f"-DTIFFANY_TELEMETRY={word}", "-fsyntax-only", "main.cpp"]
-        assert subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=300).returncode != 0, word
+        assert subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=BUILD_DEADLINE).returncode != 0, word
 
 
 def test_cmake_refuses_both_in_one_program_and_builds_either(prefixes, tmp_path):
@@ -281,9 +281,9 @@ def test_cmake_refuses_both_in_one_program_and_builds_either(prefixes, tmp_path)
         libraries = " ".join(f"tiffany::{component}" for component in components)
         (tmp_path / "CMakeLists.txt").write_text(PROJECT.format(components=" ".join(components), libraries=libraries))
         configure = ["cmake", "-G", "Ninja", "-S", tmp_path, "-B", tmp_path / folder, f"-DCMAKE_PREFIX_PATH={prefixes / prefix}"]
-        found = subprocess.run(configure, capture_output=True, text=True, timeout=300)
+        found = subprocess.run(configure, capture_output=True, text=True, timeout=BUILD_DEADLINE)
         if found.returncode == 0:
-            checked(["cmake", "--build", tmp_path / folder], timeout=300)
+            checked(["cmake", "--build", tmp_path / folder], timeout=BUILD_DEADLINE)
         return found
 
     def fired(folder):

@@ -2,9 +2,10 @@
 turned on by `tiffany:*`."""
 
 import json
+import subprocess
 
 from catalogue_kit import Catalogue
-from kit import Bpftrace, PrivateLttng, checked, need_bpftrace, private_copy, program
+from kit import Bpftrace, PrivateLttng, checked, end_process, need_bpftrace, poll, private_copy, program, semaphore_of
 
 PALTRACE = program("paltrace")
 RUN_ENDS = {"Yield", "Sleep", "IoWait", "Join", "Wait", "Throttled", "Done", "Failed", "Cancelled"}
@@ -54,6 +55,15 @@ def test_one_pair_an_iteration_nested_around_its_transitions(tmp_path):
             running = record
     assert runs > 1000 and tick is None
 
+    # without ticks it says how many it left out, with them nothing
+    without = checked([PALTRACE, "convert", tmp_path / "run", "-o", tmp_path / "without.pal"])
+    told = [record["event"] for record in read_log(tmp_path / "run" / "tiffany.pal")]
+    assert f"paltrace: {told.count('Tick')} records of ticks left out (--ticks keeps them)\n" in without.stderr
+    assert "Tick" not in [record["event"] for record in read_log(tmp_path / "without.pal")]
+    with_ticks = checked([PALTRACE, "convert", "--ticks", tmp_path / "run", "-o", tmp_path / "with.pal"])
+    assert "left out" not in with_ticks.stderr
+    assert [record["event"] for record in read_log(tmp_path / "with.pal")].count("Tick") == told.count("Tick")
+
 
 def test_bpftrace_sees_a_pair_for_each_run_and_its_probes_turn_on_no_others(tmp_path):
     need_bpftrace()
@@ -66,9 +76,16 @@ def test_bpftrace_sees_a_pair_for_each_run_and_its_probes_turn_on_no_others(tmp_
         {probe}:end {{ if (@task[arg0] != arg1) {{ @wrong = count(); }} @task[arg0] = 0; @end[arg2] = count(); }}
     """
     with Bpftrace(script) as tracer:
-        done = checked([demo, "--transitions", "20000", "--report", "-"], timeout=300)
+        running = subprocess.Popen([demo, "--seconds", "2", "--report", "-"], stdout=subprocess.PIPE, text=True)
+        try:
+            poll(lambda: semaphore_of(running.pid, demo, "begin"), "the ticks' semaphore is up")
+            others = semaphore_of(running.pid, demo, "task__running")
+            output, _ = running.communicate(timeout=300)
+        finally:
+            end_process(running)
         maps = tracer.stop().maps
-    events = json.loads(done.stdout)["events"]
+    events = json.loads(output)["events"]
+    assert others == 0, "so no other probe is fired"
     assert maps.get("@wrong", 0) == 0, "a tick begins when the one before has ended, and ends with its task"
     states = {label: str(number) for label, number in Catalogue().sets["task_state"].items()}
     assert maps["@begin"] == {states["Ready"]: events["Running"]}, "each is about to run a task that is ready"

@@ -76,6 +76,7 @@ struct Decoder::Plan {
     };
 
     bool take = false;
+    bool left_out = false;  // a tick that nobody asked for
     bool has_worker = false;
     bool tells_pid = false;
     const EventInfo* info = nullptr;
@@ -154,6 +155,7 @@ void Decoder::stream_begins(const bt_stream* stream) {
     // by now all the metadata has been read: every stream class has all its event classes
     TraceFacts facts;
     facts.host = labels->second.host;
+    if (const char* name = bt_trace_get_name(trace)) facts.name = name;
     const bt_trace_class* trace_class = bt_trace_borrow_class_const(trace);
     std::vector<bool> declared(kEvents, false);
     for (std::uint64_t s = 0; s < bt_trace_class_get_stream_class_count(trace_class); ++s) {
@@ -207,6 +209,7 @@ Decoder::Plan& Decoder::plan_of(const bt_event_class* event_class) {
         plan = std::make_unique<Plan>();
         const std::string_view name = name_of(event_class);
         const bool tick = name.starts_with(kTickProvider);
+        plan->left_out = tick && !ticks_;
         if (name.starts_with(kProvider) || (tick && ticks_)) {
             if (!channel_of(bt_event_class_borrow_stream_class_const(event_class)).clock)
                 throw Error{ErrorKind::content, "the trace has no clock"};
@@ -232,6 +235,7 @@ Decoder::Plan& Decoder::plan_of(const bt_event_class* event_class) {
 void Decoder::event(const bt_message* message) {
     const bt_event* event = bt_message_event_borrow_event_const(message);
     Plan& plan = plan_of(bt_event_borrow_class_const(event));
+    if (plan.left_out) ++ticks_left_out_;
     if (!plan.take) return;
     ++plan.count;
     if (!plan.has_worker) return;  // nobody's: counted, if it is unknown

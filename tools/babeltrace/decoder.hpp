@@ -27,6 +27,7 @@ struct TraceFacts {
     std::vector<std::string> events;  ///< which are, if it is a selection: tracepoint names
     std::string clock;                ///< "monotonic"; empty = not known
     std::string host;
+    std::string name;  ///< babeltrace2's name for it, of LTTng's traces the session; empty = it has none
 };
 
 /// Where the decoded parts of one trace go.
@@ -52,6 +53,7 @@ class Decoder {
 
     Counts unknown_events() const;  ///< of provider tiffany: name -> how many
     Counts unknown_fields() const;  ///< "task_sleep.colour" -> how many
+    std::uint64_t ticks_left_out() const { return ticks_left_out_; }
 
   private:
     struct Plan;
@@ -70,6 +72,7 @@ class Decoder {
 
     TraceSink& out_;
     const bool ticks_;
+    std::uint64_t ticks_left_out_ = 0;  // events, two for each tick
     std::unordered_map<const bt_trace*, Labels> traces_;
     const bt_trace* last_trace_ = nullptr;
     const Labels* labels_ = nullptr;                         // of last_trace_

@@ -18,6 +18,7 @@ enum Kind : std::uint8_t {
     kGap,
     kEnd,
     kUnknown,
+    kLeftOut,
     kLacks,
     kAlive,
     kFailed,
@@ -241,6 +242,12 @@ void FrameWriter::unknown(const Counts& events, const Counts& fields) {
     close();
 }
 
+void FrameWriter::left_out(std::uint64_t ticks) {
+    open(kLeftOut);
+    put(ticks);
+    close();
+}
+
 void FrameWriter::lacks(std::string_view what) {
     open(kLacks);
     put(what);
@@ -325,6 +332,9 @@ FrameResult take_frame(std::string_view frame, pal::Record& record, FrameHandler
             handler.unknown(events, from.counts());
             return FrameResult::handled;
         }
+        case kLeftOut:
+            handler.left_out(from.number<std::uint64_t>());
+            return FrameResult::handled;
         case kLacks:
             handler.lacks(std::string{from.text()});
             return FrameResult::handled;

@@ -32,6 +32,7 @@ class FrameWriter : public TraceSink, public pal::EntrySink {
     void end(const pal::End& end) override;
 
     void unknown(const Counts& events, const Counts& fields);
+    void left_out(std::uint64_t ticks);
     void lacks(std::string_view what);
     void alive();
     void failed(const Error& error);
@@ -63,6 +64,7 @@ class FrameHandler {
     virtual void gap(const pal::Gap& gap) = 0;
     virtual void end(const pal::End& end) = 0;
     virtual void unknown(const Counts& events, const Counts& fields) = 0;
+    virtual void left_out(std::uint64_t ticks) = 0;   ///< events of ticks, when nobody asked for them
     virtual void lacks(const std::string& what) = 0;  ///< a process did not get all of its buffers
 };
 

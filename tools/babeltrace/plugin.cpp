@@ -14,6 +14,7 @@
 #include <exception>
 #include <memory>
 #include <new>
+#include <set>
 #include <string>
 #include <string_view>
 #include <tiffany/pal/error.hpp>
@@ -64,11 +65,12 @@ class PalSink : public ctf::TraceSink {
     }
 
     void facts(const ctf::TraceFacts& facts) override {
+        if (facts.tiffany && !facts.name.empty()) traces_.insert(facts.name);
         if (begin_.clock.empty()) begin_.clock = facts.clock;
         if (facts.from_start) judge_.mark_from_start(source_);
         if (!facts.selection) return;
-        // of several traces one is enough: they come muxed, as one source
-        begin_.events.insert(begin_.events.end(), facts.events.begin(), facts.events.end());
+        // of several traces, one for each process, one is enough: they come muxed, as one source
+        selected_.insert(facts.events.begin(), facts.events.end());
         judge_.mark_selection(source_);
     }
     void record(const pal::Record& record) override {
@@ -85,6 +87,9 @@ class PalSink : public ctf::TraceSink {
             begun_ = true;
             begin_.tool = "sink.tiffany.pal " TIFFANY_VERSION;
             begin_.ts_ns = heap_.first().ts_ns;
+            for (const std::string& name : traces_)
+                begin_.trace += (begin_.trace.empty() ? "" : ", ") + name;
+            begin_.events.assign(selected_.begin(), selected_.end());
             heap_.for_each([this](const pal::Record& record) {
                 begin_.catalogue = std::max(begin_.catalogue, static_cast<std::uint16_t>(record.number("catalogue")));
             });
@@ -103,6 +108,8 @@ class PalSink : public ctf::TraceSink {
     ctf::RecordHeap heap_;
     ctf::Ref<bt_message_iterator> iterator_;
     pal::Begin begin_;
+    std::set<std::string> traces_;
+    std::set<std::string> selected_;
     bool begun_ = false;
 };
 
@@ -134,7 +141,8 @@ Parameters parse(const bt_value* values) {
         parameters.path = bt_value_string_get(path);
     }
     if (const bt_value* ticks = bt_value_map_borrow_entry_value_const(values, "ticks")) {
-        if (!bt_value_is_bool(ticks)) throw Error{ErrorKind::usage, "parameter ticks: expected yes or no"};
+        if (!bt_value_is_bool(ticks))
+            throw Error{ErrorKind::usage, "parameter ticks: expected yes or no, without quotes"};
         parameters.ticks = bt_value_bool_get(ticks) != BT_FALSE;
     }
     const auto refuse_unknown = [](const char* key, const bt_value*, void* unknown) {

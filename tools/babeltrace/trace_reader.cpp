@@ -50,6 +50,7 @@ void decode_into(const std::string& directory, bool ticks, FrameWriter& writer) 
         throw;
     }
     writer.unknown(decoder.unknown_events(), decoder.unknown_fields());
+    if (decoder.ticks_left_out() != 0) writer.left_out(decoder.ticks_left_out());
 }
 
 /// The same, by the files of another directory, which no error names.
@@ -132,6 +133,7 @@ class Reading {
         }
         void gap(const pal::Gap& gap) override { reading.judge_.told(index, gap); }
         void end(const pal::End& end) override { reading.judge_.told(index, end); }
+        void left_out(std::uint64_t ticks) override { reading.summary_.ticks_left_out += ticks; }
         void lacks(const std::string& what) override {
             some = true;
             ++reading.summary_.without_buffers;

@@ -27,11 +27,12 @@ struct ReadSummary {
     std::uint64_t transitions = 0;
     std::uint64_t duplicates = 0;  ///< dropped: the same came from two inputs
     std::uint64_t lost = 0;
-    std::uint64_t tail = 0;           ///< the part of `lost` after the last record of each worker
-    bool at_most = false;             ///< `lost` is an upper bound
-    std::uint64_t unexplained = 0;    ///< of `lost`: in gaps that the discarded counts do not explain
-    std::uint64_t untraced = 0;       ///< transitions that were not traced: the session was off, or not ready: no loss
-    std::size_t without_buffers = 0;  ///< processes that did not get all of their buffers; each is in `bad_parts`
+    std::uint64_t tail = 0;            ///< the part of `lost` after the last record of each worker
+    bool at_most = false;              ///< `lost` is an upper bound
+    std::uint64_t unexplained = 0;     ///< of `lost`: in gaps that the discarded counts do not explain
+    std::uint64_t untraced = 0;        ///< transitions that were not traced: the session was off, or not ready: no loss
+    std::uint64_t ticks_left_out = 0;  ///< events of ticks in traces, if ReadOptions::ticks is off
+    std::size_t without_buffers = 0;   ///< processes that did not get all of their buffers; each is in `bad_parts`
     std::vector<std::string> selection;                   ///< the events that were selected; empty = no selection
     std::map<std::string, std::uint64_t> unknown_events;  ///< of provider tiffany: name -> how many
     std::map<std::string, std::uint64_t> unknown_fields;  ///< "task_sleep.colour" -> how many

@@ -109,6 +109,9 @@ int main(int argc, char** argv) {
     app.footer(
         "Exit status: 0 good, 1 something went wrong, 2 wrong usage.\n"
         "Example: paltrace record --convert -- tiffany-demo --tasks 200 --seconds 5 --report counts.json");
+    app.failure_message([](const CLI::App* which, const CLI::Error& error) {
+        return "tiffany-demo: " + CLI::FailureMessage::simple(which, error);
+    });
     Options options;
     bool help_only = false;
     app.add_option("--tasks", options.work.tasks, "long-lived tasks: clients, tickers, delegators (default 100)")

@@ -72,7 +72,7 @@ ExitCode Recording::run() {
                                            human_bytes(directory_.free_bytes()) + " left)"};
     choose_buffers();
     if (const std::optional<int> signal = run_under_session()) return static_cast<ExitCode>(128 + *signal);
-    // First without the counts: reading a long trace takes a while, in which we may be ended.
+    // Again without the counts: reading a long trace takes a while, in which we may be ended.
     save();
     judge();
     save();
@@ -128,6 +128,7 @@ std::optional<int> Recording::run_under_session() {
               << "/recovered " << directory_.name() << "/shm; paltrace convert " << directory_.name() << "/trace "
               << directory_.name() << "/recovered -o " << directory_.name() << "/recovered.pal" << std::endl;
     facts_.started = std::chrono::system_clock::now();
+    save();  // without an end: should we be killed, who reads the trace learns that it has none
     {
         KeptChild command{{.argv = options_.command,
                            .environment = command_environment(daemon),

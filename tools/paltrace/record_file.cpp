@@ -37,16 +37,18 @@ Json channel(BufferSize size) {
 }
 
 Json document(const RecordOptions& options, const RecordFacts& facts) {
+    // null, not 0: what has not ended, or was not read back, is not known
+    const auto at_end = [&](const auto& value) { return facts.ended ? Json(value) : Json(nullptr); };
     const int command_status = shell_status(facts.command_wait_status);
+    const bool by_signal = facts.ended && WIFSIGNALED(facts.command_wait_status);
     const int own_status = static_cast<int>(facts.own);
     Json json{{"paltrace", TIFFANY_VERSION}, {"command", options.command}};
     json["started"] = utc(facts.started);
-    json["ended"] = utc(facts.ended);
-    json["command_status"] = command_status;
-    json["command_signal"] =
-        WIFSIGNALED(facts.command_wait_status) ? Json(WTERMSIG(facts.command_wait_status)) : Json(nullptr);
-    json["own_status"] = own_status;
-    json["exit_status"] = command_status != 0 ? command_status : own_status;
+    json["ended"] = facts.ended ? Json(utc(*facts.ended)) : Json(nullptr);
+    json["command_status"] = at_end(command_status);
+    json["command_signal"] = by_signal ? Json(WTERMSIG(facts.command_wait_status)) : Json(nullptr);
+    json["own_status"] = at_end(own_status);
+    json["exit_status"] = at_end(command_status != 0 ? command_status : own_status);
     json["lttng"] = {{"version", facts.lttng_version}, {"session_daemon", facts.private_daemon ? "private" : "system"}};
     json["options"] = {{"ticks", options.ticks},
                        {"lossless", options.lossless},
@@ -58,7 +60,6 @@ Json document(const RecordOptions& options, const RecordFacts& facts) {
                        {"cpus", facts.cpus},
                        {"process_bytes", facts.buffers.process_bytes},
                        {"channels", channels}};
-    // null, not 0: what was not read back is not known
     const auto count = [&](std::uint64_t ctf::ReadSummary::*member) {
         return facts.found ? Json((*facts.found).*member) : Json(nullptr);
     };
@@ -68,9 +69,9 @@ Json document(const RecordOptions& options, const RecordFacts& facts) {
     json["lost_at_most"] = facts.found && facts.found->at_most;
     json["not_traced"] = count(&ctf::ReadSummary::untraced);
     json["processes_without_buffers"] = facts.found ? Json(facts.found->without_buffers) : Json(nullptr);
-    json["shm_was_full"] = facts.shm_was_full;
+    json["shm_was_full"] = at_end(facts.shm_was_full);
     // killed in the middle of an event: its last sub-buffers are unreadable, and nobody counted what was in them
-    json["tail_unknown"] = WIFSIGNALED(facts.command_wait_status) && WTERMSIG(facts.command_wait_status) == SIGKILL;
+    json["tail_unknown"] = !facts.ended || (by_signal && WTERMSIG(facts.command_wait_status) == SIGKILL);
     json["bad_parts"] = facts.found ? Json(facts.found->bad_parts) : Json::array();
     return json;
 }

@@ -18,14 +18,15 @@ struct RecordFacts {
     std::string lttng_version;
     bool private_daemon = true;
     std::chrono::system_clock::time_point started;
-    std::chrono::system_clock::time_point ended;
-    int command_wait_status = 0;  ///< as of waitpid()
-    bool shm_was_full = false;    ///< a process that started then is not in the trace at all
+    std::optional<std::chrono::system_clock::time_point> ended;  ///< COMMAND's end; nothing: it goes on
+    int command_wait_status = 0;                                 ///< as of waitpid(), if it has ended
+    bool shm_was_full = false;  ///< a process that started then is not in the trace at all
     ExitCode own = ExitCode::good;
     std::optional<ctf::ReadSummary> found;  ///< nothing: not read yet, or not readable
 };
 
-/// Written to a temporary and renamed, for its owner alone (0600).
+/// Written to a temporary and renamed, for its owner alone (0600). First before COMMAND runs, with `ended` null: what
+/// stays so was killed, and nobody knows its end.
 /// Errors: ErrorKind::system if it cannot be written.
 void write_record_file(const std::string& path, const RecordOptions& options, const RecordFacts& facts);
 

@@ -6,7 +6,7 @@
 
 namespace tiffany::paltrace {
 
-/// @param input  a directory: of a recording, or the trace in it
+/// @param input  a directory: of a recording, one in its trace, or one that recordings lie in, at any depth
 /// Returns a sentence for each thing that may be missing and that no record tells of; none if there is no record.json.
 /// Errors: ErrorKind::content if there is one that is no such document, ErrorKind::system if it cannot be read.
 std::vector<std::string> record_notes(const std::string& input);

@@ -16,11 +16,12 @@ constexpr std::string_view kOpening = R"(/* Made from tracepoints/task_events.de
  *
  *   bpftrace -p PID -I DIR --include tiffany_bpf.h -e 'usdt::tiffany:task__spawned {
  *       $e = (struct tiffany_task_spawned *)arg5;
- *       @[$e->name] = count();
+ *       @by_priority[str(arg5 + TIFFANY_AT_TASK_SPAWNED_NAME), $e->priority] = count();
  *   }'
  *
- * DIR is where this file lies. A string is an array: write $e->name (str($e->name) is refused). One that is too long
- * for the key of a map is cut by str(arg5 + TIFFANY_AT_...), which takes 64 bytes unless BPFTRACE_STRLEN says more.
+ * DIR is where this file lies. A string is str(arg5 + TIFFANY_AT_...): 64 bytes, unless BPFTRACE_STRLEN says more
+ * (str($e->name) is refused). $e->name is the whole array: to be printed, never to be the key of a map, because what
+ * lies behind the string's end counts there.
  *
  * The layout is append-only: a struct may grow at its end, nothing in it moves.
  */

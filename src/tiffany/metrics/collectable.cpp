@@ -66,79 +66,115 @@ double tasks_in(const MetricsSnapshot& now, TaskState state) {
     return static_cast<double>(now.states[static_cast<std::size_t>(state)]);
 }
 
-double fired(const MetricsSnapshot& now, TaskEvent event) {
-    return static_cast<double>(now.transitions[static_cast<std::size_t>(event)]);
+double fired(const WorkSnapshot& work, TaskEvent event) {
+    return static_cast<double>(work.transitions[static_cast<std::size_t>(event)]);
 }
 
-void add_counts(Families& families, const MetricsSnapshot& now) {
+/// What series are made of: all workers together, or each with its label.
+struct Part {
+    const WorkSnapshot& work;
+    Labels labels;
+
+    Labels with(const char* name, std::string value) const {
+        Labels all = labels;
+        all.push_back({name, std::move(value)});
+        return all;
+    }
+    // `group` appears when groups are registered
+    Labels of_group(const GroupSnapshot& group) const {
+        return work.groups.size() == 1 ? labels : with("group", group.name);
+    }
+};
+
+std::vector<Part> parts_of(const MetricsSnapshot& now, bool by_worker) {
+    if (!by_worker) return {{now, {}}};
+    std::vector<Part> parts;
+    for (const WorkerSnapshot& worker : now.each_worker)
+        parts.push_back({worker, {{"worker", std::to_string(worker.worker)}}});
+    return parts;
+}
+
+void add_gauges(Families& families, const MetricsSnapshot& now) {
     families.begin("scheduler_ready_queue_depth", "Tasks ready to run now.", MetricType::Gauge);
     families.gauge(tasks_in(now, TaskState::Ready));
-    families.begin("tasks_running_total", "Tasks that ended, by how.", MetricType::Counter);
-    families.counter(fired(now, TaskEvent::Done), {{"state", "done"}});
-    families.counter(fired(now, TaskEvent::Failed), {{"state", "failed"}});
-    families.counter(fired(now, TaskEvent::Cancelled), {{"state", "cancelled"}});
-    families.begin("task_transitions_total", "Every transition of a task, by its event.", MetricType::Counter);
-    for (std::size_t i = 0; i < kTransitions; ++i) {
-        const auto event = static_cast<TaskEvent>(i);
-        families.counter(fired(now, event), {{"event", std::string{label(event)}}});
-    }
     families.begin("tasks_state", "Live tasks in each state.", MetricType::Gauge);
     for (const TaskState state :
          {TaskState::Ready, TaskState::Running, TaskState::Sleeping, TaskState::Waiting, TaskState::Throttled})
         families.gauge(tasks_in(now, state), {{"state", std::string{label(state)}}});
-    families.begin("task_budget_throttle_total", "Throttled events: quantum or budget exhausted.", MetricType::Counter);
-    families.counter(fired(now, TaskEvent::Throttled));
-}
-
-void add_worker_times(Families& families, const MetricsSnapshot& now) {
-    families.begin("scheduler_workers", "Workers that threads hold now.", MetricType::Gauge);
+    families.begin("scheduler_workers", "Workers of threads with a loop, now.", MetricType::Gauge);
     families.gauge(static_cast<double>(now.workers));
-    families.begin("scheduler_busy_seconds_total", "Time that workers were not parked.", MetricType::Counter);
-    families.counter(seconds(now.busy_ns));
     families.begin("scheduler_current_run_seconds", "The longest run that has not ended yet.", MetricType::Gauge);
     families.gauge(seconds(now.current_run_ns));
+}
+
+void add_counters(Families& families, const std::vector<Part>& parts) {
+    families.begin("tasks_running_total", "Tasks that ended, by how.", MetricType::Counter);
+    for (const Part& part : parts) {
+        families.counter(fired(part.work, TaskEvent::Done), part.with("state", "done"));
+        families.counter(fired(part.work, TaskEvent::Failed), part.with("state", "failed"));
+        families.counter(fired(part.work, TaskEvent::Cancelled), part.with("state", "cancelled"));
+    }
+    families.begin("task_transitions_total", "Every transition of a task, by its event.", MetricType::Counter);
+    for (const Part& part : parts)
+        for (std::size_t i = 0; i < kTransitions; ++i) {
+            const auto event = static_cast<TaskEvent>(i);
+            families.counter(fired(part.work, event), part.with("event", std::string{label(event)}));
+        }
+    families.begin("task_budget_throttle_total", "Throttled events: quantum or budget exhausted.", MetricType::Counter);
+    for (const Part& part : parts)
+        families.counter(fired(part.work, TaskEvent::Throttled), part.labels);
+    families.begin("scheduler_busy_seconds_total", "Time that workers of threads with a loop were not parked.",
+                   MetricType::Counter);
+    for (const Part& part : parts)
+        families.counter(seconds(part.work.busy_ns), part.labels);
+    families.begin("tiffany_lttng_left_out_total",
+                   "Events not given to LTTng, because a blocking channel's consumer seems dead.", MetricType::Counter);
+    for (const Part& part : parts)
+        families.counter(static_cast<double>(part.work.lttng_left_out), part.labels);
+}
+
+void add_run_delay(Families& families, const MetricsSnapshot& now) {
     families.begin("scheduler_thread_run_delay_seconds_total",
                    "Time that the kernel let workers' threads wait for a CPU.", MetricType::Counter);
     families.counter(seconds(now.run_delay_ns));
 }
 
-// `group` appears when groups are registered
-Labels group_label(const MetricsSnapshot& now, const GroupSnapshot& group) {
-    if (now.groups.size() == 1) return {};
-    return {{"group", group.name}};
-}
-
-void add_histograms(Families& families, const MetricsSnapshot& now) {
+void add_histograms(Families& families, const std::vector<Part>& parts) {
     families.begin("task_run_latency_seconds", "One uninterrupted run of a task.", MetricType::Histogram);
-    for (const GroupSnapshot& group : now.groups)
-        families.histogram(group.run, group_label(now, group));
+    for (const Part& part : parts)
+        for (const GroupSnapshot& group : part.work.groups)
+            families.histogram(group.run, part.of_group(group));
     families.begin("task_wait_time_seconds", "From the moment a task was first not ready until it ran again.",
                    MetricType::Histogram);
-    for (const GroupSnapshot& group : now.groups)
-        for (const WaitKind kind : {WaitKind::sleep, WaitKind::join, WaitKind::iowait, WaitKind::throttled,
-                                    WaitKind::dependency, WaitKind::wait}) {
-            Labels labels = group_label(now, group);
-            labels.push_back({"reason", std::string{label(kind)}});
-            families.histogram(group.wait[static_cast<std::size_t>(kind)], std::move(labels));
-        }
+    for (const Part& part : parts)
+        for (const GroupSnapshot& group : part.work.groups)
+            for (const WaitKind kind : {WaitKind::sleep, WaitKind::join, WaitKind::iowait, WaitKind::throttled,
+                                        WaitKind::dependency, WaitKind::wait}) {
+                Labels labels = part.of_group(group);
+                labels.push_back({"reason", std::string{label(kind)}});
+                families.histogram(group.wait[static_cast<std::size_t>(kind)], std::move(labels));
+            }
     families.begin("task_ready_delay_seconds", "From the event that made a task ready until it ran.",
                    MetricType::Histogram);
-    for (const GroupSnapshot& group : now.groups)
-        families.histogram(group.ready, group_label(now, group));
+    for (const Part& part : parts)
+        for (const GroupSnapshot& group : part.work.groups)
+            families.histogram(group.ready, part.of_group(group));
 }
 
 class SchedulerCollectable : public prometheus::Collectable {
   public:
-    SchedulerCollectable(std::function<std::optional<MetricsSnapshot>()> source, std::string prefix)
-        : source_{std::move(source)}, prefix_{std::move(prefix)} {}
+    SchedulerCollectable(std::function<std::optional<MetricsSnapshot>()> source, MetricsOptions options)
+        : source_{std::move(source)}, options_{std::move(options)} {}
 
     std::vector<MetricFamily> Collect() const override try {
         const std::optional<MetricsSnapshot> now = source_();
         if (!now) return {};
-        Families families{*now, prefix_};
-        add_counts(families, *now);
-        add_worker_times(families, *now);
-        add_histograms(families, *now);
+        Families families{*now, options_.prefix};
+        const std::vector<Part> parts = parts_of(*now, options_.by_worker);
+        add_gauges(families, *now);
+        add_counters(families, parts);
+        add_run_delay(families, *now);
+        add_histograms(families, parts);
         return std::move(families).take();
     } catch (...) {
         return {};  // no memory: an exception here would end the process
@@ -146,7 +182,7 @@ class SchedulerCollectable : public prometheus::Collectable {
 
   private:
     std::function<std::optional<MetricsSnapshot>()> source_;
-    std::string prefix_;
+    MetricsOptions options_;
 };
 
 class ProcessCollectable : public prometheus::Collectable {
@@ -181,7 +217,7 @@ std::shared_ptr<prometheus::Collectable> make_collectable(const SchedulerTelemet
                                                           const MetricsOptions& options) {
     if (!options.prefix.empty() && !prometheus::CheckMetricName(options.prefix + "x"))
         throw std::invalid_argument{"no metric's name may begin with " + options.prefix};
-    return std::make_shared<SchedulerCollectable>(telemetry.snapshot_source(), options.prefix);
+    return std::make_shared<SchedulerCollectable>(telemetry.snapshot_source(options.by_worker), options);
 }
 
 std::shared_ptr<prometheus::Collectable> make_process_collectable() {

@@ -1,7 +1,7 @@
 #pragma once
 /// A scheduler's telemetry as Prometheus metrics.
 ///
-///     auto metrics = tiffany::make_collectable(telemetry);
+///     auto metrics = tiffany::make_collectable(telemetry);   // keep it: both hold it weakly
 ///     server.add(metrics);                      // our MetricsServer,
 ///     exposer.RegisterCollectable(metrics);     // or the prometheus::Exposer that the program has
 ///
@@ -21,6 +21,9 @@ namespace tiffany {
 
 struct MetricsOptions {
     std::string prefix = {};  ///< before every name; default none
+    /// Label `worker`, its index in the process, on counters and histograms; default false: sums over the workers.
+    /// Gauges and the threads' run delay have it never. It multiplies the series by the workers.
+    bool by_worker = false;
 };
 
 /// The metrics of one scheduler. Reads the workers' shards at each `Collect()`; gives nothing once the scheduler's

@@ -54,6 +54,9 @@ class MetricsServer {
     /// out as far as it has: of two schedulers of one name the first that was added is seen. A `prometheus::Registry`
     /// is a collectable too. In a forked child: nothing.
     void add(const std::weak_ptr<prometheus::Collectable>& collectable);
+    /// What nobody else holds would be gone at once, and the page empty: keep it in a variable, and give that.
+    template <typename Held>
+    void add(const std::shared_ptr<Held>&& collectable) = delete;
 
     std::uint16_t port() const noexcept;
     /// "http://127.0.0.1:9464/metrics"

@@ -431,6 +431,7 @@ class LifecycleChecker::State {
             task.waited = WaitKind::unknown;
             return;
         }
+        const std::uint64_t found_before = report_.findings_total;
         if (move.is(TaskEvent::Spawned) && move.step != 1)
             find(move, tid, "step 1", "step " + std::to_string(move.step));
         else if (task.state_known && !move.info->from.has(task.state))
@@ -438,8 +439,10 @@ class LifecycleChecker::State {
                  move.step == 1 ? std::string{move.name()} : "one that is " + std::string{label(task.state)});
         if (!move.info->to.has(move.after))
             find(move, tid, "it to become " + states(move.info->to), std::string{label(move.after)});
-        if (move.is(TaskEvent::Cancelled)) judge_from_state(task, tid, move);
-        if (move.is(TaskEvent::Running)) judge_waited(task, tid, move);
+        if (report_.findings_total == found_before) {  // what a step out of place tells of the one before is no news
+            if (move.is(TaskEvent::Cancelled)) judge_from_state(task, tid, move);
+            if (move.is(TaskEvent::Running)) judge_waited(task, tid, move);
+        }
 
         task.step = move.step;
         task.state = move.after;

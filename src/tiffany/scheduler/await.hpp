@@ -13,7 +13,7 @@
 ///
 /// Each await is a place where a cancellation arrives, as TaskCancelled. One that need not wait, because the joined
 /// task has ended, the descriptor is ready or the event is set, goes on at once and fires no event. Only in coroutines
-/// that return a Task. Cost: no allocation.
+/// that return a Task. What these functions give is awaited once. Cost: no allocation.
 
 #include <chrono>
 #include <concepts>

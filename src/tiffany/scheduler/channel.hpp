@@ -19,8 +19,8 @@
 
 namespace tiffany {
 
-/// Shared by the tasks of one scheduler, first come, first served. Tasks that still wait when it dies stay Waiting until
-/// they are cancelled. Moving a T throws nothing.
+/// Shared by the tasks of one scheduler, first come, first served. Tasks that still wait when it dies stay Waiting
+/// until they are cancelled. Moving a T throws nothing.
 template <typename T>
 class Channel {
     static_assert(std::is_nothrow_move_constructible_v<T>, "a value is moved where nothing may be thrown");
@@ -38,9 +38,9 @@ class Channel {
     /// Waits while the channel is full. Fires Wait with reason channel. co_await gives false, and the value is dropped,
     /// if the channel is closed, or was closed meanwhile.
     Sender send(T value) noexcept { return Sender{*this, std::move(value)}; }
-    /// Waits for a value. Fires Wait with reason channel. co_await gives nothing when the channel is closed and all that
-    /// was sent was received. A value that is granted is not lost: a cancellation that comes then arrives at the next
-    /// await.
+    /// Waits for a value. Fires Wait with reason channel. co_await gives nothing when the channel is closed and all
+    /// that was sent was received. A value that is granted is not lost: a cancellation that comes then arrives at the
+    /// next await.
     Receiver receive() noexcept { return Receiver{*this}; }
     /// Wakes all that wait. Closing twice is harmless.
     void close() noexcept;

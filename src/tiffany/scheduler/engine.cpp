@@ -154,9 +154,9 @@ TaskHandle Engine::spawn(const SpawnOptions& options, Frame frame, Site site, Ke
         return handle;
     }
     const Guard guard{*this};
-    info.waiting =
-        std::any_of(task.extras->dependencies.begin(), task.extras->dependencies.end(),
-                    [](const TaskHandle& dependency) { return dependency.core()->life.state() != TaskState::Finished; });
+    info.waiting = std::any_of(
+        task.extras()->dependencies.begin(), task.extras()->dependencies.end(),
+        [](const TaskHandle& dependency) { return dependency.core()->life.state() != TaskState::Finished; });
     here->hooks().spawned(task.life, info);
     store_->enter(task);
     adopt(task);
@@ -174,19 +174,19 @@ void Engine::adopt(TaskCore& task) noexcept {
 void Engine::wait_for_dependencies(TaskCore& task) noexcept {
     task.waiting = &waits_for_dependencies();
     std::uint64_t last = 0;
-    for (const TaskHandle& dependency : task.extras->dependencies) {
+    for (const TaskHandle& dependency : task.extras()->dependencies) {
         TaskCore& other = *dependency.core();
         last = dependency.tid();
         if (!has_ended(other)) {
             hold(task);
             other.with_extras().dependents.push_back(TaskHandle::held(task));
-            ++task.extras->dependencies_left;
+            ++task.extras()->dependencies_left;
         } else if (other.life.state() != TaskState::Finished) {
             end_unstarted(task, last, {});
             return;
         }
     }
-    if (task.extras->dependencies_left == 0) {
+    if (task.extras()->dependencies_left == 0) {
         make_ready(task, WakeCause::dependency, last);
         drop_dependencies(task);
     } else if (task.cancel_pending.load(std::memory_order_relaxed) != 0) {
@@ -195,7 +195,7 @@ void Engine::wait_for_dependencies(TaskCore& task) noexcept {
 }
 
 void Engine::drop_dependencies(TaskCore& task) noexcept {
-    for (TaskHandle& handle : std::exchange(task.extras->dependencies, {}))
+    for (TaskHandle& handle : std::exchange(task.extras()->dependencies, {}))
         trash_.handles.push_back(std::move(handle));
 }
 
@@ -220,7 +220,7 @@ void Engine::make_ready(TaskCore& task, WakeCause cause, std::uint64_t by, std::
 }
 
 bool Engine::cancel(TaskCore& task, CancelCause cause) noexcept {
-    if (has_ended(task) || task.cancel_pending.load(std::memory_order_relaxed) != 0) return false;
+    if (has_ended(task) || task.cancel_pending.load(std::memory_order_acquire) != 0) return false;
     task.canceller = current_tid();
     task.cancel_pending.store(static_cast<std::uint8_t>(1 + static_cast<unsigned>(cause)), std::memory_order_release);
     if (task.waiting == nullptr) return true;  // it is Ready, or it runs
@@ -242,12 +242,12 @@ void Engine::cancel_all() noexcept {
 
 // ---- they end ----
 
-void Engine::tell_end(TaskCore& task, Stamp at) noexcept {
+void Engine::tell_end(TaskCore& task, Stamp at, bool frame_is_gone) noexcept {
     task.next = nullptr;
     task.over.store(true, std::memory_order_release);
     (ended_tail_ != nullptr ? ended_tail_->next : ended_head_) = &task;
     ended_tail_ = &task;
-    dismiss();
+    if (frame_is_gone) dismiss();
     if (std::exchange(telling_, true)) return;
     while (ended_head_ != nullptr) {
         TaskCore& ended = *ended_head_;
@@ -256,14 +256,14 @@ void Engine::tell_end(TaskCore& task, Stamp at) noexcept {
             TaskCore& joiner = task_of(*ended.joiners.front()->chain);
             make_ready(joiner, WakeCause::join, tid, 0, at);
         }
-        if (ended.extras != nullptr) {
+        if (ended.extras() != nullptr) {
             const bool finished = ended.life.state() == TaskState::Finished;
-            for (TaskHandle& handle : std::exchange(ended.extras->dependents, {})) {
+            for (TaskHandle& handle : std::exchange(ended.extras()->dependents, {})) {
                 TaskCore& dependent = *handle.core();
                 if (dependent.waiting == &waits_for_dependencies()) {  // else it was cancelled meanwhile
                     if (!finished) {
                         end_unstarted(dependent, tid, at);
-                    } else if (--dependent.extras->dependencies_left == 0) {
+                    } else if (--dependent.extras()->dependencies_left == 0) {
                         make_ready(dependent, WakeCause::dependency, tid, 0, at);
                         drop_dependencies(dependent);
                     }
@@ -284,7 +284,7 @@ void Engine::end_unstarted(TaskCore& task, std::uint64_t canceller, Stamp at) no
     task.waiting = nullptr;
     trash_.frames.push_back(std::exchange(task.leaf, nullptr));
     waker().hooks().cancelled(task.life, CancelCause::dependency, canceller, at);
-    tell_end(task, at);
+    tell_end(task, at, false);
 }
 
 void Engine::unlock_and_destroy() noexcept {
@@ -296,6 +296,10 @@ void Engine::unlock_and_destroy() noexcept {
     unlock();
     for (Promise* const frame : trash.frames)
         Frame::destroy_from(frame);
+    lock();
+    for (std::size_t i = 0; i < trash.frames.size(); ++i)
+        dismiss();
+    unlock();
 }
 
 void Engine::close() noexcept {
@@ -319,9 +323,9 @@ void Engine::close() noexcept {
         let_go(core);  // the scheduler's own hold
     }
     for (const TaskHandle& task : tasks) {
-        if (task.core()->extras == nullptr) continue;
-        const auto dependents = std::exchange(task.core()->extras->dependents, {});
-        const auto dependencies = std::exchange(task.core()->extras->dependencies, {});
+        if (task.core()->extras() == nullptr) continue;
+        const auto dependents = std::exchange(task.core()->extras()->dependents, {});
+        const auto dependencies = std::exchange(task.core()->extras()->dependencies, {});
     }
     if (!many_) loops_.front()->give_worker_back();
 }
@@ -335,13 +339,15 @@ std::string Engine::cycle_through(const TaskCore& joiner, const TaskCore& target
         std::size_t next = 0;
     };
     const auto waits_on = [](const TaskCore& task, std::size_t which) -> const TaskCore* {
-        if (task.waiting == nullptr) return nullptr;
-        if (task.waiting->waits_for == WaitsFor::join) {
+        // another thread spawned it, and its loop has not come to it yet
+        const bool unseen = task.waiting == nullptr && task.life.state() == TaskState::Waiting;
+        if (task.waiting == nullptr && !unseen) return nullptr;
+        if (!unseen && task.waiting->waits_for == WaitsFor::join) {
             const auto& operation = static_cast<const JoinOperation&>(*task.waiting);
             return which == 0 && operation.waits_for_ever ? operation.target.core() : nullptr;
         }
-        if (task.waiting != &waits_for_dependencies() || which >= task.extras->dependencies.size()) return nullptr;
-        return task.extras->dependencies[which].core();
+        if (task.waiting != &waits_for_dependencies() || which >= task.extras()->dependencies.size()) return nullptr;
+        return task.extras()->dependencies[which].core();
     };
     std::vector<Step> path{{&target}};
     std::vector<const TaskCore*> seen;  // without a cycle through the joiner

@@ -59,7 +59,7 @@ class Engine {
     void make_ready(TaskCore& task, WakeCause cause, std::uint64_t waker, std::uint64_t late_ns = 0,
                     Stamp at = {}) noexcept;
     /// The task has ended: tells those who wait for it.
-    void tell_end(TaskCore& task, Stamp at) noexcept;
+    void tell_end(TaskCore& task, Stamp at) noexcept { tell_end(task, at, true); }
     /// Why a join would never end: "a (1) -> b (2) -> a (1)"; empty if it would.
     std::string cycle_through(const TaskCore& joiner, const TaskCore& target) const;
 
@@ -124,6 +124,8 @@ class Engine {
     void end_unstarted(TaskCore& task, std::uint64_t canceller, Stamp at) noexcept;
     void wait_for_dependencies(TaskCore& task) noexcept;
     void drop_dependencies(TaskCore& task) noexcept;
+    /// @param frame_is_gone  false: it is in the trash, and the task counts as alive until it is destroyed
+    void tell_end(TaskCore& task, Stamp at, bool frame_is_gone) noexcept;
 
     SchedulerBase& face_;
     SchedulerTelemetry telemetry_;
@@ -147,7 +149,8 @@ class Engine {
     std::condition_variable changed_;  // none is alive, or stop; only with many loops
 
     // ---- with the lock held ----
-    TaskCore* ended_head_ = nullptr;  // whose end is still to be told: one after the other, because one may cause the next
+    TaskCore* ended_head_ =
+        nullptr;  // whose end is still to be told: one after the other, because one may cause the next
     TaskCore* ended_tail_ = nullptr;
     bool telling_ = false;
     Trash trash_;

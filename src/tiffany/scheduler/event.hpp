@@ -16,8 +16,8 @@ namespace detail {
 std::uint64_t next_resource_id() noexcept;
 }
 
-/// Shared by the tasks of one scheduler. Other code calls it when none of them runs: on a Scheduler's thread between two
-/// runs, or by `post()`. Tasks that still wait when it dies stay Waiting until they are cancelled.
+/// Shared by the tasks of one scheduler. Other code calls it when none of them runs: on a Scheduler's thread between
+/// two runs, or by `post()`. Tasks that still wait when it dies stay Waiting until they are cancelled.
 class Event {
   public:
     Event() noexcept : id_{detail::next_resource_id()} {}

@@ -23,8 +23,8 @@ class Inbox {
     Inbox& operator=(const Inbox&) = delete;
     ~Inbox();
 
-    // Any thread. seq_cst: the one that pushes then looks whether the loop is asleep, and the loop, falling asleep, then
-    // looks whether something was pushed; one of them sees the other.
+    // Any thread. seq_cst: the one that pushes then looks whether the loop is asleep, and the loop, falling asleep,
+    // then looks whether something was pushed; one of them sees the other.
 
     void push(TaskCore& task) noexcept { push_onto(tasks_, &task); }
     void push(Function* function) noexcept { push_onto(functions_, function); }

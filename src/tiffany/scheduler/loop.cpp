@@ -246,7 +246,8 @@ bool Loop::find_work(Until until, std::uint64_t deadline_ns) {
     if (!ready_.empty() || inbox_.any()) return true;
     if (engine_->live() == 0 || until == Until::nothing_is_ready) return false;
     if (deadline_ns != Operation::kNever && engine_->now_ns() >= deadline_ns) return false;
-    if (virtual_ && poller_.waiting() == 0) {
+    // descriptors that are ready were found just now
+    if (virtual_ && (!timers_.empty() || poller_.waiting() == 0)) {
         if (timers_.empty() && deadline_ns == Operation::kNever) return false;
         const std::uint64_t next_ns = timers_.empty() ? deadline_ns : std::min(deadline_ns, timers_.next_ns());
         const std::uint64_t now = engine_->now_ns();
@@ -306,7 +307,8 @@ void Loop::run_task(TaskCore& task) noexcept {
         }
         task.started = true;
     }
-    if (task.extras != nullptr && task.extras->budget.limited()) budget_from_ = engine_->clock().ticks();
+    const TaskExtras* const extras = task.extras();
+    if (extras != nullptr && extras->budget.limited()) budget_from_ = engine_->clock().ticks();
     running_ = &task;
     for (;;) {
         asked = nullptr;
@@ -316,7 +318,7 @@ void Loop::run_task(TaskCore& task) noexcept {
             break;
         }
         if (asked == nullptr) continue;  // another coroutine of the task goes on
-        if (asked->waits_for == WaitsFor::yield && task.extras == nullptr &&
+        if (asked->waits_for == WaitsFor::yield && extras == nullptr &&
             task.cancel_pending.load(std::memory_order_relaxed) == 0) {
             yield_now(task, quantum_ns_);  // what `suspend` would come to, by the shortest way
             break;
@@ -331,11 +333,11 @@ void Loop::finish(TaskCore& task) noexcept {
     std::exception_ptr failure;
     if (task.failed) failure = std::exchange(error, nullptr);
     Result result{nullptr, [](void*) {}};
-    const bool wanted =
-        task.extras != nullptr && task.extras->keep_result != nullptr && task.holds.load(std::memory_order_relaxed) > 1;
+    const bool wanted = task.extras() != nullptr && task.extras()->keep_result != nullptr &&
+                        task.holds.load(std::memory_order_relaxed) > 1;
     if (!failure && wanted) {
         try {
-            result = task.extras->keep_result(*task.leaf);
+            result = task.extras()->keep_result(*task.leaf);
         } catch (...) {
             failure = std::current_exception();
         }
@@ -344,7 +346,7 @@ void Loop::finish(TaskCore& task) noexcept {
     running_ = nullptr;
     const Stamp now = end_of_run();
     const Guard guard{*engine_};
-    if (result) task.extras->result = std::move(result);
+    if (result) task.extras()->result = std::move(result);
     if (failure) {
         end_with(task, failure, now);
     } else {

@@ -15,8 +15,8 @@
 
 namespace tiffany {
 
-/// Shared by the tasks of one scheduler, first come, first served. Tasks that still wait when it dies stay Waiting until
-/// they are cancelled.
+/// Shared by the tasks of one scheduler, first come, first served. Tasks that still wait when it dies stay Waiting
+/// until they are cancelled.
 class Mutex {
   public:
     Mutex() noexcept : id_{detail::next_resource_id()} {}

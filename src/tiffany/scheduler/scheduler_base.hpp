@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <tiffany/scheduler/detail/awaiters.hpp>
 #include <tiffany/scheduler/detail/result.hpp>
 #include <tiffany/scheduler/errors.hpp>
 #include <tiffany/scheduler/scheduler_options.hpp>
@@ -31,8 +32,8 @@ class SchedulerBase {
     SchedulerBase(const SchedulerBase&) = delete;
     SchedulerBase& operator=(const SchedulerBase&) = delete;
 
-    /// Begins a task; fires Spawned. Any thread while the scheduler lives. From one that is not the scheduler's it takes
-    /// no lock of the scheduler's; the dependencies are then looked at when the scheduler comes to it.
+    /// Begins a task; fires Spawned. Any thread while the scheduler lives. From one that is not the scheduler's it
+    /// takes no lock of the scheduler's; the dependencies are then looked at when the scheduler comes to it.
     ///
     /// Returns a TaskHandle; for a coroutine that returns a T, a ResultHandle<T>.
     ///
@@ -47,12 +48,12 @@ class SchedulerBase {
             return ResultHandle<T>{spawn_frame(options, std::move(task.frame_), site, &detail::keep_result<T>)};
     }
 
-    /// Has a function called on the scheduler's thread, one of them, between two tasks; not at all if the scheduler ends
-    /// first. The function throws nothing. Any thread. Errors: std::bad_alloc.
+    /// Has a function called on the scheduler's thread, one of them, between two tasks; not at all if the scheduler
+    /// ends first. The function throws nothing. Any thread. Errors: std::bad_alloc.
     void post(std::function<void()> function);
 
-    /// Asks the task with that number, a live one, to end. Returns whether there is one, and it was not asked already. A
-    /// thread of the scheduler's.
+    /// Asks the task with that number, a live one, to end. Returns whether there is one, and it was not asked already.
+    /// A thread of the scheduler's.
     bool cancel(std::uint64_t tid);
     /// Asks all tasks to end, as TaskHandle::cancel does, with cause shutdown. A thread of the scheduler's.
     void cancel_all();
@@ -76,5 +77,41 @@ class SchedulerBase {
   private:
     TaskHandle spawn_frame(const SpawnOptions& options, detail::Frame frame, Site site, detail::KeepResult keep);
 };
+
+namespace detail {
+
+template <typename T>
+class [[nodiscard]] SpawnAwaiter : public ChainAwaiter {
+  public:
+    SpawnAwaiter(SpawnOptions options, Task<T> task, Site site)
+        : options_{std::move(options)}, task_{std::move(task)}, site_{site} {}
+    auto await_resume() { return scheduler_of(*chain_).spawn(options_, std::move(task_), site_); }
+
+  private:
+    SpawnOptions options_;
+    Task<T> task_;
+    [[no_unique_address]] Site site_;
+};
+
+class [[nodiscard]] CancelAwaiter : public ChainAwaiter {
+  public:
+    explicit CancelAwaiter(std::uint64_t tid) noexcept : tid_{tid} {}
+    bool await_resume() const { return scheduler_of(*chain_).cancel(tid_); }
+
+  private:
+    std::uint64_t tid_;
+};
+
+}  // namespace detail
+
+/// In a task: begins another one on the same scheduler, as SchedulerBase::spawn; never suspends.
+template <typename T>
+detail::SpawnAwaiter<T> spawn(SpawnOptions options, Task<T> task, Site site = Site::here()) {
+    return {std::move(options), std::move(task), site};
+}
+/// In a task: as SchedulerBase::cancel; never suspends.
+inline detail::CancelAwaiter cancel(std::uint64_t tid) noexcept {
+    return detail::CancelAwaiter{tid};
+}
 
 }  // namespace tiffany

@@ -28,7 +28,8 @@ void pin(std::jthread& thread, int cpu) {
     CPU_ZERO(&set);
     CPU_SET(static_cast<std::size_t>(cpu), &set);
     if (const int error = pthread_setaffinity_np(thread.native_handle(), sizeof set, &set); error != 0)
-        throw std::system_error{error, std::system_category(), "cannot pin a worker's thread to CPU " + std::to_string(cpu)};
+        throw std::system_error{error, std::system_category(),
+                                "cannot pin a worker's thread to CPU " + std::to_string(cpu)};
 }
 
 }  // namespace

@@ -6,8 +6,8 @@
 ///     pool.wait();
 ///
 /// A task begins at the worker that its spawn names, or at the next one in turn, and stays where it ran last; a worker
-/// that has nothing to do takes ready tasks of the others, also ones that have run before, but for those that are pinned.
-/// Between two awaits a task runs on one thread; after an await it may be another one.
+/// that has nothing to do takes ready tasks of the others, also ones that have run before, but for those that are
+/// pinned. Between two awaits a task runs on one thread; after an await it may be another one.
 
 #include <chrono>
 #include <memory>

@@ -45,7 +45,10 @@ class Semaphore::Waiter : public detail::Awaiter<detail::SharedOperation> {
         if (granted) semaphore_.release(wanted);  // it was destroyed before it went on
     }
     void await_resume() {
-        if (!granted) detail::throw_if_cancelled(*this);
+        if (!granted) {
+            semaphore_.release(0);  // those behind it may be content with less
+            detail::throw_if_cancelled(*this);
+        }
         granted = false;
     }
     std::uint64_t wanted;

@@ -16,9 +16,12 @@ namespace tiffany::detail {
 void throw_cancelled(Chain& chain) {
     TaskCore& task = task_of(chain);
     // acquire: who asked is seen
-    const std::uint8_t pending = task.cancel_pending.exchange(0, std::memory_order_acquire);
+    const std::uint8_t pending = task.cancel_pending.load(std::memory_order_acquire);
+    if (pending == 0) return;
+    const std::uint64_t canceller = task.canceller;
+    task.cancel_pending.store(0, std::memory_order_release);  // release: the next one who asks overwrites what was read
     task.cancel_delivered = true;
-    throw TaskCancelled{task.life.tid(), static_cast<CancelCause>(pending - 1), task.canceller};
+    throw TaskCancelled{task.life.tid(), static_cast<CancelCause>(pending - 1), canceller};
 }
 
 bool IoAwaiter::await_resume() const {
@@ -45,7 +48,7 @@ bool JoinOperation::finish() const {
     const TaskCore& ended = *target.core();
     switch (ended.life.state()) {
         case TaskState::Failed:
-            throw TargetFailed{target.tid(), ended.extras->message, ended.extras->error};
+            throw TargetFailed{target.tid(), ended.extras()->message, ended.extras()->error};
         case TaskState::Cancelled:
             throw TargetCancelled{target.tid()};
         default:
@@ -55,9 +58,18 @@ bool JoinOperation::finish() const {
 
 // ---- the running task suspends ----
 
+namespace {
+
+/// Asked again with the lock held: who asks a task that runs leaves it to this.
+bool is_cancelled(const TaskCore& task) noexcept {
+    return task.cancel_pending.load(std::memory_order_relaxed) != 0;
+}
+
+}  // namespace
+
 bool Loop::suspend(TaskCore& task, Operation& operation) noexcept {
     operation.timed_out = false;
-    if (task.cancel_pending.load(std::memory_order_relaxed) != 0) return false;  // it is thrown instead
+    if (is_cancelled(task)) return false;  // it is thrown instead
     switch (operation.waits_for) {
         case WaitsFor::yield:
         case WaitsFor::quota:  // the same yield, awaited again
@@ -85,21 +97,22 @@ bool Loop::suspend(TaskCore& task, Operation& operation) noexcept {
 }
 
 void Loop::charge_budget(TaskCore& task) noexcept {
-    if (task.extras == nullptr || !task.extras->budget.limited()) return;
+    if (task.extras() == nullptr || !task.extras()->budget.limited()) return;
     const std::uint64_t now = engine_->clock().ticks();
-    task.extras->budget.charge(engine_->clock().to_ns(now - std::exchange(budget_from_, now)));
+    task.extras()->budget.charge(engine_->clock().to_ns(now - std::exchange(budget_from_, now)));
 }
 
 /// @param may_park  false: what became a yield because its time is over, or its wake came first, stays Ready
 bool Loop::give_way(TaskCore& task, Operation& operation, bool may_park) noexcept {
     charge_budget(task);
     std::uint64_t quantum_ns = quantum_ns_;
-    if (task.extras != nullptr) {
-        if (task.extras->quantum_ns) quantum_ns = *task.extras->quantum_ns;
-        const std::uint64_t now_ns = may_park && task.extras->budget.limited() ? engine_->now_ns() : 0;
-        const std::uint64_t park_ns = now_ns != 0 ? task.extras->budget.park_ns(now_ns) : 0;
+    if (task.extras() != nullptr) {
+        if (task.extras()->quantum_ns) quantum_ns = *task.extras()->quantum_ns;
+        const std::uint64_t now_ns = may_park && task.extras()->budget.limited() ? engine_->now_ns() : 0;
+        const std::uint64_t park_ns = now_ns != 0 ? task.extras()->budget.park_ns(now_ns) : 0;
         if (park_ns != 0) {
             const Guard guard{*engine_};
+            if (is_cancelled(task)) return false;
             worker_->throttled(task.life, park_ns, end_of_run());
             operation.waits_for = WaitsFor::quota;
             task.waiting = &operation;
@@ -114,6 +127,7 @@ bool Loop::give_way(TaskCore& task, Operation& operation, bool may_park) noexcep
 bool Loop::begin_sleep(TaskCore& task, Operation& operation, std::uint64_t dur_ns, std::uint64_t now_ns) noexcept {
     charge_budget(task);
     const Guard guard{*engine_};
+    if (is_cancelled(task)) return false;
     worker_->sleep(task.life, dur_ns, end_of_run());
     task.waiting = &operation;
     add_timer(operation, later(now_ns, dur_ns));
@@ -126,6 +140,7 @@ bool Loop::begin_sleep_until_woken(TaskCore& task, Operation& operation) noexcep
         return give_way(task, operation, false);
     charge_budget(task);
     const Guard guard{*engine_};
+    if (is_cancelled(task)) return false;
     worker_->sleep(task.life, 0, end_of_run());
     task.waiting = &operation;
     expected = WakeState::idle;
@@ -139,8 +154,10 @@ bool Loop::begin_sleep_until_woken(TaskCore& task, Operation& operation) noexcep
 
 bool Loop::begin_join(TaskCore& task, JoinOperation& operation) noexcept {
     const Guard guard{*engine_};
+    if (is_cancelled(task)) return false;
     using Refusal = JoinOperation::Refusal;
     operation.refusal = Refusal::none;
+    if (is_cancelled(task)) return false;
     operation.target = operation.ref.handle() ? operation.ref.handle() : engine_->find_held(operation.ref.tid());
     TaskCore* const target = operation.target.core();
     if (target == nullptr || &TaskStore::of(*target) != &engine_->store()) {
@@ -174,6 +191,7 @@ bool Loop::begin_io(TaskCore& task, IoOperation& operation) noexcept {
         return false;
     }
     const Guard guard{*engine_};
+    if (is_cancelled(task)) return false;
     // before the hook, because it may be refused: nobody but this thread will hear of it
     if (poller_.waiting() == 0) look_after(1);
     operation.error = poller_.add(operation);
@@ -185,7 +203,7 @@ bool Loop::begin_io(TaskCore& task, IoOperation& operation) noexcept {
 
 bool Loop::begin_shared(TaskCore& task, SharedOperation& operation) noexcept {
     const Guard guard{*engine_};
-    if (operation.try_now(operation)) return false;
+    if (is_cancelled(task) || operation.try_now(operation)) return false;
     if (operation.time_ns == 0) {
         operation.timed_out = true;
         return false;

@@ -49,25 +49,31 @@ struct TaskCore : TaskLifeFirst, Chain {
     TaskCore() = default;
     TaskCore(const TaskCore&) = delete;
     TaskCore& operator=(const TaskCore&) = delete;
-    ~TaskCore() { delete extras; }
+    ~TaskCore() { delete extras(); }
 
     // ---- others look at it ----
     std::atomic<WakeState> wake{WakeState::idle};
-    std::atomic<bool> over{false};                // it has ended, and how is written
-    std::atomic<std::uint32_t> holds{1};          // the scheduler's, until the end, and one a handle
+    std::atomic<bool> over{false};        // it has ended, and how is written
+    std::atomic<std::uint32_t> holds{1};  // the scheduler's, until the end, and one a handle
 
     TaskCore* next = nullptr;  // in a ready queue, an inbox, or the list of the ended
 
     // ---- guarded by the scheduler's lock ----
     Operation* waiting = nullptr;  // null: it is ready, runs, or has ended
-    TaskExtras* extras = nullptr;  // but for what its runs use
     WaitList joiners;
     std::uint64_t canceller = 0;  // tid of who asked
 
+    /// Null: it has none. Its run may ask without the lock.
+    TaskExtras* extras() const noexcept { return extras_.load(std::memory_order_acquire); }
+    /// With the lock held, or before others know the task. Errors: std::bad_alloc.
     TaskExtras& with_extras() {
-        if (extras == nullptr) extras = new TaskExtras;
-        return *extras;
+        if (extras() == nullptr) extras_.store(new TaskExtras, std::memory_order_release);
+        return *extras();
     }
+    void drop_extras() noexcept { delete extras_.exchange(nullptr); }
+
+  private:
+    std::atomic<TaskExtras*> extras_{nullptr};
 };
 #if TIFFANY_TELEMETRY
 static_assert(sizeof(TaskCore) == 2 * sizeof(TaskTimes), "a task is two cache lines");

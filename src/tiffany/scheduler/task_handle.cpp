@@ -17,7 +17,7 @@ void let_go(TaskCore& task) noexcept {
 
 void* result_of(const TaskHandle& task) noexcept {
     const TaskCore& core = *task.core();
-    return has_ended(core) && core.extras != nullptr ? core.extras->result.get() : nullptr;
+    return has_ended(core) && core.extras() != nullptr ? core.extras()->result.get() : nullptr;
 }
 
 namespace {
@@ -55,7 +55,7 @@ bool TaskHandle::ended() const noexcept {
 
 const std::string& TaskHandle::error() const noexcept {
     static const std::string none;
-    return ended() && core_->extras != nullptr ? core_->extras->message : none;
+    return ended() && core_->extras() != nullptr ? core_->extras()->message : none;
 }
 
 bool TaskHandle::cancel() const {

@@ -87,7 +87,7 @@ class ResultHandle : public TaskHandle {
 class TaskRef {
   public:
     TaskRef(TaskHandle handle) noexcept : handle_{std::move(handle)} {}  // NOLINT(google-explicit-constructor)
-    TaskRef(std::uint64_t tid) noexcept : tid_{tid} {}                    // NOLINT(google-explicit-constructor)
+    TaskRef(std::uint64_t tid) noexcept : tid_{tid} {}                   // NOLINT(google-explicit-constructor)
 
     const TaskHandle& handle() const noexcept { return handle_; }
     std::uint64_t tid() const noexcept { return handle_ ? handle_.tid() : tid_; }

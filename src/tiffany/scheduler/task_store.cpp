@@ -79,7 +79,7 @@ void TaskStore::enter(TaskCore& task) noexcept {
 
 void TaskStore::destroy(TaskCore& task) noexcept {
     const std::uint64_t tid = task.life.tid();
-    delete std::exchange(task.extras, nullptr);  // handles in it come here, too
+    task.drop_extras();  // handles in it come here, too
     bool last = false;
     {
         const std::lock_guard lock{mutex_};

@@ -16,8 +16,8 @@ namespace tiffany::detail {
 
 class Engine;
 
-/// Thread-safe. Tasks lie side by side in slabs, and are found by their number through pages of 64: about 9 bytes a task
-/// beyond the task. Lives until the scheduler and the last handle are gone.
+/// Thread-safe. Tasks lie side by side in slabs, and are found by their number through pages of 64: about 9 bytes a
+/// task beyond the task. Lives until the scheduler and the last handle are gone.
 class TaskStore {
   public:
     /// The caller has a hold on it until `drop`.
@@ -86,7 +86,7 @@ class TaskStore {
     std::vector<std::unique_ptr<Slab, FreeSlab>> slabs_;
     Slot* free_ = nullptr;
     using Pages = std::unordered_map<std::uint64_t, Page>;
-    Pages pages_;                               // by tid / 64
+    Pages pages_;                                // by tid / 64
     std::vector<Pages::node_type> spare_pages_;  // so that `enter` allocates nothing
     std::size_t not_entered_ = 0;
     std::size_t tasks_ = 0;

@@ -37,13 +37,24 @@ class Clock {
         return slow_ticks();
     }
 
+    /// A stamp if one is to be had without a call, else 0: for code that has nothing to save before it reads. Any
+    /// thread.
+    std::uint64_t ticks_without_call() const noexcept {
+#if defined(__x86_64__)
+        if (source_ == Source::tsc) return __rdtsc();
+#endif
+        return 0;
+    }
+
     /// A difference of two stamps in ns; at least 1 (0 means "not known" everywhere). A difference that is negative,
     /// because two CPUs' counters are a few ticks apart, counts as 1. Any thread. Cost: one multiplication.
     std::uint64_t to_ns(std::uint64_t tick_difference) const noexcept {
         if (static_cast<std::int64_t>(tick_difference) <= 0) return 1;
         // relaxed: the scale stands alone; a reader may use the one before the last correction
         const Wide scaled = static_cast<Wide>(tick_difference) * ns_per_tick_.load(std::memory_order_relaxed);
-        const auto ns = static_cast<std::uint64_t>(scaled >> kScaleBits);
+        // the halves apart: one shift over both is the slowest instruction here on many CPUs
+        const std::uint64_t ns = (static_cast<std::uint64_t>(scaled >> 64) << (64 - kScaleBits)) +
+                                 (static_cast<std::uint64_t>(scaled) >> kScaleBits);
         return ns == 0 ? 1 : ns;
     }
 

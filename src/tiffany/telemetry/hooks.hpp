@@ -1,7 +1,7 @@
 #pragma once
 /// Everything a runtime needs to be seen: `SchedulerTelemetry`, `Worker`, `TaskTimes`.
 ///
-/// A forty-line scheduler with the hooks is in examples/callback_queue.cpp. All of it can be compiled to nothing:
+/// A forty-line scheduler with the hooks is in examples/callback_queue.hpp. All of it can be compiled to nothing:
 /// docs/stripped.md.
 
 #include <tiffany/telemetry/config.hpp>               // IWYU pragma: export

@@ -52,16 +52,28 @@ struct GroupSnapshot {
     std::array<HistogramSnapshot, kWaitKinds> wait;  ///< by WaitKind; `none` and `unknown` stay empty
 };
 
-/// Sums over a scheduler's workers. Taken while tasks run, they need not agree with each other to the last transition.
-struct MetricsSnapshot {
-    std::string scheduler;
+/// What one worker did, or all of them together.
+struct WorkSnapshot {
     std::array<std::uint64_t, kTransitions> transitions{};  ///< by TaskEvent
-    std::array<std::uint64_t, kTaskStates> states{};        ///< tasks now, by TaskState; the live ones count
-    std::uint64_t workers = 0;                              ///< that threads hold now
-    std::uint64_t busy_ns = 0;          ///< time that its workers were held and not parked; never falls
-    std::uint64_t current_run_ns = 0;   ///< the longest run that has not ended; 0 = none
-    std::uint64_t run_delay_ns = 0;     ///< time that the kernel let its workers' threads wait for a CPU
+    std::uint64_t busy_ns = 0;          ///< time held by threads with a loop and not parked; never falls
+    std::uint64_t lttng_left_out = 0;   ///< events that were not given to LTTng, because its consumer seems dead
     std::vector<GroupSnapshot> groups;  ///< the default one first
+};
+
+struct WorkerSnapshot : WorkSnapshot {
+    std::uint16_t worker = 0;  ///< its index in the process: `worker` in PAL
+};
+
+/// Sums over a scheduler's workers. Taken while tasks run, they need not agree with each other to the last transition.
+struct MetricsSnapshot : WorkSnapshot {
+    std::string scheduler;
+    std::array<std::uint64_t, kTaskStates> states{};  ///< tasks now, by TaskState; the live ones count
+    /// Workers that threads with a loop hold now: taken by `worker()`, not by `here()`.
+    std::uint64_t workers = 0;
+    std::uint64_t current_run_ns = 0;  ///< the longest run that has not ended; 0 = none
+    std::uint64_t run_delay_ns = 0;    ///< time that the kernel let its workers' threads wait for a CPU
+    /// Each worker that was ever taken, those that were given back too; empty unless it was asked for.
+    std::vector<WorkerSnapshot> each_worker;
 };
 
 }  // namespace tiffany

@@ -7,15 +7,16 @@
 
 #include <algorithm>
 #include <iterator>
+#include <tiffany/telemetry/detail/on_word.hpp>
 #include <tiffany/tracepoints/usdt_probes.hpp>
 
+#include "look_pace.hpp"
 #include "lttng_module.hpp"
 #include "scheduler_core.hpp"
 
 namespace tiffany::detail {
 namespace {
 
-constexpr std::uint64_t kLookEveryNs = 100'000'000;
 constexpr std::uint64_t kStillNs = 100'000'000;  // a tracer attaches probe by probe: wait until it is done
 constexpr std::uint64_t kCorrectEveryNs = 1'000'000'000;
 constexpr std::uint32_t kMaxWorkers = 65'536;
@@ -51,7 +52,8 @@ Process& Process::get() noexcept {
 
 Process::Process() noexcept {
     instance_.store(draw_instance(), std::memory_order_relaxed);
-    semaphore_.store(usdt_semaphore(), std::memory_order_relaxed);
+    semaphore_.value.store(usdt_semaphore(), std::memory_order_relaxed);
+    tick_semaphore_.value.store(usdt_tick_semaphore(), std::memory_order_relaxed);
     pthread_atfork(&before_fork, &after_fork_in_parent, &after_fork_in_child);
 }
 
@@ -86,44 +88,62 @@ void Process::load_lttng() noexcept {
 }
 
 void Process::on_statedump() noexcept {
-    // this dump is for what is enabled now: the next look need not find it again
+    // this dump is for what is enabled now: the next look need not find it again. Who found it off before sees the
+    // bump.
+    lttng_found_off_.store(0, std::memory_order_relaxed);
     if (const LttngTable* table = lttng()) probes_hash_.store(table->probes_hash(), std::memory_order_relaxed);
     bump();
 }
 
-void Process::look(Clock& clock) noexcept {
+std::uint64_t Process::look(Clock& clock) noexcept {
     const std::uint64_t now_ns = coarse_ns();
     std::uint64_t due_ns = next_look_ns_.load(std::memory_order_relaxed);
-    if (now_ns < due_ns) return;
+    if (now_ns < due_ns) return now_ns;
     // one worker looks; acquire and release hand it what the last one saw
-    if (!next_look_ns_.compare_exchange_strong(due_ns, now_ns + kLookEveryNs, std::memory_order_acq_rel)) return;
-    look_at_lttng();
-    look_at_semaphore(now_ns);
+    if (!next_look_ns_.compare_exchange_strong(due_ns, now_ns + kLookEveryNs, std::memory_order_acq_rel)) return now_ns;
+    const bool lttng = look_at_lttng();
+    const bool transitions = semaphore_.look(usdt_semaphore(), now_ns);
+    const bool ticks = tick_semaphore_.look(usdt_tick_semaphore(), now_ns);
+    if (lttng || transitions || ticks) bump();
     if (now_ns >= next_correction_ns_.load(std::memory_order_relaxed)) {
         next_correction_ns_.store(now_ns + kCorrectEveryNs, std::memory_order_relaxed);
         clock.correct();
     }
+    return now_ns;
 }
 
-void Process::look_at_lttng() noexcept {
+// What is switched off and on again between two looks may hash as before: malloc hands out the same lists. Then a
+// worker that ticked in between has found it off and calls LTTng no more. One that did not has missed nothing.
+bool Process::look_at_lttng() noexcept {
     const LttngTable* table = lttng();
-    if (table == nullptr) return;
+    if (table == nullptr) return false;
     const std::uint64_t hash = table->probes_hash();
-    if (probes_hash_.exchange(hash, std::memory_order_relaxed) != hash) bump();
+    const bool moved = probes_hash_.exchange(hash, std::memory_order_relaxed) != hash;
+    const std::uint32_t on = (table->any_enabled() ? kLttng : 0) | (table->any_tick_enabled() ? kTickLttng : 0);
+    if (on == 0) return false;  // nobody listens any more: workers see that themselves, without a dump
+    const bool again = (lttng_found_off_.fetch_and(~on, std::memory_order_relaxed) & on) != 0;
+    return moved || again;
 }
 
-void Process::look_at_semaphore(std::uint64_t now_ns) noexcept {
-    const std::uint16_t value = usdt_semaphore();
-    const std::uint16_t before = semaphore_.exchange(value, std::memory_order_relaxed);
-    if (value != before) {
-        semaphore_moved_ns_.store(now_ns, std::memory_order_relaxed);
-        if (value > before) semaphore_rose_.store(true, std::memory_order_relaxed);
-        return;
+void Process::found_off(std::uint32_t bits) noexcept {
+    // relaxed: a look that misses it is followed by another
+    if (const std::uint32_t lttng = bits & (kLttng | kTickLttng); lttng != 0)
+        lttng_found_off_.fetch_or(lttng, std::memory_order_relaxed);
+    if ((bits & kUsdt) != 0) semaphore_.value.store(0, std::memory_order_relaxed);
+    if ((bits & kTickUsdt) != 0) tick_semaphore_.value.store(0, std::memory_order_relaxed);
+}
+
+bool Process::Semaphore::look(std::uint16_t now, std::uint64_t now_ns) noexcept {
+    const std::uint16_t before = value.exchange(now, std::memory_order_relaxed);
+    if (now != before) {
+        moved_ns.store(now_ns, std::memory_order_relaxed);
+        if (now > before) rose.store(true, std::memory_order_relaxed);
+        return false;
     }
-    if (!semaphore_rose_.load(std::memory_order_relaxed)) return;
-    if (now_ns - semaphore_moved_ns_.load(std::memory_order_relaxed) < kStillNs) return;
-    semaphore_rose_.store(false, std::memory_order_relaxed);
-    bump();
+    if (!rose.load(std::memory_order_relaxed)) return false;
+    if (now_ns - moved_ns.load(std::memory_order_relaxed) < kStillNs) return false;
+    rose.store(false, std::memory_order_relaxed);
+    return true;
 }
 
 void Process::add(SchedulerCore& core) {

@@ -60,8 +60,13 @@ class Process {
     bool lttng_may_block() const noexcept { return lttng_may_block_; }
 
     /// Looks whether somebody new listens, if 100 ms have passed since anybody looked; then bumps the generation.
-    /// Also corrects the clock once a second. Cost: a coarse clock read; for the one that looks 23 loads more.
-    void look(Clock& clock) noexcept;
+    /// Also corrects the clock once a second. Cost: a coarse clock read; for the one that looks two dozen loads more.
+    /// Returns what the coarse clock said, ns.
+    std::uint64_t look(Clock& clock) noexcept;
+
+    /// A worker found these off: bits of on_word.hpp for LTTng and USDT, others are passed over. If the next look finds
+    /// them on, somebody new listens, though everything else is as the last look saw it.
+    void found_off(std::uint32_t bits) noexcept;
 
     /// The sink that the program installed, if any.
     PalHub& pal() noexcept { return pal_; }
@@ -84,8 +89,16 @@ class Process {
 
   private:
     Process() noexcept;
-    void look_at_lttng() noexcept;
-    void look_at_semaphore(std::uint64_t now_ns) noexcept;
+    /// Of all transitions' probes, or of the ticks': it counts attached probes.
+    struct Semaphore {
+        std::atomic<std::uint16_t> value{0};
+        std::atomic<bool> rose{false};
+        std::atomic<std::uint64_t> moved_ns{0};
+
+        /// Whether it rose and has kept still since.
+        bool look(std::uint16_t now, std::uint64_t now_ns) noexcept;
+    };
+    bool look_at_lttng() noexcept;
     void on_statedump() noexcept;
     void lock_all() noexcept;
     void unlock_all() noexcept;
@@ -112,10 +125,10 @@ class Process {
     // writer: whoever moved next_look_ns_ on
     std::atomic<std::uint64_t> next_look_ns_{0};
     std::atomic<std::uint64_t> next_correction_ns_{0};
-    std::atomic<std::uint64_t> probes_hash_{0};  // also LTTng's listener thread
-    std::atomic<std::uint16_t> semaphore_{0};
-    std::atomic<bool> semaphore_rose_{false};
-    std::atomic<std::uint64_t> semaphore_moved_ns_{0};
+    std::atomic<std::uint64_t> probes_hash_{0};      // also LTTng's listener thread
+    std::atomic<std::uint32_t> lttng_found_off_{0};  // bits of on_word.hpp. Also a worker that finds something off
+    Semaphore semaphore_;                            // likewise
+    Semaphore tick_semaphore_;
 
     // lock order: cores_mutex_, workers_mutex_, indices_mutex_ or pal_'s
     PalHub pal_;

@@ -70,7 +70,7 @@ Worker& SchedulerCore::take(bool has_loop) {
     free_.pop_back();
     offer_ring(worker, false);
     worker.start(has_loop);
-    held_.push_back({&worker, pthread_self(), delay_ns});
+    held_.push_back({&worker, pthread_self(), delay_ns, has_loop});
     return worker;
 }
 
@@ -87,7 +87,12 @@ void SchedulerCore::give_back(Worker& worker) noexcept {
 }
 
 void SchedulerCore::give_loop(Worker& worker) noexcept {
-    if (&worker != refused.get()) worker.on_ &= ~kEveryHook;
+    const std::lock_guard lock{mutex()};
+    for (Held& held : held_) {
+        if (held.worker != &worker) continue;
+        held.has_loop = true;
+        worker.get_loop();
+    }
 }
 
 void SchedulerCore::close() noexcept {
@@ -114,7 +119,6 @@ void SchedulerCore::become_child(std::uint64_t instance) noexcept {
     for (Held& held : held_)
         held.run_delay_ns = 0;  // the kernel counts the child's threads from 0
     run_delay_before_ns_ = 0;
-    busy_told_ns_ = 0;
     run_delay_told_ns_ = 0;
     for (const Owned& worker : all_) {
         const bool is_held =

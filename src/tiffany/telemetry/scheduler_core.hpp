@@ -46,7 +46,7 @@ struct SchedulerCore {
     void tell_groups(Worker& by, std::uint32_t generation) noexcept;
     static void tell_group(Worker& by, std::uint16_t number, const char* name) noexcept;
 
-    MetricsSnapshot snapshot() const;
+    MetricsSnapshot snapshot(bool each_worker) const;
     std::uint64_t sum(std::uint64_t (*of)(const Worker&, std::uint64_t), std::uint64_t argument) const;
 
     const std::string name;
@@ -70,6 +70,7 @@ struct SchedulerCore {
         Worker* worker;
         pthread_t thread;
         std::uint64_t run_delay_ns;  // the thread's, when it took the worker
+        bool has_loop;               // runs tasks, and parks when there are none
     };
     void offer_ring(Worker& worker, bool held) noexcept;
     struct ThreadDelay {
@@ -78,14 +79,15 @@ struct SchedulerCore {
     };
     // behind it: held_, free_, all_, closed, the writing of groups, what has been told
     std::mutex& mutex() const noexcept { return process.workers_mutex(); }
-    void add_up(MetricsSnapshot& total, std::vector<ThreadDelay>& threads) const;
+    void add_up(MetricsSnapshot& total, bool each_worker, std::vector<ThreadDelay>& threads) const;
+    void add_groups(WorkSnapshot& to) const;
+    static void add_work(WorkSnapshot& total, const Worker& worker);
     static std::uint64_t run_delay_of(std::uint32_t thread) noexcept;  // ns; reads a file
     std::vector<Owned> all_;
     std::vector<Worker*> free_;
     std::vector<Held> held_;
     std::uint64_t run_delay_before_ns_ = 0;        // of workers that were given back
-    mutable std::uint64_t busy_told_ns_ = 0;       // the largest busy time that a snapshot has told
-    mutable std::uint64_t run_delay_told_ns_ = 0;  // and the largest run delay
+    mutable std::uint64_t run_delay_told_ns_ = 0;  // the largest that a snapshot has told
 
   public:
     Owned refused;  // what a thread gets when all indices are in use: it counts hooks and fires nothing

@@ -150,16 +150,16 @@ std::uint64_t SchedulerTelemetry::transitions() const {
     return core_->sum([](const Worker& worker, std::uint64_t) { return worker.transitions(); }, 0);
 }
 
-MetricsSnapshot SchedulerTelemetry::snapshot() const {
-    return core_->snapshot();
+MetricsSnapshot SchedulerTelemetry::snapshot(bool each_worker) const {
+    return core_->snapshot(each_worker);
 }
 
-std::function<std::optional<MetricsSnapshot>()> SchedulerTelemetry::snapshot_source() const {
-    return [weak = std::weak_ptr<SchedulerCore>{core_}]() -> std::optional<MetricsSnapshot> {
+std::function<std::optional<MetricsSnapshot>()> SchedulerTelemetry::snapshot_source(bool each_worker) const {
+    return [weak = std::weak_ptr<SchedulerCore>{core_}, each_worker]() -> std::optional<MetricsSnapshot> {
         // a thread that held a worker may keep the core alive for longer than the scheduler
         const std::shared_ptr<SchedulerCore> core = weak.lock();
         if (core == nullptr || core->closed.load(std::memory_order_acquire) || !core->metrics) return std::nullopt;
-        return core->snapshot();
+        return core->snapshot(each_worker);
     };
 }
 

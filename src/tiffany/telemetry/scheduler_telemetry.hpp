@@ -74,6 +74,7 @@ class SchedulerTelemetry {
 
     /// The calling thread's worker: the one it took, or else one for a foreign thread, which is taken at the thread's
     /// first use (allocates and locks then) and given back when the thread ends. Cost after that: a thread-local load.
+    /// What a foreign thread fires is counted as all the rest is; that it is busy is not, because it never parks.
     Worker& here() noexcept;
 
     /// Registers a kind of task; fires `scheduler_group`. Returns its number, 1 to 31; the same name gives the same
@@ -93,9 +94,10 @@ class SchedulerTelemetry {
 
     /// All numbers at this moment. Any thread. Locks; reads /proc for the threads' run delay. Empty when metrics are
     /// off.
-    MetricsSnapshot snapshot() const;
+    /// @param each_worker  each worker's own as well
+    MetricsSnapshot snapshot(bool each_worker = false) const;
     /// The same for an exporter that may outlive this: a function that gives nothing once this has died.
-    std::function<std::optional<MetricsSnapshot>()> snapshot_source() const;
+    std::function<std::optional<MetricsSnapshot>()> snapshot_source(bool each_worker = false) const;
 
   private:
     std::shared_ptr<detail::SchedulerCore> core_;

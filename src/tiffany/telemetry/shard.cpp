@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cstdint>
 #include <stdexcept>
 #include <string>
 #include <tiffany/telemetry/detail/shard.hpp>
@@ -13,14 +14,17 @@ Bounds::Bounds(std::span<const std::uint64_t> upper_ns) : size_{upper_ns.size()}
         if (upper_ns[i] <= upper_ns[i - 1])
             throw std::invalid_argument{"a histogram's bounds must rise: " + std::to_string(upper_ns[i]) +
                                         " ns follows " + std::to_string(upper_ns[i - 1]) + " ns"};
+    upper_ns_.fill(UINT64_MAX);
     std::copy(upper_ns.begin(), upper_ns.end(), upper_ns_.begin());
-    for (std::size_t bits = 0; bits < first_.size(); ++bits) {
-        // the least value of so many bits goes to the first bucket that any of them can go to
-        const std::uint64_t least = bits == 0 ? 0 : std::uint64_t{1} << (bits - 1);
+    for (std::size_t bit = 0; bit < kBits; ++bit) {
+        // the least value with this highest bit goes to the first bucket that any of them can go to
+        const std::uint64_t least = std::uint64_t{1} << bit;
         std::size_t i = 0;
-        while (i < size_ && least > upper_ns_[i])
+        while (least > upper_ns_[i])
             ++i;
-        first_[bits] = static_cast<std::uint8_t>(i);
+        const std::size_t slot = slot_of(least);
+        first_[slot] = static_cast<std::uint8_t>(i);
+        divides_ns_[slot] = upper_ns_[i];
     }
 }
 

@@ -41,12 +41,12 @@ std::uint64_t run_delay_ns(std::uint32_t thread) noexcept {
 
 namespace detail {
 
-MetricsSnapshot SchedulerCore::snapshot() const {
+MetricsSnapshot SchedulerCore::snapshot(bool each_worker) const {
     MetricsSnapshot total;
     total.scheduler = name;
     if (!metrics) return total;
     std::vector<ThreadDelay> threads;
-    add_up(total, threads);
+    add_up(total, each_worker, threads);
     // without the mutex: one file a thread, and who takes a worker must not wait for it
     for (const ThreadDelay& thread : threads) {
         const std::uint64_t now_ns = run_delay_ns(thread.id);
@@ -58,8 +58,39 @@ MetricsSnapshot SchedulerCore::snapshot() const {
     return total;
 }
 
-void SchedulerCore::add_up(MetricsSnapshot& total, std::vector<ThreadDelay>& threads) const {
+void SchedulerCore::add_up(MetricsSnapshot& total, bool each_worker, std::vector<ThreadDelay>& threads) const {
     const std::lock_guard lock{mutex()};
+    add_groups(total);
+    for (const Owned& worker : all_) {
+        // A worker that parks at this moment may be read without its last stretch: a counter never falls.
+        worker->busy_told_ns_ = std::max(worker->busy_told_ns_, worker->busy_ns());
+        add_work(total, *worker);
+        if (each_worker) {
+            WorkerSnapshot one;
+            one.worker = static_cast<std::uint16_t>(worker->id());
+            add_groups(one);
+            add_work(one, *worker);
+            total.each_worker.push_back(std::move(one));
+        }
+        // tasks move between workers: only the sum over all of them means something
+        worker->shard_.for_each_move([&](std::size_t from, Move move, std::uint64_t times) {
+            if (from == kInherited) return;
+            total.states[from] -= times;
+            total.states[static_cast<std::size_t>(state_after(move))] += times;
+        });
+        total.current_run_ns = std::max(total.current_run_ns, worker->current_run_ns());
+    }
+    // a difference of sums that were not read at once may be below 0 for a moment
+    for (std::uint64_t& tasks : total.states)
+        if (static_cast<std::int64_t>(tasks) < 0) tasks = 0;
+    total.workers = static_cast<std::uint64_t>(
+        std::count_if(held_.begin(), held_.end(), [](const Held& held) { return held.has_loop; }));
+    total.run_delay_ns = run_delay_before_ns_;
+    for (const Held& held : held_)
+        threads.push_back({held.worker->shard_.thread.load(std::memory_order_relaxed), held.run_delay_ns});
+}
+
+void SchedulerCore::add_groups(WorkSnapshot& to) const {
     const std::uint16_t groups = group_count_.load(std::memory_order_relaxed);
     for (std::uint16_t i = 0; i < groups; ++i) {
         GroupSnapshot group;
@@ -67,33 +98,24 @@ void SchedulerCore::add_up(MetricsSnapshot& total, std::vector<ThreadDelay>& thr
         group.run = empty_histogram(run_bounds);
         group.ready = empty_histogram(ready_bounds);
         group.wait.fill(empty_histogram(wait_bounds));
-        total.groups.push_back(std::move(group));
+        to.groups.push_back(std::move(group));
     }
-    for (const Owned& worker : all_) {
-        const Shard& shard = worker->shard_;
-        for (std::size_t i = 0; i < kTransitions; ++i)
-            total.transitions[i] += shard.counts[i].load(std::memory_order_relaxed);
-        for (std::size_t i = 0; i < kTaskStates; ++i)
-            total.states[i] += shard.states[i].load(std::memory_order_relaxed);
-        for (std::uint16_t i = 0; i < groups; ++i) {
-            const GroupShard& group = shard.group(i);
-            add_histogram(total.groups[i].run, group.run);
-            add_histogram(total.groups[i].ready, group.ready);
-            for (std::size_t kind = 0; kind < kWaitKinds; ++kind)
-                add_histogram(total.groups[i].wait[kind], group.wait[kind]);
-        }
-        total.busy_ns += worker->busy_ns();
-        total.current_run_ns = std::max(total.current_run_ns, worker->current_run_ns());
+}
+
+void SchedulerCore::add_work(WorkSnapshot& total, const Worker& worker) {
+    const Shard& shard = worker.shard_;
+    shard.for_each_move([&](std::size_t, Move move, std::uint64_t times) {
+        total.transitions[static_cast<std::size_t>(task_event(move))] += times;
+    });
+    for (std::size_t i = 0; i < total.groups.size(); ++i) {
+        const GroupShard& group = shard.group(static_cast<std::uint16_t>(i));
+        add_histogram(total.groups[i].run, group.run);
+        add_histogram(total.groups[i].ready, group.ready);
+        for (std::size_t kind = 0; kind < kWaitKinds; ++kind)
+            add_histogram(total.groups[i].wait[kind], group.wait[kind]);
     }
-    // A worker that parks at this moment may be read without its last stretch: a counter never falls.
-    busy_told_ns_ = total.busy_ns = std::max(total.busy_ns, busy_told_ns_);
-    // a difference of sums that were not read at once may be below 0 for a moment
-    for (std::uint64_t& tasks : total.states)
-        if (static_cast<std::int64_t>(tasks) < 0) tasks = 0;
-    total.workers = held_.size();
-    total.run_delay_ns = run_delay_before_ns_;
-    for (const Held& held : held_)
-        threads.push_back({held.worker->shard_.thread.load(std::memory_order_relaxed), held.run_delay_ns});
+    total.busy_ns += worker.busy_told_ns_;
+    total.lttng_left_out += worker.lttng_left_out();
 }
 
 std::uint64_t SchedulerCore::run_delay_of(std::uint32_t thread) noexcept {

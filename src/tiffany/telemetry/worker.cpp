@@ -6,6 +6,7 @@
 #include <tiffany/tracepoints/event_structs.hpp>
 #include <tiffany/tracepoints/usdt_probes.hpp>
 
+#include "look_pace.hpp"
 #include "pal_ring.hpp"
 #include "process.hpp"
 #include "scheduler_core.hpp"
@@ -18,7 +19,6 @@ using namespace detail;
 namespace {
 
 constexpr std::uint64_t kTidBlock = 1024;           // tids that a worker takes at once
-constexpr std::uint32_t kTicksPerLook = 64;         // a coarse clock read each time
 constexpr std::uint64_t kBlockedNs = 10'000'000;    // an LTTng call this long waited for its consumer: see ADR 0006
 constexpr std::uint64_t kGiveUpNs = 2'000'000'000;  // so long in blocked calls in a row: the consumer is dead
 
@@ -103,18 +103,15 @@ Event Worker::event_of(const TaskTimes& task) const noexcept {
 
 // ---- what the hooks share ----
 
-/// Returns whether anything listens, with the time of the transition. Every on_... begins with it.
-bool Worker::enter_hook(Stamp at, std::uint64_t& now) noexcept {
-    if ((on_ & kSpecial) != 0) enter_specially();
-    if ((on_ & kListeners) == 0) return false;
-    now = at.known() ? at.ticks() : clock_->ticks();
-    return true;
+/// Whether anything listens; what else the on-word asks for is done first. A hook that is here has found the word set.
+inline bool Worker::enter_hook() noexcept {
+    return (on_ & kSpecial) == 0 || enter_specially();
 }
 
-void Worker::enter_specially() noexcept {
+bool Worker::enter_specially() noexcept {
     if ((on_ & kRefused) != 0) {
         core_->process.count_refused();
-        return;
+        return false;
     }
     const std::uint64_t position = seq() - 1;  // this hook has taken its seq, and has not fired yet
     if ((on_ & kAnnounce) != 0) {
@@ -126,47 +123,55 @@ void Worker::enter_specially() noexcept {
         if (--ticks_to_look_ == 0) look();
         drop_what_is_off();
     }
+    return (on_ & kListeners) != 0;
 }
 
-void Worker::count(TaskEvent event, const TaskTimes& task, TaskState from) noexcept {
-    if ((on_ & kMetrics) == 0) return;
-    add(shard_.counts[static_cast<std::size_t>(event)], 1);
-    // the gauges of a forked child never saw an inherited task come into a state: it must not leave one there
-    if ((on_ & kForked) != 0 && task.tid_ < core_->process.first_own_tid()) return;
-    shard_.move(from, task.state());
+inline std::uint64_t Worker::moment(Stamp at) const noexcept {
+    return at.known() ? at.ticks() : clock_->ticks();
+}
+
+/// The same, if it is to be had without a call, else 0. A function without calls saves no registers.
+inline std::uint64_t Worker::quick_moment(Stamp at) const noexcept {
+    return at.known() ? at.ticks() : clock_->ticks_without_call();
 }
 
 /// Whether since_ was taken at the transition before this one: not, if nothing listened then.
-bool Worker::stamped(const TaskTimes& task) noexcept {
-    return task.stamp_step_ == static_cast<std::uint32_t>(task.step() - 1) && task.since_ != 0;
+inline bool Worker::stamped(const TaskTimes& task, std::uint64_t before) noexcept {
+    return task.stamp_step_ == static_cast<std::uint32_t>(TaskTimes::step_of(before)) && task.since_ != 0;
 }
 
-void Worker::stamp(TaskTimes& task, std::uint64_t now) noexcept {
+inline void Worker::stamp(TaskTimes& task, std::uint64_t before, std::uint64_t now) noexcept {
     task.since_ = now;
-    task.stamp_step_ = static_cast<std::uint32_t>(task.step());
+    task.stamp_step_ = static_cast<std::uint32_t>(TaskTimes::step_of(before) + 1);
 }
 
-/// A run ends with `event`: returns its length, 0 if its begin was not seen.
-std::uint64_t Worker::end_run(TaskTimes& task, std::uint64_t before, std::uint64_t now, TaskEvent event) noexcept {
-    const std::uint64_t run_ns = stamped(task) ? clock_->to_ns(now - task.since_) : 0;
-    stamp(task, now);
-    last_run_ns_ = run_ns;
-    last_state_ = task.state();
-    if ((on_ & kMetrics) != 0) {
-        count(event, task, TaskTimes::state_of(before));
-        if (run_ns != 0) shard_.group(task.group_).run.observe(core_->run_bounds, run_ns);
-        shard_.running_since.store(0, std::memory_order_relaxed);
-    }
-    return run_ns;
+/// With metrics on.
+inline void Worker::count(const TaskTimes& task, std::uint64_t before, Move move) noexcept {
+    auto from = static_cast<std::size_t>(TaskTimes::state_of(before));
+    // the gauges of a forked child never saw an inherited task come into a state: it must not leave one there
+    if ((on_ & kForked) != 0 && task.tid_ < core_->process.first_own_tid()) from = kInherited;
+    shard_.count(from, move);
+}
+
+std::uint64_t Worker::count(TaskEvent event) const noexcept {
+    std::uint64_t total = 0;
+    shard_.for_each_move(
+        [&](std::size_t, Move move, std::uint64_t times) { total += task_event(move) == event ? times : 0; });
+    return total;
 }
 
 // ---- transitions ----
+//
+// Most workers have metrics and nothing else, on a machine with a TSC: the hooks ask for that first. What they do
+// otherwise is in functions of their own, not inlined: the short way calls nothing then, and saves no registers.
 
 void Worker::on_spawned(TaskTimes& task, std::uint64_t parent, Stamp at) noexcept {
-    std::uint64_t now;
-    if (!enter_hook(at, now)) return;
-    stamp(task, now);
-    count(TaskEvent::Spawned, task, TaskState::None);
+    if (!enter_hook()) return;
+    const std::uint64_t now = moment(at);
+    task.since_ = now;
+    task.stamp_step_ = static_cast<std::uint32_t>(task.step());
+    if ((on_ & kMetrics) != 0)
+        count(task, 0, task.state() == TaskState::Waiting ? Move::SpawnedWaiting : Move::Spawned);
     if ((on_ & kTracers) == 0) return;
     auto event = event_of<tiffany_task_spawned>(task);
     event.state = number(task.state());
@@ -178,13 +183,28 @@ void Worker::on_spawned(TaskTimes& task, std::uint64_t parent, Stamp at) noexcep
     fire(EventId::TaskSpawned, event, now);
 }
 
-void Worker::on_ready(TaskTimes& task, std::uint64_t before, WakeCause cause, std::uint64_t waker,
-                      std::uint64_t late_ns, Stamp at) noexcept {
-    std::uint64_t now;
-    if (!enter_hook(at, now)) return;
-    task.waiting_since_ = stamped(task) ? task.since_ : 0;
-    stamp(task, now);
-    count(TaskEvent::Ready, task, TaskTimes::state_of(before));
+inline void Worker::become_ready(TaskTimes& task, std::uint64_t before, std::uint64_t now) noexcept {
+    task.waiting_since_ = stamped(task, before) ? task.since_ : 0;
+    stamp(task, before, now);
+}
+
+void Worker::on_ready(TaskTimes& task, std::uint64_t before, Stamp at, WakeCause cause, std::uint64_t waker,
+                      std::uint64_t late_ns) noexcept {
+    const std::uint64_t now = on_ == kMetrics ? quick_moment(at) : 0;
+    if (now == 0) [[unlikely]] {
+        tell_ready(task, before, at, cause, waker, late_ns);
+        return;
+    }
+    become_ready(task, before, now);
+    shard_.count(number(TaskTimes::state_of(before)), Move::Ready);
+}
+
+void Worker::tell_ready(TaskTimes& task, std::uint64_t before, Stamp at, WakeCause cause, std::uint64_t waker,
+                        std::uint64_t late_ns) noexcept {
+    if (!enter_hook()) return;
+    const std::uint64_t now = moment(at);
+    become_ready(task, before, now);
+    if ((on_ & kMetrics) != 0) count(task, before, Move::Ready);
     if ((on_ & kTracers) == 0) return;
     auto event = event_of<tiffany_task_ready>(task);
     event.cause = number(cause);
@@ -193,91 +213,156 @@ void Worker::on_ready(TaskTimes& task, std::uint64_t before, WakeCause cause, st
     fire(EventId::TaskReady, event, now);
 }
 
+inline Worker::Delays Worker::begin_run(TaskTimes& task, std::uint64_t before, std::uint64_t now) noexcept {
+    Delays delays{0, 0};
+    if (stamped(task, before)) [[likely]] {
+        delays.ready_ns = clock_->to_ns(now - task.since_);
+        if (TaskTimes::waited_of(before) != WaitKind::none && task.waiting_since_ != 0)
+            delays.wait_ns = clock_->to_ns(now - task.waiting_since_);
+    }
+    stamp(task, before, now);
+    return delays;
+}
+
+inline void Worker::observe(const TaskTimes& task, WaitKind waited, Delays delays, std::uint64_t now) noexcept {
+    GroupShard& group = shard_.group(task.group_);
+    if (delays.ready_ns != 0) [[likely]]
+        group.ready.observe(core_->ready_bounds, delays.ready_ns);
+    if (delays.wait_ns != 0) group.wait[number(waited)].observe(core_->wait_bounds, delays.wait_ns);
+    shard_.running_since.store(now, std::memory_order_relaxed);
+}
+
 void Worker::on_running(TaskTimes& task, std::uint64_t before, Stamp at) noexcept {
-    std::uint64_t now;
-    if (!enter_hook(at, now)) return;
+    const std::uint64_t now = on_ == kMetrics ? quick_moment(at) : 0;
+    if (now == 0) [[unlikely]] {
+        tell_running(task, before, at);
+        return;
+    }
+    shard_.count(number(TaskTimes::state_of(before)), Move::Running);
+    observe(task, TaskTimes::waited_of(before), begin_run(task, before, now), now);
+}
+
+void Worker::tell_running(TaskTimes& task, std::uint64_t before, Stamp at) noexcept {
+    if (!enter_hook()) return;
+    const std::uint64_t now = moment(at);
     const WaitKind waited = TaskTimes::waited_of(before);
-    const bool known = stamped(task);
-    const bool wait_known = known && waited != WaitKind::none && task.waiting_since_ != 0;
-    const std::uint64_t ready_ns = known ? clock_->to_ns(now - task.since_) : 0;
-    const std::uint64_t wait_ns = wait_known ? clock_->to_ns(now - task.waiting_since_) : 0;
-    stamp(task, now);
+    const Delays delays = begin_run(task, before, now);
     if ((on_ & kMetrics) != 0) {
-        count(TaskEvent::Running, task, TaskTimes::state_of(before));
-        GroupShard& group = shard_.group(task.group_);
-        if (ready_ns != 0) group.ready.observe(core_->ready_bounds, ready_ns);
-        if (wait_ns != 0) group.wait[number(waited)].observe(core_->wait_bounds, wait_ns);
-        shard_.running_since.store(now, std::memory_order_relaxed);
+        count(task, before, Move::Running);
+        observe(task, waited, delays, now);
     }
     if ((on_ & kTracers) == 0) return;
     auto event = event_of<tiffany_task_running>(task);
-    event.ready_ns = ready_ns;
-    event.wait_ns = wait_ns;
+    event.ready_ns = delays.ready_ns;
+    event.wait_ns = delays.wait_ns;
     event.waited = number(waited);
     fire(EventId::TaskRunning, event, now);
 }
 
+/// Returns the length of the run that ends, 0 if its begin was not seen.
+inline std::uint64_t Worker::end_run(TaskTimes& task, std::uint64_t before, std::uint64_t now) noexcept {
+    std::uint64_t run_ns = 0;
+    if (stamped(task, before)) [[likely]]
+        run_ns = clock_->to_ns(now - task.since_);
+    stamp(task, before, now);
+    return run_ns;
+}
+
+inline void Worker::observe_run(const TaskTimes& task, std::uint64_t run_ns) noexcept {
+    shard_.running_since.store(0, std::memory_order_relaxed);
+    if (run_ns != 0) [[likely]]
+        shard_.group(task.group_).run.observe(core_->run_bounds, run_ns);
+}
+
+/// A run ends at a known moment, with metrics on and nothing else.
+void Worker::measure_run(TaskTimes& task, std::uint64_t before, std::uint64_t now, Move move) noexcept {
+    shard_.count(number(TaskTimes::state_of(before)), move);
+    observe_run(task, end_run(task, before, now));
+}
+
+/// The same, whatever is on.
+std::uint64_t Worker::end_told_run(TaskTimes& task, std::uint64_t before, std::uint64_t now, Move move) noexcept {
+    const std::uint64_t run_ns = end_run(task, before, now);
+    last_run_ns_ = run_ns;
+    last_state_ = task.state();
+    if ((on_ & kMetrics) != 0) {
+        count(task, before, move);
+        observe_run(task, run_ns);
+    }
+    return run_ns;
+}
+
 /// What all events that end a run have in common; `own` sets the fields that are the event's own.
 template <typename Event, typename Own>
-void Worker::end_run_with(TaskEvent what, TaskTimes& task, std::uint64_t before, Stamp at, const Own& own) noexcept {
-    std::uint64_t now;
-    if (!enter_hook(at, now)) return;
-    const std::uint64_t run_ns = end_run(task, before, now, what);
+inline void Worker::end_run_with(Move move, TaskTimes& task, std::uint64_t before, Stamp at, const Own& own) noexcept {
+    const std::uint64_t now = on_ == kMetrics ? quick_moment(at) : 0;
+    if (now == 0) [[unlikely]] {
+        tell_run<Event>(move, task, before, at, own);
+        return;
+    }
+    measure_run(task, before, now, move);
+}
+
+template <typename Event, typename Own>
+void Worker::tell_run(Move move, TaskTimes& task, std::uint64_t before, Stamp at, Own own) noexcept {
+    if (!enter_hook()) return;
+    const std::uint64_t now = moment(at);
+    const std::uint64_t run_ns = end_told_run(task, before, now, move);
     if ((on_ & kTracers) == 0) return;
     auto event = event_of<Event>(task);
     event.run_ns = run_ns;
     own(event);
-    fire(static_cast<EventId>(what), event, now);  // transitions have the same numbers
+    fire(static_cast<EventId>(task_event(move)), event, now);  // transitions have the same numbers
 }
 
 void Worker::on_yield(TaskTimes& task, std::uint64_t before, Stamp at) noexcept {
-    end_run_with<tiffany_task_yield>(TaskEvent::Yield, task, before, at, [](auto&) {});
+    end_run_with<tiffany_task_yield>(Move::Yield, task, before, at, [](auto&) {});
 }
 
-void Worker::on_sleep(TaskTimes& task, std::uint64_t before, std::uint64_t dur_ns, Stamp at) noexcept {
-    end_run_with<tiffany_task_sleep>(TaskEvent::Sleep, task, before, at, [&](auto& event) { event.dur_ns = dur_ns; });
+void Worker::on_sleep(TaskTimes& task, std::uint64_t before, Stamp at, std::uint64_t dur_ns) noexcept {
+    end_run_with<tiffany_task_sleep>(Move::Sleep, task, before, at, [=](auto& event) { event.dur_ns = dur_ns; });
 }
 
-void Worker::on_iowait(TaskTimes& task, std::uint64_t before, std::uint64_t io, Stamp at) noexcept {
-    end_run_with<tiffany_task_iowait>(TaskEvent::IoWait, task, before, at, [&](auto& event) { event.io = io; });
+void Worker::on_iowait(TaskTimes& task, std::uint64_t before, Stamp at, std::uint64_t io) noexcept {
+    end_run_with<tiffany_task_iowait>(Move::IoWait, task, before, at, [=](auto& event) { event.io = io; });
 }
 
-void Worker::on_join(TaskTimes& task, std::uint64_t before, std::uint64_t target, Stamp at) noexcept {
-    end_run_with<tiffany_task_join>(TaskEvent::Join, task, before, at, [&](auto& event) { event.target = target; });
+void Worker::on_join(TaskTimes& task, std::uint64_t before, Stamp at, std::uint64_t target) noexcept {
+    end_run_with<tiffany_task_join>(Move::Join, task, before, at, [=](auto& event) { event.target = target; });
 }
 
-void Worker::on_wait(TaskTimes& task, std::uint64_t before, WaitReason reason, std::uint64_t resource,
-                     Stamp at) noexcept {
-    end_run_with<tiffany_task_wait>(TaskEvent::Wait, task, before, at, [&](auto& event) {
+void Worker::on_wait(TaskTimes& task, std::uint64_t before, Stamp at, WaitReason reason,
+                     std::uint64_t resource) noexcept {
+    end_run_with<tiffany_task_wait>(Move::Wait, task, before, at, [=](auto& event) {
         event.reason = number(reason);
         event.resource = resource;
     });
 }
 
-void Worker::on_throttled(TaskTimes& task, std::uint64_t before, std::uint64_t park_ns, Stamp at) noexcept {
-    end_run_with<tiffany_task_throttled>(TaskEvent::Throttled, task, before, at,
-                                         [&](auto& event) { event.park_ns = park_ns; });
+void Worker::on_throttled(TaskTimes& task, std::uint64_t before, Stamp at, std::uint64_t park_ns) noexcept {
+    end_run_with<tiffany_task_throttled>(park_ns == 0 ? Move::Throttled : Move::ThrottledParked, task, before, at,
+                                         [=](auto& event) { event.park_ns = park_ns; });
 }
 
 void Worker::on_done(TaskTimes& task, std::uint64_t before, Stamp at) noexcept {
-    end_run_with<tiffany_task_done>(TaskEvent::Done, task, before, at, [](auto&) {});
+    end_run_with<tiffany_task_done>(Move::Done, task, before, at, [](auto&) {});
 }
 
-void Worker::on_failed(TaskTimes& task, std::uint64_t before, std::string_view error, Stamp at) noexcept {
-    end_run_with<tiffany_task_failed>(TaskEvent::Failed, task, before, at,
-                                      [&](auto& event) { copy_text(event.error, error); });
+void Worker::on_failed(TaskTimes& task, std::uint64_t before, Stamp at, std::string_view error) noexcept {
+    end_run_with<tiffany_task_failed>(Move::Failed, task, before, at,
+                                      [=](auto& event) { copy_text(event.error, error); });
 }
 
-void Worker::on_cancelled(TaskTimes& task, std::uint64_t before, CancelCause cause, std::uint64_t canceller,
-                          Stamp at) noexcept {
-    std::uint64_t now;
-    if (!enter_hook(at, now)) return;
+void Worker::on_cancelled(TaskTimes& task, std::uint64_t before, Stamp at, CancelCause cause,
+                          std::uint64_t canceller) noexcept {
+    if (!enter_hook()) return;
+    const std::uint64_t now = moment(at);
     const TaskState from = TaskTimes::state_of(before);
     std::uint64_t run_ns = 0;
     if (from == TaskState::Running)
-        run_ns = end_run(task, before, now, TaskEvent::Cancelled);
-    else
-        count(TaskEvent::Cancelled, task, from);
+        run_ns = end_told_run(task, before, now, Move::Cancelled);
+    else if ((on_ & kMetrics) != 0)
+        count(task, before, Move::Cancelled);
     if ((on_ & kTracers) == 0) return;
     auto event = event_of<tiffany_task_cancelled>(task);
     event.run_ns = run_ns;
@@ -316,7 +401,7 @@ void Worker::unpark() noexcept {
     const std::uint64_t now = clock_->ticks();
     event.park_ns = clock_->to_ns(now - parked_at);
     shard_.parked_at.store(0, std::memory_order_relaxed);
-    if (core_->metrics) shard_.busy_since.store(now, std::memory_order_relaxed);
+    begin_busy_stretch(now);
     fire(EventId::ParkEnd, event);
 }
 
@@ -355,8 +440,9 @@ void Worker::end_tick() noexcept {
 // ---- keeping the on-word up to date ----
 
 void Worker::look() noexcept {
-    ticks_to_look_ = kTicksPerLook;
-    if ((on_ & kRefused) == 0) core_->process.look(*clock_);
+    const std::uint64_t now_ns = core_->process.look(*clock_);
+    ticks_per_look_ = ticks_to_look_ = ticks_until_look(ticks_per_look_, now_ns - looked_ns_);
+    looked_ns_ = now_ns;
 }
 
 /// @param position  the last seq whose event has fired
@@ -375,6 +461,7 @@ void Worker::make_on_word(std::uint64_t position) noexcept {
     ring_ = ring;
     if (ring != nullptr) on |= ring->takes_ticks() ? kPal | kTickPal : kPal;
     on_ = on;
+    core_->process.found_off(~on);
     blocked_ns_ = 0;
     // release: whoever sees it may free the ring that was used before
     made_for_.store(generation_, std::memory_order_release);
@@ -391,11 +478,15 @@ void Worker::catch_up(std::uint64_t position) noexcept {
 }
 
 void Worker::drop_what_is_off() noexcept {
-    if ((on_ & kUsdt) != 0 && usdt_semaphore() == 0) on_ &= ~kUsdt;
-    if ((on_ & kTickUsdt) != 0 && usdt_tick_semaphore() == 0) on_ &= ~kTickUsdt;
+    std::uint32_t off = 0;
+    if ((on_ & kUsdt) != 0 && usdt_semaphore() == 0) off |= kUsdt;
+    if ((on_ & kTickUsdt) != 0 && usdt_tick_semaphore() == 0) off |= kTickUsdt;
     const LttngTable* lttng = core_->process.lttng();
-    if ((on_ & (kLttng | kLeftOut)) != 0 && !lttng->any_enabled()) on_ &= ~(kLttng | kLeftOut);
-    if ((on_ & (kTickLttng | kTickLeftOut)) != 0 && !lttng->any_tick_enabled()) on_ &= ~(kTickLttng | kTickLeftOut);
+    if ((on_ & (kLttng | kLeftOut)) != 0 && !lttng->any_enabled()) off |= kLttng | kLeftOut;
+    if ((on_ & (kTickLttng | kTickLeftOut)) != 0 && !lttng->any_tick_enabled()) off |= kTickLttng | kTickLeftOut;
+    if (off == 0) return;
+    on_ &= ~off;
+    core_->process.found_off(off);
 }
 
 void Worker::fire_started(std::uint64_t position) noexcept {
@@ -446,6 +537,11 @@ std::uint64_t Worker::busy_ns() const noexcept {
     return ended + clock_->to_ns(now - since);
 }
 
+// A foreign thread is busy with what is none of the scheduler's, and would never park.
+void Worker::begin_busy_stretch(std::uint64_t now) noexcept {
+    if (core_->metrics && (on_ & kEveryHook) == 0) shard_.busy_since.store(now, std::memory_order_relaxed);
+}
+
 void Worker::end_busy_stretch(std::uint64_t now) noexcept {
     const std::uint64_t since = shard_.busy_since.load(std::memory_order_relaxed);
     if (since == 0) return;
@@ -467,9 +563,14 @@ void Worker::start(bool has_loop) noexcept {
     make_on_word(seq());
     shard_.parked_at.store(0, std::memory_order_relaxed);
     shard_.thread.store(thread_, std::memory_order_relaxed);
-    if (core_->metrics) shard_.busy_since.store(clock_->ticks(), std::memory_order_relaxed);
+    begin_busy_stretch(clock_->ticks());
     on_seq_ = seq() + 1;
     fire_started(seq());
+}
+
+void Worker::get_loop() noexcept {
+    on_ &= ~kEveryHook;
+    begin_busy_stretch(clock_->ticks());
 }
 
 void Worker::stop() noexcept {
@@ -491,11 +592,12 @@ void Worker::become_child(std::uint64_t instance, bool held) noexcept {
     // the rest of a block that the parent took may be in use there as well: a task of the child's own has a later tid
     next_tid_ = end_tid_ = 0;
     lttng_left_out_.store(0, std::memory_order_relaxed);
+    busy_told_ns_ = 0;
     on_seq_ = 1;
     thread_ = static_cast<std::uint32_t>(gettid());
     if (held && core_->metrics) {
         shard_.thread.store(thread_, std::memory_order_relaxed);
-        shard_.busy_since.store(clock_->ticks(), std::memory_order_relaxed);
+        begin_busy_stretch(clock_->ticks());
     }
     // the thread that wrote what was told is not here; its rings are the parent's
     ring_ = nullptr;

@@ -1,7 +1,8 @@
 #pragma once
 /// The hooks that a runtime calls, one for each transition of a task.
 ///
-///     Worker& worker = telemetry.here();             // this thread's
+///     WorkerLease lease = telemetry.worker();        // this thread's
+///     Worker& worker = *lease;
 ///     worker.spawned(task.times, "fetch page");      // first the hook,
 ///     queue.push(task);                              // then publish the task
 ///     ...
@@ -78,7 +79,7 @@ class alignas(64) Worker {
                Stamp at = {}) noexcept {
         const std::uint64_t before = task.move(TaskState::Ready, task.waited());
         if (count_one()) [[unlikely]]
-            on_ready(task, before, cause, waker, late_ns, at);
+            on_ready(task, before, at, cause, waker, late_ns);
     }
 
     /// This worker begins to run the task: Ready -> Running.
@@ -100,7 +101,7 @@ class alignas(64) Worker {
     void sleep(TaskTimes& task, std::uint64_t dur_ns, Stamp at = {}) noexcept {
         const std::uint64_t before = task.move(TaskState::Sleeping, WaitKind::sleep);
         if (count_one()) [[unlikely]]
-            on_sleep(task, before, dur_ns, at);
+            on_sleep(task, before, at, dur_ns);
     }
 
     /// The running task waits for input or output: Running -> Waiting.
@@ -108,14 +109,14 @@ class alignas(64) Worker {
     void iowait(TaskTimes& task, std::uint64_t io, Stamp at = {}) noexcept {
         const std::uint64_t before = task.move(TaskState::Waiting, WaitKind::iowait);
         if (count_one()) [[unlikely]]
-            on_iowait(task, before, io, at);
+            on_iowait(task, before, at, io);
     }
 
     /// The running task waits for the end of the task `target`: Running -> Waiting.
     void join(TaskTimes& task, std::uint64_t target, Stamp at = {}) noexcept {
         const std::uint64_t before = task.move(TaskState::Waiting, WaitKind::join);
         if (count_one()) [[unlikely]]
-            on_join(task, before, target, at);
+            on_join(task, before, at, target);
     }
 
     /// The running task waits for another thing: Running -> Waiting.
@@ -123,7 +124,7 @@ class alignas(64) Worker {
     void wait(TaskTimes& task, WaitReason reason, std::uint64_t resource, Stamp at = {}) noexcept {
         const std::uint64_t before = task.move(TaskState::Waiting, WaitKind::wait);
         if (count_one()) [[unlikely]]
-            on_wait(task, before, reason, resource, at);
+            on_wait(task, before, at, reason, resource);
     }
 
     /// The running task is past its quantum (park_ns = 0: it stays Ready) or its budget (Throttled for park_ns).
@@ -131,7 +132,7 @@ class alignas(64) Worker {
         const std::uint64_t before = task.move(park_ns == 0 ? TaskState::Ready : TaskState::Throttled,
                                                park_ns == 0 ? WaitKind::none : WaitKind::throttled);
         if (count_one()) [[unlikely]]
-            on_throttled(task, before, park_ns, at);
+            on_throttled(task, before, at, park_ns);
     }
 
     /// The task returned: Running -> Finished.
@@ -146,7 +147,7 @@ class alignas(64) Worker {
     void failed(TaskTimes& task, std::string_view error, Stamp at = {}) noexcept {
         const std::uint64_t before = task.move(TaskState::Failed, WaitKind::none);
         if (count_one()) [[unlikely]]
-            on_failed(task, before, error, at);
+            on_failed(task, before, at, error);
     }
 
     /// The task ended by a cancellation: any live state -> Cancelled.
@@ -154,7 +155,7 @@ class alignas(64) Worker {
     void cancelled(TaskTimes& task, CancelCause cause, std::uint64_t canceller = 0, Stamp at = {}) noexcept {
         const std::uint64_t before = task.move(TaskState::Cancelled, WaitKind::none);
         if (count_one()) [[unlikely]]
-            on_cancelled(task, before, cause, canceller, at);
+            on_cancelled(task, before, at, cause, canceller);
     }
 
     // ---- the time, for several hooks ----
@@ -198,9 +199,7 @@ class alignas(64) Worker {
     /// Transitions so far. Any thread; may be one late.
     std::uint64_t seq() const noexcept { return seq_.load(std::memory_order_relaxed); }
     /// Transitions of one kind since the worker was made, counted while metrics are on. Any thread; may be one late.
-    std::uint64_t count(TaskEvent event) const noexcept {
-        return shard_.counts[static_cast<std::size_t>(event)].load(std::memory_order_relaxed);
-    }
+    std::uint64_t count(TaskEvent event) const noexcept;
     /// Transitions since the worker was made, or in a forked child since the fork. Any thread; may be one late.
     std::uint64_t transitions() const noexcept { return seq() - first_seq_; }
     /// LTTng events left out because a blocking channel's consumer seems dead. Any thread.
@@ -221,19 +220,19 @@ class alignas(64) Worker {
     // the parts that run when something listens
     std::uint64_t first_of_new_tids() noexcept;
     void on_spawned(TaskTimes& task, std::uint64_t parent, Stamp at) noexcept;
-    void on_ready(TaskTimes& task, std::uint64_t before, WakeCause cause, std::uint64_t waker, std::uint64_t late_ns,
-                  Stamp at) noexcept;
+    void on_ready(TaskTimes& task, std::uint64_t before, Stamp at, WakeCause cause, std::uint64_t waker,
+                  std::uint64_t late_ns) noexcept;
     void on_running(TaskTimes& task, std::uint64_t before, Stamp at) noexcept;
     void on_yield(TaskTimes& task, std::uint64_t before, Stamp at) noexcept;
-    void on_sleep(TaskTimes& task, std::uint64_t before, std::uint64_t dur_ns, Stamp at) noexcept;
-    void on_iowait(TaskTimes& task, std::uint64_t before, std::uint64_t io, Stamp at) noexcept;
-    void on_join(TaskTimes& task, std::uint64_t before, std::uint64_t target, Stamp at) noexcept;
-    void on_wait(TaskTimes& task, std::uint64_t before, WaitReason reason, std::uint64_t resource, Stamp at) noexcept;
-    void on_throttled(TaskTimes& task, std::uint64_t before, std::uint64_t park_ns, Stamp at) noexcept;
+    void on_sleep(TaskTimes& task, std::uint64_t before, Stamp at, std::uint64_t dur_ns) noexcept;
+    void on_iowait(TaskTimes& task, std::uint64_t before, Stamp at, std::uint64_t io) noexcept;
+    void on_join(TaskTimes& task, std::uint64_t before, Stamp at, std::uint64_t target) noexcept;
+    void on_wait(TaskTimes& task, std::uint64_t before, Stamp at, WaitReason reason, std::uint64_t resource) noexcept;
+    void on_throttled(TaskTimes& task, std::uint64_t before, Stamp at, std::uint64_t park_ns) noexcept;
     void on_done(TaskTimes& task, std::uint64_t before, Stamp at) noexcept;
-    void on_failed(TaskTimes& task, std::uint64_t before, std::string_view error, Stamp at) noexcept;
-    void on_cancelled(TaskTimes& task, std::uint64_t before, CancelCause cause, std::uint64_t canceller,
-                      Stamp at) noexcept;
+    void on_failed(TaskTimes& task, std::uint64_t before, Stamp at, std::string_view error) noexcept;
+    void on_cancelled(TaskTimes& task, std::uint64_t before, Stamp at, CancelCause cause,
+                      std::uint64_t canceller) noexcept;
 
     template <typename Event>
     Event event_of(const TaskTimes& task) const noexcept;
@@ -247,14 +246,33 @@ class alignas(64) Worker {
     void call_lttng_timed(EventId id, const void* event) noexcept;
 
     // what the hooks share
-    bool enter_hook(Stamp at, std::uint64_t& now) noexcept;
-    void enter_specially() noexcept;
-    void count(TaskEvent event, const TaskTimes& task, TaskState from) noexcept;
-    std::uint64_t end_run(TaskTimes& task, std::uint64_t before, std::uint64_t now, TaskEvent event) noexcept;
+    bool enter_hook() noexcept;
+    bool enter_specially() noexcept;
+    std::uint64_t moment(Stamp at) const noexcept;
+    std::uint64_t quick_moment(Stamp at) const noexcept;
+    void count(const TaskTimes& task, std::uint64_t before, detail::Move move) noexcept;
+    struct Delays {
+        std::uint64_t ready_ns;
+        std::uint64_t wait_ns;
+    };
+    Delays begin_run(TaskTimes& task, std::uint64_t before, std::uint64_t now) noexcept;
+    void observe(const TaskTimes& task, WaitKind waited, Delays delays, std::uint64_t now) noexcept;
+    [[gnu::noinline]] void tell_running(TaskTimes& task, std::uint64_t before, Stamp at) noexcept;
+    static void become_ready(TaskTimes& task, std::uint64_t before, std::uint64_t now) noexcept;
+    [[gnu::noinline]] void tell_ready(TaskTimes& task, std::uint64_t before, Stamp at, WakeCause cause,
+                                      std::uint64_t waker, std::uint64_t late_ns) noexcept;
+    std::uint64_t end_run(TaskTimes& task, std::uint64_t before, std::uint64_t now) noexcept;
+    void observe_run(const TaskTimes& task, std::uint64_t run_ns) noexcept;
+    [[gnu::noinline]] void measure_run(TaskTimes& task, std::uint64_t before, std::uint64_t now,
+                                       detail::Move move) noexcept;
+    std::uint64_t end_told_run(TaskTimes& task, std::uint64_t before, std::uint64_t now, detail::Move move) noexcept;
     template <typename Event, typename Own>
-    void end_run_with(TaskEvent what, TaskTimes& task, std::uint64_t before, Stamp at, const Own& own) noexcept;
-    static bool stamped(const TaskTimes& task) noexcept;
-    static void stamp(TaskTimes& task, std::uint64_t now) noexcept;
+    void end_run_with(detail::Move move, TaskTimes& task, std::uint64_t before, Stamp at, const Own& own) noexcept;
+    template <typename Event, typename Own>
+    [[gnu::noinline]] void tell_run(detail::Move move, TaskTimes& task, std::uint64_t before, Stamp at,
+                                    Own own) noexcept;
+    static bool stamped(const TaskTimes& task, std::uint64_t before) noexcept;
+    static void stamp(TaskTimes& task, std::uint64_t before, std::uint64_t now) noexcept;
 
     // keeping the on-word up to date; `position`: the last seq whose event has fired
     void begin_tick(const TaskTimes& task) noexcept;
@@ -271,6 +289,8 @@ class alignas(64) Worker {
     std::uint64_t busy_ns() const noexcept;
     std::uint64_t current_run_ns() const noexcept;
     void start(bool has_loop) noexcept;
+    void get_loop() noexcept;
+    void begin_busy_stretch(std::uint64_t now) noexcept;
     void stop() noexcept;
     void end_busy_stretch(std::uint64_t now) noexcept;
     void become_child(std::uint64_t instance, bool held) noexcept;
@@ -293,6 +313,8 @@ class alignas(64) Worker {
     std::uint64_t first_seq_ = 0;             // seq is an index's: it goes on from its last worker's
     std::uint64_t on_seq_ = 1;                // first seq since LTTng was last seen off
     std::uint64_t blocked_ns_ = 0;            // LTTng calls in a row that each blocked, together
+    std::uint64_t looked_ns_ = 0;             // when it last read the clock to see whether a look is due
+    std::uint32_t ticks_per_look_ = 1;        // how many ticks it then was to let pass: look_pace.hpp
     std::uint64_t last_run_ns_ = 0;           // of the run that ended in this tick
     std::uint64_t tick_tid_ = 0;              // the task of this tick
     TaskState last_state_ = TaskState::None;  // what that run left its task in
@@ -303,6 +325,7 @@ class alignas(64) Worker {
     // ---- writer: whoever holds the process's workers_mutex ----
     alignas(64) std::atomic<detail::PalRing*> offered_ring_{nullptr};  // the one to use from the next generation on
     std::vector<std::shared_ptr<detail::PalRing> > rings_;             // that one, and those it may still use
+    std::uint64_t busy_told_ns_ = 0;                                   // the largest busy time that a scrape was told
 };
 
 }  // namespace tiffany

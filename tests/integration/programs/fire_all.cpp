@@ -8,11 +8,12 @@
 #include <cstring>
 #include <iostream>
 #include <string>
-#include <tiffany/telemetry/detail/fire.hpp>
 #include <tiffany/tracepoints/catalogue.hpp>
+#include <tiffany/tracepoints/usdt_probes.hpp>
 #include <vector>
 
 #include "layout.hpp"
+#include "telemetry/lttng_module.hpp"
 
 namespace {
 
@@ -56,7 +57,11 @@ void fire(const catalogue::EventInfo& event, std::uint64_t round) {
             std::memcpy(bytes + offset[i], &value, catalogue::size_of(field));
         }
     }
-    detail::fire(event.id, bytes);
+    // past all workers, to whoever listens: a hook knows better what listens, and fires only its own
+    static const detail::LttngTable* const lttng = detail::load_lttng_module().table;
+    const auto id = static_cast<std::size_t>(event.id);
+    detail::kUsdtProbes[id](bytes);
+    if (lttng != nullptr) lttng->fire[id](bytes);
 }
 
 }  // namespace

@@ -21,6 +21,7 @@ class Nothing : public FrameHandler {
     void gap(const pal::Gap&) override {}
     void end(const pal::End&) override {}
     void unknown(const Counts& events, const Counts&) override { unknown_events = events; }
+    void left_out(std::uint64_t) override {}
     void lacks(const std::string& what) override { lacking = what; }
 
     TraceFacts seen;

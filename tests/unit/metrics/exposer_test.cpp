@@ -1,39 +1,20 @@
 // What the header promises to a program that has a prometheus::Exposer. A prometheus::Registry holds only families that
 // it made itself, so a scheduler's collectable stands beside it, in the exposer.
 
-#include <arpa/inet.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
 #include <prometheus/counter.h>
 #include <prometheus/exposer.h>
 #include <prometheus/registry.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <memory>
 #include <string>
 #include <tiffany/metrics/collectable.hpp>
 #include <tiffany/telemetry/hooks.hpp>
 
+#include "scrape.hpp"
+
 namespace tiffany {
 namespace {
-
-std::string scrape(int port) {
-    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(static_cast<std::uint16_t>(port));
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    EXPECT_EQ(connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
-    const std::string request = "GET /metrics HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n";
-    EXPECT_EQ(send(fd, request.data(), request.size(), MSG_NOSIGNAL), static_cast<ssize_t>(request.size()));
-    std::string answer;
-    char piece[4096];
-    for (ssize_t bytes = 0; (bytes = recv(fd, piece, sizeof piece, 0)) > 0;)
-        answer.append(piece, static_cast<std::size_t>(bytes));
-    close(fd);
-    return answer;
-}
 
 TEST(Exposer, ServesASchedulerBesideTheProgramsOwnRegistry) {
     setenv("TIFFANY_LTTNG", "0", 1);

@@ -7,9 +7,11 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <tiffany/metrics/collectable.hpp>
 #include <tiffany/telemetry/hooks.hpp>
+#include <vector>
 
 namespace tiffany {
 
@@ -24,7 +26,8 @@ class Metrics : public ::testing::Test {
     VirtualClock clock;
     SchedulerTelemetry telemetry{"s", {.metrics = true, .clock = &clock}};
     std::shared_ptr<prometheus::Collectable> metrics = make_collectable(telemetry);
-    Worker& worker = telemetry.here();
+    WorkerLease lease = telemetry.worker();
+    Worker& worker = *lease;
     TaskTimes task;
 
     static void SetUpTestSuite() { setenv("TIFFANY_LTTNG", "0", 1); }

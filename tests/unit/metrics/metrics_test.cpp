@@ -4,6 +4,7 @@
 
 #include <prometheus/text_serializer.h>
 
+#include <algorithm>
 #include <locale>
 #include <set>
 #include <sstream>
@@ -37,6 +38,89 @@ TEST_F(Metrics, TheReadyQueueRisesWithPushesAndFallsWithPops) {
     worker.running(task);
     worker.done(task);
     EXPECT_EQ(depth(), 0);
+}
+
+TEST_F(Metrics, AfterEachTransitionTheGaugesShowTheTasksState) {
+    const auto expect_in = [&](TaskTimes& each, TaskState state) {
+        EXPECT_EQ(each.state(), state);
+        const MetricsSnapshot now = telemetry.snapshot();
+        for (const TaskState live :
+             {TaskState::Ready, TaskState::Running, TaskState::Sleeping, TaskState::Waiting, TaskState::Throttled})
+            EXPECT_EQ(now.states[static_cast<std::size_t>(live)], live == state ? 1u : 0u) << label(live);
+    };
+    const auto live = [&](Worker& by, Stamp at) {
+        TaskTimes each;
+        const auto run = [&] {
+            by.ready(each, WakeCause::event, 0, 0, at);
+            expect_in(each, TaskState::Ready);
+            by.running(each, at);
+            expect_in(each, TaskState::Running);
+        };
+        by.spawned(each, {.name = "t", .waiting = true}, at);
+        expect_in(each, TaskState::Waiting);
+        run();
+        by.sleep(each, 1, at);
+        expect_in(each, TaskState::Sleeping);
+        run();
+        by.iowait(each, 1, at);
+        expect_in(each, TaskState::Waiting);
+        run();
+        by.join(each, 1, at);
+        expect_in(each, TaskState::Waiting);
+        run();
+        by.wait(each, WaitReason::lock, 1, at);
+        expect_in(each, TaskState::Waiting);
+        run();
+        by.throttled(each, 1, at);
+        expect_in(each, TaskState::Throttled);
+        run();
+        by.throttled(each, 0, at);
+        expect_in(each, TaskState::Ready);
+        by.running(each, at);
+        by.yield(each, at);
+        expect_in(each, TaskState::Ready);
+        by.cancelled(each, CancelCause::asked, 0, at);
+        expect_in(each, TaskState::Cancelled);
+    };
+    live(worker, {});
+    const WorkerLease lease = telemetry.worker();
+    live(*lease, Stamp{7});
+    EXPECT_EQ(telemetry.count(TaskEvent::Throttled), 4u) << "both kinds are one event";
+    EXPECT_EQ(telemetry.count(TaskEvent::Spawned), 2u);
+}
+
+TEST_F(Metrics, StampsAreWhatTheHistogramsMeasure) {
+    const WorkerLease lease = telemetry.worker();
+    lease->spawned(task, {.name = "t"}, Stamp{100});
+    lease->running(task, Stamp{100 + 2 * kMs});
+    lease->yield(task, Stamp{100 + 9 * kMs});
+    lease->running(task, Stamp{100 + 9 * kMs});
+    lease->sleep(task, 0, Stamp{100 + 12 * kMs});
+    lease->ready(task, WakeCause::timer, 0, 0, Stamp{100 + 16 * kMs});
+    lease->running(task, Stamp{100 + 17 * kMs});
+    const auto run = series("task_run_latency_seconds").histogram;
+    EXPECT_EQ(run.sample_count, 2u);
+    EXPECT_DOUBLE_EQ(run.sample_sum, 0.010);
+    EXPECT_EQ(run.bucket[1].cumulative_count, 1u) << "3 ms is at most 5 ms, 7 ms is more";
+    const auto delay = series("task_ready_delay_seconds").histogram;
+    EXPECT_EQ(delay.sample_count, 3u);
+    EXPECT_DOUBLE_EQ(delay.sample_sum, 0.003000001) << "the second is no time: 1 ns";
+    const auto wait = series("task_wait_time_seconds", {{"reason", "sleep"}}).histogram;
+    EXPECT_EQ(wait.sample_count, 1u);
+    EXPECT_DOUBLE_EQ(wait.sample_sum, 0.005);
+}
+
+TEST_F(Metrics, AGroupsStampedRunsAreItsOwn) {
+    const std::uint16_t group = telemetry.group("reads");
+    const WorkerLease lease = telemetry.worker();
+    for (const std::uint16_t number : {group, std::uint16_t{31}, std::uint16_t{99}}) {
+        TaskTimes each;
+        lease->spawned(each, {.name = "t", .group = number}, Stamp{1});
+        lease->running(each, Stamp{1});
+        lease->done(each, Stamp{2});
+    }
+    EXPECT_EQ(series("task_run_latency_seconds", {{"group", "reads"}}).histogram.sample_count, 1u);
+    EXPECT_EQ(series("task_run_latency_seconds", {{"group", ""}}).histogram.sample_count, 2u);
 }
 
 TEST_F(Metrics, ATaskThatWaitsForDependenciesIsNotInTheQueue) {
@@ -188,6 +272,78 @@ TEST_F(Metrics, APrefixStandsBeforeEveryName) {
     EXPECT_THROW(make_collectable(telemetry, {.prefix = "9 "}), std::invalid_argument);
 }
 
+/// {a series, without its worker: its numbers}, summed over the workers. With what labels `worker` was seen on.
+std::map<std::string, std::vector<double>> sums(const prometheus::Collectable& metrics,
+                                                std::map<std::string, std::set<std::string>>& workers) {
+    std::map<std::string, std::vector<double>> sums;
+    for (const MetricFamily& family : metrics.Collect())
+        for (const ClientMetric& metric : family.metric) {
+            std::string key = family.name;
+            for (const auto& label : metric.label)
+                if (label.name == "worker")
+                    workers[family.name].insert(label.value);
+                else
+                    key += "," + label.name + "=" + label.value;
+            std::vector<double> numbers{metric.counter.value, metric.gauge.value, metric.histogram.sample_sum,
+                                        static_cast<double>(metric.histogram.sample_count)};
+            for (const auto& bucket : metric.histogram.bucket)
+                numbers.push_back(static_cast<double>(bucket.cumulative_count));
+            std::vector<double>& sum = sums[key];
+            sum.resize(numbers.size());
+            for (std::size_t i = 0; i < numbers.size(); ++i)
+                sum[i] += numbers[i];
+        }
+    return sums;
+}
+
+TEST_F(Metrics, TheSeriesOfTheWorkersAddUpToThoseWithoutTheLabel) {
+    const std::uint16_t group = telemetry.group("reads");
+    const auto some_work = [&](Worker& by, std::uint64_t ms) {
+        TaskTimes mine;
+        by.spawned(mine, {.name = "t", .group = group});
+        for (int i = 0; i < 3; ++i) {
+            clock.advance(ms * kMs);
+            by.running(mine);
+            clock.advance(ms * kMs);
+            by.sleep(mine, 1);
+            clock.advance(ms * kMs);
+            by.ready(mine, WakeCause::timer);
+        }
+        by.running(mine);
+        by.throttled(mine, 0);
+        by.running(mine);
+        by.done(mine);
+    };
+    some_work(worker, 3);
+    worker.spawned(task, {.name = "moves"});
+    std::uint64_t other_id = 0;
+    std::thread other{[&] {
+        other_id = telemetry.here().id();
+        some_work(telemetry.here(), 70);
+        telemetry.here().running(task);
+    }};
+    other.join();
+    std::map<std::string, std::set<std::string>> none;
+    std::map<std::string, std::set<std::string>> workers;
+    auto all = sums(*metrics, none);
+    auto each = sums(*make_collectable(telemetry, {.by_worker = true}), workers);
+    EXPECT_TRUE(none.empty()) << "only on request";
+    for (auto* found : {&all, &each})
+        found->erase("scheduler_thread_run_delay_seconds_total,scheduler=s");  // the kernel goes on
+    ASSERT_EQ(all.size(), each.size());
+    for (const auto& [key, numbers] : all)
+        for (std::size_t i = 0; i < numbers.size(); ++i)
+            EXPECT_NEAR(each[key].at(i), numbers[i], 1e-9) << key << ", number " << i;
+    const std::set<std::string> both{std::to_string(worker.id() & 0xffff), std::to_string(other_id & 0xffff)};
+    ASSERT_EQ(both.size(), 2u);
+    std::map<std::string, std::set<std::string>> wanted;
+    for (const char* name : {"tasks_running_total", "task_transitions_total", "task_budget_throttle_total",
+                             "scheduler_busy_seconds_total", "tiffany_lttng_left_out_total", "task_run_latency_seconds",
+                             "task_wait_time_seconds", "task_ready_delay_seconds"})
+        wanted[name] = both;
+    EXPECT_EQ(workers, wanted) << "no gauge has it: only their sum means something";
+}
+
 TEST_F(Metrics, BucketsAreEachHistogramsOwnAndMustRise) {
     const SchedulerTelemetry own{"s",
                                  {.clock = &clock, .buckets = {.run_ns = {10}, .wait_ns = {}, .ready_ns = {1, 2}}}};
@@ -206,10 +362,10 @@ TEST(Bounds, FindTheBucketOfEveryValueAsAPlainSearchWould) {
     const auto searched = [&](std::uint64_t value) {
         return static_cast<std::size_t>(std::lower_bound(upper.begin(), upper.end(), value) - upper.begin());
     };
-    for (std::uint64_t value = 0; value < 3000; ++value)
+    for (std::uint64_t value = 1; value < 3000; ++value)
         EXPECT_EQ(bounds.bucket(value), searched(value)) << value;
     for (const std::uint64_t bound : upper)
-        for (const std::uint64_t value : {bound - 1, bound, bound + 1})
+        for (const std::uint64_t value : {std::max(bound - 1, std::uint64_t{1}), bound, bound + 1})
             EXPECT_EQ(bounds.bucket(value), searched(value)) << value;
 }
 

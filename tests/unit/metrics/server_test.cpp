@@ -19,6 +19,7 @@
 #include <string>
 #include <tiffany/metrics/collectable.hpp>
 #include <tiffany/metrics/server.hpp>
+#include <utility>
 #include <vector>
 
 namespace tiffany {
@@ -130,6 +131,19 @@ TEST_F(Server, ServesTheTextFormat) {
     EXPECT_NE(answer.find("text/plain; version=0.0.4"), std::string::npos);
     EXPECT_NE(answer.find("scheduler_ready_queue_depth{scheduler=\"served\"} 0"), std::string::npos);
 }
+
+template <typename Given>
+concept Addable = requires(MetricsServer server, Given&& given) {
+    server.add(std::forward<Given>(given));
+};
+
+// a temporary that only the server would know, and it weakly, is served by nobody
+static_assert(Addable<std::shared_ptr<prometheus::Collectable>&>);
+static_assert(!Addable<std::shared_ptr<prometheus::Collectable>>);
+static_assert(!Addable<const std::shared_ptr<prometheus::Collectable>>);
+static_assert(Addable<const std::shared_ptr<prometheus::Registry>&>);
+static_assert(!Addable<std::shared_ptr<prometheus::Registry>>);
+static_assert(Addable<std::weak_ptr<prometheus::Collectable>>);
 
 TEST_F(Server, TwoSchedulersShareTheirFamilies) {
     const SchedulerTelemetry other{"other"};

@@ -38,6 +38,45 @@ TEST(CurrentRun, ThatEndedAtAnotherWorkerIsOverWhenItsOwnParks) {
     EXPECT_EQ(telemetry.snapshot().current_run_ns, 0u);
 }
 
+TEST(BusyTime, IsThatOfThreadsWithALoopThoughOthersWakeTheirTasks) {
+    VirtualClock clock;
+    SchedulerTelemetry telemetry{"s", {.clock = &clock}};
+    const WorkerLease worker = telemetry.worker();
+    TaskTimes task;
+    std::thread{[&] {
+        telemetry.here().spawned(task, {});
+        clock.advance(5'000);
+        EXPECT_EQ(telemetry.snapshot().workers, 1u) << "the foreign thread holds a worker, and runs no task";
+        EXPECT_EQ(telemetry.snapshot().busy_ns, 5'000u);
+        EXPECT_EQ(telemetry.snapshot().transitions[static_cast<std::size_t>(TaskEvent::Spawned)], 1u);
+        telemetry.here().park();  // it has no loop, but nothing forbids it
+        telemetry.here().unpark();
+        clock.advance(1'000);
+        EXPECT_EQ(telemetry.snapshot().busy_ns, 6'000u);
+    }}.join();
+    // the worker that the foreign thread gave back, now of one with a loop
+    std::thread{[&] {
+        const WorkerLease second = telemetry.worker();
+        clock.advance(2'000);
+        EXPECT_EQ(telemetry.snapshot().workers, 2u);
+        EXPECT_EQ(telemetry.snapshot().busy_ns, 10'000u);
+    }}.join();
+    EXPECT_EQ(telemetry.snapshot().workers, 1u);
+}
+
+TEST(BusyTime, OfAForeignThreadThatBecomesAWorkerBeginsThere) {
+    VirtualClock clock;
+    SchedulerTelemetry telemetry{"s", {.clock = &clock}};
+    telemetry.group("network");  // takes this thread's worker
+    clock.advance(1'000);
+    EXPECT_EQ(telemetry.snapshot().workers, 0u);
+    EXPECT_EQ(telemetry.snapshot().busy_ns, 0u);
+    const WorkerLease worker = telemetry.worker();
+    clock.advance(300);
+    EXPECT_EQ(telemetry.snapshot().workers, 1u);
+    EXPECT_EQ(telemetry.snapshot().busy_ns, 300u);
+}
+
 // With the machine's clock, whose ticks are no whole ns, and threads that really overlap.
 
 TEST(BusyTime, StandsStillWhileTheWorkerIsParked) {

@@ -310,6 +310,12 @@ TEST(LifecycleChecker, ComparesWhatATaskWasCancelledFromAndWaitedFor) {
     EXPECT_TRUE(checked({spawn, step(Running, 2, 7, 2, {{"waited", number(WaitKind::unknown)}})}).good());
 }
 
+TEST(LifecycleChecker, TellsAStepThatIsOutOfPlaceOnce) {
+    const std::vector<Record> log = {step(Spawned, 1, 7, 1, kReady), step(Running, 2, 7, 2), step(Sleep, 3, 7, 3),
+                                     step(Running, 4, 7, 4), step(Done, 5, 7, 5)};  // nothing made it Ready
+    EXPECT_THAT(checked(log).findings, ElementsAre(HasSubstr("step 4: Running: expected a task that is Ready")));
+}
+
 TEST(LifecycleChecker, BalancesTheReadyQueueOfEachScheduler) {
     // spawned and queued in one scheduler, run by the worker of another
     const std::vector<Record> log = {started(1, 0, "a"), started(2, 0, "b"), step(Spawned, 1, 7, 1, kReady),

@@ -3,7 +3,9 @@
 
 #include <gmock/gmock.h>
 #include <prometheus/collectable.h>
+#include <prometheus/counter.h>
 #include <prometheus/metric_family.h>
+#include <prometheus/registry.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -12,8 +14,10 @@
 #include <map>
 #include <stdexcept>
 #include <tiffany/metrics/collectable.hpp>
+#include <tiffany/metrics/server.hpp>
 #include <tiffany/scheduler/scheduler.hpp>
 
+#include "../metrics/scrape.hpp"
 #include "../telemetry/kept.hpp"
 
 namespace tiffany::testing {
@@ -21,6 +25,7 @@ namespace {
 
 using prometheus::ClientMetric;
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using Labels = std::map<std::string, std::string>;
 
 class Requirements : public ::testing::Test {
@@ -262,6 +267,26 @@ TEST_F(Requirements, TaskWaitTimeIsAHistogramOfTheWaits) {
     EXPECT_THAT(bounds(waits), kBucketsOfTheRequest);
     EXPECT_THAT(counts(waits), ElementsAre(0, 0, 1, 0, 0, 0, 0, 1, 0, 0));
     EXPECT_NEAR(waits.histogram.sample_sum, 0.61, 1e-9);
+}
+
+// "read from a prometheus::Registry of the test's own": beside it, in one scrape (docs/adr/0009)
+TEST_F(Requirements, TheMetricsAreReadTogetherWithARegistryOfTheTestsOwn) {
+    const auto registry = std::make_shared<prometheus::Registry>();
+    prometheus::BuildCounter().Name("tests_total").Register(*registry).Add({{"of", "mine"}}).Increment(3);
+    MetricsServer server{{.port = 0}};
+    server.add(registry);
+    server.add(metrics);
+    scheduler.spawn({}, run_for(clock, 2ms));
+    scheduler.spawn({}, nothing());
+    const std::string before = scrape(server.port());
+    scheduler.run();
+    const std::string after = scrape(server.port());
+    for (const std::string& scrape : {before, after})
+        EXPECT_THAT(scrape, HasSubstr("\ntests_total{of=\"mine\"} 3\n"));
+    EXPECT_THAT(before, HasSubstr("\nscheduler_ready_queue_depth{scheduler=\"required\"} 2\n"));
+    EXPECT_THAT(after, HasSubstr("\nscheduler_ready_queue_depth{scheduler=\"required\"} 0\n"));
+    EXPECT_THAT(after, HasSubstr("\ntasks_running_total{scheduler=\"required\",state=\"done\"} 2\n"));
+    EXPECT_THAT(after, HasSubstr("\ntask_run_latency_seconds_bucket{scheduler=\"required\",le=\"0.005\"} 2\n"));
 }
 
 // ---- cost ----

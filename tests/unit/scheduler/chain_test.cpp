@@ -68,7 +68,7 @@ TEST_F(Chain, AnExceptionComesOutOfTheAwait) {
 TEST_F(Chain, ManyAwaitsThatCompleteAtOnceUseNoStack) {
     auto looper = []() -> Task<> {
         auto empty = []() -> Task<> { co_return; };
-        for (int i = 0; i < 300'000; ++i)
+        for (int i = 0; i < 1'000'000; ++i)
             co_await empty();
     };
     const TaskHandle task = scheduler.spawn({}, looper());
@@ -82,6 +82,16 @@ TEST_F(Chain, ADeepChainUsesNoStack) {
     scheduler.spawn({}, asker());
     scheduler.run_until_idle();
     EXPECT_EQ(got, 200'000);
+}
+
+TEST_F(Chain, ADeepChainIsCancelledWithoutStack) {
+    int destroyed = 0;
+    const TaskHandle task = scheduler.spawn({}, deep_sleep(100'000, destroyed));
+    scheduler.run_until_idle();
+    task.cancel();
+    scheduler.run_until_idle();
+    EXPECT_EQ(destroyed, 100'001);
+    EXPECT_EQ(task.state(), TaskState::Cancelled);
 }
 
 TEST_F(Chain, ADeepChainIsDestroyedWithoutStack) {

@@ -131,6 +131,141 @@ TEST_F(Joins, AJoinOfItselfOfNothingOrOfAnotherSchedulersTaskIsAnError) {
     EXPECT_EQ(errors, 3);
 }
 
+TEST_F(Joins, AJoinGivesWhatTheTargetReturned) {
+    auto answer = []() -> Task<int> {
+        co_await yield();
+        co_return 42;
+    };
+    int got = 0;
+    auto asker = [](ResultHandle<int> target, int& result) -> Task<> { result = co_await join(target); };
+    const ResultHandle<int> target = scheduler.spawn({}, answer());
+    EXPECT_EQ(target.result(), nullptr);
+    scheduler.spawn({}, asker(target, got));
+    scheduler.run();
+    EXPECT_EQ(got, 42);
+    ASSERT_NE(target.result(), nullptr);
+    EXPECT_EQ(*target.result(), 42);
+}
+
+TEST_F(Joins, AResultThatCanOnlyBeMovedIsFetchedThroughTheHandle) {
+    auto maker = []() -> Task<std::unique_ptr<int>> { co_return std::make_unique<int>(7); };
+    const ResultHandle<std::unique_ptr<int>> target = scheduler.spawn({}, maker());
+    scheduler.run();
+    EXPECT_EQ(**target.result(), 7);
+}
+
+TEST_F(Joins, TheErrorItselfIsPassedOn) {
+    struct Odd : std::runtime_error {
+        using std::runtime_error::runtime_error;
+        int code = 17;
+    };
+    auto thrower = []() -> Task<> {
+        throw Odd{"odd"};
+        co_return;
+    };
+    int code = 0;
+    auto joiner = [](TaskHandle target, int& result) -> Task<> {
+        try {
+            co_await join(target);
+        } catch (const TargetFailed& failed) {
+            try {
+                std::rethrow_exception(failed.error());
+            } catch (const Odd& odd) {
+                result = odd.code;
+            }
+        }
+    };
+    scheduler.spawn({}, joiner(scheduler.spawn({}, thrower()), code));
+    scheduler.run();
+    EXPECT_EQ(code, 17);
+}
+
+TEST_F(Joins, ATidIsEnoughWhileSomebodyHasAHandle) {
+    auto by_tid = [](std::uint64_t tid) -> Task<> { co_await join(tid); };
+    TaskHandle target = scheduler.spawn({.priority = 20}, nothing());
+    const std::uint64_t tid = target.tid();
+    const TaskHandle first = scheduler.spawn({}, by_tid(tid));
+    scheduler.run();
+    EXPECT_EQ(first.state(), TaskState::Finished);
+    EXPECT_EQ(scheduler.spawn({.dependencies = {tid}}, nothing()).state(), TaskState::Ready);
+    target = {};
+    const TaskHandle second = scheduler.spawn({}, by_tid(tid));
+    scheduler.run();
+    EXPECT_EQ(second.error(), "cannot join task " + std::to_string(tid) + ": nobody has a handle of such a task");
+    EXPECT_THROW(scheduler.spawn({.dependencies = {tid}}, nothing()), std::invalid_argument);
+}
+
+TEST_F(Joins, AJoinThatWouldCloseACycleIsAnErrorAndNamesIt) {
+    std::vector<TaskHandle> tasks(3);
+    std::string error;
+    auto joiner = [](std::vector<TaskHandle>& all, std::size_t whom, std::string& result) -> Task<> {
+        try {
+            co_await join(all[whom]);
+        } catch (const JoinCycle& cycle) {
+            result = cycle.what();
+        }
+    };
+    tasks[0] = scheduler.spawn({.name = "a"}, joiner(tasks, 1, error));
+    tasks[1] = scheduler.spawn({.name = "b"}, joiner(tasks, 2, error));
+    tasks[2] = scheduler.spawn({.name = "c"}, joiner(tasks, 0, error));
+    scheduler.run();
+    const auto name = [&](const char* what, int i) {
+        return std::string{what} + " (" + std::to_string(tasks[static_cast<std::size_t>(i)].tid()) + ")";
+    };
+    EXPECT_EQ(error, "cannot join: these tasks would wait for each other for ever: " + name("c", 2) + " -> " +
+                         name("a", 0) + " -> " + name("b", 1) + " -> " + name("c", 2));
+    EXPECT_EQ(scheduler.live(), 0u);
+    EXPECT_THAT(story_of(tasks[2]), ElementsAre("Spawned Ready", "Running", "Done"));
+}
+
+TEST_F(Joins, ADependencyIsAPartOfACycle) {
+    TaskHandle dependent;
+    std::string error;
+    auto joiner = [](TaskHandle& whom, std::string& result) -> Task<> {
+        try {
+            co_await join(whom);
+        } catch (const JoinCycle& cycle) {
+            result = cycle.what();
+        }
+    };
+    const TaskHandle first = scheduler.spawn({.name = "first"}, joiner(dependent, error));
+    dependent = scheduler.spawn({.name = "dependent", .dependencies = {first}}, nothing());
+    scheduler.run();
+    EXPECT_NE(error.find("-> dependent ("), std::string::npos) << error;
+    EXPECT_EQ(dependent.state(), TaskState::Finished);
+}
+
+TEST_F(Joins, AJoinWithATimeOutMayCloseACycleBecauseItEnds) {
+    TaskHandle second;
+    bool in_time = true;
+    auto patient = [](TaskHandle& whom, bool& result) -> Task<> { result = co_await join_for(whom, 5ms); };
+    auto joiner = [](TaskHandle whom) -> Task<> { co_await join(whom); };
+    const TaskHandle first = scheduler.spawn({}, patient(second, in_time));
+    second = scheduler.spawn({}, joiner(first));
+    scheduler.run();
+    EXPECT_FALSE(in_time);
+    EXPECT_EQ(second.state(), TaskState::Finished);
+}
+
+TEST_F(Joins, TasksSpawnCancelAndFindThemselves) {
+    std::uint64_t tid = 0;
+    TaskHandle child;
+    bool asked = false;
+    auto parent = [](std::uint64_t& own, TaskHandle& spawned, bool& cancelled) -> Task<> {
+        own = (co_await current_task()).tid();
+        SpawnOptions options;
+        options.name = "child";
+        spawned = co_await spawn(options, sleep(1h));
+        co_await yield();
+        cancelled = co_await cancel(spawned.tid());
+    };
+    const TaskHandle task = scheduler.spawn({}, parent(tid, child, asked));
+    scheduler.run();
+    EXPECT_EQ(tid, task.tid());
+    EXPECT_TRUE(asked);
+    EXPECT_EQ(story_of(child).back(), by("Cancelled asked by", task) + " from Running");
+}
+
 TEST_F(Joins, AnEventWakesAllThatWaitInTheirOrder) {
     Event event;
     const TaskHandle first = scheduler.spawn({}, wait_for(event));

@@ -114,6 +114,15 @@ TEST_F(Wake, ASchedulerThatClosesCancelsWhatAnotherThreadSpawned) {
     std::thread{[&] { EXPECT_THROW(scheduler.spawn({}, nothing()), SpawnRefused); }}.join();
 }
 
+TEST_F(Wake, AnotherThreadCancelsATask) {
+    const TaskHandle sleeper = scheduler.spawn({}, sleep(1h));
+    scheduler.run_until_idle();
+    std::thread{[&] { EXPECT_TRUE(sleeper.cancel()); }}.join();
+    scheduler.run_until_idle();
+    EXPECT_THAT(story_of(sleeper), ElementsAre("Spawned Ready", "Running", "Sleep 3600000000000", "Ready cancel",
+                                               "Running", "Cancelled asked from Running"));
+}
+
 TEST_F(Wake, APostedFunctionIsCalledOnTheSchedulersThread) {
     std::thread::id ran_on;
     std::thread{[&] { scheduler.post([&] { ran_on = std::this_thread::get_id(); }); }}.join();

@@ -5,6 +5,7 @@
 
 #include <chrono>
 
+#include "kept.hpp"
 #include "recorded.hpp"
 
 namespace tiffany::testing {
@@ -18,6 +19,19 @@ class Attach : public Recorded {
     TaskTimes task;
 
     static void tick(Worker& worker, const TaskTimes& task) { const Worker::Tick one{worker, task}; }
+
+    void tick_until_dumped(Worker& worker) {
+        const auto deadline = std::chrono::steady_clock::now() + 20s;
+        while (recording().of(EventId::WorkerDumped).empty()) {
+            ASSERT_LT(std::chrono::steady_clock::now(), deadline) << "no dump";
+            tick(worker, task);
+        }
+    }
+    std::size_t dumps_within(std::chrono::milliseconds time, Worker& worker) {
+        for (const auto end = std::chrono::steady_clock::now() + time; std::chrono::steady_clock::now() < end;)
+            tick(worker, task);
+        return recording().of(EventId::WorkerDumped).size();
+    }
 };
 
 TEST_F(Attach, AWorkerTellsWhenItIsTakenAndGivenBack) {
@@ -95,12 +109,54 @@ TEST_F(Attach, EventsEnabledOnARunningSessionAreNoticedByLooking) {
         const std::lock_guard lock{recording().mutex};
         ++recording().probes_hash;
     }
-    const auto deadline = std::chrono::steady_clock::now() + 20s;
-    while (recording().of(EventId::WorkerDumped).empty()) {
-        ASSERT_LT(std::chrono::steady_clock::now(), deadline) << "no dump";
-        tick(*lease, task);
-    }
+    tick_until_dumped(*lease);
     EXPECT_EQ(recording().last<tiffany_dump_worker>(EventId::WorkerDumped).seq, lease->seq());
+}
+
+// The hash stays: LTTng made the same lists at the same addresses again.
+TEST_F(Attach, EventsSwitchedOffAndOnBetweenTwoLooksAreNoticed) {
+    const WorkerLease lease = telemetry.worker();
+    lease->spawned(task, {.name = "t"});
+    recording().set_enabled(false);
+    tick(*lease, task);
+    recording().set_enabled(true);
+    tick_until_dumped(*lease);
+    EXPECT_EQ(recording().last<tiffany_dump_worker>(EventId::WorkerDumped).on_seq, lease->seq() + 1);
+    EXPECT_EQ(dumps_within(300ms, *lease), 1u) << "once is enough";
+}
+
+TEST_F(Attach, TicksSwitchedOffAndOnBetweenTwoLooksAreNoticed) {
+    recording().ticks_enabled = true;
+    const WorkerLease lease = telemetry.worker();
+    lease->spawned(task, {.name = "t"});
+    recording().ticks_enabled = false;
+    tick(*lease, task);
+    recording().ticks_enabled = true;
+    tick_until_dumped(*lease);
+    EXPECT_FALSE(recording().of(EventId::TickBegin).empty());
+}
+
+TEST_F(Attach, AWorkerTakenWhileEventsAreOffBetweenTwoLooksIsNotForgotten) {
+    recording().set_enabled(false);
+    const WorkerLease lease = telemetry.worker();
+    recording().set_enabled(true);
+    tick_until_dumped(*lease);
+}
+
+TEST_F(Attach, EventsSwitchedOffAreNoNewListenerToTheOtherTracers) {
+    const WorkerLease lease = telemetry.worker();
+    lease->spawned(task, {.name = "t"});
+    const auto sink = std::make_shared<Kept>();
+    install_sink(sink);
+    tick(*lease, task);
+    recording().set_enabled(false);
+    {
+        const std::lock_guard lock{recording().mutex};
+        ++recording().probes_hash;
+    }
+    dumps_within(300ms, *lease);
+    uninstall_sink();
+    EXPECT_EQ(sink->of("WorkerDumped").size(), 1u) << "for the sink itself";
 }
 
 TEST_F(Attach, ASessionThatEndsIsDroppedAtTheNextTickWithoutADump) {
@@ -115,6 +171,27 @@ TEST_F(Attach, ASessionThatEndsIsDroppedAtTheNextTickWithoutADump) {
     start_session();
     tick(*lease, task);
     EXPECT_EQ(recording().last<tiffany_dump_worker>(EventId::WorkerDumped).on_seq, lease->seq() + 1);
+}
+
+TEST_F(Attach, LongTicksDelayALookNoMoreThanShortOnes) {
+    recording().set_enabled(false);
+    const WorkerLease lease = telemetry.worker();
+    lease->spawned(task, {.name = "t"});
+    const auto long_tick = [&] {
+        std::this_thread::sleep_for(20ms);
+        tick(*lease, task);
+    };
+    for (int i = 0; i < 10; ++i)
+        long_tick();
+    recording().set_enabled(true);
+    {
+        const std::lock_guard lock{recording().mutex};
+        ++recording().probes_hash;
+    }
+    int ticks = 0;
+    for (; recording().of(EventId::WorkerDumped).empty() && ticks < 100; ++ticks)
+        long_tick();
+    EXPECT_LE(ticks, 15) << "300 ms, or less if the machine is slow";
 }
 
 TEST_F(Attach, AForeignThreadSeesANewListenerAtItsNextHook) {

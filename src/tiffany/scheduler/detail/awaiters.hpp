@@ -1,5 +1,6 @@
 #pragma once
-/// The awaiters behind tiffany/scheduler/await.hpp and the things that tasks share. Each is the operation that it asks for.
+/// The awaiters behind tiffany/scheduler/await.hpp and the things that tasks share. Each is the operation that it asks
+/// for.
 
 #include <chrono>
 #include <concepts>

@@ -28,13 +28,13 @@ struct Chain {
     // not an aggregate: what derives from it may use the room behind its last member
     Chain() noexcept : ended{false}, failed{false}, started{false}, pinned{false}, cancel_delivered{false} {}
 
-    Promise* leaf = nullptr;   ///< the coroutine to resume
-    LoopSide* side = nullptr;  ///< of the loop that runs it, or that it waits at
-    bool ended : 1;            ///< the first coroutine has ended
-    bool failed : 1;           ///< an exception left the last coroutine: it is in side->error
-    bool started : 1;          ///< the first coroutine has begun
-    bool pinned : 1;           ///< only one loop runs it
-    bool cancel_delivered : 1; ///< a cancellation was thrown in it
+    Promise* leaf = nullptr;    ///< the coroutine to resume
+    LoopSide* side = nullptr;   ///< of the loop that runs it, or that it waits at
+    bool ended : 1;             ///< the first coroutine has ended
+    bool failed : 1;            ///< an exception left the last coroutine: it is in side->error
+    bool started : 1;           ///< the first coroutine has begun
+    bool pinned : 1;            ///< only one loop runs it
+    bool cancel_delivered : 1;  ///< a cancellation was thrown in it
     /// 1 + the CancelCause of who asks the task to end. Any thread; set with the scheduler's lock held.
     std::atomic<std::uint8_t> cancel_pending{0};
 };
@@ -54,8 +54,8 @@ struct Promise {
     Promise* parent = nullptr;  ///< who awaits this one; null: the task's first coroutine
     Frame* owner = nullptr;     ///< whose destructor would destroy the frame
 
-    /// The coroutine. Its promise begins with this one, and is aligned as no more than two pointers (Task sees to that):
-    /// then both compilers find the frame at the same distance, whatever the promise's type.
+    /// The coroutine. Its promise begins with this one, and is aligned as no more than two pointers (Task sees to
+    /// that): then both compilers find the frame at the same distance, whatever the promise's type.
     std::coroutine_handle<> self() noexcept { return std::coroutine_handle<Promise>::from_promise(*this); }
 
     struct Final {

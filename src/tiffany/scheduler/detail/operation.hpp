@@ -9,11 +9,12 @@ namespace tiffany::detail {
 
 class WaitList;
 
-/// `quota` and `dependencies` are never asked for: a yield past the budget becomes the first, a spawn begins with the other.
+/// `quota` and `dependencies` are never asked for: a yield past the budget becomes the first, a spawn begins with the
+/// other.
 enum class WaitsFor : std::uint8_t { yield, sleep_for, sleep_until, wake, io, join, listed, quota, dependencies };
 
-/// A suspension, with the time at which it ends at the latest. Writer: the thread that runs the task; from the moment it
-/// is suspended, whoever holds the scheduler's lock.
+/// A suspension, with the time at which it ends at the latest. Writer: the thread that runs the task; from the moment
+/// it is suspended, whoever holds the scheduler's lock.
 struct Operation {
     explicit Operation(WaitsFor what) noexcept : waits_for{what} {}
     Operation(const Operation&) = delete;
@@ -27,8 +28,8 @@ struct Operation {
     bool timed_out = false;
     std::uint8_t timer_level = kNoTimer;  // where the timer wheel has it; kNoTimer: nowhere
     std::uint8_t timer_slot = 0;
-    std::int32_t fd = -1;         // io: the descriptor
-    std::uint64_t time_ns = 0;    // how long, or until when; in the timer wheel: the deadline
+    std::int32_t fd = -1;       // io: the descriptor
+    std::uint64_t time_ns = 0;  // how long, or until when; in the timer wheel: the deadline
     Operation* timer_before = nullptr;
     Operation* timer_after = nullptr;
 };

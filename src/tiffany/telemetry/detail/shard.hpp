@@ -30,19 +30,29 @@ class Bounds {
     /// @param upper_ns  rising; at most kMaxBuckets. Errors: std::invalid_argument.
     explicit Bounds(std::span<const std::uint64_t> upper_ns);
 
+    /// @param value_ns  at least 1
     std::size_t bucket(std::uint64_t value_ns) const noexcept {
-        // the first bound that can hold a value of so many bits; one or two steps from there
-        std::size_t i = first_[static_cast<std::size_t>(std::bit_width(value_ns))];
-        while (i < size_ && value_ns > upper_ns_[i])
+        // The highest bit says nearly all; one comparison decides where a bound divides the values that have it.
+        const std::size_t slot = slot_of(value_ns);
+        std::size_t i = first_[slot] + std::size_t{value_ns > divides_ns_[slot]};
+        while (value_ns > upper_ns_[i])  // only where two bounds have the same highest bit
             ++i;
         return i;
     }
     std::span<const std::uint64_t> upper_ns() const noexcept { return {upper_ns_.data(), size_}; }
 
   private:
+    static constexpr std::size_t kBits = 64;
+
+    /// A slot of its own for each highest bit. Not for 0.
+    static std::size_t slot_of(std::uint64_t value) noexcept {
+        return static_cast<std::size_t>(std::countl_zero(value));
+    }
+
     std::size_t size_;
-    std::array<std::uint64_t, kMaxBuckets> upper_ns_{};
-    std::array<std::uint8_t, 65> first_{};  // by the number of bits
+    std::array<std::uint64_t, kMaxBuckets + 1> upper_ns_;  // behind the last bound: what no value is above
+    std::array<std::uint64_t, kBits> divides_ns_{};        // by slot: the first bucket's bound
+    std::array<std::uint8_t, kBits> first_{};              // by slot: the first bucket of such a value
 };
 
 struct HistogramShard {
@@ -74,14 +84,66 @@ struct alignas(64) GroupShard {
     }
 };
 
+/// The ways that a transition is counted: its event, and a second one for the two events that lead to either of two
+/// states.
+enum class Move : std::size_t {
+#define TIFFANY_TRANSITION(Name, verb, from, to, level, meaning, fields) Name,
+#include <tiffany/tracepoints/task_events.def>
+    SpawnedWaiting,
+    ThrottledParked,
+};
+inline constexpr std::size_t kMoves = kTransitions + 2;
+
+constexpr TaskEvent task_event(Move move) noexcept {
+    switch (move) {
+        case Move::SpawnedWaiting:
+            return TaskEvent::Spawned;
+        case Move::ThrottledParked:
+            return TaskEvent::Throttled;
+        default:
+            return static_cast<TaskEvent>(move);
+    }
+}
+
+constexpr TaskState state_after(Move move) noexcept {
+    switch (move) {
+        case Move::Spawned:
+        case Move::Ready:
+        case Move::Yield:
+        case Move::Throttled:
+            return TaskState::Ready;
+        case Move::Running:
+            return TaskState::Running;
+        case Move::Sleep:
+            return TaskState::Sleeping;
+        case Move::SpawnedWaiting:
+        case Move::IoWait:
+        case Move::Join:
+        case Move::Wait:
+            return TaskState::Waiting;
+        case Move::ThrottledParked:
+            return TaskState::Throttled;
+        case Move::Done:
+            return TaskState::Finished;
+        case Move::Failed:
+            return TaskState::Failed;
+        case Move::Cancelled:
+            return TaskState::Cancelled;
+    }
+    return TaskState::None;
+}
+
+/// In place of the state before: the gauges of a forked child do not know this task, which it inherited.
+inline constexpr std::size_t kInherited = kTaskStates;
+
 struct Shard {
-    std::array<std::atomic<std::uint64_t>, kTransitions> counts{};  // writer: the worker's thread
-    // Tasks that came into a state minus those that left it, at this worker: tasks move between workers, so only the
-    // sum over all workers means something. Modulo 2^64. Writer: the worker's thread.
-    std::array<std::atomic<std::uint64_t>, kTaskStates> states{};
-    // Time held and not parked: the stretches that ended, and when the present one began (ticks; 0 = none). Who ends
-    // one clears busy_since first, so that a scrape never counts it twice. Writer: the worker's thread; when it is
-    // taken and given back, whoever holds the process's workers_mutex.
+    // The transitions, by the state before and by move: one number tells of the event, of the state that the task left
+    // and of the one it came into. The gauges are sums over these, made by the scrape; tasks move between workers, so
+    // only the sums over all workers mean something. Writer: the worker's thread.
+    alignas(64) std::array<std::array<std::atomic<std::uint64_t>, 16>, kTaskStates + 1> moves{};
+    // Time held by a thread with a loop and not parked: the stretches that ended, and when the present one began
+    // (ticks; 0 = none). Who ends one clears busy_since first, so that a scrape never counts it twice. Writer: the
+    // worker's thread; when it is taken and given back, whoever holds the process's workers_mutex.
     std::atomic<std::uint64_t> busy_ns{0};
     std::atomic<std::uint64_t> busy_since{0};
     std::atomic<std::uint64_t> parked_at{0};      // ticks; 0 = not parked. Writer: the worker's thread
@@ -108,16 +170,19 @@ struct Shard {
         GroupShard* found = number < kMaxGroups ? groups[number].load(std::memory_order_acquire) : nullptr;
         return found != nullptr ? *found : *groups[0].load(std::memory_order_relaxed);
     }
-    void move(TaskState from, TaskState to) noexcept {
-        add(states[static_cast<std::size_t>(from)], ~std::uint64_t{0});
-        add(states[static_cast<std::size_t>(to)], 1);
+    void count(std::size_t from, Move move) noexcept { add(moves[from][static_cast<std::size_t>(move)], 1); }
+    /// Calls `each` with the state before (or kInherited), the move, and how often it was made.
+    template <typename Each>
+    void for_each_move(const Each& each) const {
+        for (std::size_t from = 0; from < moves.size(); ++from)
+            for (std::size_t move = 0; move < kMoves; ++move)
+                each(from, static_cast<Move>(move), moves[from][move].load(std::memory_order_relaxed));
     }
     /// In a forked child everything starts at 0.
     void clear() noexcept {
-        for (auto& count : counts)
-            count.store(0, std::memory_order_relaxed);
-        for (auto& state : states)
-            state.store(0, std::memory_order_relaxed);
+        for (auto& from : moves)
+            for (auto& number : from)
+                number.store(0, std::memory_order_relaxed);
         for (auto& group : groups)
             if (GroupShard* found = group.load(std::memory_order_relaxed)) found->clear();
         for (auto* number : {&busy_ns, &busy_since, &parked_at, &running_since})

@@ -45,8 +45,8 @@ class SchedulerTelemetry {
 
     std::uint64_t count(TaskEvent) const { return 0; }
     std::uint64_t transitions() const { return 0; }
-    MetricsSnapshot snapshot() const { return {}; }
-    std::function<std::optional<MetricsSnapshot>()> snapshot_source() const {
+    MetricsSnapshot snapshot(bool = false) const { return {}; }
+    std::function<std::optional<MetricsSnapshot>()> snapshot_source(bool = false) const {
         return [] { return std::optional<MetricsSnapshot>{}; };
     }
 

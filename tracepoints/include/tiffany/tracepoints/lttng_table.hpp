@@ -15,7 +15,8 @@ struct LttngTable {
     bool (*any_enabled)() noexcept;
     /// The same of provider `tiffany_tick`.
     bool (*any_tick_enabled)() noexcept;
-    /// A hash over what is enabled where: it changes when a session begins or ceases to take one of our events.
+    /// A hash over what is enabled where: it changes when a session begins or ceases to take one of our events, and may
+    /// be the old one again after the next change.
     std::uint64_t (*probes_hash)() noexcept;
     /// Registers the calling thread with LTTng (locks, allocates), so that its first event need not.
     void (*prepare_thread)() noexcept;

@@ -1,0 +1,114 @@
+#pragma once
+// N threads on one shared queue, made visible with the hooks. Jobs are also spawned and woken by a thread that is not
+// one of them. shared_queue.cpp runs it; tests/unit/testing holds it to the contract.
+
+#include <chrono>
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <tiffany/telemetry/hooks.hpp>
+#include <utility>
+#include <vector>
+
+namespace example {
+
+using namespace tiffany;
+
+enum class Next { again, wait, end };
+
+struct Job {
+    explicit Job(std::function<Next()> its_step) : step{std::move(its_step)} {}
+
+    std::function<Next()> step;
+    TaskTimes times{};     // any worker may run it: the pool's lock orders the hooks on it
+    bool waiting = false;  // these two are guarded by the pool's lock
+    bool woken = false;
+};
+
+class Pool {
+  public:
+    // Any thread: here() is the worker that the thread took, or one that a foreign thread gets at its first use.
+    std::shared_ptr<Job> spawn(const char* name, std::function<Next()> step, Site site = Site::here()) {
+        auto job = std::make_shared<Job>(std::move(step));
+        const std::lock_guard lock{mutex_};
+        telemetry_.here().spawned(job->times, {.name = name, .site = site});  // first the hook, then publish
+        ++live_;
+        publish(job);
+        return job;
+    }
+
+    // Any thread. Whoever makes the job runnable fires Ready, on its own worker.
+    void wake(const std::shared_ptr<Job>& job) {
+        const std::lock_guard lock{mutex_};
+        job->woken = !job->waiting;
+        if (!std::exchange(job->waiting, false)) return;
+        telemetry_.here().ready(job->times, WakeCause::external);
+        publish(job);
+    }
+
+    // A thread that is no worker: waits until every job that is left waits for a wake.
+    void settle() {
+        std::unique_lock lock{mutex_};
+        settled_.wait(lock, [this] { return queue_.empty() && running_ == 0; });
+    }
+
+    // Runs all jobs to their end, on so many threads. Returns how many transitions they made.
+    std::uint64_t run(std::size_t threads) {
+        std::vector<std::jthread> running(threads);
+        for (std::jthread& thread : running)
+            thread = std::jthread{[this] { work(); }};
+        running.clear();  // joins them
+        return telemetry_.transitions();
+    }
+
+  private:
+    void publish(std::shared_ptr<Job> job) {
+        queue_.push_back(std::move(job));
+        changed_.notify_one();
+    }
+
+    void work() {
+        const WorkerLease worker = telemetry_.worker();  // given back at the end, by the same thread
+        for (std::unique_lock lock{mutex_}; live_ > 0;) {
+            if (queue_.empty()) {
+                if (running_ == 0) settled_.notify_all();
+                worker->park();  // no job to run; looks whether somebody new listens, hence once a second at least
+                changed_.wait_for(lock, std::chrono::seconds{1});
+                worker->unpark();
+                continue;
+            }
+            const std::shared_ptr<Job> job = std::move(queue_.front());
+            queue_.pop_front();
+            ++running_;
+            lock.unlock();
+            const Worker::Tick tick{*worker, job->times};
+            worker->running(job->times);
+            const Next next = job->step();
+            lock.lock();
+            --running_;
+            if (next == Next::end) {
+                worker->done(job->times);
+                if (--live_ == 0) changed_.notify_all();
+            } else if (next == Next::again || std::exchange(job->woken, false)) {
+                worker->yield(job->times);  // a wake that came before the wait makes it a yield
+                publish(job);
+            } else {
+                worker->wait(job->times, WaitReason::other, job->times.tid());  // then nobody but a waker touches it
+                job->waiting = true;
+            }
+        }
+    }
+
+    SchedulerTelemetry telemetry_{"shared-queue"};  // dies last
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    std::condition_variable settled_;
+    std::deque<std::shared_ptr<Job>> queue_;
+    int live_ = 0;
+    int running_ = 0;
+};
+
+}  // namespace example

@@ -1,0 +1,39 @@
+#pragma once
+/// What can be asked of any recorded run, as functions: each returns what is wrong, a line each, naming the task, the
+/// step and the events around. matchers.hpp makes GoogleTest matchers of them.
+
+#include <chrono>
+#include <string>
+#include <string_view>
+#include <tiffany/testing/recording.hpp>
+#include <vector>
+
+namespace tiffany::testing {
+
+/// A task's transitions are exactly these, by their names in the catalogue.
+std::vector<std::string> check_events(const TaskLife& life, const std::vector<std::string_view>& names);
+
+/// No worker begins to run a task while another one that it runs has not ended its run.
+std::vector<std::string> check_one_running(const Recording& run);
+
+/// Where a worker has ticks: they begin and end in turn, and each run that it begins lies in a tick of its task.
+std::vector<std::string> check_ticks(const Recording& run);
+
+/// Each worker began with WorkerStarted and ended with WorkerStopped at its last seq, and its seqs have no gap.
+std::vector<std::string> check_workers(const Recording& run);
+
+/// No task waited longer, from the moment it first became not ready to its next run (Running's wait_ns).
+std::vector<std::string> check_waits(const Recording& run, std::chrono::nanoseconds most);
+
+/// No task was Ready for longer before it ran (Running's ready_ns).
+std::vector<std::string> check_ready_delays(const Recording& run, std::chrono::nanoseconds most);
+
+/// The ready queue's equation: pushes (Spawned into Ready, Ready, Yield, Throttled(0)) - pops (Running, Cancelled from
+/// Ready) = tasks that are Ready at the end. Only of a run in which every task's Spawned was seen and nothing was lost.
+/// `paltrace check` leaves it out where a worker's seq began before the run, as in a process's second scheduler.
+std::vector<std::string> check_ready_queue(const Recording& run);
+
+/// What `paltrace check` says, and that no event was lost.
+std::vector<std::string> check_lifecycle(const Recording& run);
+
+}  // namespace tiffany::testing

@@ -1,0 +1,114 @@
+#pragma once
+/// GoogleTest matchers for what a ScopedSink recorded. A failure names the task, the step and the events around.
+///
+///     const Recording run = sink.recording();
+///     EXPECT_THAT(run.task("sleeper"), EventsAre("Spawned", "Running", "Sleep", "Ready", "Running", "Done"));
+///     EXPECT_THAT(run, LifecycleIsLegal());
+///     EXPECT_THAT(run, RunsOneAtATime());
+///     EXPECT_THAT(run, WaitsAtMost(10ms));
+///     EXPECT_THAT(run, ReadyDelaysAtMost(1ms));
+
+#include <gmock/gmock.h>
+
+#include <chrono>
+#include <functional>
+#include <ostream>
+#include <string>
+#include <string_view>
+#include <tiffany/testing/checks.hpp>
+#include <tiffany/testing/recording.hpp>
+#include <tiffany/tracepoints/catalogue.hpp>
+#include <utility>
+#include <vector>
+
+namespace tiffany::testing {
+
+/// How GoogleTest prints the values that failed: short, the explanation has the rest.
+inline void PrintTo(const TaskLife& life, std::ostream* out) {
+    *out << "task '" << life.name << "' (tid " << life.tid << ") with " << life.steps.size() << " steps";
+}
+inline void PrintTo(const Recording& run, std::ostream* out) {
+    *out << "a run of " << run.records().size() << " records";
+}
+
+/// Holds if a check of checks.hpp finds nothing.
+template <typename Value>
+class CheckMatcher {
+  public:
+    using is_gtest_matcher = void;
+    using Check = std::function<std::vector<std::string>(const Value&)>;
+
+    CheckMatcher(std::string what, Check check) : what_{std::move(what)}, check_{std::move(check)} {}
+
+    bool MatchAndExplain(const Value& value, std::ostream* explanation) const {
+        constexpr std::size_t kMost = 10;
+        const std::vector<std::string> findings = check_(value);
+        if (explanation != nullptr) {
+            for (std::size_t i = 0; i < findings.size() && i < kMost; ++i)
+                *explanation << (i == 0 ? "" : "\n") << findings[i];
+            if (findings.size() > kMost) *explanation << "\nand " << findings.size() - kMost << " more";
+        }
+        return findings.empty();
+    }
+    void DescribeTo(std::ostream* out) const { *out << what_; }
+    void DescribeNegationTo(std::ostream* out) const { *out << "not: " << what_; }
+
+  private:
+    std::string what_;
+    Check check_;
+};
+
+namespace detail {
+inline std::string_view event_name(std::string_view name) {
+    return name;
+}
+inline std::string_view event_name(TaskEvent event) {
+    return label(event);
+}
+}  // namespace detail
+
+/// The task's transitions, by name ("Running") or by TaskEvent, are exactly these.
+template <typename... Events>
+CheckMatcher<TaskLife> EventsAre(const Events&... events) {
+    std::vector<std::string> names{std::string{detail::event_name(events)}...};
+    std::string what = "did";
+    for (const std::string& name : names)
+        what += ' ' + name;
+    return {what, [names = std::move(names)](const TaskLife& life) {
+                return check_events(life, std::vector<std::string_view>{names.begin(), names.end()});
+            }};
+}
+
+/// No worker runs two tasks at a time.
+inline CheckMatcher<Recording> RunsOneAtATime() {
+    return {"runs one task at a time on each worker", check_one_running};
+}
+
+/// Ticks do not overlap, and runs lie in them, where a worker has any.
+inline CheckMatcher<Recording> TicksAreNested() {
+    return {"has each run in a tick", check_ticks};
+}
+
+/// Workers are started and stopped, and no seq is missing.
+inline CheckMatcher<Recording> WorkersAreWhole() {
+    return {"has workers that start, stop and miss no seq", check_workers};
+}
+
+/// From the moment a task first became not ready to its next run.
+inline CheckMatcher<Recording> WaitsAtMost(std::chrono::nanoseconds most) {
+    return {"waits at most " + std::to_string(most.count()) + " ns",
+            [most](const Recording& run) { return check_waits(run, most); }};
+}
+
+/// From Ready to Running.
+inline CheckMatcher<Recording> ReadyDelaysAtMost(std::chrono::nanoseconds most) {
+    return {"has ready delays of at most " + std::to_string(most.count()) + " ns",
+            [most](const Recording& run) { return check_ready_delays(run, most); }};
+}
+
+/// What `paltrace check` holds true; and nothing was lost.
+inline CheckMatcher<Recording> LifecycleIsLegal() {
+    return {"is a legal run", check_lifecycle};
+}
+
+}  // namespace tiffany::testing

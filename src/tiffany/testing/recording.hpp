@@ -1,0 +1,65 @@
+#pragma once
+/// What a MemorySink was told, as a value: every record and gap of a run, in order, with the questions that tests ask.
+///
+///     const Recording run = sink.recording();
+///     const TaskLife sleeper = run.task("sleeper");
+///     EXPECT_EQ(sleeper.steps.back().info->name, "Done");
+///     EXPECT_TRUE(run.lifecycle().good());
+///
+/// Not shared between threads: a plain value.
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <tiffany/pal/lifecycle.hpp>
+#include <tiffany/pal/record.hpp>
+#include <vector>
+
+namespace tiffany::testing {
+
+/// The transitions of one task.
+struct TaskLife {
+    std::uint64_t tid = 0;
+    std::string name;                ///< as Spawned tells it; empty if that is not there
+    std::vector<pal::Record> steps;  ///< by rising step, in the order of arrival where one comes twice
+};
+
+class Recording {
+  public:
+    Recording() = default;
+    /// @param records  of each worker in the order in which they fired
+    Recording(std::vector<pal::Record> records, std::vector<pal::Gap> gaps);
+
+    /// By (ts, worker); within one worker and instant in the order in which they fired.
+    std::span<const pal::Record> records() const { return records_; }
+    std::span<const pal::Gap> gaps() const { return gaps_; }
+    /// Transitions that the gaps tell of. Not 0: the ring was too small for the test (SinkOptions::ring_bytes).
+    std::uint64_t lost() const;
+
+    /// All tasks that made a transition, by tid. Tid 0: hooks on tasks that were never spawned.
+    std::vector<TaskLife> tasks() const;
+    /// One task; without steps if it made none.
+    TaskLife task(std::uint64_t tid) const;
+    /// The one task that was spawned with that name. Errors: std::out_of_range, naming those that there are.
+    TaskLife task(std::string_view name) const;
+
+    /// Each worker once, in the order in which they appear.
+    std::vector<pal::WorkerId> workers() const;
+    /// What one worker told, in the order in which it fired.
+    std::vector<pal::Record> of_worker(const pal::WorkerId& worker) const;
+
+    /// What `paltrace check` would say of this run.
+    pal::LifecycleReport lifecycle() const;
+
+    /// Pushes the run as one log: Begin, records and gaps, End.
+    void write(pal::EntrySink& log) const;
+    /// The same as the bytes of a PAL log (docs/pal.md).
+    std::string pal_log() const;
+
+  private:
+    std::vector<pal::Record> records_;
+    std::vector<pal::Gap> gaps_;
+};
+
+}  // namespace tiffany::testing

@@ -1,0 +1,205 @@
+// Bounds, ageing, the end in good order, virtual time.
+
+#include <thread>
+
+#include "story.hpp"
+
+namespace tiffany::testing {
+namespace {
+
+class Limits : public Scheduled {};
+
+Task<> yield_times(int times, std::vector<std::string>& order, std::string name) {
+    for (int i = 0; i < times; ++i) {
+        order.push_back(name);
+        co_await yield();
+    }
+}
+
+// ---- ageing ----
+
+TEST_F(Limits, ATaskThatAlwaysYieldsDoesNotStarveALessUrgentOne) {
+    bool ran = false;
+    auto busy = [](const bool& stop) -> Task<> {
+        while (!stop)
+            co_await yield();
+    };
+    auto modest = [](bool& flag) -> Task<> {
+        flag = true;
+        co_return;
+    };
+    const TaskHandle urgent = scheduler.spawn({.priority = 0}, busy(ran));
+    scheduler.spawn({.priority = 255}, modest(ran));
+    scheduler.run();
+    EXPECT_TRUE(ran);
+    EXPECT_EQ(scheduler.telemetry().count(TaskEvent::Yield), 31u);  // each 32nd choice is a turn
+    EXPECT_TRUE(urgent.ended());
+}
+
+TEST_F(Limits, EachPriorityThatHasTasksGetsItsTurn) {
+    std::vector<std::string> order;
+    scheduler.spawn({.priority = 0}, yield_times(32 * 4, order, "0"));
+    scheduler.spawn({.priority = 7}, yield_times(1, order, "7"));
+    scheduler.spawn({.priority = 200}, yield_times(1, order, "200"));
+    scheduler.run();
+    const auto at = [&](const char* name) { return std::find(order.begin(), order.end(), name) - order.begin(); };
+    EXPECT_LE(at("7"), 2 * 32);
+    EXPECT_LE(at("200"), 2 * 32);
+}
+
+// ---- max_live ----
+
+TEST_F(Limits, ASpawnPastTheBoundIsRefusedAndNothingIsHalfMade) {
+    Scheduler small{{.name = "small", .clock = &clock, .max_live = 2}};
+    bool destroyed = false;
+    struct Guard {
+        bool& flag;
+        explicit Guard(bool& f) : flag{f} {}
+        Guard(Guard&& other) noexcept : flag{other.flag}, own{std::exchange(other.own, false)} {}
+        ~Guard() {
+            if (own) flag = true;
+        }
+        bool own = true;
+    };
+    auto task = [](Guard) -> Task<> { co_return; };
+    small.spawn({}, sleep(1h));
+    const TaskHandle last = small.spawn({}, sleep(1h));
+    const std::uint64_t before = small.telemetry().transitions();
+    try {
+        small.spawn({}, task(Guard{destroyed}));
+        FAIL() << "it was not refused";
+    } catch (const SpawnRefused& refused) {
+        EXPECT_EQ(refused.reason(), SpawnRefused::Reason::too_many);
+        EXPECT_STREQ(refused.what(), "cannot spawn a task: scheduler small has 2 live tasks, its bound (max_live)");
+    }
+    EXPECT_TRUE(destroyed);
+    EXPECT_EQ(small.telemetry().transitions(), before);
+    EXPECT_EQ(small.live(), 2u);
+    std::thread{[&] { EXPECT_THROW(small.spawn({}, nothing()), SpawnRefused); }}.join();
+    last.cancel();
+    small.run_until_idle();
+    small.spawn({}, nothing());  // there is room again
+    EXPECT_EQ(small.live(), 2u);
+}
+
+TEST_F(Limits, AWrongDependencyLeavesNoTrace) {
+    EXPECT_THROW(scheduler.spawn({.dependencies = {std::uint64_t{12'345'678}}}, nothing()), std::invalid_argument);
+    EXPECT_EQ(scheduler.live(), 0u);
+    EXPECT_EQ(scheduler.telemetry().transitions(), 0u);
+}
+
+// ---- shutdown ----
+
+TEST_F(Limits, AShutdownThatFindsAllDoneInTimeIsClean) {
+    const TaskHandle task = scheduler.spawn({}, sleep(10ms));
+    EXPECT_TRUE(scheduler.shutdown(20ms));
+    EXPECT_EQ(task.state(), TaskState::Finished);
+    try {
+        scheduler.spawn({}, nothing());
+        FAIL() << "it was not refused";
+    } catch (const SpawnRefused& refused) {
+        EXPECT_EQ(refused.reason(), SpawnRefused::Reason::shutting_down);
+        EXPECT_STREQ(refused.what(), "cannot spawn a task: scheduler test shuts down");
+    }
+}
+
+TEST_F(Limits, AShutdownCancelsWhatIsLeftWhenTheTimeIsOver) {
+    const TaskHandle task = scheduler.spawn({}, sleep(1h));
+    const std::uint64_t begin = scheduler.now_ns();
+    EXPECT_FALSE(scheduler.shutdown(20ms));
+    EXPECT_EQ(scheduler.now_ns() - begin, 20'000'000u);
+    EXPECT_EQ(story_of(task).back(), "Cancelled shutdown from Running");
+    EXPECT_EQ(scheduler.live(), 0u);
+}
+
+TEST_F(Limits, WhatResistsAShutdownIsLeftToTheClose) {
+    auto stubborn = []() -> Task<> {
+        for (;;) {
+            try {
+                co_await sleep_for(1h);
+            } catch (const TaskCancelled&) {
+            }
+        }
+    };
+    const TaskHandle task = scheduler.spawn({}, stubborn());
+    EXPECT_FALSE(scheduler.shutdown(20ms));
+    EXPECT_EQ(task.state(), TaskState::Sleeping);
+    scheduler.close();
+    EXPECT_EQ(story_of(task).back(), "Cancelled destroyed from Sleeping");
+}
+
+// ---- virtual time ----
+
+TEST_F(Limits, AnHourOfSleepingIsOverAtOnceAndExactlyAnHourLong) {
+    auto hour = []() -> Task<> {
+        for (int minute = 0; minute < 60; ++minute)
+            co_await sleep_for(1min);
+    };
+    const std::uint64_t begin = scheduler.now_ns();
+    scheduler.spawn({}, hour());
+    scheduler.run();
+    EXPECT_EQ(scheduler.now_ns() - begin, 3'600'000'000'000u);
+    EXPECT_EQ(recording().last<tiffany_task_ready>(EventId::TaskReady).late_ns, 0u);
+}
+
+TEST_F(Limits, ARunOnVirtualTimeReturnsWhenNoTimeCouldWakeATask) {
+    Event never;
+    scheduler.spawn({}, wait_for(never));
+    scheduler.run();
+    EXPECT_EQ(scheduler.live(), 1u);
+}
+
+TEST_F(Limits, SleepersWakeInTheOrderOfTheirDeadlinesOnVirtualTime) {
+    std::vector<int> order;
+    auto sleeper = [](int ms, std::vector<int>& list) -> Task<> {
+        co_await sleep_for(std::chrono::milliseconds{ms});
+        list.push_back(ms);
+    };
+    for (const int ms : {30, 10, 20, 10'000, 1})
+        scheduler.spawn({}, sleeper(ms, order));
+    scheduler.run();
+    EXPECT_THAT(order, ElementsAre(1, 10, 20, 30, 10'000));
+}
+
+// ---- the quantum of a task ----
+
+TEST_F(Limits, ATaskMayHaveAQuantumOfItsOwn) {
+    auto burn = [](VirtualClock& time) -> Task<> {
+        time.advance(2'000'000);
+        co_await yield();
+    };
+    const TaskHandle strict = scheduler.spawn({.quantum = 1ms}, burn(clock));
+    const TaskHandle usual = scheduler.spawn({}, burn(clock));
+    const TaskHandle free = scheduler.spawn({.quantum = 0ns}, burn(clock));
+    scheduler.run();
+    EXPECT_EQ(story_of(strict).at(2), "Throttled 0");
+    EXPECT_EQ(story_of(usual).at(2), "Yield");
+    EXPECT_EQ(story_of(free).at(2), "Yield");
+}
+
+// ---- the time in the inbox ----
+
+TEST_F(Recorded, TheTimeInTheInboxIsAPartOfTheReadyDelay) {
+    Scheduler scheduler{{.name = "real"}};
+    std::atomic<bool> runs{false};
+    TaskHandle late;
+    auto block = [](std::atomic<bool>& flag) -> Task<> {
+        flag = true;
+        std::this_thread::sleep_for(50ms);
+        co_return;
+    };
+    scheduler.spawn({.name = "blocks"}, block(runs));
+    std::thread other{[&] {
+        while (!runs)
+            std::this_thread::yield();
+        late = scheduler.spawn({.name = "late"}, nothing());
+    }};
+    scheduler.run();
+    other.join();
+    scheduler.run();
+    const auto ready_ns = recording().last<tiffany_task_running>(EventId::TaskRunning).ready_ns;
+    EXPECT_GE(ready_ns, 40'000'000u);
+}
+
+}  // namespace
+}  // namespace tiffany::testing

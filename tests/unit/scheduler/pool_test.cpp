@@ -1,0 +1,285 @@
+// A scheduler with several threads.
+
+#include <atomic>
+#include <condition_variable>
+#include <mutex>
+#include <set>
+#include <thread>
+#include <tiffany/scheduler/channel.hpp>
+#include <tiffany/scheduler/mutex.hpp>
+#include <tiffany/scheduler/scheduler_pool.hpp>
+#include <tiffany/scheduler/semaphore.hpp>
+
+#include "story.hpp"
+
+namespace tiffany::testing {
+namespace {
+
+class Pool : public Recorded {
+  protected:
+    SchedulerPool pool{{.name = "pool"}, {.workers = 3}};
+
+    /// Lets threads wait for each other, so that no test depends on how fast they are.
+    class Gate {
+      public:
+        void open() {
+            const std::lock_guard lock{mutex_};
+            open_ = true;
+            changed_.notify_all();
+        }
+        void pass() {
+            std::unique_lock lock{mutex_};
+            changed_.wait(lock, [this] { return open_; });
+        }
+
+      private:
+        std::mutex mutex_;
+        std::condition_variable changed_;
+        bool open_ = false;
+    };
+
+    static std::uint64_t worker_of(const TaskHandle& task, EventId id) {
+        const std::lock_guard lock{recording().mutex};
+        for (const Fired& fired : recording().events)
+            if (fired.id == id && fired.as<tiffany_task_yield>().tid == task.tid())
+                return fired.as<tiffany_task_yield>().worker;
+        return 0;
+    }
+};
+
+Task<> block(std::atomic<int>& blocked, std::function<void()> until) {
+    ++blocked;
+    until();
+    co_return;
+}
+
+TEST_F(Pool, RunsTasksOnAllItsWorkersAtTheSameTime) {
+    Gate gate;
+    std::atomic<int> blocked{0};
+    std::vector<TaskHandle> tasks;
+    for (int i = 0; i < 3; ++i)
+        tasks.push_back(pool.spawn({.name = "blocks"}, block(blocked, [&] { gate.pass(); })));
+    while (blocked != 3)  // on three threads, or this never ends
+        std::this_thread::yield();
+    gate.open();
+    pool.wait();
+    std::set<std::uint64_t> workers;
+    for (const TaskHandle& task : tasks)
+        workers.insert(worker_of(task, EventId::TaskRunning));
+    EXPECT_EQ(workers.size(), 3u);
+}
+
+TEST_F(Pool, AnIdleWorkerTakesReadyTasksOfABusyOneAlsoThoseThatHaveRunBefore) {
+    Gate gate;
+    std::atomic<int> blocked{0};
+    std::atomic<int> rounds{0};
+    auto yielder = [](std::atomic<int>& count) -> Task<> {
+        for (int i = 0; i < 50; ++i) {
+            ++count;
+            co_await yield();
+        }
+    };
+    // both begin at worker 0; the first keeps it
+    pool.spawn({.name = "blocks", .worker = 0, .pinned = true}, block(blocked, [&] { gate.pass(); }));
+    while (blocked != 1)
+        std::this_thread::yield();
+    const TaskHandle task = pool.spawn({.name = "moves", .worker = 0}, yielder(rounds));
+    while (!task.ended())
+        std::this_thread::yield();
+    EXPECT_EQ(rounds, 50);
+    gate.open();
+    pool.wait();
+}
+
+TEST_F(Pool, APinnedTaskWaitsForItsWorker) {
+    Gate gate;
+    std::atomic<int> blocked{0};
+    std::atomic<int> other{0};
+    pool.spawn({.name = "blocks", .worker = 1, .pinned = true}, block(blocked, [&] { gate.pass(); }));
+    while (blocked != 1)
+        std::this_thread::yield();
+    const TaskHandle pinned = pool.spawn({.name = "pinned", .worker = 1, .pinned = true}, nothing());
+    for (int i = 0; i < 20; ++i) {  // the others come and go meanwhile
+        const TaskHandle free = pool.spawn({.name = "free"}, block(other, [] {}));
+        while (!free.ended())
+            std::this_thread::yield();
+    }
+    EXPECT_EQ(pinned.state(), TaskState::Ready);
+    gate.open();
+    pool.wait();
+    EXPECT_EQ(pinned.state(), TaskState::Finished);
+}
+
+TEST_F(Pool, ANamedWorkerMustExist) {
+    EXPECT_THROW(pool.spawn({.worker = 3}, nothing()), std::out_of_range);
+    EXPECT_EQ(pool.live(), 0u);
+}
+
+TEST_F(Pool, TasksOnSeveralWorkersShareMutexSemaphoreChannelAndEvent) {
+    Mutex mutex;
+    Semaphore semaphore{2};
+    Channel<int> channel{4};
+    Event begin;
+    constexpr int kTasks = 12;
+    constexpr int kRounds = 100;
+    std::atomic<int> inside{0};
+    std::atomic<int> in_semaphore{0};
+    std::atomic<bool> broken{false};
+    long sum = 0;  // guarded by the mutex
+    auto worker = [&](int number) -> Task<> {
+        co_await begin.wait();
+        for (int i = 0; i < kRounds; ++i) {
+            {
+                const Mutex::Lock lock = co_await mutex.lock();
+                if (inside.fetch_add(1) != 0) broken = true;
+                ++sum;
+                co_await yield();
+                inside.fetch_sub(1);
+            }
+            co_await semaphore.acquire();
+            if (in_semaphore.fetch_add(1) >= 2) broken = true;
+            co_await yield();
+            in_semaphore.fetch_sub(1);
+            semaphore.release();
+            co_await channel.send(number);
+        }
+    };
+    int received = 0;
+    auto receiver = [&]() -> Task<> {
+        for (; received < kTasks * kRounds; ++received)
+            co_await channel.receive();
+    };
+    for (int i = 0; i < kTasks; ++i)
+        pool.spawn({.name = "worker"}, worker(i));
+    pool.spawn({.name = "receiver"}, receiver());
+    pool.post([&] { begin.set(); });
+    pool.wait();
+    EXPECT_FALSE(broken);
+    EXPECT_EQ(sum, kTasks * kRounds);
+    EXPECT_EQ(received, kTasks * kRounds);
+}
+
+TEST_F(Pool, JoinsDependenciesAndCancelsCrossWorkers) {
+    std::atomic<int> answered{0};
+    auto child = [](int number) -> Task<int> {
+        co_await sleep_for(std::chrono::microseconds{number % 7});
+        if (number % 5 == 0) throw std::runtime_error{"five"};
+        co_return number;
+    };
+    auto parent = [&](int number) -> Task<> {
+        SpawnOptions options;
+        const ResultHandle<int> target = (co_await this_scheduler()).spawn(options, child(number));
+        if (number % 3 == 0) target.cancel();
+        try {
+            const int got = co_await join(target);
+            if (got == number) ++answered;
+        } catch (const JoinError&) {
+            ++answered;
+        }
+    };
+    constexpr int kParents = 300;
+    std::vector<TaskHandle> parents;
+    for (int i = 0; i < kParents; ++i)
+        parents.push_back(pool.spawn({}, parent(i)));
+    SpawnOptions options;
+    for (const TaskHandle& task : parents)
+        options.dependencies.push_back(task);
+    const TaskHandle last = pool.spawn(options, nothing());
+    pool.wait();
+    EXPECT_EQ(answered, kParents);
+    EXPECT_EQ(last.state(), TaskState::Finished);
+    EXPECT_EQ(pool.live(), 0u);
+}
+
+TEST_F(Pool, OtherThreadsSpawnWakeAndCancelWhileItRuns) {
+    constexpr int kThreads = 3;
+    constexpr int kRounds = 200;
+    std::atomic<int> woken{0};
+    auto sleeper = [&]() -> Task<> {
+        co_await sleep_until_woken();
+        ++woken;
+    };
+    std::vector<std::thread> threads;
+    for (int t = 0; t < kThreads; ++t) {
+        threads.emplace_back([&] {
+            for (int i = 0; i < kRounds; ++i) {
+                const TaskHandle task = pool.spawn({.name = "sleeper"}, sleeper());
+                task.wake();
+                const TaskHandle victim = pool.spawn({.name = "victim"}, sleep(1h));
+                victim.cancel();
+            }
+        });
+    }
+    for (std::thread& thread : threads)
+        thread.join();
+    pool.wait();
+    EXPECT_EQ(woken, kThreads * kRounds);
+    EXPECT_EQ(pool.telemetry().count(TaskEvent::Cancelled), static_cast<std::uint64_t>(kThreads * kRounds));
+}
+
+TEST_F(Pool, AShutdownThatRunsOutOfTimeCancelsAndSaysSo) {
+    const TaskHandle task = pool.spawn({}, sleep(1h));
+    EXPECT_FALSE(pool.shutdown(20ms));
+    EXPECT_EQ(task.state(), TaskState::Cancelled);
+    EXPECT_THROW(pool.spawn({}, nothing()), SpawnRefused);
+    EXPECT_EQ(pool.live(), 0u);
+}
+
+TEST_F(Pool, AShutdownWaitsForWhatEndsInTime) {
+    const TaskHandle task = pool.spawn({}, sleep(5ms));
+    EXPECT_TRUE(pool.shutdown(60s));
+    EXPECT_EQ(task.state(), TaskState::Finished);
+}
+
+TEST_F(Pool, CloseEndsWhatIsAliveOnceAndGivesTheWorkersBack) {
+    Event never;
+    std::vector<TaskHandle> tasks;
+    for (int i = 0; i < 10; ++i)
+        tasks.push_back(pool.spawn({}, wait_for(never)));
+    pool.close();
+    for (const TaskHandle& task : tasks)
+        EXPECT_EQ(task.state(), TaskState::Cancelled);
+    EXPECT_EQ(pool.telemetry().count(TaskEvent::Cancelled), 10u);
+    EXPECT_GE(recording().of(EventId::WorkerStopped).size(), 3u);
+    EXPECT_THROW(pool.spawn({}, nothing()), SpawnRefused);
+}
+
+TEST_F(Pool, StopEndsAWait) {
+    pool.spawn({}, sleep(1h));
+    std::thread stopper{[&] { pool.stop(); }};
+    pool.wait();
+    stopper.join();
+    EXPECT_EQ(pool.live(), 1u);
+}
+
+TEST_F(Recorded, APoolOnVirtualTimeSleepsAnHourAtOnce) {
+    VirtualClock clock;
+    SchedulerPool pool{{.name = "virtual", .clock = &clock}, {.workers = 2}};
+    auto hour = []() -> Task<> {
+        for (int minute = 0; minute < 60; ++minute)
+            co_await sleep_for(1min);
+    };
+    const std::uint64_t begin = pool.now_ns();
+    pool.spawn({}, hour());
+    pool.spawn({}, hour());
+    pool.wait();
+    EXPECT_GE(pool.now_ns() - begin, 3'600'000'000'000u);
+}
+
+TEST_F(Recorded, APoolMayPinItsThreads) {
+    SchedulerPool pool{{.name = "pinned"}, {.workers = 2, .pin_threads = true}};
+    int cpus = 0;
+    auto count = [](int& result) -> Task<> {
+        cpu_set_t set;
+        CPU_ZERO(&set);
+        sched_getaffinity(0, sizeof set, &set);
+        result = CPU_COUNT(&set);
+        co_return;
+    };
+    pool.spawn({}, count(cpus));
+    pool.wait();
+    EXPECT_EQ(cpus, 1);
+}
+
+}  // namespace
+}  // namespace tiffany::testing

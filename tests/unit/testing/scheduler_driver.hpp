@@ -1,0 +1,239 @@
+#pragma once
+/// Plays programs on the coroutine scheduler, by its public functions.
+
+#include <chrono>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <tiffany/scheduler/scheduler.hpp>
+#include <tiffany/scheduler/scheduler_pool.hpp>
+#include <tiffany/testing/driver.hpp>
+#include <vector>
+
+namespace tiffany::testing {
+
+/// A driver for what has the calls of tiffany::Scheduler. Its coroutines know nothing of the clock.
+class CoroutineDriver : public Driver {
+  public:
+    TaskState state(std::size_t task) const override {
+        const std::lock_guard lock{mutex_};
+        return handles_.at(task) ? handles_[task].state() : TaskState::None;
+    }
+
+  protected:
+    std::size_t tasks() const {
+        const std::lock_guard lock{mutex_};
+        return handles_.size();
+    }
+
+    static constexpr std::chrono::nanoseconds kQuantum = std::chrono::milliseconds{5};
+
+    static Model can_all() {
+        return {.can = {Can::yield,          Can::fail,          Can::spawn,        Can::sleep,        Can::event,
+                        Can::wake,           Can::join,          Can::io,           Can::timeout,      Can::cancel,
+                        Can::catch_cancel,   Can::quantum,       Can::budget,       Can::dependencies, Can::destroy,
+                        Can::destroy_asleep, Can::outside_spawn, Can::outside_wake, Can::groups,       Can::priorities,
+                        Can::sites}};
+    }
+
+    void reset(Stage& stage) {
+        const std::lock_guard lock{mutex_};
+        handles_.assign(stage.program().tasks.size(), {});
+        events_.clear();
+    }
+
+    /// Spawns a task; any thread. The lock is held until the handle is kept: who asks for the state gets it.
+    template <typename Runtime>
+    void spawn(Runtime& runtime, Stage& stage, std::size_t task) {
+        const Script& script = stage.script(task);
+        const std::lock_guard lock{mutex_};
+        SpawnOptions options{.name = stage.name(task), .priority = script.priority};
+        if (!script.group.empty()) options.group = runtime.telemetry().group(script.group);
+        for (const std::size_t dependency : script.dependencies)
+            options.dependencies.push_back(handles_.at(dependency));
+        if (script.budget.count() != 0) {
+            options.budget = script.budget;
+            options.budget_period = script.budget_period;
+        }
+        handles_.at(task) = runtime.spawn(options, play(*this, runtime, stage, task), stage.site(task));
+    }
+
+    template <typename Runtime>
+    void play_outside(Runtime& runtime, Stage& stage) {
+        stage.play_outside([&](const Step& step) {
+            if (step.what == Do::spawn) spawn(runtime, stage, step.target);
+            if (step.what == Do::wake) handle(step.target).wake();
+        });
+    }
+
+  private:
+    TaskHandle handle(std::size_t task) const {
+        const std::lock_guard lock{mutex_};
+        return handles_.at(task);
+    }
+
+    Event& event(std::size_t number) {
+        const std::lock_guard lock{mutex_};
+        return events_[number];
+    }
+
+    static std::chrono::nanoseconds timeout_of(const Step& step) {
+        return step.timeout.count() == 0 ? kForever : step.timeout;
+    }
+
+    static Task<> play_join(TaskHandle target, std::chrono::nanoseconds timeout) {
+        try {
+            const bool ended = co_await join_for(target, timeout);
+            static_cast<void>(ended);
+        } catch (const JoinError&) {
+        }
+    }
+
+    template <typename Runtime>
+    static Task<> play_step(CoroutineDriver& driver, Runtime& runtime, Stage& stage, const Step& step) {
+        switch (step.what) {
+            case Do::yield:
+                co_await yield();
+                break;
+            case Do::spin:
+                for (;;)
+                    co_await yield();
+                break;
+            case Do::sleep:
+                co_await sleep_for(step.time);
+                break;
+            case Do::wait:
+                co_await driver.event(step.target).wait(timeout_of(step));
+                break;
+            case Do::set:
+                driver.event(step.target).set();
+                break;
+            case Do::block:
+                co_await sleep_until_woken();
+                break;
+            case Do::wake:
+                driver.handle(step.target).wake();
+                break;
+            case Do::join:
+                co_await play_join(driver.handle(step.target), timeout_of(step));
+                break;
+            case Do::read:
+                co_await readable(stage.readable_end(step.target), timeout_of(step));
+                break;
+            case Do::spawn:
+                driver.spawn(runtime, stage, step.target);
+                break;
+            case Do::cancel:
+                driver.handle(step.target).cancel();
+                break;
+            case Do::until:
+                while (!stage.reached(step))
+                    co_await yield();
+                break;
+            case Do::burn:
+            case Do::write:
+            case Do::fail:
+                stage.act(step);
+                break;
+        }
+    }
+
+    template <typename Runtime>
+    static Task<> play(CoroutineDriver& driver, Runtime& runtime, Stage& stage, std::size_t task) {
+        for (const Step& step : stage.script(task).steps) {
+            if (step.outcome != Outcome::caught) {
+                co_await play_step(driver, runtime, stage, step);
+                continue;
+            }
+            try {
+                co_await play_step(driver, runtime, stage, step);
+            } catch (const TaskCancelled&) {
+            }
+        }
+    }
+
+    mutable std::mutex mutex_;
+    std::vector<TaskHandle> handles_;      // guarded by the lock
+    std::map<std::size_t, Event> events_;  // the map is guarded by the lock
+};
+
+/// Nothing sleeps: whenever nothing can run, a millisecond passes.
+class VirtualTimeDriver : public CoroutineDriver {
+  public:
+    Model model() const override {
+        Model model = can_all();
+        model.virtual_time = true;
+        return model;
+    }
+
+    void run(Stage& stage) override {
+        reset(stage);
+        Scheduler scheduler{{.name = "virtual", .quantum = kQuantum, .clock = &stage.clock()}};
+        for (const std::size_t task : stage.program().at_start())
+            spawn(scheduler, stage, task);
+        if (stage.program().ending == Ending::not_run) return;
+        const std::jthread outside{[&] { play_outside(scheduler, stage); }};
+        scheduler.run_until_idle();
+        if (stage.program().ending == Ending::idle) return;
+        while ((scheduler.live() != 0 || !stage.outside_is_done()) && stage.in_time()) {
+            stage.clock().advance(1'000'000);
+            scheduler.run_until_idle();
+        }
+    }
+};
+
+/// On the system's clock: the scheduler blocks while all its tasks wait.
+class RealTimeDriver : public CoroutineDriver {
+  public:
+    Model model() const override { return can_all(); }
+
+    void run(Stage& stage) override {
+        reset(stage);
+        Scheduler scheduler{{.name = "real", .quantum = kQuantum}};
+        for (const std::size_t task : stage.program().at_start())
+            spawn(scheduler, stage, task);
+        if (stage.program().ending == Ending::not_run) return;
+        if (stage.program().ending == Ending::idle) return scheduler.run_until_idle();
+        const std::jthread outside{[&] { play_outside(scheduler, stage); }};
+        scheduler.run();
+    }
+};
+
+/// Several threads on the system's clock. They run from the start on, so no task can be kept from beginning.
+class PoolDriver : public CoroutineDriver {
+  public:
+    Model model() const override {
+        Model model = can_all();
+        model.can = model.can.without({Can::destroy});
+        model.most_workers = 3;
+        return model;
+    }
+
+    void run(Stage& stage) override {
+        reset(stage);
+        SchedulerPool pool{{.name = "pool", .quantum = kQuantum}, {.workers = 3}};
+        for (const std::size_t task : stage.program().at_start())
+            spawn(pool, stage, task);
+        if (stage.program().ending == Ending::idle) {
+            while (!nothing_can_run() && stage.in_time())
+                std::this_thread::yield();
+            return;
+        }
+        const std::jthread outside{[&] { play_outside(pool, stage); }};
+        do
+            pool.wait();
+        while (!stage.outside_is_done() && stage.in_time());
+        pool.wait();
+    }
+
+  private:
+    bool nothing_can_run() const {
+        for (std::size_t task = 0; task < tasks(); ++task)
+            if (!kSuspended.has(state(task)) && !kEnded.has(state(task))) return false;
+        return true;
+    }
+};
+
+}  // namespace tiffany::testing
