@@ -160,10 +160,9 @@ bool Loop::begin_sleep_until_woken(TaskCore& task, Operation& operation) noexcep
 
 bool Loop::begin_join(TaskCore& task, JoinOperation& operation) noexcept {
     const Guard guard{*engine_};
-    if (is_cancelled(task)) return false;
     using Refusal = JoinOperation::Refusal;
     operation.refusal = Refusal::none;
-    if (is_asked_to_end(task)) return false;
+    if (is_cancelled(task)) return false;
     operation.target = operation.ref.handle() ? operation.ref.handle() : engine_->find_held(operation.ref.tid());
     TaskCore* const target = operation.target.core();
     if (target == nullptr || &TaskStore::of(*target) != &engine_->store()) {
