@@ -339,14 +339,14 @@ std::string Engine::cycle_through(const TaskCore& joiner, const TaskCore& target
         std::size_t next = 0;
     };
     const auto waits_on = [](const TaskCore& task, std::size_t which) -> const TaskCore* {
-        // another thread spawned it, and its loop has not come to it yet
-        const bool unseen = task.waiting == nullptr && task.life.state() == TaskState::Waiting;
-        if (task.waiting == nullptr && !unseen) return nullptr;
-        if (!unseen && task.waiting->waits_for == WaitsFor::join) {
+        if (task.waiting != nullptr && task.waiting->waits_for == WaitsFor::join) {
             const auto& operation = static_cast<const JoinOperation&>(*task.waiting);
             return which == 0 && operation.waits_for_ever ? operation.target.core() : nullptr;
         }
-        if (task.waiting != &waits_for_dependencies() || which >= task.extras()->dependencies.size()) return nullptr;
+        // or another thread spawned it, and its loop has not come to it yet
+        const bool has_dependencies = task.waiting == &waits_for_dependencies() ||
+                                      (task.waiting == nullptr && task.life.state() == TaskState::Waiting);
+        if (!has_dependencies || which >= task.extras()->dependencies.size()) return nullptr;
         return task.extras()->dependencies[which].core();
     };
     std::vector<Step> path{{&target}};

@@ -247,7 +247,7 @@ bool Loop::find_work(Until until, std::uint64_t deadline_ns) {
     if (engine_->live() == 0 || until == Until::nothing_is_ready) return false;
     if (deadline_ns != Operation::kNever && engine_->now_ns() >= deadline_ns) return false;
     // descriptors that are ready were found just now
-    if (virtual_ && (!timers_.empty() || poller_.waiting() == 0)) {
+    if (virtual_ && (!timers_.empty() || poller_.waiting() == 0 || deadline_ns != Operation::kNever)) {
         if (timers_.empty() && deadline_ns == Operation::kNever) return false;
         const std::uint64_t next_ns = timers_.empty() ? deadline_ns : std::min(deadline_ns, timers_.next_ns());
         const std::uint64_t now = engine_->now_ns();

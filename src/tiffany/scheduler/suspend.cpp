@@ -154,7 +154,6 @@ bool Loop::begin_sleep_until_woken(TaskCore& task, Operation& operation) noexcep
 
 bool Loop::begin_join(TaskCore& task, JoinOperation& operation) noexcept {
     const Guard guard{*engine_};
-    if (is_cancelled(task)) return false;
     using Refusal = JoinOperation::Refusal;
     operation.refusal = Refusal::none;
     if (is_cancelled(task)) return false;
