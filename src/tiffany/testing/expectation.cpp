@@ -32,7 +32,11 @@ Wanted says(std::string_view field, std::string text) {
 }
 
 Node one(TaskEvent event, std::vector<Wanted> fields) {
-    return {.one = {event, std::move(fields)}};
+    return {{event, std::move(fields)}, {}};
+}
+
+Node choice(std::vector<Pattern> alternatives) {
+    return {{}, std::move(alternatives)};
 }
 
 /// What a task is known to have waited for.
@@ -176,7 +180,7 @@ class Generator {
         Node yield = one(TaskEvent::Yield, {at_least("run_ns", about(burnt_))});
         if (!model_.can.has(Can::quantum) || model_.virtual_time) return yield;
         Node throttled = one(TaskEvent::Throttled, {is("park_ns", 0), at_least("run_ns", about(burnt_))});
-        return {.alternatives = {{{std::move(yield)}}, {{std::move(throttled)}}}};
+        return choice({Pattern{std::move(yield)}, Pattern{std::move(throttled)}});
     }
 
     /// What a task does that gives way until something is so.
@@ -184,10 +188,11 @@ class Generator {
         const Node again = running({});
         Pattern sleeps{one(TaskEvent::Sleep, {}), one(TaskEvent::Ready, {is("cause", WakeCause::timer)}),
                        running({WaitKind::sleep})};
-        return {.alternatives = {{{one(TaskEvent::Yield, {}), again}},
-                                 {{one(TaskEvent::Throttled, {is("park_ns", 0)}), again}},
-                                 {std::move(sleeps)}},
-                .repeats = true};
+        Pattern yields{one(TaskEvent::Yield, {}), again};
+        Pattern is_throttled{one(TaskEvent::Throttled, {is("park_ns", 0)}), again};
+        Node polls = choice({std::move(yields), std::move(is_throttled), std::move(sleeps)});
+        polls.repeats = true;
+        return polls;
     }
 
     // ---- the steps ----
@@ -303,13 +308,12 @@ class Generator {
             one(TaskEvent::Cancelled, {is("cause", CancelCause::asked), is_one_of("canceller", canceller()),
                                        is("from_state", waited.state), is("run_ns", 0)})};
         pattern_ = std::move(before);
-        pattern_.push_back({.alternatives = {{std::move(resumed)}, {std::move(in_place)}}});
+        pattern_.push_back(choice({std::move(resumed), std::move(in_place)}));
     }
 
     /// Thrown instead of the suspension, or after it.
     bool add_cancelled_before() {
-        Node yield = yielded();
-        pattern_.push_back({.alternatives = {{{}}, {{yield, running({})}}}});
+        pattern_.push_back(choice({Pattern{}, Pattern{yielded(), running({})}}));
         cancelled_running();
         return false;
     }
@@ -330,7 +334,7 @@ bool begins_with(const Pattern& pattern, TaskEvent event) {
     const Node& first = pattern.front();
     if (first.alternatives.empty()) return first.one.event == event;
     return std::any_of(first.alternatives.begin(), first.alternatives.end(),
-                       [&](const Choice& choice) { return begins_with(choice.pattern, event); });
+                       [&](const Pattern& alternative) { return begins_with(alternative, event); });
 }
 
 void append(const Pattern& pattern, const std::vector<TaskEvent>& found, std::vector<Expected>& out);
@@ -338,9 +342,9 @@ void append(const Pattern& pattern, const std::vector<TaskEvent>& found, std::ve
 /// Appends the alternative that fits what was found here. Returns false if none does.
 bool append_fitting(const Node& node, const std::vector<TaskEvent>& found, std::vector<Expected>& out) {
     if (out.size() >= found.size()) return false;
-    for (const Choice& choice : node.alternatives) {
-        if (!begins_with(choice.pattern, found[out.size()])) continue;
-        append(choice.pattern, found, out);
+    for (const Pattern& alternative : node.alternatives) {
+        if (!begins_with(alternative, found[out.size()])) continue;
+        append(alternative, found, out);
         return true;
     }
     return false;
@@ -355,7 +359,7 @@ void append(const Pattern& pattern, const std::vector<TaskEvent>& found, std::ve
             while (out.size() + 1 < found.size() && append_fitting(node, found, out)) {
             }
         } else if (!append_fitting(node, found, out)) {
-            append(node.alternatives.front().pattern, found, out);
+            append(node.alternatives.front(), found, out);
         }
     }
 }

@@ -25,17 +25,14 @@ struct Expected {
     std::vector<Wanted> fields = {};
 };
 
-struct Choice;
+struct Node;
+using Pattern = std::vector<Node>;
 
 /// One event, or a choice between sequences that differ in their first event.
 struct Node {
-    Expected one = {};
-    std::vector<Choice> alternatives = {};  ///< empty: it is `one`
-    bool repeats = false;                   ///< any number of them, none too
-};
-using Pattern = std::vector<Node>;
-struct Choice {
-    Pattern pattern;
+    Expected one;
+    std::vector<Pattern> alternatives;  ///< empty: it is `one`
+    bool repeats = false;               ///< any number of them, none too
 };
 
 /// Who is who in a run.

@@ -32,8 +32,11 @@ class Recording {
     Recording(std::vector<pal::Record> records, std::vector<pal::Gap> gaps);
 
     /// By (ts, worker); within one worker and instant in the order in which they fired.
-    std::span<const pal::Record> records() const { return records_; }
-    std::span<const pal::Gap> gaps() const { return gaps_; }
+    /// Not of a temporary: a loop over it would outlive the recording.
+    std::span<const pal::Record> records() const& { return records_; }
+    std::span<const pal::Record> records() const&& = delete;
+    std::span<const pal::Gap> gaps() const& { return gaps_; }
+    std::span<const pal::Gap> gaps() const&& = delete;
     /// Transitions that the gaps tell of. Not 0: the ring was too small for the test (SinkOptions::ring_bytes).
     std::uint64_t lost() const;
 

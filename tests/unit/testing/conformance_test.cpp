@@ -41,7 +41,8 @@ TEST(Programs, AllTransitionsAreMet) {
         const ScopedSink sink;
         Stage stage{program, runtime, 1min};
         runtime.run(stage);
-        for (const pal::Record& record : sink.recording().records())
+        const Recording run = sink.recording();
+        for (const pal::Record& record : run.records())
             if (record.is_transition()) met.insert(static_cast<TaskEvent>(record.info->id));
     }
     EXPECT_EQ(met.size(), kTransitions);
