@@ -182,17 +182,20 @@ TEST_F(Limits, ATaskMayHaveAQuantumOfItsOwn) {
 TEST_F(Recorded, TheTimeInTheInboxIsAPartOfTheReadyDelay) {
     Scheduler scheduler{{.name = "real"}};
     std::atomic<bool> runs{false};
-    TaskHandle late;
-    auto block = [](std::atomic<bool>& flag) -> Task<> {
-        flag = true;
+    std::atomic<bool> spawned{false};
+    auto block = [](std::atomic<bool>& here, std::atomic<bool>& there) -> Task<> {
+        here = true;
+        while (!there)
+            std::this_thread::yield();
         std::this_thread::sleep_for(50ms);
         co_return;
     };
-    scheduler.spawn({.name = "blocks"}, block(runs));
+    scheduler.spawn({.name = "blocks"}, block(runs, spawned));
     std::thread other{[&] {
         while (!runs)
             std::this_thread::yield();
-        late = scheduler.spawn({.name = "late"}, nothing());
+        scheduler.spawn({.name = "late"}, nothing());
+        spawned = true;
     }};
     scheduler.run();
     other.join();

@@ -123,7 +123,7 @@ TEST(Recording, AWorkerThatIsTakenAgainKeepsItsOrder) {
 
 Task<> wander(unsigned seed, int tasks) {
     std::minstd_rand random{seed};
-    const TaskHandle self = co_await this_task();
+    const TaskHandle self = co_await current_task();
     for (int step = 0; step < 20; ++step) {
         switch (random() % 4) {
             case 0:
@@ -139,7 +139,7 @@ Task<> wander(unsigned seed, int tasks) {
             }
             default:
                 if (tasks > 0) {
-                    Scheduler& scheduler = co_await this_scheduler();
+                    SchedulerBase& scheduler = co_await this_scheduler();
                     co_await join(scheduler.spawn({.name = "child"}, wander(seed + 1, tasks - 1)));
                 }
                 break;
