@@ -13,7 +13,8 @@
 ///
 /// Each await is a place where a cancellation arrives, as TaskCancelled. One that need not wait, because the joined
 /// task has ended, the descriptor is ready or the event is set, goes on at once and fires no event. Only in coroutines
-/// that return a Task. What these functions give is awaited once. Cost: no allocation.
+/// that return a Task. What these functions give is awaited once. Cost: no allocation, but for a
+/// join that has to look for a cycle, and the first wait for a descriptor.
 
 #include <chrono>
 #include <concepts>

@@ -20,7 +20,8 @@
 namespace tiffany {
 
 /// Shared by the tasks of one scheduler, first come, first served. Tasks that still wait when it dies stay Waiting
-/// until they are cancelled. Moving a T throws nothing.
+/// until they are cancelled. Moving a T throws nothing, and calls nothing of the scheduler's: a pool's lock is held
+/// meanwhile.
 template <typename T>
 class Channel {
     static_assert(std::is_nothrow_move_constructible_v<T>, "a value is moved where nothing may be thrown");
@@ -29,6 +30,11 @@ class Channel {
     /// Errors: std::invalid_argument, `capacity` is 0; std::bad_alloc.
     explicit Channel(std::size_t capacity) : id_{detail::next_resource_id()}, ring_(capacity) {
         if (capacity == 0) throw std::invalid_argument{"a channel needs room for one value at least"};
+    }
+    ~Channel() {
+        const detail::SharedGuard guard{senders_.empty() ? receivers_ : senders_};
+        senders_.clear();
+        receivers_.clear();
     }
     Channel(const Channel&) = delete;
     Channel& operator=(const Channel&) = delete;

@@ -4,6 +4,7 @@
 #include <cassert>
 #include <limits>
 #include <stdexcept>
+#include <unordered_set>
 #include <utility>
 
 namespace tiffany::detail {
@@ -49,11 +50,6 @@ Loop* Engine::home() noexcept {
     return !many_ && std::this_thread::get_id() == home_ && !is_closed() ? loops_.front().get() : nullptr;
 }
 
-Loop& Engine::waker() noexcept {
-    Loop* const loop = home();
-    return loop != nullptr ? *loop : *loops_.front();
-}
-
 std::uint64_t Engine::current_tid() noexcept {
     const Loop* const loop = home();
     return loop == nullptr || loop->running() == nullptr ? 0 : loop->running()->life.tid();
@@ -66,8 +62,10 @@ void Engine::admit() {
     const std::string cannot = "cannot spawn a task: scheduler " + name_;
     if (is_closed()) throw SpawnRefused{Reason::closed, cannot + " is closed"};
     if (refusing_.load(std::memory_order_relaxed)) throw SpawnRefused{Reason::shutting_down, cannot + " shuts down"};
-    if (live_.fetch_add(1, std::memory_order_relaxed) < max_live_) return;
-    live_.fetch_sub(1, std::memory_order_relaxed);
+    // never above the bound, not for a moment: who waits until none is alive would miss the last one's end
+    std::size_t live = live_.load(std::memory_order_relaxed);
+    while (live < max_live_)
+        if (live_.compare_exchange_weak(live, live + 1, std::memory_order_relaxed)) return;
     throw SpawnRefused{Reason::too_many,
                        cannot + " has " + std::to_string(max_live_) + " live tasks, its bound (max_live)"};
 }
@@ -102,6 +100,7 @@ TaskHandle Engine::spawn(const SpawnOptions& options, Frame frame, Site site, Ke
     };
     Loop* const here = home();
     const Visit visit{here == nullptr && store_->come() != nullptr ? store_ : nullptr};
+    if (frame.promise() == nullptr) throw std::invalid_argument{"cannot spawn a coroutine that was moved away"};
     Loop& place = place_for(options);
     std::vector<TaskHandle> dependencies;
     for (const TaskRef& ref : options.dependencies)
@@ -114,8 +113,10 @@ TaskHandle Engine::spawn(const SpawnOptions& options, Frame frame, Site site, Ke
         ~Half() {
             if (whole) return;
             if (task != nullptr) engine.store_->destroy(*task);
-            const Guard guard{engine};
+            engine.lock();
             engine.dismiss();
+            engine.unlock();
+            if (!engine.many_) engine.loops_.front()->rouse();
         }
     } half{*this, nullptr};
     half.task = &store_->make_task();
@@ -140,6 +141,7 @@ TaskHandle Engine::spawn(const SpawnOptions& options, Frame frame, Site site, Ke
     hold(task);
     TaskHandle handle = TaskHandle::held(task);
     if (here == nullptr) {
+        if (info.waiting) unseen_dependents_.fetch_add(1, std::memory_order_relaxed);
         life_hooks_here(telemetry_).spawned(task.life, info);  // first the hook, then publish
         store_->enter(task);
         place.inbox().push(task);
@@ -159,15 +161,19 @@ TaskHandle Engine::spawn(const SpawnOptions& options, Frame frame, Site site, Ke
         [](const TaskHandle& dependency) { return dependency.core()->life.state() != TaskState::Finished; });
     here->hooks().spawned(task.life, info);
     store_->enter(task);
-    adopt(task);
+    if (info.waiting)
+        wait_for_dependencies(task);
+    else
+        place.push(task);
     return handle;
 }
 
 void Engine::adopt(TaskCore& task) noexcept {
     task.waiting = nullptr;
-    if (task.life.state() == TaskState::Waiting)
+    if (task.life.state() == TaskState::Waiting) {
+        unseen_dependents_.fetch_sub(1, std::memory_order_relaxed);
         wait_for_dependencies(task);
-    else
+    } else
         loop_of(task).push(task);
 }
 
@@ -178,8 +184,10 @@ void Engine::wait_for_dependencies(TaskCore& task) noexcept {
         TaskCore& other = *dependency.core();
         last = dependency.tid();
         if (!has_ended(other)) {
+            auto& dependents = other.with_extras().dependents;
+            if (dependents.size() == dependents.capacity()) forget_ended(dependents);
             hold(task);
-            other.with_extras().dependents.push_back(TaskHandle::held(task));
+            dependents.push_back(TaskHandle::held(task));
             ++task.extras()->dependencies_left;
         } else if (other.life.state() != TaskState::Finished) {
             end_unstarted(task, last, {});
@@ -194,6 +202,13 @@ void Engine::wait_for_dependencies(TaskCore& task) noexcept {
     }
 }
 
+/// Those that were cancelled meanwhile, or had another dependency that failed.
+void Engine::forget_ended(std::vector<TaskHandle>& tasks) noexcept {
+    for (TaskHandle& task : tasks)
+        if (task.ended()) trash_.handles.push_back(std::move(task));
+    std::erase_if(tasks, [](const TaskHandle& task) { return !task; });
+}
+
 void Engine::drop_dependencies(TaskCore& task) noexcept {
     for (TaskHandle& handle : std::exchange(task.extras()->dependencies, {}))
         trash_.handles.push_back(std::move(handle));
@@ -206,7 +221,7 @@ void Engine::post(std::function<void()> function) {
     Loop& place =
         many_ ? *loops_[next_place_.fetch_add(1, std::memory_order_relaxed) % loops_.size()] : *loops_.front();
     place.inbox().push(node.release());
-    place.rouse();
+    if (!place.rouse() && many_) wake_one();
     store_->leave();
 }
 
@@ -214,8 +229,9 @@ void Engine::post(std::function<void()> function) {
 
 void Engine::make_ready(TaskCore& task, WakeCause cause, std::uint64_t by, std::uint64_t late_ns, Stamp at) noexcept {
     loop_of(task).detach(task);
+    nothing_to_come_ = false;
     if (is_closed()) return;  // it ends where it is
-    waker().hooks().ready(task.life, cause, by, late_ns, at);
+    with_hooks([&](LifeHooks& hooks) { hooks.ready(task.life, cause, by, late_ns, at); });
     loop_of(task).push(task);
 }
 
@@ -283,7 +299,7 @@ void Engine::tell_end(TaskCore& task, Stamp at, bool frame_is_gone) noexcept {
 void Engine::end_unstarted(TaskCore& task, std::uint64_t canceller, Stamp at) noexcept {
     task.waiting = nullptr;
     trash_.frames.push_back(std::exchange(task.leaf, nullptr));
-    waker().hooks().cancelled(task.life, CancelCause::dependency, canceller, at);
+    with_hooks([&](LifeHooks& hooks) { hooks.cancelled(task.life, CancelCause::dependency, canceller, at); });
     tell_end(task, at, false);
 }
 
@@ -318,7 +334,9 @@ void Engine::close() noexcept {
         hooks.cancelled(core.life, CancelCause::destroyed);
         core.over.store(true, std::memory_order_release);
         core.joiners.clear();
+        lock();
         dismiss();
+        unlock();
         Frame::destroy_from(std::exchange(core.leaf, nullptr));
         let_go(core);  // the scheduler's own hold
     }
@@ -328,11 +346,15 @@ void Engine::close() noexcept {
         const auto dependencies = std::exchange(task.core()->extras()->dependencies, {});
     }
     if (!many_) loops_.front()->give_worker_back();
+    changed_.notify_all();
 }
 
 // ---- joins that would never end ----
 
 std::string Engine::cycle_through(const TaskCore& joiner, const TaskCore& target) const {
+    const TaskExtras* const extras = joiner.extras();
+    const bool waited_for = !joiner.joiners.empty() || (extras != nullptr && !extras->dependents.empty());
+    if (!waited_for && &joiner != &target && unseen_dependents_.load(std::memory_order_relaxed) == 0) return {};
     // depth first, from the target along what each waits for; a wait that a time ends is no part of a cycle
     struct Step {
         const TaskCore* task;
@@ -350,14 +372,13 @@ std::string Engine::cycle_through(const TaskCore& joiner, const TaskCore& target
         return task.extras()->dependencies[which].core();
     };
     std::vector<Step> path{{&target}};
-    std::vector<const TaskCore*> seen;  // without a cycle through the joiner
+    std::unordered_set<const TaskCore*> seen;  // those have been followed
     while (!path.empty() && path.back().task != &joiner) {
         Step& last = path.back();
         const TaskCore* const next = waits_on(*last.task, last.next++);
         if (next == nullptr) {
-            seen.push_back(last.task);
             path.pop_back();
-        } else if (std::find(seen.begin(), seen.end(), next) == seen.end()) {
+        } else if (seen.insert(next).second) {
             path.push_back({next});
         }
     }
@@ -397,20 +418,27 @@ void Engine::wake_one() noexcept {
 }
 
 bool Engine::advance_clock(Loop& by) noexcept {
-    VirtualClock& clock = *clock_->as_virtual();
-    std::uint64_t first_ns = Operation::kNever;
+    const std::uint64_t now = clock_->monotonic_ns();
+    std::uint64_t first_ns = deadline_ns_ > now ? deadline_ns_ : Operation::kNever;
     Loop* first = nullptr;
     for (const auto& loop : loops_) {
         if (loop.get() != &by && !loop->is_asleep()) return false;  // it will come here itself
-        if (loop->inbox().any() || loop->waiting_for_io() != 0) return false;
-        if (loop->timers().empty() || loop->timers().next_ns() > first_ns) continue;
+        if (loop->has_news()) {
+            if (loop.get() != &by) loop->rouse();
+            return loop.get() == &by;
+        }
+        if (loop->timers().empty() || loop->timers().next_ns() >= first_ns) continue;
         first_ns = loop->timers().next_ns();
         first = loop.get();
     }
-    if (first == nullptr) return false;
-    const std::uint64_t now = clock_->monotonic_ns();
-    if (first_ns > now) clock.advance(first_ns - now);
-    if (first != &by) first->rouse();
+    if (first_ns == Operation::kNever) {
+        nothing_to_come_ = true;
+        changed_.notify_all();
+        return false;
+    }
+    if (first_ns > now) clock_->as_virtual()->advance(first_ns - now);
+    if (first == nullptr) changed_.notify_all();  // it is the deadline of who waits
+    if (first != nullptr && first != &by) first->rouse();
     return true;
 }
 
@@ -428,9 +456,20 @@ void Engine::stop() noexcept {
 
 bool Engine::wait_until_done(std::uint64_t deadline_ns) {
     std::unique_lock lock{mutex_};
-    const auto done = [this] { return live() == 0 || take_stop(); };
-    if (deadline_ns == Operation::kNever || clock_->as_virtual() != nullptr) {
+    const bool is_virtual = clock_->as_virtual() != nullptr;
+    const auto done = [&] {
+        if (live() == 0 || is_closed() || take_stop()) return true;
+        return is_virtual && (now_ns() >= deadline_ns || (deadline_ns == Operation::kNever && nothing_to_come_));
+    };
+    if (is_virtual) {
+        nothing_to_come_ = false;
+        deadline_ns_ = deadline_ns;
+        for (const auto& loop : loops_)
+            loop->rouse();  // the time may go on to the deadline now
+    }
+    if (deadline_ns == Operation::kNever || is_virtual) {
         changed_.wait(lock, done);
+        deadline_ns_ = Operation::kNever;
     } else {
         const std::uint64_t now = now_ns();
         const std::uint64_t left_ns = deadline_ns > now ? deadline_ns - now : 0;

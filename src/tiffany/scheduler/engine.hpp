@@ -52,7 +52,7 @@ class Engine {
     /// With the lock held.
     void adopt(TaskCore& task) noexcept;
 
-    // ---- they are woken, and asked to end; with the lock held, on a thread of ours ----
+    // ---- they are woken, and asked to end; with the lock held; with one loop: on its thread ----
 
     bool cancel(TaskCore& task, CancelCause cause) noexcept;
     /// It waits no more, whatever for: fires Ready, and queues it where it ran last.
@@ -63,7 +63,7 @@ class Engine {
     /// Why a join would never end: "a (1) -> b (2) -> a (1)"; empty if it would.
     std::string cycle_through(const TaskCore& joiner, const TaskCore& target) const;
 
-    void cancel_all() noexcept;  ///< cause shutdown; a thread of ours
+    void cancel_all() noexcept;  ///< cause shutdown; with one loop: its thread
     void refuse_spawns() noexcept { refusing_.store(true, std::memory_order_relaxed); }
     /// Ends all tasks where they are. No loop runs any more. One thread.
     void close() noexcept;
@@ -72,8 +72,16 @@ class Engine {
 
     /// The loop whose thread this is; null on another thread.
     Loop* home() noexcept;
-    /// The loop that fires what happens on this thread, which is one of ours.
-    Loop& waker() noexcept;
+    /// Calls `fire` with the hooks of this thread.
+    template <typename Fire>
+    void with_hooks(const Fire& fire) noexcept {
+        if (Loop* const loop = home()) {
+            fire(loop->hooks());
+        } else {
+            auto&& hooks = life_hooks_here(telemetry_);
+            fire(hooks);
+        }
+    }
     std::uint64_t current_tid() noexcept;
     bool is_many() const noexcept { return many_; }
     bool is_closed() const noexcept { return closed_.load(std::memory_order_relaxed); }
@@ -102,6 +110,7 @@ class Engine {
     bool advance_clock(Loop& by) noexcept;
 
     void stop() noexcept;  ///< any thread
+    bool stop_is_pending() const noexcept { return stop_.load(std::memory_order_relaxed); }
     bool take_stop() noexcept { return stop_.load(std::memory_order_relaxed) && stop_.exchange(false); }
 
     /// Waits until no task is alive, `stop`, or that time. Returns whether none is. Not a thread of ours.
@@ -124,6 +133,7 @@ class Engine {
     void end_unstarted(TaskCore& task, std::uint64_t canceller, Stamp at) noexcept;
     void wait_for_dependencies(TaskCore& task) noexcept;
     void drop_dependencies(TaskCore& task) noexcept;
+    void forget_ended(std::vector<TaskHandle>& tasks) noexcept;
     /// @param frame_is_gone  false: it is in the trash, and the task counts as alive until it is destroyed
     void tell_end(TaskCore& task, Stamp at, bool frame_is_gone) noexcept;
 
@@ -144,6 +154,7 @@ class Engine {
     std::atomic<bool> stop_{false};
     std::atomic<unsigned> asleep_{0};
     std::atomic<unsigned> next_place_{0};
+    std::atomic<unsigned> unseen_dependents_{0};  // spawned elsewhere, and not looked at yet
 
     std::mutex mutex_;
     std::condition_variable changed_;  // none is alive, or stop; only with many loops
@@ -154,6 +165,8 @@ class Engine {
     TaskCore* ended_tail_ = nullptr;
     bool telling_ = false;
     Trash trash_;
+    std::uint64_t deadline_ns_ = Operation::kNever;  // on a virtual clock: until when somebody waits
+    bool nothing_to_come_ = false;                   // on a virtual clock: no time could wake a task
 };
 
 /// What a task waits with while it has not begun, because of its dependencies.

@@ -41,10 +41,9 @@ class JoinError : public std::runtime_error {
 /// The joined task failed.
 class TargetFailed : public JoinError {
   public:
+    static constexpr const char* kWhat = "the joined task failed: ";
     TargetFailed(std::uint64_t target, std::string message, std::exception_ptr error)
-        : JoinError{target, "the joined task failed: " + message},
-          message_{std::move(message)},
-          error_{std::move(error)} {}
+        : JoinError{target, kWhat + message}, message_{std::move(message)}, error_{std::move(error)} {}
     const std::string& message() const noexcept { return message_; }     ///< what its exception said
     const std::exception_ptr& error() const noexcept { return error_; }  ///< its exception
 

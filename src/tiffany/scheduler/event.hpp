@@ -21,6 +21,9 @@ std::uint64_t next_resource_id() noexcept;
 class Event {
   public:
     Event() noexcept : id_{detail::next_resource_id()} {}
+    ~Event();
+    Event(const Event&) = delete;
+    Event& operator=(const Event&) = delete;
 
     /// Wakes all that wait, in the order in which they came, and stays set. Each of them goes Ready with cause event.
     void set() noexcept;

@@ -74,12 +74,13 @@ void Loop::push_locked(TaskCore& task) noexcept {
     if (loop_here != this) {
         if (rouse()) return;
         engine_->wake_one();  // this one is busy
-    } else if (waiting > 1) {
-        engine_->wake_one();
+    } else if (waiting > 1 || (running_ != nullptr && running_ != &task)) {
+        engine_->wake_one();  // this thread is busy with another one
     }
 }
 
 TaskCore* Loop::pop_locked() noexcept {
+    last_end_ = {};  // it may have become ready after the last run
     const std::lock_guard guard{queue_mutex_};
     return ready_.pop();
 }
@@ -121,10 +122,34 @@ void Loop::take_inbox() {
         const Guard guard{*engine_};
         adopt_tasks();
     }
-    for (Inbox::Function* function = inbox_.take_functions(); function != nullptr;) {
+    call_functions();
+}
+
+/// Any thread of the scheduler: a loop that has nothing to do calls those of one that is busy.
+bool Loop::call_functions() {
+    Inbox::Function* function = inbox_.take_functions();
+    const bool any = function != nullptr;
+    while (function != nullptr) {
         const std::unique_ptr<Inbox::Function> here{std::exchange(function, function->next)};
         here->call();
     }
+    return any;
+}
+
+bool Loop::help() {
+    for (std::size_t i = 1; i < engine_->loops(); ++i)
+        if (engine_->loop((index_ + i) % engine_->loops()).call_functions()) return true;
+    return false;
+}
+
+/// With the scheduler's lock held: something that it would find if it looked.
+bool Loop::has_news() noexcept {
+    if (inbox_.any()) return true;
+    {
+        const std::lock_guard guard{queue_mutex_};
+        if (!ready_.empty()) return true;
+    }
+    return poller_.waiting() != 0 && poller_.has_news();
 }
 
 // ---- the loop ----
@@ -172,6 +197,7 @@ void Loop::serve() {
             task = steal();
         }
         if (task == nullptr) {
+            if (help()) continue;
             park(Operation::kNever);
             continue;
         }
@@ -262,7 +288,8 @@ void Loop::park(std::uint64_t deadline_ns) {
     asleep_.store(true);
     engine_->fell_asleep();
     std::uint64_t timeout_ns = kLongestPark;
-    bool stay_awake = inbox_.any() || retired_.load(std::memory_order_relaxed);
+    bool stay_awake =
+        inbox_.any() || retired_.load(std::memory_order_relaxed) || (!many_ && engine_->stop_is_pending());
     {
         const Guard guard{*engine_};
         for (std::size_t i = 0; engine_->is_many() && i < engine_->loops() && !stay_awake; ++i)
@@ -343,42 +370,54 @@ void Loop::finish(TaskCore& task) noexcept {
         }
     }
     std::exchange(task.leaf, nullptr)->self().destroy();  // what its parameters' destructors do is a part of the run
+    const End end = failure ? end_of(task, failure) : End{};
     running_ = nullptr;
     const Stamp now = end_of_run();
-    const Guard guard{*engine_};
-    if (result) task.extras()->result = std::move(result);
-    if (failure) {
-        end_with(task, failure, now);
-    } else {
-        worker_->done(task.life, now);
+    {
+        const Guard guard{*engine_};
+        if (result) task.extras()->result = std::move(result);
+        end_with(task, end, now);
+        engine_->tell_end(task, now);
     }
-    engine_->tell_end(task, now);
+    last_end_ = {};  // what was destroyed after it is no part of the next run
 }
 
-void Loop::end_with(TaskCore& task, const std::exception_ptr& failure, Stamp at) noexcept {
-    std::string message;
+/// What left the task, in words; without the lock, because they may be a user's.
+Loop::End Loop::end_of(const TaskCore& task, const std::exception_ptr& failure) noexcept {
     try {
         std::rethrow_exception(failure);
     } catch (const TaskCancelled& cancelled) {
-        if (task.cancel_delivered && cancelled.tid() == task.life.tid()) {
-            worker_->cancelled(task.life, cancelled.cause(), cancelled.canceller(), at);
-            return;
-        }
-        message = cancelled.what();  // somebody threw it on his own account
+        if (task.cancel_delivered && cancelled.tid() == task.life.tid())
+            return {TaskEvent::Cancelled, cancelled.cause(), cancelled.canceller(), {}, {}};
+        return {.error = failure, .message = cancelled.what()};  // somebody threw it on his own account
+    } catch (const TargetFailed& failed) {
+        // of a chain of tasks that each joined the next the first error is told, however long the chain is
+        const bool again = failed.message().starts_with(TargetFailed::kWhat);
+        return {.error = failed.error(), .message = again ? failed.message() : failed.what()};
     } catch (const std::exception& exception) {
-        message = exception.what();
+        return {.error = failure, .message = exception.what()};
     } catch (...) {
-        message = "an exception that is no std::exception";
+        return {.error = failure, .message = "an exception that is no std::exception"};
     }
-    worker_->failed(task.life, message, at);
-    TaskExtras& extras = task.with_extras();
-    extras.error = failure;
-    extras.message = std::move(message);
+}
+
+void Loop::end_with(TaskCore& task, const End& end, Stamp at) noexcept {
+    if (end.error) {
+        worker_->failed(task.life, end.message, at);
+        TaskExtras& extras = task.with_extras();
+        extras.error = end.error;
+        extras.message = end.message;
+    } else if (end.how == TaskEvent::Cancelled) {
+        worker_->cancelled(task.life, end.cause, end.canceller, at);
+    } else {
+        worker_->done(task.life, at);
+    }
 }
 
 void Loop::cancel_unstarted(TaskCore& task) noexcept {
     Frame::destroy_from(std::exchange(task.leaf, nullptr));
     const Stamp now = end_of_run();
+    last_end_ = {};
     const Guard guard{*engine_};
     const auto cause = static_cast<CancelCause>(task.cancel_pending.load(std::memory_order_relaxed) - 1);
     worker_->cancelled(task.life, cause, task.canceller, now);

@@ -5,8 +5,10 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <mutex>
+#include <string>
 #include <tiffany/scheduler/detail/awaiters.hpp>
 #include <tiffany/telemetry/hooks.hpp>
 
@@ -76,7 +78,7 @@ class Loop : public LoopSide {
     void detach(TaskCore& task) noexcept;
     void adopt_tasks() noexcept;
     TimerWheel& timers() noexcept { return timers_; }
-    std::size_t waiting_for_io() const noexcept { return poller_.waiting(); }
+    bool has_news() noexcept;
     void forget_ready() noexcept { ready_.clear(); }
 
   private:
@@ -85,6 +87,8 @@ class Loop : public LoopSide {
     TaskCore* pop_locked() noexcept;
     TaskCore* steal() noexcept;
     void take_inbox();
+    bool call_functions();
+    bool help();
     void look();
     void look_after(unsigned runs) noexcept;
     void plan_look() noexcept;
@@ -95,7 +99,15 @@ class Loop : public LoopSide {
 
     void run_task(TaskCore& task) noexcept;
     void finish(TaskCore& task) noexcept;
-    void end_with(TaskCore& task, const std::exception_ptr& failure, Stamp at) noexcept;
+    struct End {
+        TaskEvent how = TaskEvent::Done;  // or Cancelled; with an error: Failed
+        CancelCause cause = CancelCause::asked;
+        std::uint64_t canceller = 0;
+        std::exception_ptr error = {};
+        std::string message = {};
+    };
+    static End end_of(const TaskCore& task, const std::exception_ptr& failure) noexcept;
+    void end_with(TaskCore& task, const End& end, Stamp at) noexcept;
     void cancel_unstarted(TaskCore& task) noexcept;
 
     // suspend.cpp; true: the task is suspended, and may be another thread's from now on

@@ -20,6 +20,9 @@ namespace tiffany {
 class Mutex {
   public:
     Mutex() noexcept : id_{detail::next_resource_id()} {}
+    ~Mutex();
+    Mutex(const Mutex&) = delete;
+    Mutex& operator=(const Mutex&) = delete;
 
     /// Unlocks when it dies.
     class [[nodiscard]] Lock {

@@ -34,7 +34,7 @@ int wait_in_ns(int epoll_fd, std::span<epoll_event> events, std::uint64_t timeou
     timeout.tv_nsec = static_cast<long>(timeout_ns % kNsPerSecond);
     const int found = epoll_pwait2(epoll_fd, events.data(), static_cast<int>(events.size()), &timeout, nullptr);
     // kernels before 5.11, and some sandboxes
-    return found < 0 && errno == ENOSYS ? wait_in_ms(epoll_fd, events, timeout_ns) : found;
+    return found < 0 && (errno == ENOSYS || errno == EPERM) ? wait_in_ms(epoll_fd, events, timeout_ns) : found;
 }
 
 }  // namespace
@@ -115,6 +115,11 @@ bool Poller::block(std::uint64_t timeout_ns) noexcept {
                                       : wait_in_ns(epoll_fd_, events_, timeout_ns);
     found_ = found > 0 ? static_cast<std::size_t>(found) : 0;
     return found_ != 0;
+}
+
+bool Poller::has_news() const noexcept {
+    pollfd asked{epoll_fd_, POLLIN, 0};
+    return poll(&asked, 1, 0) == 1;
 }
 
 void Poller::report(const std::function<void(IoOperation&)>& wake) {

@@ -36,6 +36,8 @@ class Poller {
     /// Waits until something happens, at most `timeout_ns`; 0 = only looks. Returns whether something did. The loop's
     /// thread, without the lock.
     bool block(std::uint64_t timeout_ns) noexcept;
+    /// Whether `block` would find something now. Any thread.
+    bool has_news() const noexcept;
     /// Calls `wake` for each operation that can go on after the last `block`; `wake` removes it.
     void report(const std::function<void(IoOperation&)>& wake);
 

@@ -2,7 +2,6 @@
 /// The tasks that are ready: the most urgent first, first come, first served within one priority, and now and then one
 /// that is less urgent.
 
-#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstddef>
@@ -15,9 +14,9 @@ namespace tiffany::detail {
 
 /// Push and pop cost the same whatever is in it; the links lie in the tasks. Not shared.
 ///
-/// Ageing: each `kChoicesPerTurn`th pop serves, in turn, one of the less urgent priorities that have tasks. So while p
-/// priorities are in use, the first task of any of them waits for (p - 1) * kChoicesPerTurn runs at most, and none
-/// starves. It counts choices, not time: a run is repeated exactly.
+/// Ageing: each `kChoicesPerTurn`th pop serves, in turn, the next priority that has tasks, whatever its urgency. So
+/// while at most p priorities are in use, the first task of any of them waits for p * kChoicesPerTurn runs at most, and
+/// none starves. It counts choices, not time: a run is repeated exactly.
 class ReadyQueue {
   public:
     static constexpr unsigned kChoicesPerTurn = 32;
@@ -95,11 +94,9 @@ class ReadyQueue {
         return word * kBits + static_cast<std::size_t>(std::countr_zero(bits));
     }
 
-    /// In turn, but for the most urgent one, which is served without that.
     std::size_t next_in_turn() noexcept {
         choices_to_turn_ = kChoicesPerTurn;
-        std::size_t next = first_used_from(std::max(turn_, first_) + 1);
-        if (next == kLanes) next = first_used_from(first_ + 1);
+        const std::size_t next = first_used_from(turn_ + 1);
         return turn_ = next < kLanes ? next : first_;
     }
 

@@ -74,6 +74,7 @@ bool Scheduler::shutdown(std::chrono::nanoseconds timeout) {
         return live() == 0;
     };
     engine_->refuse_spawns();
+    engine_->take_stop();  // of before
     if (run_for_timeout()) return true;
     engine_->cancel_all();
     run_for_timeout();

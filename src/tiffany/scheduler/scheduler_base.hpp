@@ -32,8 +32,10 @@ class SchedulerBase {
     SchedulerBase(const SchedulerBase&) = delete;
     SchedulerBase& operator=(const SchedulerBase&) = delete;
 
-    /// Begins a task; fires Spawned. Any thread while the scheduler lives. From one that is not the scheduler's it
-    /// takes no lock of the scheduler's; the dependencies are then looked at when the scheduler comes to it.
+    /// Begins a task; fires Spawned. Any thread while the scheduler lives. From one that is not the scheduler's it goes
+    /// through an inbox without a lock, and its dependencies are looked at when the scheduler comes to it. Cost: memory
+    /// for the task, under a lock that is held for some instructions; from another thread its first hook takes a
+    /// worker.
     ///
     /// Returns a TaskHandle; for a coroutine that returns a T, a ResultHandle<T>.
     ///
@@ -55,7 +57,7 @@ class SchedulerBase {
     /// Asks the task with that number, a live one, to end. Returns whether there is one, and it was not asked already.
     /// A thread of the scheduler's.
     bool cancel(std::uint64_t tid);
-    /// Asks all tasks to end, as TaskHandle::cancel does, with cause shutdown. A thread of the scheduler's.
+    /// Asks all tasks to end, as TaskHandle::cancel does, with cause shutdown. A Scheduler's own thread; of a pool any.
     void cancel_all();
     /// Makes `run()` of a Scheduler, or `wait()` of a pool, return soon. Any thread.
     void stop() noexcept;

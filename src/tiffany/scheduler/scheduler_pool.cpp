@@ -65,8 +65,9 @@ void SchedulerPool::wait() {
 bool SchedulerPool::shutdown(std::chrono::nanoseconds timeout) {
     const std::uint64_t timeout_ns = detail::count_of(timeout);
     engine_->refuse_spawns();
+    engine_->take_stop();  // of before
     if (engine_->wait_until_done(detail::later(now_ns(), timeout_ns))) return true;
-    engine_->post([engine = engine_.get()] { engine->cancel_all(); });
+    engine_->cancel_all();
     engine_->wait_until_done(detail::later(now_ns(), timeout_ns));
     return false;
 }

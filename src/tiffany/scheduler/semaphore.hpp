@@ -18,6 +18,9 @@ namespace tiffany {
 class Semaphore {
   public:
     explicit Semaphore(std::uint64_t available) noexcept : id_{detail::next_resource_id()}, available_{available} {}
+    ~Semaphore();
+    Semaphore(const Semaphore&) = delete;
+    Semaphore& operator=(const Semaphore&) = delete;
 
     class [[nodiscard]] Waiter;
     /// Takes `count`, when they are there. Fires Wait with reason semaphore. A cancellation that comes when they are
@@ -30,6 +33,8 @@ class Semaphore {
     std::uint64_t id() const noexcept { return id_; }
 
   private:
+    void serve() noexcept;  // with the lock held
+
     std::uint64_t id_;
     std::uint64_t available_;
     detail::WaitList waiting_;
@@ -40,15 +45,14 @@ class Semaphore::Waiter : public detail::Awaiter<detail::SharedOperation> {
     Waiter(Semaphore& semaphore, std::uint64_t count) noexcept
         : Awaiter{&try_take, WaitReason::semaphore, semaphore.id_, semaphore.waiting_},
           wanted{count},
-          semaphore_{semaphore} {}
+          semaphore_{semaphore} {
+        left = &serve_those_behind;
+    }
     ~Waiter() {
         if (granted) semaphore_.release(wanted);  // it was destroyed before it went on
     }
     void await_resume() {
-        if (!granted) {
-            semaphore_.release(0);  // those behind it may be content with less
-            detail::throw_if_cancelled(*this);
-        }
+        if (!granted) detail::throw_if_cancelled(*this);
         granted = false;
     }
     std::uint64_t wanted;
@@ -61,6 +65,11 @@ class Semaphore::Waiter : public detail::Awaiter<detail::SharedOperation> {
         if (!semaphore.waiting_.empty() || semaphore.available_ < waiter.wanted) return false;
         semaphore.available_ -= waiter.wanted;
         return waiter.granted = true;
+    }
+    /// One that was cancelled held back those behind it, which may be content with less.
+    static void serve_those_behind(detail::SharedOperation& self) noexcept {
+        auto& waiter = static_cast<Waiter&>(self);
+        if (!waiter.granted) waiter.semaphore_.serve();
     }
     Semaphore& semaphore_;
 };

@@ -38,6 +38,22 @@ void grant(SharedOperation& operation) noexcept {
 
 }  // namespace detail
 
+// A task that waits may be taken out of the list by another worker at this moment.
+Event::~Event() {
+    const detail::SharedGuard guard{waiting_};
+    waiting_.clear();
+}
+
+Mutex::~Mutex() {
+    const detail::SharedGuard guard{waiting_};
+    waiting_.clear();
+}
+
+Semaphore::~Semaphore() {
+    const detail::SharedGuard guard{waiting_};
+    waiting_.clear();
+}
+
 void Event::set() noexcept {
     const detail::SharedGuard guard{waiting_};
     set_ = true;
@@ -69,6 +85,10 @@ void Mutex::unlock() noexcept {
 void Semaphore::release(std::uint64_t count) noexcept {
     const detail::SharedGuard guard{waiting_};
     available_ += count;
+    serve();
+}
+
+void Semaphore::serve() noexcept {
     while (!waiting_.empty()) {
         auto& next = static_cast<Waiter&>(*waiting_.front());
         if (next.wanted > available_) return;

@@ -153,11 +153,12 @@ bool Loop::begin_sleep_until_woken(TaskCore& task, Operation& operation) noexcep
 }
 
 bool Loop::begin_join(TaskCore& task, JoinOperation& operation) noexcept {
+    // without the lock: the last hold on a task may be given up here
+    operation.target = operation.ref.handle() ? operation.ref.handle() : engine_->find_held(operation.ref.tid());
     const Guard guard{*engine_};
     using Refusal = JoinOperation::Refusal;
     operation.refusal = Refusal::none;
     if (is_cancelled(task)) return false;
-    operation.target = operation.ref.handle() ? operation.ref.handle() : engine_->find_held(operation.ref.tid());
     TaskCore* const target = operation.target.core();
     if (target == nullptr || &TaskStore::of(*target) != &engine_->store()) {
         operation.refusal = target == nullptr ? Refusal::unknown : Refusal::other_scheduler;
@@ -228,16 +229,22 @@ void Loop::begin_wait(TaskCore& task, Operation& operation) noexcept {
 
 void Loop::detach(TaskCore& task) noexcept {
     Operation* const operation = std::exchange(task.waiting, nullptr);
-    if (operation == nullptr) return;
+    if (operation == nullptr || operation->waits_for == WaitsFor::dependencies) return;
     timers_.remove(*operation);
     switch (operation->waits_for) {
         case WaitsFor::io:
             poller_.remove(static_cast<IoOperation&>(*operation));
             break;
         case WaitsFor::join:
-        case WaitsFor::listed:
             WaitList::remove(static_cast<ListedOperation&>(*operation));
             break;
+        case WaitsFor::listed: {
+            auto& shared = static_cast<SharedOperation&>(*operation);
+            if (shared.list == nullptr) break;  // what it waited for has died
+            WaitList::remove(shared);
+            if (shared.left != nullptr) shared.left(shared);
+            break;
+        }
         default:
             break;
     }

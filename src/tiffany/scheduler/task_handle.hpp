@@ -51,7 +51,8 @@ class TaskHandle {
     bool cancel() const;
 
     /// Wakes it from `sleep_until_woken()`; if it is elsewhere, its next `sleep_until_woken()` returns soon. Several
-    /// wakes before that count as one. Any thread. Cost from another thread: no lock, no allocation.
+    /// wakes before that count as one. Any thread. Cost from another thread: no lock, no
+    /// allocation, but that its first hook takes a worker.
     void wake() const noexcept;
 
     /// For the scheduler: takes over a hold.

@@ -6,6 +6,7 @@
 #include <concepts>
 #include <coroutine>
 #include <cstdint>
+#include <stdexcept>
 #include <tiffany/scheduler/detail/chain.hpp>
 #include <tiffany/scheduler/detail/operation.hpp>
 #include <tiffany/scheduler/task_handle.hpp>
@@ -108,7 +109,10 @@ class [[nodiscard]] ResultAwaiter : public Awaiter<JoinOperation> {
     using Awaiter::Awaiter;
     T await_resume() const {
         finish();
-        return *static_cast<const T*>(result_of(target));
+        const void* const result = result_of(target);
+        // the handle came after the task had ended, when nobody had one
+        if (result == nullptr) throw std::logic_error{"cannot join: what the task returned was not kept"};
+        return *static_cast<const T*>(result);
     }
 };
 
@@ -122,6 +126,8 @@ struct SharedOperation : ListedOperation {
         time_ns = kNever;
     }
     TryNow try_now;
+    /// It waits no more, granted or not: called with the scheduler's lock held. Null: nothing follows from that.
+    void (*left)(SharedOperation&) noexcept = nullptr;
     WaitReason reason;
     std::uint64_t resource;
     WaitList* where;

@@ -11,7 +11,7 @@ class WaitList {
     WaitList() = default;
     WaitList(const WaitList&) = delete;
     WaitList& operator=(const WaitList&) = delete;
-    ~WaitList() { clear(); }
+    ~WaitList() { clear(); }  // what others may see takes the lock and clears it before
 
     bool empty() const noexcept { return head_ == nullptr; }
     ListedOperation* front() const noexcept { return head_; }
