@@ -290,7 +290,7 @@ void Loop::run_task(TaskCore& task) noexcept {
         return;
     }
     task.started = true;
-    if (task.extras != nullptr) budget_from_ = engine_->clock().ticks();
+    if (task.has_own) budget_from_ = engine_->clock().ticks();
     running_ = &task;
     for (;;) {
         asked = nullptr;
@@ -309,7 +309,7 @@ void Loop::finish(TaskCore& task) noexcept {
     std::exception_ptr failure;
     if (task.failed) failure = std::exchange(error, nullptr);
     Result result{nullptr, [](void*) {}};
-    const bool wanted = task.extras != nullptr && task.extras->keep_result != nullptr &&
+    const bool wanted = task.has_own && task.extras->keep_result != nullptr &&
                         task.holds.load(std::memory_order_relaxed) > 1;
     if (!failure && wanted) {
         try {

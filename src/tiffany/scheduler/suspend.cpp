@@ -97,7 +97,7 @@ bool Loop::suspend(TaskCore& task, Operation& operation) noexcept {
 }
 
 void Loop::charge_budget(TaskCore& task) noexcept {
-    if (task.extras == nullptr || !task.extras->budget.limited()) return;
+    if (!task.has_own || !task.extras->budget.limited()) return;
     const std::uint64_t now = engine_->clock().ticks();
     task.extras->budget.charge(engine_->clock().to_ns(now - std::exchange(budget_from_, now)));
 }
@@ -107,7 +107,7 @@ bool Loop::give_way(TaskCore& task, Operation& operation, bool may_park) noexcep
     charge_budget(task);
     const Stamp now = end_of_run();
     std::uint64_t quantum_ns = engine_->quantum_ns();
-    if (task.extras != nullptr) {
+    if (task.has_own) {
         if (task.extras->quantum_ns) quantum_ns = *task.extras->quantum_ns;
         const std::uint64_t now_ns = may_park && task.extras->budget.limited() ? engine_->now_ns() : 0;
         const std::uint64_t park_ns = now_ns != 0 ? task.extras->budget.park_ns(now_ns) : 0;

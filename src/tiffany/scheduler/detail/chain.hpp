@@ -24,7 +24,7 @@ struct LoopSide {
 /// The running end of a task. Writer: the thread that runs the task.
 struct Chain {
     // not an aggregate: what derives from it may use the room behind its last member
-    Chain() noexcept : ended{false}, failed{false}, started{false}, pinned{false}, cancel_delivered{false} {}
+    Chain() noexcept : ended{false}, failed{false}, started{false}, pinned{false}, has_own{false}, cancel_delivered{false} {}
 
     Promise* leaf = nullptr;   ///< the coroutine to resume
     LoopSide* side = nullptr;  ///< of the loop that runs it, or that it waits at
@@ -32,6 +32,7 @@ struct Chain {
     bool failed : 1;           ///< an exception left the last coroutine: it is in side->error
     bool started : 1;          ///< the first coroutine has begun
     bool pinned : 1;           ///< only one loop runs it
+    bool has_own : 1;          ///< it was spawned with a quantum, a budget or a result of its own
     bool cancel_delivered : 1; ///< a cancellation was thrown in it
 };
 
