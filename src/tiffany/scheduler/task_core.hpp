@@ -20,7 +20,9 @@
 
 namespace tiffany::detail {
 
-/// What few tasks have; made with the first of it. Guarded by the scheduler's lock, but for what only its runs use.
+/// What few tasks have; made with the first of it. Guarded by the scheduler's lock, but for what only its runs use: that
+/// is made before the task is published, and Chain::has_own says so. Without it the runs do not look here, because
+/// another thread may be making it.
 struct TaskExtras {
     Budget budget;                            // used by its runs
     std::optional<std::uint64_t> quantum_ns;  // its own one; used by its runs
@@ -30,7 +32,7 @@ struct TaskExtras {
     std::vector<TaskHandle> dependents;  // these begin when it has finished
 
     // how it ended; written once, before its state says so
-    KeepResult keep_result = nullptr;
+    KeepResult keep_result = nullptr;  // used by its runs
     Result result{nullptr, [](void*) {}};
     std::exception_ptr error;
     std::string message;
