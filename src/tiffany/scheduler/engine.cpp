@@ -134,7 +134,6 @@ TaskHandle Engine::spawn(const SpawnOptions& options, Frame frame, Site site, Ke
     info.priority = options.priority;
     info.group = options.group;
     info.waiting = !dependencies.empty();
-    task.has_own = task.extras != nullptr;
     if (!dependencies.empty()) task.with_extras().dependencies = std::move(dependencies);
     task.leaf = frame.release();  // from here on nothing fails
     task.leaf->chain = &task;

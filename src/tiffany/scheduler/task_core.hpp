@@ -20,9 +20,7 @@
 
 namespace tiffany::detail {
 
-/// What few tasks have; made with the first of it. Guarded by the scheduler's lock, but for what only its runs use: that
-/// is made before the task is published, and Chain::has_own says so. Without it the runs do not look here, because
-/// another thread may be making it.
+/// What few tasks have; made with the first of it. Guarded by the scheduler's lock, but for what only its runs use.
 struct TaskExtras {
     Budget budget;                            // used by its runs
     std::optional<std::uint64_t> quantum_ns;  // its own one; used by its runs
@@ -32,7 +30,7 @@ struct TaskExtras {
     std::vector<TaskHandle> dependents;  // these begin when it has finished
 
     // how it ended; written once, before its state says so
-    KeepResult keep_result = nullptr;  // used by its runs
+    KeepResult keep_result = nullptr;
     Result result{nullptr, [](void*) {}};
     std::exception_ptr error;
     std::string message;

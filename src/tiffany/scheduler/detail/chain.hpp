@@ -26,7 +26,7 @@ struct LoopSide {
 /// The running end of a task. Writer: the thread that runs the task.
 struct Chain {
     // not an aggregate: what derives from it may use the room behind its last member
-    Chain() noexcept : ended{false}, failed{false}, started{false}, pinned{false}, has_own{false}, cancel_delivered{false} {}
+    Chain() noexcept : ended{false}, failed{false}, started{false}, pinned{false}, cancel_delivered{false} {}
 
     Promise* leaf = nullptr;    ///< the coroutine to resume
     LoopSide* side = nullptr;   ///< of the loop that runs it, or that it waits at
