@@ -2,6 +2,7 @@
 
 #include <thread>
 
+#include "../../../src/tiffany/scheduler/ready_queue.hpp"
 #include "story.hpp"
 
 namespace tiffany::testing {
@@ -45,6 +46,31 @@ TEST_F(Limits, EachPriorityThatHasTasksGetsItsTurn) {
     const auto at = [&](const char* name) { return std::find(order.begin(), order.end(), name) - order.begin(); };
     EXPECT_LE(at("7"), 3 * 32);
     EXPECT_LE(at("200"), 3 * 32);
+}
+
+TEST(ReadyQueueTest, TurnsGoRoundAllPrioritiesAlsoOneThatIsTheMostUrgentNowAndThen) {
+    // priority 0 is away whenever a turn comes; the turns must not all go to 20
+    SchedulerTelemetry telemetry{"queue"};
+    const WorkerLease worker = telemetry.worker();
+    detail::TaskCore urgent;
+    detail::TaskCore usual;
+    detail::TaskCore modest;
+    worker->spawned(urgent.life, {.priority = 0});
+    worker->spawned(usual.life, {.priority = 10});
+    worker->spawned(modest.life, {.priority = 20});
+    detail::ReadyQueue queue;
+    queue.push(usual);
+    queue.push(modest);
+    int usual_runs = 0;
+    for (unsigned choice = 1; choice <= 10 * detail::ReadyQueue::kChoicesPerTurn; ++choice) {
+        const bool away = choice % detail::ReadyQueue::kChoicesPerTurn == 0;
+        if (!away) queue.push(urgent);
+        detail::TaskCore* const next = queue.pop();
+        ASSERT_EQ(next == &urgent, !away);
+        usual_runs += next == &usual;
+        if (next != &urgent) queue.push(*next);
+    }
+    EXPECT_EQ(usual_runs, 5);
 }
 
 // ---- max_live ----

@@ -17,6 +17,12 @@ namespace {
 
 class Pool : public Recorded {
   protected:
+    void TearDown() override {
+        pool.close();
+        watched.expect_legal();
+    }
+
+    Watched watched;
     SchedulerPool pool{{.name = "pool"}, {.workers = 3}};
 
     /// Lets threads wait for each other, so that no test depends on how fast they are.
@@ -245,6 +251,55 @@ TEST_F(Pool, CloseEndsWhatIsAliveOnceAndGivesTheWorkersBack) {
     EXPECT_THROW(pool.spawn({}, nothing()), SpawnRefused);
 }
 
+TEST_F(Pool, AnyThreadCancelsAll) {
+    Event never;
+    std::vector<TaskHandle> tasks;
+    for (int i = 0; i < 10; ++i)
+        tasks.push_back(pool.spawn({}, wait_for(never)));
+    pool.cancel_all();
+    pool.wait();
+    for (const TaskHandle& task : tasks)
+        EXPECT_EQ(task.state(), TaskState::Cancelled);
+}
+
+TEST_F(Pool, AnIdleWorkerTakesWhatARunningTaskMadeReady) {
+    Gate gate;
+    Event event;
+    std::atomic<bool> ran{false};
+    auto waiter = [](Event& what, std::atomic<bool>& flag) -> Task<> {
+        co_await what.wait();
+        flag = true;
+    };
+    auto setter = [](Event& what, std::atomic<bool>& flag) -> Task<> {
+        what.set();
+        while (!flag)  // it keeps its worker until another one ran the waiter
+            std::this_thread::yield();
+        co_return;
+    };
+    const TaskHandle waiting = pool.spawn({.worker = 0}, waiter(event, ran));
+    while (waiting.state() != TaskState::Waiting)
+        std::this_thread::yield();
+    pool.spawn({.worker = 0, .pinned = true}, setter(event, ran));
+    pool.wait();
+    EXPECT_TRUE(ran);
+}
+
+TEST_F(Pool, ABusyWorkersFunctionsAreCalledByAnother) {
+    Gate gate;
+    std::atomic<int> blocked{0};
+    for (unsigned worker = 0; worker < 2; ++worker)
+        pool.spawn({.worker = worker, .pinned = true}, block(blocked, [&] { gate.pass(); }));
+    while (blocked != 2)
+        std::this_thread::yield();
+    std::atomic<int> called{0};
+    for (int i = 0; i < 3; ++i)  // one of them at each worker
+        pool.post([&] { ++called; });
+    while (called != 3)
+        std::this_thread::yield();
+    gate.open();
+    pool.wait();
+}
+
 TEST_F(Pool, StopEndsAWait) {
     pool.spawn({}, sleep(1h));
     std::thread stopper{[&] { pool.stop(); }};
@@ -265,6 +320,21 @@ TEST_F(Recorded, APoolOnVirtualTimeSleepsAnHourAtOnce) {
     pool.spawn({}, hour());
     pool.wait();
     EXPECT_GE(pool.now_ns() - begin, 3'600'000'000'000u);
+}
+
+TEST_F(Recorded, APoolOnVirtualTimeShutsDownAtItsTimeAndWaitsForNothingThatNeverComes) {
+    VirtualClock clock;
+    SchedulerPool pool{{.name = "virtual", .clock = &clock}, {.workers = 2}};
+    Event never;
+    const TaskHandle sleeper = pool.spawn({}, sleep(1h));
+    const TaskHandle waiter = pool.spawn({}, wait_for(never));
+    const std::uint64_t begin = pool.now_ns();
+    EXPECT_FALSE(pool.shutdown(20ms));
+    EXPECT_GE(pool.now_ns() - begin, 20'000'000u);
+    EXPECT_LT(pool.now_ns() - begin, 3'600'000'000'000u);
+    pool.wait();
+    EXPECT_EQ(sleeper.state(), TaskState::Cancelled);
+    EXPECT_EQ(waiter.state(), TaskState::Cancelled);
 }
 
 TEST_F(Recorded, APoolMayPinItsThreads) {

@@ -116,6 +116,27 @@ TEST_F(Share, ACancelledWaiterWhoWantedManyLetsThoseBehindItIn) {
     EXPECT_THAT(order, ElementsAre("modest"));
 }
 
+TEST_F(Share, WhatIsSharedMayDieBeforeThoseWhoWaitForIt) {
+    auto semaphore = std::make_unique<Semaphore>(0);
+    auto mutex = std::make_unique<Mutex>();
+    auto channel = std::make_unique<Channel<int>>(1);
+    auto keep = [](Mutex& m, std::optional<Mutex::Lock>& lock) -> Task<> { lock = co_await m.lock(); };
+    auto receive = [](Channel<int>& c) -> Task<> { co_await c.receive(); };
+    std::optional<Mutex::Lock> lock;
+    scheduler.spawn({}, keep(*mutex, lock));
+    const std::vector<TaskHandle> waiters{scheduler.spawn({}, acquire(*semaphore, 1, order, "never")),
+                                          scheduler.spawn({}, hold_lock(*mutex, order, "never")),
+                                          scheduler.spawn({}, receive(*channel))};
+    scheduler.run_until_idle();
+    semaphore.reset();
+    channel.reset();
+    for (const TaskHandle& waiter : waiters)
+        waiter.cancel();
+    scheduler.run();
+    for (const TaskHandle& waiter : waiters)
+        EXPECT_EQ(waiter.state(), TaskState::Cancelled);
+}
+
 // ---- Channel ----
 
 Task<> send_all(Channel<int>& channel, int first, int count) {

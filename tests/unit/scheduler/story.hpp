@@ -8,9 +8,11 @@
 #include <map>
 #include <string>
 #include <tiffany/scheduler/scheduler.hpp>
+#include <tiffany/telemetry/sink.hpp>
 #include <vector>
 
 #include "../telemetry/recorded.hpp"
+#include "watcher.hpp"
 
 namespace tiffany::testing {
 
@@ -75,8 +77,32 @@ inline std::string by(const std::string& what, const TaskHandle& task) {
     return what + ' ' + std::to_string(task.tid());
 }
 
+/// Holds each run against the catalogue's state machine, in the process.
+class Watched {
+  public:
+    Watched() { install_sink(watcher_, {.ring_bytes = std::size_t{1} << 20, .flush_timeout = 60s}); }
+    ~Watched() { uninstall_sink(); }
+    Watched(const Watched&) = delete;
+    Watched& operator=(const Watched&) = delete;
+
+    /// Once, when all workers were given back.
+    void expect_legal() {
+        uninstall_sink();
+        EXPECT_THAT(watcher_->take().report.findings, ::testing::IsEmpty());
+    }
+
+  private:
+    std::shared_ptr<Watcher> watcher_ = std::make_shared<Watcher>();
+};
+
 class Scheduled : public Recorded {
   protected:
+    void TearDown() override {
+        scheduler.close();
+        watched.expect_legal();
+    }
+
+    Watched watched;
     VirtualClock clock;
     Scheduler scheduler{{.name = "test", .quantum = 5ms, .clock = &clock}};
 

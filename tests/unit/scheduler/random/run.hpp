@@ -5,7 +5,7 @@
 #include <string>
 
 #include "program.hpp"
-#include "watcher.hpp"
+#include "../watcher.hpp"
 
 namespace tiffany::testing {
 
