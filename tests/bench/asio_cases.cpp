@@ -99,26 +99,29 @@ double spawn_ns(const Setup& setup) {
     return spent.ns_each(setup.tasks * setup.times);
 }
 
-awaitable<void> sleeps(asio::io_context& context, std::size_t& left, Random random) {
+std::chrono::nanoseconds sleep_of(std::uint64_t number) {
+    return std::chrono::nanoseconds{kSleepNs + Random{number}.below(kSleepNs)};
+}
+
+awaitable<void> sleeps(asio::io_context& context, const Time& begin, std::uint64_t number) {
     asio::steady_timer timer{context};
+    const std::chrono::nanoseconds after = sleep_of(number);
     co_await asio::post(context, use_awaitable);
-    for (;;) {
-        timer.expires_after(std::chrono::nanoseconds{random.below(kLongestSleepNs)});
-        co_await timer.async_wait(use_awaitable);
-        if (--left == 0) context.stop();
-    }
+    timer.expires_at(begin + after);
+    co_await timer.async_wait(use_awaitable);
 }
 
 double sleep_ns(const Setup& setup) {
     asio::io_context context{kOneThread};
-    std::size_t left = setup.tasks * setup.times;
+    Time begin;
     for (std::size_t i = 0; i < setup.tasks; ++i)
-        asio::co_spawn(context, sleeps(context, left, Random{i}), detached);
+        asio::co_spawn(context, sleeps(context, begin, i), detached);
     for (std::size_t i = 0; i < setup.tasks; ++i)
-        context.run_one();  // to its first await, behind which it is queued
+        context.run_one();  // to its first await
+    begin = std::chrono::steady_clock::now();
     const Spent spent;
     context.run();
-    return spent.ns_each(setup.tasks * setup.times);
+    return spent.ns_each(setup.tasks);
 }
 
 double post_ns(const Setup& setup) {
@@ -164,37 +167,24 @@ Bytes asleep(const Setup& setup) {
 
 // ---- timers without coroutines ----
 
-class Sleeper {
-  public:
-    Sleeper(asio::io_context& context, std::size_t& left, Random random)
-        : context_{&context}, timer_{context}, left_{&left}, random_{random} {}
-    void sleep() {
-        timer_.expires_after(std::chrono::nanoseconds{random_.below(kLongestSleepNs)});
-        timer_.async_wait([this](const boost::system::error_code& error) {
-            if (error) return;
-            if (--*left_ == 0) context_->stop();
-            sleep();
-        });
-    }
-
-  private:
-    asio::io_context* context_;
-    asio::steady_timer timer_;
-    std::size_t* left_;
-    Random random_;
-};
-
 double timer_sleep_ns(const Setup& setup) {
     asio::io_context context{kOneThread};
-    std::size_t left = setup.tasks * setup.times;
-    std::deque<Sleeper> sleepers;
-    for (std::size_t i = 0; i < setup.tasks; ++i)
-        sleepers.emplace_back(context, left, Random{i});
+    std::size_t left = setup.tasks;
+    std::vector<std::chrono::nanoseconds> after;
+    std::deque<asio::steady_timer> timers;
+    for (std::size_t i = 0; i < setup.tasks; ++i) {
+        after.push_back(sleep_of(i));
+        timers.emplace_back(context);
+    }
+    const Time begin = std::chrono::steady_clock::now();
     const Spent spent;
-    for (Sleeper& sleeper : sleepers)
-        sleeper.sleep();
+    for (std::size_t i = 0; i < setup.tasks; ++i) {
+        timers[i].expires_at(begin + after[i]);
+        timers[i].async_wait([&left](const boost::system::error_code& error) { left -= error ? 0 : 1; });
+    }
     context.run();
-    return spent.ns_each(setup.tasks * setup.times);
+    const double ns = spent.ns_each(setup.tasks);
+    return left == 0 ? ns : -1;
 }
 
 Bytes timer_asleep(const Setup& setup) {

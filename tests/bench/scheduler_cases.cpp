@@ -81,24 +81,26 @@ Task<> stops() {
     (co_await this_scheduler()).stop();
 }
 
-Task<> sleeps(std::size_t& left, bench::Random random) {
+Task<> sleeps(std::size_t& left, const std::uint64_t& begin_ns, std::uint64_t number) {
+    const std::uint64_t after_ns = bench::kSleepNs + bench::Random{number}.below(bench::kSleepNs);
     co_await yield();
-    for (;;) {
-        co_await sleep_for(std::chrono::nanoseconds{random.below(bench::kLongestSleepNs)});
-        if (--left == 0) (co_await this_scheduler()).stop();
-    }
+    co_await sleep_until(begin_ns + after_ns);
+    if (--left == 0) (co_await this_scheduler()).stop();
+    co_await sleep_until_woken();  // the end of a task is another measurement
 }
 
 double sleep_ns(const Setup& setup) {
     Scheduler scheduler{options(setup.metrics)};
-    std::size_t left = setup.tasks * setup.times;
+    std::size_t left = setup.tasks;
+    std::uint64_t begin_ns = 0;
     for (std::size_t i = 0; i < setup.tasks; ++i)
-        scheduler.spawn({}, sleeps(left, bench::Random{i}));
+        scheduler.spawn({}, sleeps(left, begin_ns, i));
     scheduler.spawn({}, stops());
-    scheduler.run();  // all stand before their first sleep
+    scheduler.run();  // all stand before their sleep
+    begin_ns = scheduler.now_ns();
     const Spent spent;
     scheduler.run();
-    return spent.ns_each(setup.tasks * setup.times);
+    return spent.ns_each(setup.tasks);
 }
 
 Task<> waits_for_stop() {

@@ -28,7 +28,7 @@ struct Cases {
     double (*yield)(const Setup&) = nullptr;
     /// One thread: a task that ends at once is spawned and run.
     double (*spawn)(const Setup&) = nullptr;
-    /// One thread: a task out of so many sleeps a random time below `kLongestSleepNs`, and is woken.
+    /// One thread: all tasks fall asleep, each wakes at a time of its own, out of order.
     double (*sleep)(const Setup&) = nullptr;
     /// One thread gives functions to another: CPU time of both.
     double (*post)(const Setup&) = nullptr;
@@ -38,8 +38,8 @@ struct Cases {
     Bytes (*asleep)(const Setup&) = nullptr;
 };
 
-/// So short that somebody's time is over at any moment: the loop is never idle.
-inline constexpr std::uint64_t kLongestSleepNs = 200'000'000;
+/// They wake between the second and the third of these times from the begin: all are asleep before the first one wakes.
+inline constexpr std::uint64_t kSleepNs = 1'000'000'000;
 
 inline std::uint64_t cpu_ns(clockid_t whose = CLOCK_THREAD_CPUTIME_ID) {
     timespec now{};
