@@ -38,7 +38,8 @@ class ScopedSink {
     /// A flush waits so long: a test rather waits than fails on a slow machine.
     static constexpr std::chrono::milliseconds kFlushTimeout{60'000};
     /// Ticks are kept too, so that it can be seen whether each run lies in one.
-    static constexpr SinkOptions kOptions{.flush_timeout = kFlushTimeout, .ticks = true};
+    static constexpr SinkOptions kOptions{
+        .ring_bytes = std::size_t{1} << 22, .flush_timeout = kFlushTimeout, .ticks = true};
 
     /// Install it before the runtime is made: what fired before is not told. Errors: as install_sink.
     explicit ScopedSink(const SinkOptions& options = kOptions);

@@ -98,8 +98,10 @@ class CoroutineDriver : public Driver {
                 co_await yield();
                 break;
             case Do::spin:
-                for (;;)
+                for (;;) {
                     co_await yield();
+                    std::this_thread::sleep_for(std::chrono::microseconds{50});  // else it floods the sink
+                }
                 break;
             case Do::sleep:
                 co_await sleep_for(step.time);
