@@ -56,6 +56,7 @@ int main() {
 """
 
 KIT = """
+#include <tiffany/telemetry/hooks.hpp>
 #include <tiffany/testing/conformance_suite.hpp>
 #include <tiffany/testing/matchers.hpp>
 #include <tiffany/testing/memory_sink.hpp>
