@@ -54,6 +54,7 @@ METRICS, LINKS_METRICS = re.search(
 ).groups()
 
 KIT = """
+#include <tiffany/telemetry/hooks.hpp>
 #include <tiffany/testing/conformance_suite.hpp>
 #include <tiffany/testing/matchers.hpp>
 #include <tiffany/testing/memory_sink.hpp>

@@ -177,6 +177,7 @@ std::string cannot_run(const Driver& driver, const Program& program) {
     std::string lacks = program.needs().without(model.can).text();
     if (program.workers > model.most_workers)
         lacks += (lacks.empty() ? "" : ", ") + std::to_string(program.workers) + " workers";
+    if (program.virtual_time && !model.virtual_time) lacks += lacks.empty() ? "virtual time" : ", virtual time";
     return lacks.empty() ? std::string{} : "the driver cannot: " + lacks;
 }
 

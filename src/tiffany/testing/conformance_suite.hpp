@@ -41,7 +41,8 @@ class ConformanceTest : public ::testing::Test {
 /// Returns how many there are.
 /// @param suite  name of the test suite
 /// @param site   where it is registered, for reports
-inline int register_conformance(const char* suite, ConformanceTest::MakeDriver make_driver, Site site = Site::here()) {
+inline int register_conformance(const char* suite, const ConformanceTest::MakeDriver& make_driver,
+                                Site site = Site::here()) {
     int count = 0;
     for (const Program& program : conformance_programs()) {
         ::testing::RegisterTest(suite, program.name.c_str(), nullptr, nullptr, site.file, static_cast<int>(site.line),

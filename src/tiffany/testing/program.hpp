@@ -189,6 +189,7 @@ struct Program {
     std::vector<Step> outside = {};  ///< done by a thread that is not the runtime's: until, spawn, wake, write
     std::size_t workers = 1;         ///< threads that run tasks
     Ending ending = Ending::all_ended;
+    bool virtual_time = false;  ///< needs Model::virtual_time: on a real clock its hooks depend on the machine's speed
 
     /// The tasks that the driver spawns before it runs, in this order: those that no step spawns.
     std::vector<std::size_t> at_start() const;

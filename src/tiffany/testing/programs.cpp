@@ -141,7 +141,8 @@ std::vector<Program> limits() {
          .tasks = {{.name = "spender",
                     .steps = {Step::burn(3ms), Step::yield().over_budget()},
                     .budget = 1ms,
-                    .budget_period = 4ms}}},
+                    .budget_period = 4ms}},
+         .virtual_time = true},
     };
 }
 
