@@ -1,6 +1,7 @@
 #pragma once
 /// Plays programs on the coroutine scheduler, by its public functions.
 
+#include <atomic>
 #include <chrono>
 #include <map>
 #include <memory>
@@ -28,6 +29,7 @@ class CoroutineDriver : public Driver {
         return handles_.size();
     }
 
+    std::atomic<bool> may_begin_{true};
     static constexpr std::chrono::nanoseconds kQuantum = std::chrono::milliseconds{5};
 
     static Model can_all() {
@@ -144,6 +146,8 @@ class CoroutineDriver : public Driver {
 
     template <typename Runtime>
     static Task<> play(CoroutineDriver& driver, Runtime& runtime, Stage& stage, std::size_t task) {
+        while (!driver.may_begin_)
+            std::this_thread::yield();
         for (const Step& step : stage.script(task).steps) {
             if (step.outcome != Outcome::caught) {
                 co_await play_step(driver, runtime, stage, step);
@@ -209,15 +213,17 @@ class PoolDriver : public CoroutineDriver {
     Model model() const override {
         Model model = can_all();
         model.can = model.can.without({Can::destroy});
-        model.most_workers = 3;
+        model.most_workers = 4;
         return model;
     }
 
     void run(Stage& stage) override {
         reset(stage);
-        SchedulerPool pool{{.name = "pool", .quantum = kQuantum}, {.workers = 3}};
+        SchedulerPool pool{{.name = "pool", .quantum = kQuantum}, {.workers = 4}};
+        may_begin_ = false;  // all are there when the first one begins, as with runtimes that are run after that
         for (const std::size_t task : stage.program().at_start())
             spawn(pool, stage, task);
+        may_begin_ = true;
         if (stage.program().ending == Ending::idle) {
             while (!nothing_can_run() && stage.in_time())
                 std::this_thread::yield();
