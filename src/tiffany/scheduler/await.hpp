@@ -33,7 +33,8 @@ inline detail::PlainAwaiter yield() noexcept {
 
 /// Sleeps. Fires Sleep; a time that is not above 0 is a yield.
 template <std::convertible_to<std::chrono::nanoseconds> Duration>
-detail::PlainAwaiter sleep_for(Duration time) noexcept {  // a template: no converted time has to lie in the task's frame
+detail::PlainAwaiter sleep_for(
+    Duration time) noexcept {  // a template: no converted time has to lie in the task's frame
     return detail::PlainAwaiter{detail::WaitsFor::sleep_for, detail::count_of(time)};
 }
 

@@ -4,8 +4,8 @@
 #include <chrono>
 #include <string>
 
-#include "program.hpp"
 #include "../watcher.hpp"
+#include "program.hpp"
 
 namespace tiffany::testing {
 
