@@ -83,14 +83,12 @@ TEST_F(Metrics, AfterEachTransitionTheGaugesShowTheTasksState) {
         expect_in(each, TaskState::Cancelled);
     };
     live(worker, {});
-    const WorkerLease lease = telemetry.worker();
     live(*lease, Stamp{7});
     EXPECT_EQ(telemetry.count(TaskEvent::Throttled), 4u) << "both kinds are one event";
     EXPECT_EQ(telemetry.count(TaskEvent::Spawned), 2u);
 }
 
 TEST_F(Metrics, StampsAreWhatTheHistogramsMeasure) {
-    const WorkerLease lease = telemetry.worker();
     lease->spawned(task, {.name = "t"}, Stamp{100});
     lease->running(task, Stamp{100 + 2 * kMs});
     lease->yield(task, Stamp{100 + 9 * kMs});
@@ -112,7 +110,6 @@ TEST_F(Metrics, StampsAreWhatTheHistogramsMeasure) {
 
 TEST_F(Metrics, AGroupsStampedRunsAreItsOwn) {
     const std::uint16_t group = telemetry.group("reads");
-    const WorkerLease lease = telemetry.worker();
     for (const std::uint16_t number : {group, std::uint16_t{31}, std::uint16_t{99}}) {
         TaskTimes each;
         lease->spawned(each, {.name = "t", .group = number}, Stamp{1});
