@@ -74,7 +74,7 @@ class LifeHooks {
 
     struct Tick {
         Tick(LifeHooks&, const TaskLife&) noexcept {}
-        ~Tick() {}  // not trivial: an unused one is no warning
+        ~Tick() {}  // NOLINT(modernize-use-equals-default): not trivial, so that an unused one is no warning
         Tick(const Tick&) = delete;
         Tick& operator=(const Tick&) = delete;
     };

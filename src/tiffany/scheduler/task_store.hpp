@@ -60,8 +60,8 @@ class TaskStore {
     static constexpr std::size_t kTidsPerPage = 64;
 
     union Slot {
-        Slot() noexcept {}
-        ~Slot() {}
+        Slot() noexcept {}  // NOLINT(modernize-use-equals-default): a union's would be deleted
+        ~Slot() {}          // NOLINT(modernize-use-equals-default)
         TaskCore task;
         Slot* next_free;
     };

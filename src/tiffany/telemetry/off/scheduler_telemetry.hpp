@@ -20,7 +20,7 @@ class WorkerLease {
     WorkerLease() = default;
     WorkerLease(WorkerLease&&) noexcept {}
     WorkerLease& operator=(WorkerLease&&) noexcept { return *this; }
-    ~WorkerLease() {}  // not trivial, so that an unused one is no warning here either
+    ~WorkerLease() {}  // NOLINT(modernize-use-equals-default): not trivial, an unused one is no warning here either
 
     Worker& operator*() const noexcept { return worker_; }
     Worker* operator->() const noexcept { return &worker_; }

@@ -38,7 +38,7 @@ class Worker {
     class Tick {
       public:
         Tick(Worker&, const TaskTimes&) noexcept {}
-        ~Tick() {}  // not trivial, so that an unused one is no warning here either
+        ~Tick() {}  // NOLINT(modernize-use-equals-default): not trivial, an unused one is no warning here either
         Tick(const Tick&) = delete;
         Tick& operator=(const Tick&) = delete;
     };
