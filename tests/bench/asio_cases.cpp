@@ -2,7 +2,11 @@
 
 #include "scheduler_cases.hpp"
 
-#ifndef BENCH_HAS_ASIO
+#ifdef BENCH_HAS_ASIO
+#include <boost/asio/detail/config.hpp>
+#endif
+
+#ifndef BOOST_ASIO_HAS_CO_AWAIT  // it was not found, or is too old for this compiler's coroutines
 
 namespace bench {
 const Cases* asio_cases() {
@@ -100,7 +104,7 @@ double spawn_ns(const Setup& setup) {
 }
 
 std::chrono::nanoseconds sleep_of(std::uint64_t number) {
-    return std::chrono::nanoseconds{kSleepNs + Random{number}.below(kSleepNs)};
+    return std::chrono::nanoseconds{kFirstWakeNs + Random{number}.below(kWakesNs)};
 }
 
 awaitable<void> sleeps(asio::io_context& context, const Time& begin, std::uint64_t number) {

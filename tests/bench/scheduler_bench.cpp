@@ -96,7 +96,7 @@ const std::vector<Row>& rows() {
     static const char* const kFlood = "the receiver is rarely asleep";
     static const char* const kNoSteal = "each worker has tasks of its own, so that few are moved";
     static const std::vector<Row> all{
-        {"Yield, 1024 tasks",
+        {"Yield",
          &Cases::yield,
          {.tasks = 1024, .times = 2000},
          {.tasks = 64, .times = 20},
@@ -106,7 +106,7 @@ const std::vector<Row>& rows() {
           {metrics, stripped, kNear},
           {metrics, asio, kNear},
           {stripped, asio, kNear}}},
-        {"Yield, 1000000 tasks",
+        {"Yield",
          &Cases::yield,
          {.tasks = 1'000'000, .times = 5},
          {.tasks = 1000, .times = 5},
@@ -116,7 +116,7 @@ const std::vector<Row>& rows() {
          {.tasks = 1024, .times = 200},
          {.tasks = 16, .times = 2},
          {{stripped, bare, kNear}, {off, stripped, kNear}, {metrics, stripped, kNear}, {metrics, asio, kNear}}},
-        {"Sleep and wake, 1000000 asleep",
+        {"Sleep and wake",
          &Cases::sleep,
          {.tasks = 1'000'000},
          {.tasks = 1000},
@@ -139,6 +139,9 @@ const std::vector<Row>& rows() {
     };
     return all;
 }
+std::string title_of(const Row& row, const Setup& setup) {
+    return setup.tasks == 0 ? row.what : row.what + (", " + std::to_string(setup.tasks)) + " tasks";
+}
 constexpr Setup kAsleep{.tasks = 1'000'000};
 constexpr Setup kAsleepQuick{.tasks = 10'000};
 
@@ -154,7 +157,9 @@ std::vector<double> run_self(const std::vector<std::string>& arguments) {
     if (child < 0) std::exit(3);
     if (child == 0) {
         dup2(ends[1], STDOUT_FILENO);
-        std::vector<char*> argv{const_cast<char*>("scheduler_bench")};
+        std::vector<char*> argv;
+        argv.reserve(arguments.size() + 2);
+        argv.push_back(const_cast<char*>("scheduler_bench"));
         for (const std::string& argument : arguments)
             argv.push_back(const_cast<char*>(argument.c_str()));
         argv.push_back(nullptr);
@@ -215,19 +220,21 @@ double median(std::vector<double> values) {
 double median_deviation(const std::vector<double>& values) {
     const double middle = median(values);
     std::vector<double> deviations;
+    deviations.reserve(values.size());
     for (const double value : values)
         deviations.push_back(std::abs(value - middle));
     return median(deviations);
 }
 
-void print_ratio(const char* what, const Pair& pair, const std::vector<double>& above,
+void print_ratio(const std::string& what, const Pair& pair, const std::vector<double>& above,
                  const std::vector<double>& below) {
     std::vector<double> ratios;
     for (std::size_t i = 0; i < above.size(); ++i)
         ratios.push_back(above[i] / below[i]);
-    std::printf("%s: %s / %s = %.2f (MAD %.2f, %zu pairs), %.1f ns / %.1f ns; flattered by: %s\n", what,
-                name_of(pair.above), name_of(pair.below), median(ratios), median_deviation(ratios), ratios.size(),
-                median(above), median(below), pair.flattered_by);
+    std::printf("%s: %s / %s = %.2f (MAD %.2f, %zu pairs), %.1f ns / %.1f ns, at best %.1f / %.1f; flattered by: %s\n",
+                what.c_str(), name_of(pair.above), name_of(pair.below), median(ratios), median_deviation(ratios),
+                ratios.size(), median(above), median(below), *std::min_element(above.begin(), above.end()),
+                *std::min_element(below.begin(), below.end()), pair.flattered_by);
     std::fflush(stdout);
 }
 
@@ -244,7 +251,7 @@ void run_row(std::size_t index, bool quick, int rounds) {
                     .front());
     for (const Pair& pair : row.pairs)
         if (seen.contains(pair.above) && seen.contains(pair.below))
-            print_ratio(row.what, pair, seen[pair.above], seen[pair.below]);
+            print_ratio(title_of(row, quick ? row.quick : row.setup), pair, seen[pair.above], seen[pair.below]);
 }
 
 void run_asleep(bool quick) {
@@ -295,10 +302,11 @@ int main(int argc, char** argv) {
         }
     }
     setenv("TIFFANY_LTTNG", "0", 1);
-    if (asio_cases() == nullptr) std::puts("Asio: left out; it was not there to compile (libboost-dev)");
+    if (asio_cases() == nullptr)
+        std::puts("Asio: left out; it was not there to compile (libboost-dev), or does not know this compiler");
     check_answers();
     for (std::size_t i = 0; i < rows().size(); ++i)
-        if (std::string_view{rows()[i].what}.starts_with(only)) run_row(i, quick, rounds);
+        if (title_of(rows()[i], rows()[i].setup).starts_with(only)) run_row(i, quick, rounds);
     if (std::string_view{"Asleep"}.starts_with(only)) run_asleep(quick);
     return 0;
 }

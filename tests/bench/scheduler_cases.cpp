@@ -82,7 +82,7 @@ Task<> stops() {
 }
 
 Task<> sleeps(std::size_t& left, const std::uint64_t& begin_ns, std::uint64_t number) {
-    const std::uint64_t after_ns = bench::kSleepNs + bench::Random{number}.below(bench::kSleepNs);
+    const std::uint64_t after_ns = bench::kFirstWakeNs + bench::Random{number}.below(bench::kWakesNs);
     co_await yield();
     co_await sleep_until(begin_ns + after_ns);
     if (--left == 0) (co_await this_scheduler()).stop();

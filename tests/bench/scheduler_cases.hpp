@@ -38,8 +38,9 @@ struct Cases {
     Bytes (*asleep)(const Setup&) = nullptr;
 };
 
-/// They wake between the second and the third of these times from the begin: all are asleep before the first one wakes.
-inline constexpr std::uint64_t kSleepNs = 1'000'000'000;
+/// All are asleep before the first one wakes, as a rule; they wake one after the other in the time behind that.
+inline constexpr std::uint64_t kFirstWakeNs = 1'000'000'000;
+inline constexpr std::uint64_t kWakesNs = 1'000'000'000;
 
 inline std::uint64_t cpu_ns(clockid_t whose = CLOCK_THREAD_CPUTIME_ID) {
     timespec now{};
@@ -103,7 +104,7 @@ class Growth {
 };
 
 const Cases& bare_cases();        ///< a queue and coroutines, nothing else
-const Cases* asio_cases();        ///< null: Boost.Asio was not there to compile it
+const Cases* asio_cases();        ///< null: Boost.Asio was not there
 const Cases* asio_timer_cases();  ///< timers without coroutines
 
 }  // namespace bench

@@ -1,4 +1,4 @@
-"""The benchmark runs to its end and prints its ratios. How large they are is for people to judge, not for a test."""
+"""The benchmarks run to their end and print their ratios. How large they are is for people to judge, not for a test."""
 
 import re
 import shutil
@@ -36,3 +36,18 @@ def test_the_transition_benchmark_prints_the_ratio_of_a_recording_too(tmp_path):
     assert done.returncode in (0, 4), f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
     assert told(done.stdout) == [*RATIOS, "LTTng records / hooks off"]
     assert recorded > 15 * 1_000_000, "and a recording it was"
+
+
+def test_the_scheduler_benchmark_prints_its_ratios_and_the_bytes_of_a_sleeper():
+    lines = checked([program("scheduler_bench"), "--quick", "--rounds", "2"], timeout=DEADLINE).stdout.splitlines()
+    ratio = re.compile(rf"(.+): (.+) / (.+) = {NUMBER} \(MAD {NUMBER}, 2 pairs\), .+; flattered by: .+")
+    bytes_each = re.compile(r"Asleep, \d+ tasks: (.+) = \d+ bytes resident, \d+ allocated; flattered by: .+")
+    ratios = [found.groups() for found in map(ratio.fullmatch, lines) if found]
+    sleepers = [found.group(1) for found in map(bytes_each.fullmatch, lines) if found]
+    left_out = [line for line in lines if line.startswith("Asio: left out")]
+    assert len(ratios) + len(sleepers) + len(left_out) == len(lines), lines
+    wanted = [("Yield, 64 tasks", "stripped", "a bare coroutine"), ("Spawn and finish, 16 tasks", "metrics", "stripped"),
+              ("Sleep and wake, 1000 tasks", "hooks off", "stripped"), ("Pool of 2, yield, 64 tasks", "metrics", "stripped")]
+    assert set(wanted) <= set(ratios)
+    assert sleepers[:3] == ["stripped", "hooks off", "metrics"]
+    assert left_out or "Asio" in sleepers
