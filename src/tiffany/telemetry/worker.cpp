@@ -408,7 +408,7 @@ void Worker::unpark() noexcept {
 void Worker::begin_tick(const TaskTimes& task) noexcept {
     if ((on_ & kRefused) != 0) return;  // shared by threads: nothing of it is touched
     if (--ticks_to_look_ == 0) look();
-    if (on_ != 0) {
+    if ((on_ & ~(kMetrics | kForked)) != 0) {
         if ((on_ & kAnnounce) != 0) {
             on_ &= ~kAnnounce;
             fire_started(seq());
