@@ -53,24 +53,25 @@ class [[nodiscard]] Task {
 
     class Awaiter {
       public:
-        explicit Awaiter(detail::Frame frame) noexcept : frame_{std::move(frame)} {}
+        explicit Awaiter(detail::Frame frame) noexcept : awaited_{.frame = std::move(frame)} {}
         bool await_ready() const noexcept { return false; }
         template <std::derived_from<detail::Promise> P>
         void await_suspend(std::coroutine_handle<P> caller) noexcept {
-            detail::Promise& child = *frame_.promise();
-            child.parent = &caller.promise();
-            child.chain = child.parent->chain;
+            detail::Promise& child = *awaited_.frame.promise();
+            awaited_.parent = &caller.promise();
+            child.awaited = &awaited_;
+            child.chain = caller.promise().chain;
             child.chain->leaf = &child;
         }
         T await_resume() {
             static_assert(alignof(promise_type) <= 2 * sizeof(void*), "return a std::unique_ptr to what is so aligned");
-            auto& promise = static_cast<promise_type&>(*frame_.promise());
+            auto& promise = static_cast<promise_type&>(*awaited_.frame.promise());
             if (promise.chain->failed) detail::rethrow_error(*promise.chain);
             return promise.take();
         }
 
       private:
-        detail::Frame frame_;
+        detail::Awaited awaited_;
     };
 
     /// Runs it as a part of the awaiting task; its result, or its exception, comes out of the await.

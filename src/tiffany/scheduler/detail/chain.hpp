@@ -15,6 +15,7 @@ namespace tiffany::detail {
 
 class Frame;
 struct Promise;
+struct Awaited;
 struct Operation;
 
 /// What the coroutines that run on one thread tell its loop. Not shared.
@@ -51,8 +52,7 @@ struct Promise {
     Promise& operator=(const Promise&) = delete;
 
     Chain* chain = nullptr;
-    Promise* parent = nullptr;  ///< who awaits this one; null: the task's first coroutine
-    Frame* owner = nullptr;     ///< whose destructor would destroy the frame
+    Awaited* awaited = nullptr;  ///< by whom; null: the task's first coroutine, or nobody yet
 
     /// The coroutine. Its promise begins with this one, and is aligned as no more than two pointers (Task sees to
     /// that): then both compilers find the frame at the same distance, whatever the promise's type.
@@ -63,12 +63,13 @@ struct Promise {
         template <typename P>
         void await_suspend(std::coroutine_handle<P> ended) const noexcept {
             const Promise& promise = ended.promise();
-            if (promise.parent != nullptr)
-                promise.chain->leaf = promise.parent;
+            if (promise.awaited != nullptr)
+                promise.chain->leaf = parent_of(promise);
             else
                 promise.chain->ended = true;
         }
         void await_resume() const noexcept {}
+        static Promise* parent_of(const Promise& promise) noexcept;
     };
 
     std::suspend_always initial_suspend() const noexcept { return {}; }
@@ -80,15 +81,12 @@ struct Promise {
 class Frame {
   public:
     Frame() = default;
-    explicit Frame(Promise& promise) noexcept : promise_{&promise} { promise.owner = this; }
-    Frame(Frame&& other) noexcept : promise_{std::exchange(other.promise_, nullptr)} {
-        if (promise_ != nullptr) promise_->owner = this;
-    }
+    explicit Frame(Promise& promise) noexcept : promise_{&promise} {}
+    Frame(Frame&& other) noexcept : promise_{other.release()} {}
     Frame& operator=(Frame&& other) noexcept {
         if (this != &other) {
             reset();
-            promise_ = std::exchange(other.promise_, nullptr);
-            if (promise_ != nullptr) promise_->owner = this;
+            promise_ = other.release();
         }
         return *this;
     }
@@ -101,24 +99,35 @@ class Frame {
         if (promise_ != nullptr) std::exchange(promise_, nullptr)->self().destroy();
     }
     /// The frame is the caller's from now on.
-    Promise* release() noexcept {
-        if (promise_ != nullptr) promise_->owner = nullptr;
-        return std::exchange(promise_, nullptr);
-    }
+    Promise* release() noexcept { return std::exchange(promise_, nullptr); }
 
     /// Destroys a suspended chain, the innermost frame first, as unwinding would. Without recursion: a chain of a
     /// million frames that each destroy what they own would use up the stack.
-    static void destroy_from(Promise* leaf) noexcept {
-        while (leaf != nullptr) {
-            Promise* const parent = leaf->parent;
-            if (leaf->owner != nullptr) leaf->owner->promise_ = nullptr;
-            leaf->self().destroy();
-            leaf = parent;
-        }
-    }
+    static void destroy_from(Promise* leaf) noexcept;
 
   private:
     Promise* promise_ = nullptr;
 };
+
+/// A coroutine that another one of its task awaits. Lies in the awaiter, so that a coroutine nobody awaits has no room
+/// for it.
+struct Awaited {
+    Frame frame;
+    Promise* parent = nullptr;
+};
+
+inline Promise* Promise::Final::parent_of(const Promise& promise) noexcept {
+    return promise.awaited->parent;
+}
+
+inline void Frame::destroy_from(Promise* leaf) noexcept {
+    while (leaf != nullptr) {
+        Awaited* const awaited = leaf->awaited;
+        if (awaited != nullptr) awaited->frame.release();  // else the parent would destroy it once more
+        Promise* const parent = awaited != nullptr ? awaited->parent : nullptr;
+        leaf->self().destroy();
+        leaf = parent;
+    }
+}
 
 }  // namespace tiffany::detail
