@@ -8,16 +8,12 @@
 namespace tiffany::detail {
 namespace {
 
-/// From this level on downwards a slot is so soon (a quarter of a millisecond) that its tasks are fetched, too.
-constexpr std::size_t kSoonLevel = 3;
-
-/// Any four bits of the time may be the same in all deadlines: a product's highest bits depend on all of them.
-std::size_t list_of(std::uint64_t deadline_ns) noexcept {
-    return static_cast<std::size_t>((deadline_ns * 0x9e3779b97f4a7c15u) >> 62);
-}
+/// From this level on downwards a slot is so soon (65 us) that its tasks are fetched, too.
+constexpr std::size_t kSoonLevel = 2;
 
 /// Into the nearest cache, without waiting for it.
 void fetch(const Operation* operation) noexcept {
+    if (operation == nullptr) return;
     __builtin_prefetch(operation);
     __builtin_prefetch(operation + 1);  // the line that it ends in
 }
@@ -45,39 +41,54 @@ void TimerWheel::put(Operation& operation) noexcept {
     const unsigned level = differs == 0 ? 0 : (static_cast<unsigned>(std::bit_width(differs)) - 1) / kBits;
     const std::size_t digit = static_cast<std::size_t>(at_ns >> (level * kBits)) % kSlots;
     operation.timer_level = static_cast<std::uint8_t>(level);
-    // those at level 0 have one deadline, or are all over: one list keeps their order
-    const std::size_t which = level == 0 ? 0 : list_of(operation.time_ns);
-    operation.timer_slot = static_cast<std::uint8_t>(digit * kLists + which);
-    List& list = slots_[level][digit][which];
+    operation.timer_slot = static_cast<std::uint8_t>(digit);
+    List& list = list_at(level, digit, operation.time_ns);
     operation.timer_before = list.tail;
     operation.timer_after = nullptr;
     (list.tail != nullptr ? list.tail->timer_after : list.head) = &operation;
     list.tail = &operation;
-    used_slots_[level] |= std::uint64_t{1} << digit;
-    used_levels_ |= 1u << level;
+    mark_used(level, digit);
 }
 
 void TimerWheel::remove(Operation& operation) noexcept {
     const std::size_t level = std::exchange(operation.timer_level, Operation::kNoTimer);
     if (level == Operation::kNoTimer) return;
-    Slot& slot = slots_[level][operation.timer_slot / kLists];
-    List& list = slot[operation.timer_slot % kLists];
+    const std::size_t slot = operation.timer_slot;
+    List& list = list_at(level, slot, operation.time_ns);
     (operation.timer_before != nullptr ? operation.timer_before->timer_after : list.head) = operation.timer_after;
     (operation.timer_after != nullptr ? operation.timer_after->timer_before : list.tail) = operation.timer_before;
-    if (std::all_of(slot.begin(), slot.end(), [](const List& one) { return one.head == nullptr; }))
-        mark_empty(level, operation.timer_slot / kLists);
+    const Slot& lists = slots_[level][slot];
+    if (std::all_of(lists.begin(), lists.end(), [](const List& one) { return one.head == nullptr; }))
+        mark_empty(level, slot);
+}
+
+TimerWheel::List& TimerWheel::list_at(std::size_t level, std::size_t slot, std::uint64_t deadline_ns) noexcept {
+    // those at level 0 have one deadline, or are all over: one list keeps their order
+    if (level == 0) return slots_[0][slot].front();
+    // some bits of the time may be the same in all deadlines: a product's highest bits depend on all of its bits
+    return slots_[level][slot][static_cast<std::size_t>((deadline_ns * 0x9e3779b97f4a7c15u) >> kListShift)];
+}
+
+void TimerWheel::mark_used(std::size_t level, std::size_t slot) noexcept {
+    used_slots_[level][slot / kWordBits] |= std::uint64_t{1} << slot % kWordBits;
+    used_levels_ |= 1u << level;
 }
 
 void TimerWheel::mark_empty(std::size_t level, std::size_t slot) noexcept {
-    used_slots_[level] &= ~(std::uint64_t{1} << slot);
-    if (used_slots_[level] == 0) used_levels_ &= ~(1u << level);
+    auto& words = used_slots_[level];
+    words[slot / kWordBits] &= ~(std::uint64_t{1} << slot % kWordBits);
+    if (std::all_of(words.begin(), words.end(), [](std::uint64_t word) { return word == 0; }))
+        used_levels_ &= ~(1u << level);
 }
 
 /// The used slot that time comes to first: in the lowest level that is used, because all that is at a higher one is
 /// after the whole of that level.
 TimerWheel::Place TimerWheel::first_slot() const noexcept {
     const auto level = static_cast<std::size_t>(std::countr_zero(used_levels_));
-    const auto slot = static_cast<std::size_t>(std::countr_zero(used_slots_[level]));
+    std::size_t word = 0;
+    while (used_slots_[level][word] == 0)
+        ++word;
+    const std::size_t slot = word * kWordBits + static_cast<std::size_t>(std::countr_zero(used_slots_[level][word]));
     const unsigned shift = static_cast<unsigned>(level) * kBits;
     // the digits above the level are the present time's
     const unsigned above = shift + kBits;

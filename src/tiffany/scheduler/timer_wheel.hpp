@@ -1,10 +1,10 @@
 #pragma once
 /// The operations that wait for a time: a hierarchical timing wheel, exact to the nanosecond.
 ///
-/// Level l has 64 slots of 64^l ns each. An operation lies at the level of the highest digit (base 64) in which its
+/// Level l has 256 slots of 256^l ns each. An operation lies at the level of the highest digit (base 256) in which its
 /// deadline differs from the present time, in the slot of that digit; when time comes to that slot, what is in it moves
 /// to lower levels. So adding and removing cost the same however many there are, and each operation moves at most once
-/// a level: a sleep of a second five times. (Varghese and Lauck, Hashed and Hierarchical Timing Wheels, SOSP 1987.)
+/// a level: a sleep of a second three times. (Varghese and Lauck, Hashed and Hierarchical Timing Wheels, SOSP 1987.)
 ///
 /// With many of them each one that moves is far away in memory, and a list tells where the next one is only when it has
 /// come. So a slot has four lists, and four are fetched at a time. Which list it is follows from the deadline: those
@@ -42,11 +42,13 @@ class TimerWheel {
     std::uint64_t next_ns() const noexcept { return first_slot().begin_ns; }
 
   private:
-    static constexpr unsigned kBits = 6;
+    static constexpr unsigned kBits = 8;
     static constexpr std::size_t kSlots = std::size_t{1} << kBits;
-    static constexpr std::size_t kLevels = 11;  // 11 digits of 6 bits hold 64 bits
+    static constexpr std::size_t kWordBits = 64;
+    static constexpr std::size_t kLevels = 64 / kBits;
 
     static constexpr std::size_t kLists = 4;
+    static constexpr unsigned kListShift = 64 - 2;  // a number with the highest bits alone is a list's
     struct List {
         Operation* head = nullptr;
         Operation* tail = nullptr;
@@ -61,12 +63,14 @@ class TimerWheel {
     Operation* pop_due(std::uint64_t now_ns) noexcept;
     Place first_slot() const noexcept;
     void put(Operation& operation) noexcept;
+    List& list_at(std::size_t level, std::size_t slot, std::uint64_t deadline_ns) noexcept;
     void move_down(const Place& from) noexcept;
+    void mark_used(std::size_t level, std::size_t slot) noexcept;
     void mark_empty(std::size_t level, std::size_t slot) noexcept;
 
     std::uint64_t now_ns_;  // no slot before this time is used
     std::uint32_t used_levels_ = 0;
-    std::array<std::uint64_t, kLevels> used_slots_{};
+    std::array<std::array<std::uint64_t, kSlots / kWordBits>, kLevels> used_slots_{};  // one bit a slot
     std::array<std::array<Slot, kSlots>, kLevels> slots_{};
 };
 

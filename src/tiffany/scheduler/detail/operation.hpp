@@ -30,8 +30,8 @@ struct Operation {
     std::uint8_t timer_slot = 0;
     std::int32_t fd = -1;       // io: the descriptor
     std::uint64_t time_ns = 0;  // how long, or until when; in the timer wheel: the deadline
-    Operation* timer_before = nullptr;
-    Operation* timer_after = nullptr;
+    Operation* timer_before;    // its neighbours there
+    Operation* timer_after;
 };
 
 /// A wait in a list: for a task's end, a descriptor, or a thing that tasks share.
