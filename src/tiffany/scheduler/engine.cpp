@@ -414,7 +414,7 @@ TaskHandle Engine::find_held(std::uint64_t tid) const noexcept {
 void Engine::wake_one() noexcept {
     if (asleep_.load() == 0) return;
     for (const auto& loop : loops_)
-        if (loop->rouse()) return;
+        if (loop->is_asleep() && loop->rouse()) return;
 }
 
 bool Engine::advance_clock(Loop& by) noexcept {

@@ -110,7 +110,6 @@ class Engine {
     bool advance_clock(Loop& by) noexcept;
 
     void stop() noexcept;  ///< any thread
-    bool stop_is_pending() const noexcept { return stop_.load(std::memory_order_relaxed); }
     bool take_stop() noexcept { return stop_.load(std::memory_order_relaxed) && stop_.exchange(false); }
 
     /// Waits until no task is alive, `stop`, or that time. Returns whether none is. Not a thread of ours.

@@ -65,16 +65,16 @@ void Loop::take_worker() {
 // ---- what is ready ----
 
 void Loop::push_locked(TaskCore& task) noexcept {
-    std::size_t waiting = 0;
+    bool more = false;
     {
         const std::lock_guard guard{queue_mutex_};
         ready_.push(task);
-        waiting = ready_.size();
+        more = ready_.has_two();
     }
     if (loop_here != this) {
         if (rouse()) return;
         engine_->wake_one();  // this one is busy
-    } else if (waiting > 1 || (running_ != nullptr && running_ != &task)) {
+    } else if (more || (running_ != nullptr && running_ != &task)) {
         engine_->wake_one();  // this thread is busy with another one
     }
 }
@@ -105,6 +105,8 @@ TaskCore* Loop::steal() noexcept {
 }
 
 bool Loop::rouse() noexcept {
+    // What came lies there already, and the loop takes this back before it looks. seq_cst, as in Inbox.
+    if (!called_.load()) called_.store(true);
     if (!asleep_.load() || !asleep_.exchange(false)) return false;
     engine_->woke_up();
     poller_.interrupt();
@@ -154,17 +156,55 @@ bool Loop::has_news() noexcept {
 
 // ---- the loop ----
 
+void Loop::run_task(TaskCore& task) noexcept {
+    const LifeHooks::Tick tick{*worker_, task.life};
+    run_began_ = last_end_.known() ? last_end_ : worker_->now();
+    worker_->running(task.life, run_began_);
+    if (!task.started) {
+        if (task.cancel_pending.load(std::memory_order_acquire) != 0) {
+            cancel_unstarted(task);  // there is no await yet where it could be thrown
+            return;
+        }
+        task.started = true;
+    }
+    const TaskExtras* const extras = task.extras();
+    if (extras != nullptr && extras->budget.limited()) budget_from_ = engine_->clock().ticks();
+    running_ = &task;
+    for (;;) {
+        asked = nullptr;
+        task.leaf->self().resume();
+        if (task.ended) {
+            finish(task);
+            break;
+        }
+        if (asked == nullptr) continue;  // another coroutine of the task goes on
+        if (asked->waits_for == WaitsFor::yield && extras == nullptr &&
+            task.cancel_pending.load(std::memory_order_relaxed) == 0) {
+            yield_now(task, quantum_ns_);  // what `suspend` would come to, by the shortest way
+            break;
+        }
+        if (suspend(task, *asked)) break;
+        // else the await need not wait
+    }
+    running_ = nullptr;
+}
+
 void Loop::run(Until until, std::uint64_t deadline_ns) {
     struct Here {
         explicit Here(Loop* loop) noexcept : before{std::exchange(loop_here, loop)} {}
         ~Here() { loop_here = before; }
         Loop* before;
     } const here{this};
+    called_.store(true);  // what came before, or was left when it was stopped, is looked at
     last_end_ = {};
     look_after(1);
-    while (!engine_->is_closed()) {
-        if (engine_->take_stop()) return;
-        if (inbox_.any()) take_inbox();
+    for (;;) {
+        if (called_.load(std::memory_order_relaxed)) [[unlikely]] {
+            called_.exchange(false);
+            if (engine_->take_stop()) return;
+            if (inbox_.any()) take_inbox();
+            if (engine_->is_closed()) return;  // a function that was posted may do that
+        }
         if (runs_to_look_ == 0) {
             look();
             if (deadline_ns != Operation::kNever) {
@@ -184,8 +224,12 @@ void Loop::run(Until until, std::uint64_t deadline_ns) {
 void Loop::serve() {
     take_worker();
     loop_here = this;
-    while (!retired_.load(std::memory_order_acquire)) {
-        if (inbox_.any()) take_inbox();
+    for (;;) {
+        if (called_.load(std::memory_order_relaxed)) [[unlikely]] {
+            called_.exchange(false);
+            if (retired_.load(std::memory_order_acquire)) break;
+            if (inbox_.any()) take_inbox();
+        }
         if (runs_to_look_ == 0) look();
         TaskCore* task = next_task();
         if (task == nullptr) {
@@ -236,7 +280,6 @@ void Loop::plan_look() noexcept {
 
 /// Timers and descriptors.
 void Loop::look() {
-    last_end_ = {};
     bool descriptors = false;
     {
         const Guard guard{*engine_};
@@ -246,6 +289,7 @@ void Loop::look() {
             return;
         }
     }
+    last_end_ = {};
     plan_look();
     const bool found = descriptors && poller_.block(0);
     const Guard guard{*engine_};
@@ -288,8 +332,7 @@ void Loop::park(std::uint64_t deadline_ns) {
     asleep_.store(true);
     engine_->fell_asleep();
     std::uint64_t timeout_ns = kLongestPark;
-    bool stay_awake =
-        inbox_.any() || retired_.load(std::memory_order_relaxed) || (!many_ && engine_->stop_is_pending());
+    bool stay_awake = called_.load();
     {
         const Guard guard{*engine_};
         for (std::size_t i = 0; engine_->is_many() && i < engine_->loops() && !stay_awake; ++i)
@@ -322,39 +365,6 @@ bool Loop::has_work_for(const Loop& other) noexcept {
 }
 
 // ---- one run ----
-
-void Loop::run_task(TaskCore& task) noexcept {
-    const LifeHooks::Tick tick{*worker_, task.life};
-    run_began_ = last_end_.known() ? last_end_ : worker_->now();
-    worker_->running(task.life, run_began_);
-    if (!task.started) {
-        if (task.cancel_pending.load(std::memory_order_acquire) != 0) {
-            cancel_unstarted(task);  // there is no await yet where it could be thrown
-            return;
-        }
-        task.started = true;
-    }
-    const TaskExtras* const extras = task.extras();
-    if (extras != nullptr && extras->budget.limited()) budget_from_ = engine_->clock().ticks();
-    running_ = &task;
-    for (;;) {
-        asked = nullptr;
-        task.leaf->self().resume();
-        if (task.ended) {
-            finish(task);
-            break;
-        }
-        if (asked == nullptr) continue;  // another coroutine of the task goes on
-        if (asked->waits_for == WaitsFor::yield && extras == nullptr &&
-            task.cancel_pending.load(std::memory_order_relaxed) == 0) {
-            yield_now(task, quantum_ns_);  // what `suspend` would come to, by the shortest way
-            break;
-        }
-        if (suspend(task, *asked)) break;
-        // else the await need not wait
-    }
-    running_ = nullptr;
-}
 
 void Loop::finish(TaskCore& task) noexcept {
     std::exception_ptr failure;

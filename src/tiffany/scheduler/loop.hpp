@@ -97,7 +97,7 @@ class Loop : public LoopSide {
     void park(std::uint64_t deadline_ns);
     void expire_timers(std::uint64_t now_ns);
 
-    void run_task(TaskCore& task) noexcept;
+    [[gnu::always_inline]] inline void run_task(TaskCore& task) noexcept;
     void finish(TaskCore& task) noexcept;
     struct End {
         TaskEvent how = TaskEvent::Done;  // or Cancelled; with an error: Failed
@@ -144,6 +144,7 @@ class Loop : public LoopSide {
 
     // ---- others come here ----
     alignas(64) Inbox inbox_;
+    std::atomic<bool> called_{false};  // something came since it last looked
     std::atomic<bool> asleep_{false};
     std::atomic<bool> retired_{false};
     mutable std::mutex queue_mutex_;  // with many loops

@@ -30,12 +30,11 @@ class ReadyQueue {
         else
             open(priority).head = &task;
         lane.tail = &task;
-        ++size_;
     }
 
     /// The next one, or null.
     TaskCore* pop() noexcept {
-        if (size_ == 0) return nullptr;
+        if (empty()) return nullptr;
         if (--choices_to_turn_ == 0) [[unlikely]]
             return take_first(next_in_turn());
         return take_first(first_);
@@ -48,8 +47,10 @@ class ReadyQueue {
     }
     bool may_give() const noexcept { return find_movable().task != nullptr; }
 
-    std::size_t size() const noexcept { return size_; }
-    bool empty() const noexcept { return size_ == 0; }
+    bool empty() const noexcept { return first_ == kLanes; }
+    bool has_two() const noexcept {
+        return !empty() && (lanes_[first_].head->next != nullptr || first_used_from(first_ + 1) != kLanes);
+    }
     /// Forgets all.
     void clear() noexcept { *this = {}; }
 
@@ -115,12 +116,22 @@ class ReadyQueue {
         Lane& lane = lanes_[priority];
         (before != nullptr ? before->next : lane.head) = task.next;
         if (task.next == nullptr) lane.tail = before;
-        if (lane.head == nullptr) close(priority);
-        --size_;
+        if (lane.head == nullptr)
+            close(priority);
+        else
+            fetch(*lane.head);
         return &task;
     }
 
-    std::size_t size_ = 0;
+    /// The next task was fetched when the one before it was taken: now its coroutine is, and the task after it. So with
+    /// many tasks neither is waited for when its turn comes.
+    static void fetch(const TaskCore& next) noexcept {
+        __builtin_prefetch(next.leaf);
+        if (next.next == nullptr) return;
+        __builtin_prefetch(&next.next->life);
+        __builtin_prefetch(&next.next->next);
+    }
+
     std::size_t first_ = kLanes;  // the most urgent priority that has tasks; kLanes: none has
     unsigned choices_to_turn_ = kChoicesPerTurn;
     std::size_t turn_ = 0;                              // the priority that had the last turn

@@ -132,6 +132,16 @@ TEST_F(Queue, StopReturnsAndALaterRunGoesOn) {
     EXPECT_TRUE(task.ended());
 }
 
+TEST_F(Queue, WhatWasPostedBeforeAStopIsCalledByTheNextRun) {
+    int calls = 0;
+    scheduler.stop();
+    scheduler.post([&] { ++calls; });
+    scheduler.run_until_idle();
+    EXPECT_EQ(calls, 0);
+    scheduler.run_until_idle();
+    EXPECT_EQ(calls, 1);
+}
+
 TEST_F(Queue, FindKnowsLiveTasksOnly) {
     const TaskHandle task = scheduler.spawn({}, nothing());
     EXPECT_EQ(scheduler.find(task.tid()).tid(), task.tid());
