@@ -88,12 +88,12 @@ Task<> dependencies() {
     SpawnOptions after_parts;
     after_parts.name = "link";
     for (int i = 0; i < 2; ++i)
-        after_parts.dependencies.push_back(scheduler.spawn({.name = "compile"}, part()));
+        after_parts.dependencies.emplace_back(scheduler.spawn({.name = "compile"}, part()));
     const TaskHandle link = scheduler.spawn(after_parts, part());
 
     SpawnOptions after_failure;
     after_failure.name = "publish";
-    after_failure.dependencies.push_back(scheduler.spawn({.name = "check block"}, check_block(8)));
+    after_failure.dependencies.emplace_back(scheduler.spawn({.name = "check block"}, check_block(8)));
     const TaskHandle publish = scheduler.spawn(after_failure, part());
     co_await join_cancelled(publish);
     co_await join(link);
