@@ -11,8 +11,11 @@
 extern "C" {
 
 // In .probes, where tracers look for semaphores. hidden: each library and program that carries probes has its own.
-__attribute__((section(".probes"), visibility("hidden"), used)) volatile unsigned short tiffany_usdt_semaphore = 0;
-__attribute__((section(".probes"), visibility("hidden"), used)) volatile unsigned short tiffany_usdt_tick_semaphore = 0;
+// retain: the notes name these, but a note keeps nothing alive, and in a program without hooks nothing else names them.
+#define TIFFANY_SEMAPHORE __attribute__((section(".probes"), visibility("hidden"), used, retain)) volatile unsigned short
+TIFFANY_SEMAPHORE tiffany_usdt_semaphore = 0;
+TIFFANY_SEMAPHORE tiffany_usdt_tick_semaphore = 0;
+#undef TIFFANY_SEMAPHORE
 
 // sys/sdt.h wants a semaphore for each probe: all are names of one variable. used: clang's LTO drops them otherwise.
 #define TIFFANY_ALIAS(name, variable) \
@@ -28,10 +31,10 @@ __attribute__((section(".probes"), visibility("hidden"), used)) volatile unsigne
 
 }  // extern "C"
 
-// sys/sdt.h's notes tell addresses relative to this symbol, and a note keeps no section alive: lld and gold would drop
-// it under --gc-sections. A reference from the semaphores' section, which the hooks keep alive, holds it.
+// sys/sdt.h's notes tell addresses relative to this symbol, and lld and gold would drop it under --gc-sections. A
+// reference from the semaphores' section (R: retained, as they are) holds it.
 __asm__(
-    ".pushsection .probes,\"aw\",@progbits\n"
+    ".pushsection .probes,\"awR\",@progbits\n"
     ".balign 8\n"
     ".8byte _.stapsdt.base - .\n"
     ".popsection\n");

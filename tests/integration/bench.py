@@ -13,7 +13,8 @@ RATIO = re.compile(rf"Transition: (.+) = {NUMBER} \(MAD {NUMBER}, 15 pairs\), [+
                    rf"\({NUMBER} - {NUMBER}\); flattered by: .+")
 
 
-RATIOS = ["hooks off / no hooks", "metrics / hooks off", "a sink / hooks off"]
+RATIOS = ["hooks off / no hooks", "metrics / hooks off", "metrics, one stamp a cycle / no hooks",
+          "metrics, one stamp a cycle / metrics", "metrics, Running-Sleep-Ready / hooks off", "a sink / hooks off"]
 
 
 def told(output):

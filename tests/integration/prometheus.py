@@ -65,10 +65,30 @@ def test_a_prometheus_server_scrapes_the_demo_and_answers(tmp_path):
         assert by_event == {frozenset({("event", name)}): count for name, count in events.items()}
         slowest = query(port, "histogram_quantile(1, sum by (le) (task_run_latency_seconds_bucket)) > 0")
         assert len(slowest) == 1
-        page = (SOURCE / "docs/metrics.md").read_text()
-        saturation = re.search(r"^```promql\n(.*?)^```$", page, re.M | re.S).group(1)
+    finally:
+        if server:
+            end_process(server)
+        end_process(demo, signal.SIGTERM)
+    assert demo.returncode == 0
+
+
+def test_the_saturation_of_the_page_is_a_share_while_the_demo_works(tmp_path):
+    need_program("prometheus")
+    page = (SOURCE / "docs/metrics.md").read_text()
+    saturation = re.search(r"^```promql\n(.*?)^```$", page, re.M | re.S).group(1)
+    demo = subprocess.Popen(
+        [program("tiffany-demo"), "--seconds", str(DEADLINE), "--metrics-port", "0"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    server = None
+    try:
+        address = re.search(r"metrics on http://([^/]+)/", demo.stderr.readline()).group(1)
+        server, port = start_prometheus(address, tmp_path)
         (busy,) = poll(lambda: query(port, saturation), "a rate: two scrapes").items()
-        assert ("scheduler", "demo") in busy[0] and 0 <= busy[1] <= 1.05
+        assert ("scheduler", "demo") in busy[0]
+        assert 0 < busy[1] <= 1.05, "the demo is at work, and has one worker"
     finally:
         if server:
             end_process(server)
