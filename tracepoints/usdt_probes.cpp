@@ -12,7 +12,8 @@ extern "C" {
 
 // In .probes, where tracers look for semaphores. hidden: each library and program that carries probes has its own.
 // retain: the notes name these, but a note keeps nothing alive, and in a program without hooks nothing else names them.
-#define TIFFANY_SEMAPHORE __attribute__((section(".probes"), visibility("hidden"), used, retain)) volatile unsigned short
+#define TIFFANY_SEMAPHORE \
+    __attribute__((section(".probes"), visibility("hidden"), used, retain)) volatile unsigned short
 TIFFANY_SEMAPHORE tiffany_usdt_semaphore = 0;
 TIFFANY_SEMAPHORE tiffany_usdt_tick_semaphore = 0;
 #undef TIFFANY_SEMAPHORE

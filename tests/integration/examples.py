@@ -110,7 +110,10 @@ def test_the_demo_ends_early_and_cleanly_by_a_signal(tmp_path, number):
         running.kill()
         running.wait()
     assert running.returncode == 0, errors
-    assert transitions_printed(output) == json.loads(report.read_text())["transitions"]
+    told = json.loads(report.read_text())
+    assert transitions_printed(output) == told["transitions"]
+    events = told["events"]
+    assert events["Spawned"] == events["Done"] + events["Failed"] + events["Cancelled"], "it let no task fall"
 
 
 def blocks(pid, number):
