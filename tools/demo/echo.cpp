@@ -105,7 +105,7 @@ Task<> serve(const Listener& listener, std::uint16_t group) {
             scheduler.spawn(options, session(std::move(client)));
         } else if (would_block()) {
             co_await readable(listener.socket.get());
-        } else {
+        } else if (errno != ECONNABORTED) {  // that one is gone, the next may be there
             throw failure("cannot accept a client");
         }
     }

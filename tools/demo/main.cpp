@@ -15,6 +15,7 @@
 #include <tiffany/pal/output.hpp>
 #include <tiffany/scheduler/scheduler.hpp>
 
+#include "end_signals.hpp"
 #include "report.hpp"
 #include "workload.hpp"
 
@@ -40,18 +41,12 @@ void wait_for_a_line() {
 
 /// Before any thread is made, so that all inherit it: these signals are read by a task.
 void block_signals() {
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGTERM);
+    const sigset_t set = demo::end_signals();
     pthread_sigmask(SIG_BLOCK, &set, nullptr);
 }
 
 void wait_for_a_signal() {
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGTERM);
+    const sigset_t set = demo::end_signals();
     int number = 0;
     sigwait(&set, &number);
 }

@@ -5,12 +5,12 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <csignal>
 #include <stdexcept>
 #include <system_error>
 #include <vector>
 
 #include "echo.hpp"
+#include "end_signals.hpp"
 #include "file_descriptor.hpp"
 #include "other_thread.hpp"
 #include "scenarios.hpp"
@@ -39,10 +39,7 @@ struct Work {
 };
 
 FileDescriptor open_signals() {
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGTERM);
+    const sigset_t set = end_signals();
     FileDescriptor signals{signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC)};
     if (signals.get() < 0) throw std::system_error{errno, std::system_category(), "cannot read signals"};
     return signals;

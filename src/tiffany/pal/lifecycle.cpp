@@ -67,7 +67,8 @@ struct Move {
     TaskState after = TaskState::None;
     TaskState from_state = TaskState::None;  // Cancelled
     WaitKind waited = WaitKind::unknown;     // Running and State
-    bool has_wait = false;                   // Running: wait_ns is known
+    std::uint64_t wait_ns = 0;               // Running; 0: none, or not known
+    std::uint64_t ready_ns = 0;              // likewise
     bool is_dump = false;                    // State: `after` is the state at `step`, nothing moved
 
     bool is(TaskEvent event) const { return info == &catalogue::info(event); }
@@ -289,7 +290,8 @@ class LifecycleChecker::State {
             case EventId::TaskRunning:
                 move.after = TaskState::Running;
                 move.waited = static_cast<WaitKind>(record.number("waited"));
-                move.has_wait = record.number("wait_ns") != 0;
+                move.wait_ns = record.number("wait_ns");
+                move.ready_ns = record.number("ready_ns");
                 break;
             case EventId::TaskCancelled:
                 move.after = TaskState::Cancelled;
@@ -469,8 +471,11 @@ class LifecycleChecker::State {
     void judge_waited(const Task& task, std::uint64_t tid, const Move& move) {
         if (move.waited != task.waited && move.waited != WaitKind::unknown && task.waited != WaitKind::unknown)
             find(move, tid, "waited " + std::string{label(task.waited)}, std::string{label(move.waited)});
-        else if (move.has_wait && move.waited == WaitKind::none)
+        else if (move.wait_ns != 0 && move.waited == WaitKind::none)
             find(move, tid, "no wait_ns, because it waited for nothing", "one");
+        else if (move.wait_ns != 0 && move.wait_ns < move.ready_ns)
+            find(move, tid, "a wait_ns of at least its ready_ns, " + std::to_string(move.ready_ns),
+                 std::to_string(move.wait_ns));
     }
 
     static WaitKind waited_after(WaitKind before, const Move& move) {

@@ -11,10 +11,11 @@
 /// With g++ 12.2 await into a local before you test it, as above: a coroutine without locals that awaits inside the
 /// condition of an `if`, `while` or `switch` gets a broken frame (GCC bug 106188).
 ///
-/// Each await is a place where a cancellation arrives, as TaskCancelled. One that need not wait, because the joined
-/// task has ended, the descriptor is ready or the event is set, goes on at once and fires no event. Only in coroutines
-/// that return a Task. What these functions give is awaited once. Cost: no allocation, but for a
-/// join that has to look for a cycle, and the first wait for a descriptor.
+/// Each await of this page is a place where a cancellation arrives, as TaskCancelled (that of another Task is none:
+/// what that one awaits is). One that need not wait, because the joined task has ended, the descriptor is ready or the
+/// event is set, goes on at once and fires no event. Only in coroutines that return a Task. What these functions give
+/// is awaited once. Cost: no allocation, but for a join that has to look for a cycle, and the first wait for a
+/// descriptor.
 
 #include <chrono>
 #include <concepts>

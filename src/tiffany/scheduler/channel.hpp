@@ -29,10 +29,11 @@ class Channel {
   public:
     /// Errors: std::invalid_argument, `capacity` is 0; std::bad_alloc.
     explicit Channel(std::size_t capacity) : id_{detail::next_resource_id()}, ring_(capacity) {
-        if (capacity == 0) throw std::invalid_argument{"a channel needs room for one value at least"};
+        if (capacity == 0)
+            throw std::invalid_argument{"cannot make a channel without room for a value: its capacity is 0"};
     }
     ~Channel() {
-        const detail::SharedGuard guard{senders_.empty() ? receivers_ : senders_};
+        const detail::SharedGuard guard{senders_, receivers_};
         senders_.clear();
         receivers_.clear();
     }
@@ -139,7 +140,7 @@ class Channel<T>::Receiver : public detail::Awaiter<detail::SharedOperation> {
 
 template <typename T>
 void Channel<T>::close() noexcept {
-    const detail::SharedGuard guard{senders_.empty() ? receivers_ : senders_};
+    const detail::SharedGuard guard{senders_, receivers_};
     closed_ = true;
     for (detail::WaitList* const list : {&senders_, &receivers_})
         while (!list->empty())

@@ -1,8 +1,8 @@
 #include "engine.hpp"
 
 #include <algorithm>
-#include <cassert>
 #include <limits>
+#include <memory>
 #include <stdexcept>
 #include <unordered_set>
 #include <utility>
@@ -18,6 +18,22 @@ Operation& waits_for_dependencies() noexcept {
     static Operation operation{WaitsFor::dependencies};
     return operation;
 }
+
+namespace {
+
+/// All that is allocated for them, here and at what they wait for, so that nothing is when they begin to wait.
+void set_dependencies(TaskCore& task, std::vector<TaskHandle> on) {
+    TaskExtras& extras = task.with_extras();
+    extras.dependencies = Dependencies{on.size()};
+    for (std::size_t i = 0; i < on.size(); ++i) {
+        Dependency& dependency = extras.dependencies.all()[i];
+        dependency.chain = &task;
+        dependency.on = std::move(on[i]);
+        dependency.on.core()->with_extras();
+    }
+}
+
+}  // namespace
 
 Engine::Engine(SchedulerBase& face, const SchedulerOptions& options, unsigned loops)
     : face_{face},
@@ -59,15 +75,17 @@ std::uint64_t Engine::current_tid() noexcept {
 
 void Engine::admit() {
     using Reason = SpawnRefused::Reason;
-    const std::string cannot = "cannot spawn a task: scheduler " + name_;
-    if (is_closed()) throw SpawnRefused{Reason::closed, cannot + " is closed"};
-    if (refusing_.load(std::memory_order_relaxed)) throw SpawnRefused{Reason::shutting_down, cannot + " shuts down"};
+    if (is_closed()) refuse(Reason::closed, " is closed");
+    if (refusing_.load(std::memory_order_relaxed)) refuse(Reason::shutting_down, " shuts down");
     // never above the bound, not for a moment: who waits until none is alive would miss the last one's end
     std::size_t live = live_.load(std::memory_order_relaxed);
     while (live < max_live_)
         if (live_.compare_exchange_weak(live, live + 1, std::memory_order_relaxed)) return;
-    throw SpawnRefused{Reason::too_many,
-                       cannot + " has " + std::to_string(max_live_) + " live tasks, its bound (max_live)"};
+    refuse(Reason::too_many, " has " + std::to_string(max_live_) + " live tasks, its bound (max_live)");
+}
+
+void Engine::refuse(SpawnRefused::Reason reason, const std::string& why) const {
+    throw SpawnRefused{reason, "cannot spawn a task: scheduler " + name_ + why};
 }
 
 void Engine::dismiss() noexcept {
@@ -87,8 +105,14 @@ TaskHandle Engine::resolve(const TaskRef& ref) const {
 
 Loop& Engine::place_for(const SpawnOptions& options) {
     if (!many_) return *loops_.front();
-    if (options.worker) return *loops_.at(*options.worker);
-    return *loops_[next_place_.fetch_add(1, std::memory_order_relaxed) % loops_.size()];
+    if (!options.worker) return next_in_turn(spawn_turn_);
+    if (*options.worker < loops_.size()) return *loops_[*options.worker];
+    throw std::out_of_range{"cannot spawn at worker " + std::to_string(*options.worker) + ": the pool has " +
+                            std::to_string(loops_.size()) + ", from 0"};
+}
+
+Loop& Engine::next_in_turn(std::atomic<unsigned>& turn) noexcept {
+    return *loops_[turn.fetch_add(1, std::memory_order_relaxed) % loops_.size()];
 }
 
 TaskHandle Engine::spawn(const SpawnOptions& options, Frame frame, Site site, KeepResult keep) {
@@ -101,6 +125,8 @@ TaskHandle Engine::spawn(const SpawnOptions& options, Frame frame, Site site, Ke
     Loop* const here = home();
     const Visit visit{here == nullptr && store_->come() != nullptr ? store_ : nullptr};
     if (frame.promise() == nullptr) throw std::invalid_argument{"cannot spawn a coroutine that was moved away"};
+    if (options.budget.count() > 0 && options.budget_period.count() <= 0)
+        throw std::invalid_argument{"cannot spawn a task with a budget per period of no length (budget_period)"};
     Loop& place = place_for(options);
     std::vector<TaskHandle> dependencies;
     for (const TaskRef& ref : options.dependencies)
@@ -134,7 +160,7 @@ TaskHandle Engine::spawn(const SpawnOptions& options, Frame frame, Site site, Ke
     info.priority = options.priority;
     info.group = options.group;
     info.waiting = !dependencies.empty();
-    if (!dependencies.empty()) task.with_extras().dependencies = std::move(dependencies);
+    if (info.waiting) set_dependencies(task, std::move(dependencies));
     task.leaf = frame.release();  // from here on nothing fails
     task.leaf->chain = &task;
     half.whole = true;
@@ -150,16 +176,16 @@ TaskHandle Engine::spawn(const SpawnOptions& options, Frame frame, Site site, Ke
     }
     info.parent = here->running() != nullptr ? here->running()->life.tid() : 0;
     if (!info.waiting) {
-        here->hooks().spawned(task.life, info);
+        here->hooks().spawned(task.life, info, here->called_for());
         store_->enter(task);
         place.push(task);
         return handle;
     }
     const Guard guard{*this};
-    info.waiting = std::any_of(
-        task.extras()->dependencies.begin(), task.extras()->dependencies.end(),
-        [](const TaskHandle& dependency) { return dependency.core()->life.state() != TaskState::Finished; });
-    here->hooks().spawned(task.life, info);
+    info.waiting = !std::ranges::all_of(task.extras()->dependencies.all(), [](const Dependency& dependency) {
+        return dependency.on.core()->life.state() == TaskState::Finished;
+    });
+    here->hooks().spawned(task.life, info, here->called_for());
     store_->enter(task);
     if (info.waiting)
         wait_for_dependencies(task);
@@ -180,14 +206,11 @@ void Engine::adopt(TaskCore& task) noexcept {
 void Engine::wait_for_dependencies(TaskCore& task) noexcept {
     task.waiting = &waits_for_dependencies();
     std::uint64_t last = 0;
-    for (const TaskHandle& dependency : task.extras()->dependencies) {
-        TaskCore& other = *dependency.core();
-        last = dependency.tid();
+    for (Dependency& dependency : task.extras()->dependencies.all()) {
+        TaskCore& other = *dependency.on.core();
+        last = dependency.on.tid();
         if (!has_ended(other)) {
-            auto& dependents = other.with_extras().dependents;
-            if (dependents.size() == dependents.capacity()) forget_ended(dependents);
-            hold(task);
-            dependents.push_back(TaskHandle::held(task));
+            other.extras()->dependents.add(dependency);
             ++task.extras()->dependencies_left;
         } else if (other.life.state() != TaskState::Finished) {
             end_unstarted(task, last, {});
@@ -196,30 +219,17 @@ void Engine::wait_for_dependencies(TaskCore& task) noexcept {
     }
     if (task.extras()->dependencies_left == 0) {
         make_ready(task, WakeCause::dependency, last);
-        drop_dependencies(task);
     } else if (task.cancel_pending.load(std::memory_order_relaxed) != 0) {
         make_ready(task, WakeCause::cancel, task.canceller);  // asked before it was looked at
     }
 }
 
-/// Those that were cancelled meanwhile, or had another dependency that failed.
-void Engine::forget_ended(std::vector<TaskHandle>& tasks) noexcept {
-    for (TaskHandle& task : tasks)
-        if (task.ended()) trash_.handles.push_back(std::move(task));
-    std::erase_if(tasks, [](const TaskHandle& task) { return !task; });
-}
-
-void Engine::drop_dependencies(TaskCore& task) noexcept {
-    for (TaskHandle& handle : std::exchange(task.extras()->dependencies, {}))
-        trash_.handles.push_back(std::move(handle));
-}
-
 void Engine::post(std::function<void()> function) {
     auto node = std::make_unique<Inbox::Function>();
     node->call = std::move(function);
+    node->posted_at = now_on(*clock_);
     if (store_->come() == nullptr) return;
-    Loop& place =
-        many_ ? *loops_[next_place_.fetch_add(1, std::memory_order_relaxed) % loops_.size()] : *loops_.front();
+    Loop& place = next_in_turn(post_turn_);
     place.inbox().push(node.release());
     if (!place.rouse() && many_) wake_one();
     store_->leave();
@@ -231,6 +241,7 @@ void Engine::make_ready(TaskCore& task, WakeCause cause, std::uint64_t by, std::
     loop_of(task).detach(task);
     nothing_to_come_ = false;
     if (is_closed()) return;  // it ends where it is
+    if (const Loop* const here = home(); here != nullptr && !at.known()) at = here->called_for();
     with_hooks([&](LifeHooks& hooks) { hooks.ready(task.life, cause, by, late_ns, at); });
     loop_of(task).push(task);
 }
@@ -249,7 +260,7 @@ bool Engine::cancel(TaskCore& task, CancelCause cause) noexcept {
     return true;
 }
 
-void Engine::cancel_all() noexcept {
+void Engine::cancel_all() {
     const std::vector<TaskHandle> tasks = store_->all();
     const Guard guard{*this};
     for (const TaskHandle& task : tasks)
@@ -259,38 +270,32 @@ void Engine::cancel_all() noexcept {
 // ---- they end ----
 
 void Engine::tell_end(TaskCore& task, Stamp at, bool frame_is_gone) noexcept {
-    task.next = nullptr;
     task.over.store(true, std::memory_order_release);
-    (ended_tail_ != nullptr ? ended_tail_->next : ended_head_) = &task;
-    ended_tail_ = &task;
+    to_tell_.push(task);
     if (frame_is_gone) dismiss();
     if (std::exchange(telling_, true)) return;
-    while (ended_head_ != nullptr) {
-        TaskCore& ended = *ended_head_;
+    while (to_tell_.head != nullptr) {
+        TaskCore& ended = to_tell_.pop();
         const std::uint64_t tid = ended.life.tid();
         while (!ended.joiners.empty()) {
             TaskCore& joiner = task_of(*ended.joiners.front()->chain);
             make_ready(joiner, WakeCause::join, tid, 0, at);
         }
-        if (ended.extras() != nullptr) {
+        if (TaskExtras* const extras = ended.extras()) {
             const bool finished = ended.life.state() == TaskState::Finished;
-            for (TaskHandle& handle : std::exchange(ended.extras()->dependents, {})) {
-                TaskCore& dependent = *handle.core();
-                if (dependent.waiting == &waits_for_dependencies()) {  // else it was cancelled meanwhile
-                    if (!finished) {
-                        end_unstarted(dependent, tid, at);
-                    } else if (--dependent.extras()->dependencies_left == 0) {
-                        make_ready(dependent, WakeCause::dependency, tid, 0, at);
-                        drop_dependencies(dependent);
-                    }
-                }
-                trash_.handles.push_back(std::move(handle));
+            while (!extras->dependents.empty()) {
+                TaskCore& dependent = task_of(*extras->dependents.front()->chain);
+                WaitList::remove(*extras->dependents.front());
+                if (dependent.waiting != &waits_for_dependencies()) continue;  // it was cancelled meanwhile
+                if (!finished)
+                    end_unstarted(dependent, tid, at);
+                else if (--dependent.extras()->dependencies_left == 0)
+                    make_ready(dependent, WakeCause::dependency, tid, 0, at);
             }
-            drop_dependencies(ended);
+            for (Dependency& dependency : extras->dependencies.all())
+                WaitList::remove(dependency);
         }
-        ended_head_ = ended.next;
-        if (ended_head_ == nullptr) ended_tail_ = nullptr;
-        trash_.handles.push_back(TaskHandle::held(ended));  // the scheduler's own hold
+        told_.push(ended);
     }
     telling_ = false;
 }
@@ -298,22 +303,30 @@ void Engine::tell_end(TaskCore& task, Stamp at, bool frame_is_gone) noexcept {
 /// A dependency did not finish well: cancelled where it is, without having begun.
 void Engine::end_unstarted(TaskCore& task, std::uint64_t canceller, Stamp at) noexcept {
     task.waiting = nullptr;
-    trash_.frames.push_back(std::exchange(task.leaf, nullptr));
     with_hooks([&](LifeHooks& hooks) { hooks.cancelled(task.life, CancelCause::dependency, canceller, at); });
     tell_end(task, at, false);
 }
 
 void Engine::unlock_and_destroy() noexcept {
-    if (trash_.empty()) {
+    if (told_.head == nullptr) {
         unlock();
         return;
     }
-    const Trash trash = std::exchange(trash_, {});
+    TaskQueue ended = std::exchange(told_, {});
     unlock();
-    for (Promise* const frame : trash.frames)
-        Frame::destroy_from(frame);
+    std::size_t frames = 0;
+    while (ended.head != nullptr) {
+        TaskCore& task = ended.pop();
+        if (task.leaf != nullptr) {  // it had not begun
+            Frame::destroy_from(std::exchange(task.leaf, nullptr));
+            ++frames;
+        }
+        if (task.extras() != nullptr) task.extras()->dependencies.drop();
+        let_go(task);  // the scheduler's own hold
+    }
+    if (frames == 0) return;
     lock();
-    for (std::size_t i = 0; i < trash.frames.size(); ++i)
+    for (; frames != 0; --frames)
         dismiss();
     unlock();
 }
@@ -327,7 +340,8 @@ void Engine::close() noexcept {
         loop->forget_ready();
     }
     auto&& hooks = life_hooks_here(telemetry_);  // a pool's threads have given theirs back
-    for (auto task = tasks.rbegin(); task != tasks.rend(); ++task) {
+    for (auto task = tasks.rbegin(); task != tasks.rend();
+         ++task) {  // the newest first: it may use what older ones own
         TaskCore& core = *task->core();
         if (has_ended(core)) continue;
         loop_of(core).detach(core);
@@ -340,11 +354,10 @@ void Engine::close() noexcept {
         Frame::destroy_from(std::exchange(core.leaf, nullptr));
         let_go(core);  // the scheduler's own hold
     }
-    for (const TaskHandle& task : tasks) {
-        if (task.core()->extras() == nullptr) continue;
-        const auto dependents = std::exchange(task.core()->extras()->dependents, {});
-        const auto dependencies = std::exchange(task.core()->extras()->dependencies, {});
-    }
+    for (const TaskHandle& task : tasks)
+        if (TaskExtras* const extras = task.core()->extras()) extras->dependents.clear();
+    for (const TaskHandle& task : tasks)
+        if (TaskExtras* const extras = task.core()->extras()) extras->dependencies.drop();
     if (!many_) loops_.front()->give_worker_back();
     changed_.notify_all();
 }
@@ -368,8 +381,8 @@ std::string Engine::cycle_through(const TaskCore& joiner, const TaskCore& target
         // or another thread spawned it, and its loop has not come to it yet
         const bool has_dependencies = task.waiting == &waits_for_dependencies() ||
                                       (task.waiting == nullptr && task.life.state() == TaskState::Waiting);
-        if (!has_dependencies || which >= task.extras()->dependencies.size()) return nullptr;
-        return task.extras()->dependencies[which].core();
+        if (!has_dependencies || which >= task.extras()->dependencies.all().size()) return nullptr;
+        return task.extras()->dependencies.all()[which].on.core();
     };
     std::vector<Step> path{{&target}};
     std::unordered_set<const TaskCore*> seen;  // those have been followed
@@ -419,9 +432,12 @@ void Engine::wake_one() noexcept {
 
 bool Engine::advance_clock(Loop& by) noexcept {
     const std::uint64_t now = clock_->monotonic_ns();
-    std::uint64_t first_ns = deadline_ns_ > now ? deadline_ns_ : Operation::kNever;
+    const auto deadline = deadlines_ns_.upper_bound(now);
+    std::uint64_t first_ns = deadline != deadlines_ns_.end() ? *deadline : Operation::kNever;
     Loop* first = nullptr;
+    bool descriptors = false;
     for (const auto& loop : loops_) {
+        descriptors |= loop->waits_for_descriptors();
         if (loop.get() != &by && !loop->is_asleep()) return false;  // it will come here itself
         if (loop->has_news()) {
             if (loop.get() != &by) loop->rouse();
@@ -432,6 +448,7 @@ bool Engine::advance_clock(Loop& by) noexcept {
         first = loop.get();
     }
     if (first_ns == Operation::kNever) {
+        if (descriptors) return false;  // those may still come
         nothing_to_come_ = true;
         changed_.notify_all();
         return false;
@@ -463,17 +480,17 @@ bool Engine::wait_until_done(std::uint64_t deadline_ns) {
     };
     if (is_virtual) {
         nothing_to_come_ = false;
-        deadline_ns_ = deadline_ns;
+        const auto mine = deadlines_ns_.insert(deadline_ns);
         for (const auto& loop : loops_)
             loop->rouse();  // the time may go on to the deadline now
-    }
-    if (deadline_ns == Operation::kNever || is_virtual) {
         changed_.wait(lock, done);
-        deadline_ns_ = Operation::kNever;
+        deadlines_ns_.erase(mine);
+    } else if (deadline_ns == Operation::kNever) {
+        changed_.wait(lock, done);
     } else {
-        const std::uint64_t now = now_ns();
-        const std::uint64_t left_ns = deadline_ns > now ? deadline_ns - now : 0;
-        changed_.wait_for(lock, std::chrono::nanoseconds{left_ns}, done);
+        constexpr std::uint64_t kLongest = 3'600'000'000'000;  // a wait for hundreds of years would overflow inside
+        for (std::uint64_t now = now_ns(); now < deadline_ns; now = now_ns())
+            if (changed_.wait_for(lock, std::chrono::nanoseconds{std::min(deadline_ns - now, kLongest)}, done)) break;
     }
     return live() == 0;
 }

@@ -8,10 +8,12 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <thread>
 #include <tiffany/scheduler/scheduler_base.hpp>
 #include <tiffany/telemetry/hooks.hpp>
+#include <utility>
 #include <vector>
 
 #include "loop.hpp"
@@ -20,7 +22,7 @@
 
 namespace tiffany::detail {
 
-/// A time so far away may be never reached, and is not passed.
+/// now + by; Operation::kNever when that is past the last time there is.
 std::uint64_t later(std::uint64_t now_ns, std::uint64_t by_ns) noexcept;
 
 /// Thread-safe, but for what says otherwise. With one loop the lock is none: only that loop's thread comes here.
@@ -60,12 +62,12 @@ class Engine {
                     Stamp at = {}) noexcept;
     /// The task has ended: tells those who wait for it.
     void tell_end(TaskCore& task, Stamp at) noexcept { tell_end(task, at, true); }
-    /// Why a join would never end: "a (1) -> b (2) -> a (1)"; empty if it would.
+    /// The tasks that would wait for each other if that join began: "a (1) -> b (2) -> a (1)"; empty: it can end.
     std::string cycle_through(const TaskCore& joiner, const TaskCore& target) const;
 
-    void cancel_all() noexcept;  ///< cause shutdown; with one loop: its thread
+    void cancel_all();  ///< cause shutdown; with one loop: its thread. Errors: std::bad_alloc
     void refuse_spawns() noexcept { refusing_.store(true, std::memory_order_relaxed); }
-    /// Ends all tasks where they are. No loop runs any more. One thread.
+    /// Ends all tasks where they are. No loop runs any more. One thread. Out of memory here ends the program.
     void close() noexcept;
 
     // ---- who is here ----
@@ -115,25 +117,36 @@ class Engine {
     /// Waits until no task is alive, `stop`, or that time. Returns whether none is. Not a thread of ours.
     bool wait_until_done(std::uint64_t deadline_ns);
 
-    /// What is destroyed when the lock is free again: it may be a user's. With the lock held.
-    struct Trash {
-        std::vector<TaskHandle> handles;
-        std::vector<Promise*> frames;
-        bool empty() const noexcept { return handles.empty() && frames.empty(); }
-    };
-    /// Unlocks, then destroys what piled up.
+    /// Unlocks, then destroys what the ended tasks leave: it may be a user's.
     void unlock_and_destroy() noexcept;
 
   private:
+    /// Tasks in the order in which they were put in, linked by `next`.
+    struct TaskQueue {
+        TaskCore* head = nullptr;
+        TaskCore* tail = nullptr;
+
+        void push(TaskCore& task) noexcept {
+            task.next = nullptr;
+            (tail != nullptr ? tail->next : head) = &task;
+            tail = &task;
+        }
+        TaskCore& pop() noexcept {
+            TaskCore& first = *std::exchange(head, head->next);
+            if (head == nullptr) tail = nullptr;
+            return first;
+        }
+    };
+
     void admit();
+    [[noreturn]] void refuse(SpawnRefused::Reason reason, const std::string& why) const;
     void dismiss() noexcept;  // with the lock held
     TaskHandle resolve(const TaskRef& ref) const;
     Loop& place_for(const SpawnOptions& options);
+    Loop& next_in_turn(std::atomic<unsigned>& turn) noexcept;
     void end_unstarted(TaskCore& task, std::uint64_t canceller, Stamp at) noexcept;
     void wait_for_dependencies(TaskCore& task) noexcept;
-    void drop_dependencies(TaskCore& task) noexcept;
-    void forget_ended(std::vector<TaskHandle>& tasks) noexcept;
-    /// @param frame_is_gone  false: it is in the trash, and the task counts as alive until it is destroyed
+    /// @param frame_is_gone  false: it goes with the lock, and the task counts as alive until then
     void tell_end(TaskCore& task, Stamp at, bool frame_is_gone) noexcept;
 
     SchedulerBase& face_;
@@ -152,20 +165,19 @@ class Engine {
     std::atomic<bool> closed_{false};
     std::atomic<bool> stop_{false};
     std::atomic<unsigned> asleep_{0};
-    std::atomic<unsigned> next_place_{0};
+    std::atomic<unsigned> spawn_turn_{0};
+    std::atomic<unsigned> post_turn_{0};
     std::atomic<unsigned> unseen_dependents_{0};  // spawned elsewhere, and not looked at yet
 
     std::mutex mutex_;
     std::condition_variable changed_;  // none is alive, or stop; only with many loops
 
     // ---- with the lock held ----
-    TaskCore* ended_head_ =
-        nullptr;  // whose end is still to be told: one after the other, because one may cause the next
-    TaskCore* ended_tail_ = nullptr;
+    TaskQueue to_tell_;  // whose end is still to be told: one after the other, because one may cause the next
+    TaskQueue told_;     // what they leave is destroyed when the lock is free
     bool telling_ = false;
-    Trash trash_;
-    std::uint64_t deadline_ns_ = Operation::kNever;  // on a virtual clock: until when somebody waits
-    bool nothing_to_come_ = false;                   // on a virtual clock: no time could wake a task
+    std::multiset<std::uint64_t> deadlines_ns_;  // on a virtual clock: until when threads wait
+    bool nothing_to_come_ = false;               // on a virtual clock: no time could wake a task
 };
 
 /// What a task waits with while it has not begun, because of its dependencies.

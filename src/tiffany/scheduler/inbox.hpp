@@ -15,6 +15,7 @@ class Inbox {
   public:
     struct Function {
         std::function<void()> call;
+        [[no_unique_address]] Stamp posted_at;
         Function* next = nullptr;
     };
 

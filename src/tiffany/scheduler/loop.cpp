@@ -16,7 +16,7 @@ constexpr std::uint64_t kLookEveryNs = 50'000;
 /// and after so many runs at the latest, so that runs that grow longer are noticed.
 constexpr unsigned kMaxRunsToLook = 16;
 /// A worker that blocks is seen at least so often.
-constexpr std::uint64_t kLongestPark = 1'000'000'000;
+constexpr std::uint64_t kLongestParkNs = 1'000'000'000;
 
 }  // namespace
 
@@ -65,16 +65,18 @@ void Loop::take_worker() {
 // ---- what is ready ----
 
 void Loop::push_locked(TaskCore& task) noexcept {
-    bool more = false;
+    bool is_first = false;
+    bool others_may = false;  // take one
     {
         const std::lock_guard guard{queue_mutex_};
+        is_first = ready_.empty();
         ready_.push(task);
-        more = ready_.has_two();
+        movable_ += !task.pinned;
+        others_may = movable_ != 0;
     }
     if (loop_here != this) {
-        if (rouse()) return;
-        engine_->wake_one();  // this one is busy
-    } else if (more || (running_ != nullptr && running_ != &task)) {
+        if (!rouse() && others_may) engine_->wake_one();  // this one is busy
+    } else if (others_may && (!is_first || (running_ != nullptr && running_ != &task))) {
         engine_->wake_one();  // this thread is busy with another one
     }
 }
@@ -82,12 +84,16 @@ void Loop::push_locked(TaskCore& task) noexcept {
 TaskCore* Loop::pop_locked() noexcept {
     last_end_ = {};  // it may have become ready after the last run
     const std::lock_guard guard{queue_mutex_};
-    return ready_.pop();
+    TaskCore* const task = ready_.pop();
+    if (task != nullptr) movable_ -= !task->pinned;
+    return task;
 }
 
 TaskCore* Loop::give_one() noexcept {
     if (inbox_.any()) adopt_tasks();
     const std::lock_guard guard{queue_mutex_};
+    if (movable_ == 0) return nullptr;
+    --movable_;
     return ready_.steal();
 }
 
@@ -128,17 +134,19 @@ void Loop::take_inbox() {
 }
 
 /// Any thread of the scheduler: a loop that has nothing to do calls those of one that is busy.
-bool Loop::call_functions() {
+bool Loop::call_functions() noexcept {
     Inbox::Function* function = inbox_.take_functions();
     const bool any = function != nullptr;
     while (function != nullptr) {
         const std::unique_ptr<Inbox::Function> here{std::exchange(function, function->next)};
+        loop_here->called_for_ = here->posted_at;
         here->call();
     }
+    loop_here->called_for_ = {};
     return any;
 }
 
-bool Loop::help() {
+bool Loop::help() noexcept {
     for (std::size_t i = 1; i < engine_->loops(); ++i)
         if (engine_->loop((index_ + i) % engine_->loops()).call_functions()) return true;
     return false;
@@ -166,6 +174,7 @@ void Loop::run_task(TaskCore& task) noexcept {
             return;
         }
         task.started = true;
+        if (task.extras() != nullptr) task.extras()->dependencies.drop();  // all have finished, and are in no list
     }
     const TaskExtras* const extras = task.extras();
     if (extras != nullptr && extras->budget.limited()) budget_from_ = engine_->clock().ticks();
@@ -222,7 +231,6 @@ void Loop::run(Until until, std::uint64_t deadline_ns) {
 }
 
 void Loop::serve() {
-    take_worker();
     loop_here = this;
     for (;;) {
         if (called_.load(std::memory_order_relaxed)) [[unlikely]] {
@@ -293,9 +301,7 @@ void Loop::look() {
     plan_look();
     const bool found = descriptors && poller_.block(0);
     const Guard guard{*engine_};
-    if (found)
-        poller_.report(
-            [this](IoOperation& operation) { engine_->make_ready(task_of(*operation.chain), WakeCause::io, 0); });
+    if (found) report_descriptors();
     if (!timers_.empty()) expire_timers(engine_->now_ns());
 }
 
@@ -331,7 +337,7 @@ bool Loop::find_work(Until until, std::uint64_t deadline_ns) {
 void Loop::park(std::uint64_t deadline_ns) {
     asleep_.store(true);
     engine_->fell_asleep();
-    std::uint64_t timeout_ns = kLongestPark;
+    std::uint64_t timeout_ns = kLongestParkNs;
     bool stay_awake = called_.load();
     {
         const Guard guard{*engine_};
@@ -354,6 +360,10 @@ void Loop::park(std::uint64_t deadline_ns) {
     look_after(0);
     if (!found) return;
     const Guard guard{*engine_};
+    report_descriptors();
+}
+
+void Loop::report_descriptors() {
     poller_.report(
         [this](IoOperation& operation) { engine_->make_ready(task_of(*operation.chain), WakeCause::io, 0); });
 }
@@ -361,7 +371,7 @@ void Loop::park(std::uint64_t deadline_ns) {
 bool Loop::has_work_for(const Loop& other) noexcept {
     if (inbox_.any()) return true;
     const std::lock_guard guard{queue_mutex_};
-    return this == &other ? !ready_.empty() : ready_.may_give();
+    return this == &other ? !ready_.empty() : movable_ != 0;
 }
 
 // ---- one run ----
@@ -370,9 +380,7 @@ void Loop::finish(TaskCore& task) noexcept {
     std::exception_ptr failure;
     if (task.failed) failure = std::exchange(error, nullptr);
     Result result{nullptr, [](void*) {}};
-    const bool wanted = task.extras() != nullptr && task.extras()->keep_result != nullptr &&
-                        task.holds.load(std::memory_order_relaxed) > 1;
-    if (!failure && wanted) {
+    if (!failure && task.extras() != nullptr && task.extras()->keep_result != nullptr) {
         try {
             result = task.extras()->keep_result(*task.leaf);
         } catch (...) {
@@ -380,20 +388,30 @@ void Loop::finish(TaskCore& task) noexcept {
         }
     }
     std::exchange(task.leaf, nullptr)->self().destroy();  // what its parameters' destructors do is a part of the run
-    const End end = failure ? end_of(task, failure) : End{};
+    End end = failure ? end_of(task, failure) : End{};
     running_ = nullptr;
     const Stamp now = end_of_run();
     {
         const Guard guard{*engine_};
         if (result) task.extras()->result = std::move(result);
         end_with(task, end, now);
-        engine_->tell_end(task, now);
+        engine_->tell_end(task, moment_of_wakes(now));
     }
     last_end_ = {};  // what was destroyed after it is no part of the next run
 }
 
 /// What left the task, in words; without the lock, because they may be a user's.
-Loop::End Loop::end_of(const TaskCore& task, const std::exception_ptr& failure) noexcept {
+Loop::End Loop::end_of(TaskCore& task, const std::exception_ptr& failure) noexcept {
+    try {
+        End end = told_by(task, failure);
+        if (end.error) task.with_extras();  // for what end_with keeps
+        return end;
+    } catch (const std::bad_alloc&) {
+        return {.error = failure};  // that it failed is told, and not why
+    }
+}
+
+Loop::End Loop::told_by(const TaskCore& task, const std::exception_ptr& failure) {
     try {
         std::rethrow_exception(failure);
     } catch (const TaskCancelled& cancelled) {
@@ -403,7 +421,8 @@ Loop::End Loop::end_of(const TaskCore& task, const std::exception_ptr& failure) 
     } catch (const TargetFailed& failed) {
         // of a chain of tasks that each joined the next the first error is told, however long the chain is
         const bool again = failed.message().starts_with(TargetFailed::kWhat);
-        return {.error = failed.error(), .message = again ? failed.message() : failed.what()};
+        return {.error = failed.error() ? failed.error() : failure,
+                .message = again ? failed.message() : failed.what()};
     } catch (const std::exception& exception) {
         return {.error = failure, .message = exception.what()};
     } catch (...) {
@@ -411,12 +430,13 @@ Loop::End Loop::end_of(const TaskCore& task, const std::exception_ptr& failure) 
     }
 }
 
-void Loop::end_with(TaskCore& task, const End& end, Stamp at) noexcept {
+void Loop::end_with(TaskCore& task, End& end, Stamp at) noexcept {
     if (end.error) {
         worker_->failed(task.life, end.message, at);
-        TaskExtras& extras = task.with_extras();
-        extras.error = end.error;
-        extras.message = end.message;
+        if (TaskExtras* const extras = task.extras()) {
+            extras->error = std::move(end.error);
+            extras->message = std::move(end.message);
+        }
     } else if (end.how == TaskEvent::Cancelled) {
         worker_->cancelled(task.life, end.cause, end.canceller, at);
     } else {
@@ -431,7 +451,13 @@ void Loop::cancel_unstarted(TaskCore& task) noexcept {
     const Guard guard{*engine_};
     const auto cause = static_cast<CancelCause>(task.cancel_pending.load(std::memory_order_relaxed) - 1);
     worker_->cancelled(task.life, cause, task.canceller, now);
-    engine_->tell_end(task, now);
+    engine_->tell_end(task, moment_of_wakes(now));
+}
+
+/// With the lock held: when those are woken who waited for a task that ended at `end`. With many loops one of them may
+/// have begun to wait since.
+Stamp Loop::moment_of_wakes(Stamp end) noexcept {
+    return many_ ? worker_->now() : end;
 }
 
 }  // namespace tiffany::detail

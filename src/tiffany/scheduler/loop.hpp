@@ -71,6 +71,9 @@ class Loop : public LoopSide {
     /// What `other` could run; its own tasks, if it is this one.
     bool has_work_for(const Loop& other) noexcept;
     bool is_asleep() const noexcept { return asleep_.load(); }
+    /// What a function that was posted makes ready has been ready since the post; unknown while none is called. Its
+    /// thread.
+    Stamp called_for() const noexcept { return called_for_; }
 
     // ---- with the scheduler's lock held ----
 
@@ -78,8 +81,12 @@ class Loop : public LoopSide {
     void detach(TaskCore& task) noexcept;
     void adopt_tasks() noexcept;
     TimerWheel& timers() noexcept { return timers_; }
+    bool waits_for_descriptors() const noexcept { return poller_.waiting() != 0; }
     bool has_news() noexcept;
-    void forget_ready() noexcept { ready_.clear(); }
+    void forget_ready() noexcept {
+        ready_.clear();
+        movable_ = 0;
+    }
 
   private:
     TaskCore* next_task() noexcept { return many_ ? pop_locked() : ready_.pop(); }
@@ -87,9 +94,10 @@ class Loop : public LoopSide {
     TaskCore* pop_locked() noexcept;
     TaskCore* steal() noexcept;
     void take_inbox();
-    bool call_functions();
-    bool help();
+    bool call_functions() noexcept;
+    bool help() noexcept;
     void look();
+    void report_descriptors();
     void look_after(unsigned runs) noexcept;
     void plan_look() noexcept;
     void add_timer(Operation& operation, std::uint64_t deadline_ns) noexcept;
@@ -106,8 +114,10 @@ class Loop : public LoopSide {
         std::exception_ptr error = {};
         std::string message = {};
     };
-    static End end_of(const TaskCore& task, const std::exception_ptr& failure) noexcept;
-    void end_with(TaskCore& task, const End& end, Stamp at) noexcept;
+    static End end_of(TaskCore& task, const std::exception_ptr& failure) noexcept;
+    static End told_by(const TaskCore& task, const std::exception_ptr& failure);
+    Stamp moment_of_wakes(Stamp end) noexcept;
+    void end_with(TaskCore& task, End& end, Stamp at) noexcept;
     void cancel_unstarted(TaskCore& task) noexcept;
 
     // suspend.cpp; true: the task is suspended, and may be another thread's from now on
@@ -115,6 +125,7 @@ class Loop : public LoopSide {
     void yield_now(TaskCore& task, std::uint64_t quantum_ns) noexcept;
     bool give_way(TaskCore& task, Operation& operation, bool may_park) noexcept;
     bool begin_sleep(TaskCore& task, Operation& operation, std::uint64_t dur_ns, std::uint64_t now_ns) noexcept;
+    static bool take_wake(TaskCore& task) noexcept;
     bool begin_sleep_until_woken(TaskCore& task, Operation& operation) noexcept;
     bool begin_join(TaskCore& task, JoinOperation& operation) noexcept;
     bool begin_io(TaskCore& task, IoOperation& operation) noexcept;
@@ -130,6 +141,7 @@ class Loop : public LoopSide {
     TaskCore* running_ = nullptr;
     Stamp run_began_;
     Stamp last_end_;                 // when the last run ended, if nothing came after it
+    Stamp called_for_;               // when the function that is being called was posted
     std::uint64_t budget_from_ = 0;  // ticks: what a task with a budget was charged up to
     unsigned runs_to_look_ = 0;      // until timers and descriptors are looked at
     unsigned runs_planned_ = 0;      // what that was after the last look
@@ -149,6 +161,7 @@ class Loop : public LoopSide {
     std::atomic<bool> retired_{false};
     mutable std::mutex queue_mutex_;  // with many loops
     ReadyQueue ready_;
+    std::size_t movable_ = 0;  // tasks in it that are not pinned; with many loops
 };
 
 inline void Loop::yield_now(TaskCore& task, std::uint64_t quantum_ns) noexcept {

@@ -23,7 +23,8 @@ std::system_error system_failure(const char* what) {
 /// epoll_wait knows milliseconds only; rounded up, so that no deadline is found too early for ever.
 int wait_in_ms(int epoll_fd, std::span<epoll_event> events, std::uint64_t timeout_ns) noexcept {
     constexpr std::uint64_t kNsPerMs = 1'000'000;
-    const std::uint64_t ms = std::min<std::uint64_t>((timeout_ns + kNsPerMs - 1) / kNsPerMs, 1'000);
+    constexpr std::uint64_t kLongestMs = 1'000;
+    const std::uint64_t ms = std::min<std::uint64_t>((timeout_ns + kNsPerMs - 1) / kNsPerMs, kLongestMs);
     return epoll_wait(epoll_fd, events.data(), static_cast<int>(events.size()), static_cast<int>(ms));
 }
 
@@ -87,10 +88,8 @@ void Poller::remove(IoOperation& operation) noexcept {
     --waiting_;
     Descriptor& descriptor = descriptors_.find(operation.fd)->second;
     if (!descriptor.armed) return;  // it was just reported
-    if (!descriptor.readers.empty() || !descriptor.writers.empty()) {
-        arm(operation.fd, descriptor);
-        return;
-    }
+    // armed for more than is waited for: at most one report too many, which arms it rightly
+    if (!descriptor.readers.empty() || !descriptor.writers.empty()) return;
     epoll_ctl(epoll_fd_, EPOLL_CTL_DEL, operation.fd, nullptr);
     descriptor.registered = descriptor.armed = false;
 }
@@ -144,7 +143,15 @@ void Poller::report_one(int fd, Descriptor& descriptor, std::uint32_t events,
     if ((events & (EPOLLOUT | kBoth)) != 0)
         while (!descriptor.writers.empty())
             wake(static_cast<IoOperation&>(*descriptor.writers.front()));
-    if (!descriptor.readers.empty() || !descriptor.writers.empty()) arm(fd, descriptor);
+    if (descriptor.readers.empty() && descriptor.writers.empty()) return;
+    const int error = arm(fd, descriptor);
+    if (error == 0) return;
+    for (WaitList* const list : {&descriptor.readers, &descriptor.writers})
+        while (!list->empty()) {
+            auto& operation = static_cast<IoOperation&>(*list->front());
+            operation.error = error;  // nobody else would wake it
+            wake(operation);
+        }
 }
 
 void Poller::interrupt() const noexcept {

@@ -55,9 +55,11 @@ class Poller {
     void report_one(int fd, Descriptor& descriptor, std::uint32_t events,
                     const std::function<void(IoOperation&)>& wake);
 
+    static constexpr std::size_t kReports = 64;  // at a time
+
     int epoll_fd_;
     int interrupt_fd_;
-    std::array<epoll_event, 64> events_{};
+    std::array<epoll_event, kReports> events_{};
     std::size_t found_ = 0;
     std::size_t waiting_ = 0;
     std::unordered_map<int, Descriptor> descriptors_;  // its nodes stay where they are: operations point to the lists

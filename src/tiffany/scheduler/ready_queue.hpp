@@ -15,8 +15,8 @@ namespace tiffany::detail {
 /// Push and pop cost the same whatever is in it; the links lie in the tasks. Not shared.
 ///
 /// Ageing: each `kChoicesPerTurn`th pop serves, in turn, the next priority that has tasks, whatever its urgency. So
-/// while at most p priorities are in use, the first task of any of them waits for p * kChoicesPerTurn runs at most, and
-/// none starves. It counts choices, not time: a run is repeated exactly.
+/// while tasks of p priorities come and go, the first task of any of them waits for p * kChoicesPerTurn runs at most,
+/// and none starves. It counts choices, not time: a run is repeated exactly.
 class ReadyQueue {
   public:
     static constexpr unsigned kChoicesPerTurn = 32;
@@ -40,17 +40,13 @@ class ReadyQueue {
         return take_first(first_);
     }
 
-    /// The first one that need not stay, out of the first few of each priority; null: there is none.
+    /// The first one that is not pinned; null: there is none. Cost: grows with the pinned ones before it.
     TaskCore* steal() noexcept {
         const Found found = find_movable();
         return found.task != nullptr ? take(found.priority, found.before, *found.task) : nullptr;
     }
-    bool may_give() const noexcept { return find_movable().task != nullptr; }
 
     bool empty() const noexcept { return first_ == kLanes; }
-    bool has_two() const noexcept {
-        return !empty() && (lanes_[first_].head->next != nullptr || first_used_from(first_ + 1) != kLanes);
-    }
     /// Forgets all.
     void clear() noexcept { *this = {}; }
 
@@ -70,12 +66,9 @@ class ReadyQueue {
     };
 
     Found find_movable() const noexcept {
-        constexpr unsigned kLookAt = 8;
         for (std::size_t priority = first_; priority < kLanes; priority = first_used_from(priority + 1)) {
             TaskCore* before = nullptr;
-            unsigned looked = 0;
-            for (TaskCore* task = lanes_[priority].head; task != nullptr && looked < kLookAt;
-                 task = task->next, ++looked) {
+            for (TaskCore* task = lanes_[priority].head; task != nullptr; task = task->next) {
                 if (!task->pinned) return {priority, before, task};
                 before = task;
             }

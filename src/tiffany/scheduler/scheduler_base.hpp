@@ -34,14 +34,15 @@ class SchedulerBase {
 
     /// Begins a task; fires Spawned. Any thread while the scheduler lives. From one that is not the scheduler's it goes
     /// through an inbox without a lock, and its dependencies are looked at when the scheduler comes to it. Cost: memory
-    /// for the task, under a lock that is held for some instructions; from another thread its first hook takes a
-    /// worker.
+    /// for the task, under a lock that is held for some instructions, and each 250th time for the allocation of room
+    /// for as many tasks; the first call of another thread takes a worker for it.
     ///
     /// Returns a TaskHandle; for a coroutine that returns a T, a ResultHandle<T>.
     ///
     /// Errors, and then there is no task, and the coroutine is destroyed: SpawnRefused, the bound on live tasks is
     /// reached, or the scheduler shuts down or is closed; std::invalid_argument, a dependency is no task of this
-    /// scheduler, or a tid that nobody has a handle of; std::out_of_range, no such worker; std::bad_alloc.
+    /// scheduler, or a tid that nobody has a handle of, or a budget has no period; std::out_of_range, no such worker;
+    /// std::bad_alloc.
     template <typename T>
     auto spawn(const SpawnOptions& options, Task<T> task, Site site = Site::here()) {
         if constexpr (std::is_void_v<T>)
@@ -51,15 +52,18 @@ class SchedulerBase {
     }
 
     /// Has a function called on the scheduler's thread, one of them, between two tasks; not at all if the scheduler
-    /// ends first. The function throws nothing. Any thread. Errors: std::bad_alloc.
+    /// ends first. What it makes ready, or spawns, counts as ready since this call. The function throws nothing: if it
+    /// does, the program ends. Any thread. Errors: std::bad_alloc.
     void post(std::function<void()> function);
 
     /// Asks the task with that number, a live one, to end. Returns whether there is one, and it was not asked already.
     /// A thread of the scheduler's.
     bool cancel(std::uint64_t tid);
     /// Asks all tasks to end, as TaskHandle::cancel does, with cause shutdown. A Scheduler's own thread; of a pool any.
+    /// Errors: std::bad_alloc, and nobody was asked.
     void cancel_all();
-    /// Makes `run()` of a Scheduler, or `wait()` of a pool, return soon. Any thread.
+    /// Makes `run()` of a Scheduler, or one `wait()` of a pool, return soon; the next one, if there is none now. Any
+    /// thread.
     void stop() noexcept;
 
     /// The live task with that number, or none. Any thread. Locks for a moment.

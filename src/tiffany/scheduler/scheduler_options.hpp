@@ -32,8 +32,9 @@ struct SpawnOptions {
     std::vector<TaskRef> dependencies = {};
     std::optional<std::chrono::nanoseconds> quantum = {};  ///< its own; none = the scheduler's, 0 = no quantum
     std::chrono::nanoseconds budget{0};                    ///< how long it may run in each period; 0 = no limit
-    std::chrono::nanoseconds budget_period{std::chrono::milliseconds{100}};
-    /// Of a pool: the worker that it begins at, from 0; none = the next one in turn.
+    std::chrono::nanoseconds budget_period{std::chrono::milliseconds{100}};  ///< above 0
+    /// Of a pool: the worker that it is queued at, from 0; none = the next one in turn. An idle one may take it before
+    /// it begins, unless it is pinned.
     std::optional<unsigned> worker = {};
     bool pinned = false;  ///< of a pool: no other worker runs it
 };

@@ -2,6 +2,9 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <exception>
+#include <future>
+#include <string>
 #include <system_error>
 #include <tiffany/scheduler/scheduler_pool.hpp>
 #include <tiffany/telemetry/detail/signals_blocked.hpp>
@@ -41,7 +44,18 @@ SchedulerPool::SchedulerPool(const SchedulerOptions& options, const PoolOptions&
     try {
         const detail::AllSignalsBlocked blocked;
         for (std::size_t i = 0; i < engine_->loops(); ++i) {
-            threads_.emplace_back([&loop = engine_->loop(i)] { loop.serve(); });
+            std::promise<void> begun;
+            threads_.emplace_back([&loop = engine_->loop(i), &begun] {
+                try {
+                    loop.take_worker();
+                } catch (...) {
+                    begun.set_exception(std::current_exception());
+                    return;
+                }
+                begun.set_value();
+                loop.serve();
+            });
+            begun.get_future().get();
             if (pool.pin_threads) pin(threads_.back(), cpus[i % cpus.size()]);
         }
     } catch (...) {

@@ -23,11 +23,11 @@ struct PoolOptions {
     bool pin_threads = false;  ///< thread i stays on the i-th of those CPUs
 };
 
-/// Thread-safe. Its threads block all signals.
+/// Thread-safe but for its end. Its threads block all signals.
 class SchedulerPool : public SchedulerBase {
   public:
-    /// Starts the threads. Errors: std::bad_alloc; std::system_error when the system gives no epoll, eventfd or thread,
-    /// or a thread cannot be pinned.
+    /// Starts the threads, each with its worker. Errors: std::bad_alloc; std::system_error when the system gives no
+    /// epoll, eventfd or thread, or a thread cannot be pinned.
     explicit SchedulerPool(const SchedulerOptions& options = {}, const PoolOptions& pool = {})
         : SchedulerPool{options, pool, HooksOf{}} {}
     /// As `close()`.
@@ -35,11 +35,13 @@ class SchedulerPool : public SchedulerBase {
 
     unsigned workers() const noexcept;
 
-    /// Blocks until no task is alive, or `stop()`. Not from a task.
+    /// Blocks until no task is alive, or `stop()`; on a virtual clock also when nothing could wake a task any more. Any
+    /// thread but the pool's own.
     void wait();
-    /// As Scheduler::shutdown. Not from a task.
+    /// As Scheduler::shutdown. Any thread but the pool's own.
     bool shutdown(std::chrono::nanoseconds timeout);
-    /// Ends the threads, when the runs that they are in end; then as Scheduler::close. Not from a task.
+    /// Ends the threads, when the runs that they are in end; then as Scheduler::close. One thread, not one of the
+    /// pool's.
     void close() noexcept;
 
   private:

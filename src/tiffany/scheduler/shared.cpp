@@ -16,13 +16,16 @@ std::uint64_t next_resource_id() noexcept {
     return last.fetch_add(1, std::memory_order_relaxed) + 1;  // relaxed: only uniqueness matters
 }
 
-// Without a running task and without one that waits nobody else can be here.
-SharedGuard::SharedGuard(const WaitList& list) noexcept {
+// Without a running task and without one that waits nobody else can be here: then, and only then, the lists may be
+// looked at before the lock is held.
+SharedGuard::SharedGuard(const WaitList& list, const WaitList& other) noexcept {
     Engine* engine = nullptr;
     if (const Loop* const loop = Loop::current())
         engine = &loop->engine();
     else if (!list.empty())
         engine = &engine_of(*list.front());
+    else if (!other.empty())
+        engine = &engine_of(*other.front());
     engine_ = engine;
     if (engine != nullptr) engine->lock();
 }

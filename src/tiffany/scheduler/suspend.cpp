@@ -48,6 +48,7 @@ bool JoinOperation::finish() const {
     const TaskCore& ended = *target.core();
     switch (ended.life.state()) {
         case TaskState::Failed:
+            if (ended.extras() == nullptr) throw TargetFailed{target.tid(), "and there was no memory to keep why", {}};
             throw TargetFailed{target.tid(), ended.extras()->message, ended.extras()->error};
         case TaskState::Cancelled:
             throw TargetCancelled{target.tid()};
@@ -72,14 +73,14 @@ bool Loop::suspend(TaskCore& task, Operation& operation) noexcept {
     if (is_cancelled(task)) return false;  // it is thrown instead
     switch (operation.waits_for) {
         case WaitsFor::yield:
-        case WaitsFor::quota:  // the same yield, awaited again
+        case WaitsFor::quota:  // what became one when it was suspended last
             return give_way(task, operation, true);
         case WaitsFor::sleep_for:
-            if (operation.time_ns == 0) return give_way(task, operation, false);
+            if (operation.time_ns == 0) return give_way(task, operation, true);
             return begin_sleep(task, operation, operation.time_ns, engine_->now_ns());
         case WaitsFor::sleep_until: {
             const std::uint64_t now = engine_->now_ns();
-            if (operation.time_ns <= now) return give_way(task, operation, false);
+            if (operation.time_ns <= now) return give_way(task, operation, true);
             return begin_sleep(task, operation, operation.time_ns - now, now);
         }
         case WaitsFor::wake:
@@ -102,7 +103,7 @@ void Loop::charge_budget(TaskCore& task) noexcept {
     task.extras()->budget.charge(engine_->clock().to_ns(now - std::exchange(budget_from_, now)));
 }
 
-/// @param may_park  false: what became a yield because its time is over, or its wake came first, stays Ready
+/// @param may_park  false: what became a yield because its wake came first stays Ready
 bool Loop::give_way(TaskCore& task, Operation& operation, bool may_park) noexcept {
     charge_budget(task);
     std::uint64_t quantum_ns = quantum_ns_;
@@ -134,22 +135,32 @@ bool Loop::begin_sleep(TaskCore& task, Operation& operation, std::uint64_t dur_n
     return true;
 }
 
-bool Loop::begin_sleep_until_woken(TaskCore& task, Operation& operation) noexcept {
+/// The wake that came first, if one did, is used up.
+bool Loop::take_wake(TaskCore& task) noexcept {
     auto expected = WakeState::woken;
-    if (task.wake.compare_exchange_strong(expected, WakeState::idle, std::memory_order_acquire))
-        return give_way(task, operation, false);
+    return task.wake.compare_exchange_strong(expected, WakeState::idle, std::memory_order_acquire);
+}
+
+bool Loop::begin_sleep_until_woken(TaskCore& task, Operation& operation) noexcept {
+    if (take_wake(task)) return give_way(task, operation, false);
     charge_budget(task);
-    const Guard guard{*engine_};
-    if (is_cancelled(task)) return false;
-    worker_->sleep(task.life, 0, end_of_run());
-    task.waiting = &operation;
-    expected = WakeState::idle;
-    // release: who wakes it sees it asleep, with its hook fired
-    if (task.wake.compare_exchange_strong(expected, WakeState::asleep, std::memory_order_acq_rel)) return true;
-    // the wake came between: the hook stands, and there is nobody else to make it ready
-    task.wake.store(WakeState::idle, std::memory_order_relaxed);
-    engine_->make_ready(task, WakeCause::external, 0);
-    return true;
+    {
+        const Guard guard{*engine_};
+        if (is_cancelled(task)) return false;
+        if (!take_wake(task)) {  // tasks hold the lock when they wake one: from here on only other threads can
+            worker_->sleep(task.life, 0, end_of_run());
+            task.waiting = &operation;
+            auto expected = WakeState::idle;
+            // release: who wakes it sees it asleep, with its hook fired
+            if (task.wake.compare_exchange_strong(expected, WakeState::asleep, std::memory_order_acq_rel)) return true;
+            // the wake came between: the hook stands, and there is nobody else to make it ready
+            task.wake.store(WakeState::idle, std::memory_order_relaxed);
+            last_end_ = {};
+            engine_->make_ready(task, WakeCause::external, 0);
+            return true;
+        }
+    }
+    return give_way(task, operation, false);
 }
 
 bool Loop::begin_join(TaskCore& task, JoinOperation& operation) noexcept {
@@ -215,6 +226,7 @@ bool Loop::begin_shared(TaskCore& task, SharedOperation& operation) noexcept {
 }
 
 void Loop::add_timer(Operation& operation, std::uint64_t deadline_ns) noexcept {
+    if (deadline_ns == Operation::kNever) return;
     if (timers_.empty()) look_after(1);
     timers_.add(operation, deadline_ns);
 }

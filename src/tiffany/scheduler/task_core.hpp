@@ -7,27 +7,48 @@
 #include <exception>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <tiffany/scheduler/detail/chain.hpp>
 #include <tiffany/scheduler/detail/operation.hpp>
 #include <tiffany/scheduler/detail/result.hpp>
 #include <tiffany/scheduler/detail/wait_list.hpp>
 #include <tiffany/scheduler/task_handle.hpp>
-#include <vector>
 
 #include "budget.hpp"
 #include "task_life.hpp"
 
 namespace tiffany::detail {
 
+/// What a task waits with for the end of another one before it begins: linked there while that one lives.
+struct Dependency : ListedOperation {
+    Dependency() noexcept : ListedOperation{WaitsFor::dependencies} {}
+    TaskHandle on;
+};
+
+/// All of one task. They stay where they are, because lists link them.
+class Dependencies {
+  public:
+    Dependencies() = default;
+    /// Errors: std::bad_alloc.
+    explicit Dependencies(std::size_t count) : all_{std::make_unique<Dependency[]>(count)}, count_{count} {}
+    std::span<Dependency> all() const noexcept { return {all_.get(), all_ != nullptr ? count_ : 0}; }
+    /// None is in a list.
+    void drop() noexcept { all_.reset(); }
+
+  private:
+    std::unique_ptr<Dependency[]> all_;
+    std::size_t count_ = 0;
+};
+
 /// What few tasks have; made with the first of it. Guarded by the scheduler's lock, but for what only its runs use.
 struct TaskExtras {
     Budget budget;                            // used by its runs
     std::optional<std::uint64_t> quantum_ns;  // its own one; used by its runs
 
-    std::vector<TaskHandle> dependencies;  // it begins when these have finished
+    Dependencies dependencies;  // it begins when these have finished; dropped then
     std::size_t dependencies_left = 0;
-    std::vector<TaskHandle> dependents;  // these begin when it has finished
+    WaitList dependents;  // the Dependency of each task that begins when this one has finished
 
     // how it ended; written once, before its state says so
     KeepResult keep_result = nullptr;
@@ -65,10 +86,13 @@ struct TaskCore : TaskLifeFirst, Chain {
 
     /// Null: it has none. Its run may ask without the lock.
     TaskExtras* extras() const noexcept { return extras_.load(std::memory_order_acquire); }
-    /// With the lock held, or before others know the task. Errors: std::bad_alloc.
+    /// Any thread. Errors: std::bad_alloc.
     TaskExtras& with_extras() {
-        if (extras() == nullptr) extras_.store(new TaskExtras, std::memory_order_release);
-        return *extras();
+        TaskExtras* here = extras();
+        if (here != nullptr) return *here;
+        auto made = std::make_unique<TaskExtras>();
+        if (extras_.compare_exchange_strong(here, made.get(), std::memory_order_acq_rel)) here = made.release();
+        return *here;
     }
     void drop_extras() noexcept { delete extras_.exchange(nullptr); }
 

@@ -38,6 +38,17 @@ class Visit {
     Engine* engine_;
 };
 
+/// Returns whether the task was asleep: then the caller makes it ready. Else its next sleep ends at once.
+bool leave_wake(TaskCore& task) noexcept {
+    WakeState seen = task.wake.load(std::memory_order_relaxed);
+    do {
+        if (seen == WakeState::woken) return false;
+        // acquire: the task is seen as it fell asleep; release: what was done before the wake is seen by the task
+    } while (!task.wake.compare_exchange_weak(seen, seen == WakeState::asleep ? WakeState::idle : WakeState::woken,
+                                              std::memory_order_acq_rel, std::memory_order_relaxed));
+    return seen == WakeState::asleep;
+}
+
 }  // namespace
 }  // namespace detail
 
@@ -63,7 +74,7 @@ bool TaskHandle::cancel() const {
     const detail::Visit visit{detail::TaskStore::of(*core_)};
     detail::Engine* const engine = visit.engine();
     if (engine == nullptr) return false;
-    if (engine->home() != nullptr) {
+    if (engine->is_many() || engine->home() != nullptr) {
         const detail::Guard guard{*engine};
         return engine->cancel(*core_, CancelCause::asked);
     }
@@ -73,22 +84,15 @@ bool TaskHandle::cancel() const {
 }
 
 void TaskHandle::wake() const noexcept {
-    using detail::WakeState;
     const detail::Visit visit{detail::TaskStore::of(*core_)};
     detail::Engine* const engine = visit.engine();
     if (engine == nullptr) return;
-    WakeState seen = core_->wake.load(std::memory_order_relaxed);
-    do {
-        if (seen == WakeState::woken) return;
-        // acquire: the task is seen as it fell asleep; release: what was done before the wake is seen by the task
-    } while (!core_->wake.compare_exchange_weak(seen, seen == WakeState::asleep ? WakeState::idle : WakeState::woken,
-                                                std::memory_order_acq_rel, std::memory_order_relaxed));
-    if (seen != WakeState::asleep) return;
     if (engine->home() != nullptr) {
         const detail::Guard guard{*engine};
-        engine->make_ready(*core_, WakeCause::event, engine->current_tid());
+        if (detail::leave_wake(*core_)) engine->make_ready(*core_, WakeCause::event, engine->current_tid());
         return;
     }
+    if (!detail::leave_wake(*core_)) return;
     detail::life_hooks_here(engine->telemetry()).ready(core_->life, WakeCause::external);
     detail::Loop& loop = detail::loop_of(*core_);
     loop.inbox().push(*core_);

@@ -46,13 +46,13 @@ class TaskHandle {
     const std::string& error() const noexcept;
 
     /// Asks the task to end: TaskCancelled is thrown where it is suspended, or at its next await. Returns false, and
-    /// does nothing, if it has ended or a request is pending already. From another thread the request goes to the
-    /// scheduler: true says that it is on its way. Any thread. Errors, from another thread: std::bad_alloc.
+    /// does nothing, if it has ended or a request is pending already. To a Scheduler the request of another thread goes
+    /// as by `post`: true says that it is on its way, std::bad_alloc that it is not. Any thread.
     bool cancel() const;
 
     /// Wakes it from `sleep_until_woken()`; if it is elsewhere, its next `sleep_until_woken()` returns soon. Several
-    /// wakes before that count as one. Any thread. Cost from another thread: no lock, no
-    /// allocation, but that its first hook takes a worker.
+    /// wakes before that count as one. Any thread. Cost from another thread: no lock, no allocation; its first call
+    /// takes a worker for it.
     void wake() const noexcept;
 
     /// For the scheduler: takes over a hold.

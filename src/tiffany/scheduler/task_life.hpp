@@ -20,6 +20,9 @@ using LifeHooksLease = WorkerLease;
 inline LifeHooks& life_hooks_here(SchedulerTelemetry& telemetry) noexcept {
     return telemetry.here();
 }
+inline Stamp now_on(const Clock& clock) noexcept {
+    return Stamp{clock.ticks()};
+}
 
 #else
 
@@ -93,6 +96,9 @@ class LifeHooksLease {
 };
 
 inline LifeHooks life_hooks_here(SchedulerTelemetry&) noexcept {
+    return {};
+}
+inline Stamp now_on(const Clock&) noexcept {
     return {};
 }
 

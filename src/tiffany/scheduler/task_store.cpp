@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <functional>
+#include <limits>
 #include <new>
 #include <thread>
 #include <utility>
@@ -12,6 +14,7 @@ namespace tiffany::detail {
 struct TaskStore::Slab {
     static constexpr std::size_t kSlots = kSlabBytes / sizeof(Slot) - 1;
     TaskStore* store;
+    std::size_t number;  // in the store
     Slot* slots() noexcept { return reinterpret_cast<Slot*>(reinterpret_cast<std::byte*>(this) + sizeof(Slot)); }
 };
 
@@ -19,9 +22,23 @@ void TaskStore::FreeSlab::operator()(Slab* slab) const noexcept {
     std::free(slab);
 }
 
-TaskStore& TaskStore::of(const TaskCore& task) noexcept {
+TaskStore::Slab& TaskStore::slab_of(const TaskCore& task) noexcept {
     const auto address = reinterpret_cast<std::uintptr_t>(&task);
-    return *reinterpret_cast<Slab*>(address & ~(std::uintptr_t{kSlabBytes} - 1))->store;
+    return *reinterpret_cast<Slab*>(address & ~(std::uintptr_t{kSlabBytes} - 1));
+}
+
+TaskStore& TaskStore::of(const TaskCore& task) noexcept {
+    return *slab_of(task).store;
+}
+
+std::uint32_t TaskStore::place_of(const TaskCore& task) noexcept {
+    Slab& slab = slab_of(task);
+    const auto slot = static_cast<std::size_t>(reinterpret_cast<const Slot*>(&task) - slab.slots());
+    return static_cast<std::uint32_t>(slab.number * Slab::kSlots + slot + 1);
+}
+
+TaskCore& TaskStore::at(std::uint32_t place) const noexcept {
+    return slabs_[(place - 1) / Slab::kSlots]->slots()[(place - 1) % Slab::kSlots].task;
 }
 
 TaskStore::~TaskStore() = default;
@@ -36,10 +53,11 @@ void TaskStore::drop() noexcept {
 }
 
 void TaskStore::add_slab() {
+    if ((slabs_.size() + 1) * Slab::kSlots > std::numeric_limits<std::uint32_t>::max()) throw std::bad_alloc{};
     slabs_.reserve(slabs_.size() + 1);
     void* const memory = std::aligned_alloc(kSlabBytes, kSlabBytes);
     if (memory == nullptr) throw std::bad_alloc{};
-    auto* const slab = new (memory) Slab{this};
+    auto* const slab = new (memory) Slab{this, slabs_.size()};
     slabs_.emplace_back(slab);
     for (std::size_t i = Slab::kSlots; i-- > 0;) {
         auto* const slot = new (slab->slots() + i) Slot;
@@ -73,7 +91,8 @@ void TaskStore::enter(TaskCore& task) noexcept {
         node.key() = tid / kTidsPerPage;
         found = pages_.insert(std::move(node)).position;
     }
-    found->second.tasks[tid % kTidsPerPage] = &task;
+    found->second.places[tid % kTidsPerPage] = place_of(task);
+    found->second.entered[tid % kTidsPerPage] = entered_++;
     ++found->second.used;
 }
 
@@ -87,7 +106,7 @@ void TaskStore::destroy(TaskCore& task) noexcept {
             --not_entered_;
         } else {
             const auto found = pages_.find(tid / kTidsPerPage);
-            found->second.tasks[tid % kTidsPerPage] = nullptr;
+            found->second.places[tid % kTidsPerPage] = 0;
             if (--found->second.used == 0) {
                 Pages::node_type node = pages_.extract(found);
                 if (spare_pages_.size() < spare_pages_.capacity()) spare_pages_.push_back(std::move(node));
@@ -114,20 +133,29 @@ TaskCore* TaskStore::find(std::uint64_t tid) const noexcept {
     const std::lock_guard lock{mutex_};
     const auto found = pages_.find(tid / kTidsPerPage);
     if (found == pages_.end()) return nullptr;
-    TaskCore* const task = found->second.tasks[tid % kTidsPerPage];
-    return task != nullptr && hold(*task) ? task : nullptr;
+    const std::uint32_t place = found->second.places[tid % kTidsPerPage];
+    return place != 0 && hold(at(place)) ? &at(place) : nullptr;
 }
 
 std::vector<TaskHandle> TaskStore::all() const {
-    std::vector<TaskHandle> tasks;
+    struct Found {
+        std::uint32_t age;
+        TaskCore* task;
+    };
+    std::vector<Found> found;
     {
         const std::lock_guard lock{mutex_};
-        tasks.reserve(tasks_);
+        found.reserve(tasks_);
         for (const auto& [number, page] : pages_)
-            for (TaskCore* const task : page.tasks)
-                if (task != nullptr && hold(*task)) tasks.push_back(TaskHandle::held(*task));
+            for (std::size_t i = 0; i < kTidsPerPage; ++i)
+                if (page.places[i] != 0 && hold(at(page.places[i])))
+                    found.push_back({entered_ - page.entered[i], &at(page.places[i])});
     }
-    std::sort(tasks.begin(), tasks.end(), [](const TaskHandle& a, const TaskHandle& b) { return a.tid() < b.tid(); });
+    std::ranges::sort(found, std::greater{}, &Found::age);
+    std::vector<TaskHandle> tasks;
+    tasks.reserve(found.size());
+    for (const Found& one : found)
+        tasks.push_back(TaskHandle::held(*one.task));
     return tasks;
 }
 

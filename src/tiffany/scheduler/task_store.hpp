@@ -37,7 +37,8 @@ class TaskStore {
 
     /// A new hold on the task with that number, alive or held by a handle; null if there is none.
     TaskCore* find(std::uint64_t tid) const noexcept;
-    /// All that are found, with a new hold on each, by their numbers. Errors: std::bad_alloc.
+    /// All that are found, with a new hold on each, in the order in which they were entered (tids are not: each thread
+    /// has its own block of them). Errors: std::bad_alloc.
     std::vector<TaskHandle> all() const;
 
     // ---- other threads come to the scheduler ----
@@ -70,13 +71,17 @@ class TaskStore {
         void operator()(Slab* slab) const noexcept;
     };
     struct Page {
-        std::array<TaskCore*, kTidsPerPage> tasks{};
+        std::array<std::uint32_t, kTidsPerPage> places{};  // 1 + the number of the task's slot; 0: no such task
+        std::array<std::uint32_t, kTidsPerPage> entered{};
         std::size_t used = 0;
     };
 
     explicit TaskStore(Engine& engine) noexcept : engine_{&engine} {}
     ~TaskStore();
     void add_slab();
+    static Slab& slab_of(const TaskCore& task) noexcept;
+    static std::uint32_t place_of(const TaskCore& task) noexcept;
+    TaskCore& at(std::uint32_t place) const noexcept;
     static bool hold(TaskCore& task) noexcept;
 
     Engine* const engine_;
@@ -89,6 +94,7 @@ class TaskStore {
     Pages pages_;                                // by tid / 64
     std::vector<Pages::node_type> spare_pages_;  // so that `enter` allocates nothing
     std::size_t not_entered_ = 0;
+    std::uint32_t entered_ = 0;  // how often; begins anew after 2^32, and ages are told by differences
     std::size_t tasks_ = 0;
     bool dropped_ = false;
 };

@@ -183,9 +183,13 @@ void Worker::on_spawned(TaskTimes& task, std::uint64_t parent, Stamp at) noexcep
     fire(EventId::TaskSpawned, event, now);
 }
 
-inline void Worker::become_ready(TaskTimes& task, std::uint64_t before, std::uint64_t now) noexcept {
-    task.waiting_since_ = stamped(task, before) ? task.since_ : 0;
+/// Returns when: not before it began to wait, though whoever woke it may have taken his stamp before that.
+inline std::uint64_t Worker::become_ready(TaskTimes& task, std::uint64_t before, std::uint64_t now) noexcept {
+    const bool known = stamped(task, before);
+    task.waiting_since_ = known ? task.since_ : 0;
+    if (known && static_cast<std::int64_t>(now - task.since_) < 0) now = task.since_;
     stamp(task, before, now);
+    return now;
 }
 
 void Worker::on_ready(TaskTimes& task, std::uint64_t before, Stamp at, WakeCause cause, std::uint64_t waker,
@@ -202,8 +206,7 @@ void Worker::on_ready(TaskTimes& task, std::uint64_t before, Stamp at, WakeCause
 void Worker::tell_ready(TaskTimes& task, std::uint64_t before, Stamp at, WakeCause cause, std::uint64_t waker,
                         std::uint64_t late_ns) noexcept {
     if (!enter_hook()) return;
-    const std::uint64_t now = moment(at);
-    become_ready(task, before, now);
+    const std::uint64_t now = become_ready(task, before, moment(at));
     if ((on_ & kMetrics) != 0) count(task, before, Move::Ready);
     if ((on_ & kTracers) == 0) return;
     auto event = event_of<tiffany_task_ready>(task);

@@ -16,7 +16,7 @@
 ///
 /// The last argument of each, `at`: when it happened; unknown = the hook reads the clock. The times in events and
 /// histograms are taken between these stamps. One from before the task's last transition, which another thread may have
-/// called meanwhile, makes that time 1 ns.
+/// called meanwhile, makes that time 1 ns; a task becomes ready no earlier than it began to wait.
 ///
 /// Errors: none. A full sub-buffer discards the event, and `seq` shows the gap. A hook that does not fit the
 /// task's state is the caller's bug: the event fires as called, and `paltrace check` says so.
@@ -258,7 +258,7 @@ class alignas(64) Worker {
     Delays begin_run(TaskTimes& task, std::uint64_t before, std::uint64_t now) noexcept;
     void observe(const TaskTimes& task, WaitKind waited, Delays delays, std::uint64_t now) noexcept;
     [[gnu::noinline]] void tell_running(TaskTimes& task, std::uint64_t before, Stamp at) noexcept;
-    static void become_ready(TaskTimes& task, std::uint64_t before, std::uint64_t now) noexcept;
+    static std::uint64_t become_ready(TaskTimes& task, std::uint64_t before, std::uint64_t now) noexcept;
     [[gnu::noinline]] void tell_ready(TaskTimes& task, std::uint64_t before, Stamp at, WakeCause cause,
                                       std::uint64_t waker, std::uint64_t late_ns) noexcept;
     std::uint64_t end_run(TaskTimes& task, std::uint64_t before, std::uint64_t now) noexcept;

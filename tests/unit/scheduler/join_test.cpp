@@ -307,5 +307,16 @@ TEST_F(Joins, AWaitThatTimesOutLeavesTheEvent) {
                 ElementsAre("Spawned Ready", "Running", "Wait", "Ready timer late 1", "Running", "Done"));
 }
 
+TEST_F(Joins, AnErrorThatTheTaskMadeItselfFailsItToo) {
+    auto makes_one = []() -> Task<> {
+        throw TargetFailed{1, "of its own", nullptr};
+        co_return;
+    };
+    const TaskHandle task = scheduler.spawn({}, makes_one());
+    scheduler.run();
+    EXPECT_EQ(task.state(), TaskState::Failed);
+    EXPECT_EQ(task.error(), "the joined task failed: of its own");
+}
+
 }  // namespace
 }  // namespace tiffany::testing

@@ -1,6 +1,8 @@
 // Bounds, ageing, the end in good order, virtual time.
 
+#include <functional>
 #include <thread>
+#include <tiffany/scheduler/scheduler_pool.hpp>
 
 #include "../../../src/tiffany/scheduler/ready_queue.hpp"
 #include "story.hpp"
@@ -205,29 +207,148 @@ TEST_F(Limits, ATaskMayHaveAQuantumOfItsOwn) {
 
 // ---- the time in the inbox ----
 
-TEST_F(Recorded, TheTimeInTheInboxIsAPartOfTheReadyDelay) {
+/// What another thread asks of a scheduler whose thread is kept busy for 50 ms from that moment on.
+class Inbox : public RealTime {
+  protected:
+    void ask_while_it_is_busy(const std::function<void()>& ask) {
+        std::atomic<bool> runs{false};
+        std::atomic<bool> asked{false};
+        auto block = [](std::atomic<bool>& here, std::atomic<bool>& there) -> Task<> {
+            here = true;
+            while (!there)
+                std::this_thread::yield();
+            std::this_thread::sleep_for(50ms);
+            co_return;
+        };
+        scheduler.run_until_idle();
+        scheduler.spawn({.name = "blocks", .priority = 0}, block(runs, asked));
+        std::thread other{[&] {
+            while (!runs)
+                std::this_thread::yield();
+            ask();
+            asked = true;
+        }};
+        scheduler.run();
+        other.join();
+        scheduler.run();
+    }
+
+    /// How long that task was ready before its last run.
+    static std::uint64_t last_ready_ns(const TaskHandle& task) {
+        std::uint64_t ready_ns = 0;
+        const std::lock_guard lock{recording().mutex};
+        for (const Fired& fired : recording().events)
+            if (fired.id == EventId::TaskRunning && fired.as<tiffany_task_running>().tid == task.tid())
+                ready_ns = fired.as<tiffany_task_running>().ready_ns;
+        return ready_ns;
+    }
+
     Scheduler scheduler{{.name = "real"}};
-    std::atomic<bool> runs{false};
-    std::atomic<bool> spawned{false};
-    auto block = [](std::atomic<bool>& here, std::atomic<bool>& there) -> Task<> {
-        here = true;
-        while (!there)
-            std::this_thread::yield();
-        std::this_thread::sleep_for(50ms);
-        co_return;
+    TaskHandle task;
+};
+
+TEST_F(Inbox, TheTimeOfASpawnIsAPartOfTheReadyDelay) {
+    ask_while_it_is_busy([&] { task = scheduler.spawn({.name = "late"}, nothing()); });
+    EXPECT_GE(last_ready_ns(task), 40'000'000u);
+    task = {};
+    scheduler.close();
+}
+
+TEST_F(Inbox, TheTimeOfAWakeIsAPartOfTheReadyDelay) {
+    auto sleeper = []() -> Task<> { co_await sleep_until_woken(); };
+    task = scheduler.spawn({.name = "sleeps"}, sleeper());
+    ask_while_it_is_busy([&] { task.wake(); });
+    EXPECT_GE(last_ready_ns(task), 40'000'000u);
+    scheduler.close();
+}
+
+TEST_F(Inbox, TheTimeOfAPostIsAPartOfTheReadyDelayOfWhatItWakesAndSpawns) {
+    Event event;
+    task = scheduler.spawn({.name = "waits"}, wait_for(event));
+    TaskHandle spawned;
+    ask_while_it_is_busy([&] {
+        scheduler.post([&] {
+            event.set();
+            spawned = scheduler.spawn({.name = "late"}, nothing());
+        });
+    });
+    EXPECT_GE(last_ready_ns(task), 40'000'000u);
+    EXPECT_GE(last_ready_ns(spawned), 40'000'000u);
+    scheduler.close();
+}
+
+TEST_F(Inbox, TheTimeOfACancelIsAPartOfTheReadyDelay) {
+    task = scheduler.spawn({.name = "sleeps"}, sleep(1h));
+    ask_while_it_is_busy([&] { task.cancel(); });
+    EXPECT_EQ(task.state(), TaskState::Cancelled);
+    EXPECT_GE(last_ready_ns(task), 40'000'000u);
+    scheduler.close();
+}
+
+TEST_F(Inbox, ATaskThatBeganToWaitAfterThePostIsReadyFromThenOn) {
+    Event event;
+    auto waits_after = [](Scheduler& here, Event& what) -> Task<> {
+        std::jthread{[&] { here.post([&] { what.set(); }); }}.join();
+        std::this_thread::sleep_for(20ms);
+        co_await what.wait();
     };
-    scheduler.spawn({.name = "blocks"}, block(runs, spawned));
-    std::thread other{[&] {
-        while (!runs)
-            std::this_thread::yield();
-        scheduler.spawn({.name = "late"}, nothing());
-        spawned = true;
-    }};
+    task = scheduler.spawn({.name = "waits"}, waits_after(scheduler, event));
     scheduler.run();
-    other.join();
+    const auto run = recording().last<tiffany_task_running>(EventId::TaskRunning);
+    EXPECT_GE(run.wait_ns, run.ready_ns);
+    scheduler.close();
+}
+
+TEST_F(RealTime, CloseDestroysTheNewestTaskFirstWhoeverSpawnedIt) {
+    struct Says {
+        std::vector<int>* order;
+        int number;
+        Says(std::vector<int>& list, int which) : order{&list}, number{which} {}
+        Says(const Says&) = delete;
+        Says& operator=(const Says&) = delete;
+        ~Says() { order->push_back(number); }
+    };
+    std::vector<int> order;
+    auto child = [](std::vector<int>& list) -> Task<> {
+        const Says says{list, 2};
+        co_await sleep_for(1h);
+    };
+    auto parent = [&](std::vector<int>& list) -> Task<> {
+        const Says says{list, 1};
+        co_await spawn({.name = "child"}, child(list));
+        co_await sleep_for(1h);
+    };
+    {
+        VirtualClock clock;
+        Scheduler scheduler{{.name = "closes", .clock = &clock}};
+        // by a thread with a block of tids of its own, behind that of the scheduler's
+        scheduler.spawn({}, nothing());
+        std::jthread{[&] { scheduler.spawn({.name = "parent"}, parent(order)); }}.join();
+        scheduler.run_until_idle();
+    }
+    EXPECT_THAT(order, ElementsAre(2, 1));
+}
+
+// ---- far away ----
+
+TEST_F(Limits, ATimeOutOfCenturiesIsNotOverAtOnce) {
+    SchedulerPool pool{{.name = "patient"}, {.workers = 1}};
+    const TaskHandle task = pool.spawn({}, sleep(20ms));
+    EXPECT_TRUE(pool.shutdown(std::chrono::nanoseconds::max() - 1ns));
+    EXPECT_EQ(task.state(), TaskState::Finished);
+}
+
+TEST_F(Limits, ASleepForEverIsNoTimeThatComes) {
+    const std::uint64_t begin = scheduler.now_ns();
+    const TaskHandle task = scheduler.spawn({}, sleep(kForever));
     scheduler.run();
-    const auto ready_ns = recording().last<tiffany_task_running>(EventId::TaskRunning).ready_ns;
-    EXPECT_GE(ready_ns, 40'000'000u);
+    EXPECT_EQ(task.state(), TaskState::Sleeping);
+    EXPECT_EQ(scheduler.now_ns(), begin);
+}
+
+TEST_F(Limits, ABudgetNeedsAPeriod) {
+    EXPECT_THROW(scheduler.spawn({.budget = 1ms, .budget_period = 0ms}, nothing()), std::invalid_argument);
+    EXPECT_EQ(scheduler.live(), 0u);
 }
 
 }  // namespace

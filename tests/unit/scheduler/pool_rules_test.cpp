@@ -230,7 +230,7 @@ TEST_F(PoolRules, ATaskCancelsAnotherByItsNumberOnce) {
     EXPECT_EQ(story_of(victim).back(), by("Cancelled asked by", canceller) + " from Running");
 }
 
-TEST_F(Recorded, ATaskOfAPoolPastItsBudgetParksUntilThePeriodThatPaysForIt) {
+TEST_F(RealTime, ATaskOfAPoolPastItsBudgetParksUntilThePeriodThatPaysForIt) {
     VirtualClock clock;
     SchedulerPool pool{{.name = "virtual", .quantum = 0ns, .clock = &clock}, {.workers = 2}};
     auto burn = [](VirtualClock& time) -> Task<> {
@@ -247,7 +247,7 @@ TEST_F(Recorded, ATaskOfAPoolPastItsBudgetParksUntilThePeriodThatPaysForIt) {
                             "Running", "Throttled 80000000", "Ready quota", "Running", "Done"));
 }
 
-TEST_F(Recorded, SchedulersOnThreadsOfTheirOwnWakeEachOthersTasks) {
+TEST_F(RealTime, SchedulersOnThreadsOfTheirOwnWakeEachOthersTasks) {
     constexpr int kSchedulers = 3;
     constexpr int kRounds = 300;
     std::array<std::unique_ptr<Scheduler>, kSchedulers> schedulers;

@@ -1,5 +1,9 @@
 // A scheduler with several threads.
 
+#include <sched.h>
+#include <unistd.h>
+
+#include <array>
 #include <atomic>
 #include <condition_variable>
 #include <mutex>
@@ -76,25 +80,67 @@ TEST_F(Pool, RunsTasksOnAllItsWorkersAtTheSameTime) {
 }
 
 TEST_F(Pool, AnIdleWorkerTakesReadyTasksOfABusyOneAlsoThoseThatHaveRunBefore) {
+    Event event;
+    std::atomic<int> blocked{0};
+    auto waits = [](Event& what) -> Task<> { co_await what.wait(); };
+    auto sets_and_blocks = [](Event& what, const TaskHandle& until, std::atomic<int>& count) -> Task<> {
+        what.set();
+        ++count;
+        while (!until.ended())  // so another worker has to run it
+            std::this_thread::yield();
+        co_return;
+    };
+    const TaskHandle task = pool.spawn({.name = "moves", .worker = 0}, waits(event));
+    while (task.state() != TaskState::Waiting)
+        std::this_thread::yield();
+    const std::uint64_t ran_first_on = worker_of(task, EventId::TaskRunning);
+    unsigned its_worker = 0;  // an idle one may have taken it before its first run
+    for (unsigned worker = 0; worker < pool.workers(); ++worker) {
+        const TaskHandle probe = pool.spawn({.worker = worker, .pinned = true}, nothing());
+        while (!probe.ended())
+            std::this_thread::yield();
+        if (worker_of(probe, EventId::TaskRunning) == ran_first_on) its_worker = worker;
+    }
+    pool.spawn({.name = "blocks", .worker = its_worker, .pinned = true}, sets_and_blocks(event, task, blocked));
+    pool.wait();
+    std::set<std::uint64_t> workers;
+    const std::lock_guard lock{recording().mutex};
+    for (const Fired& fired : recording().events)
+        if (fired.id == EventId::TaskRunning && fired.as<tiffany_task_running>().tid == task.tid())
+            workers.insert(fired.as<tiffany_task_running>().worker);
+    EXPECT_EQ(workers.size(), 2u);
+}
+
+TEST_F(Pool, PinnedTasksDoNotHideOneThatIsFreeToGo) {
     Gate gate;
     std::atomic<int> blocked{0};
-    std::atomic<int> rounds{0};
-    auto yielder = [](std::atomic<int>& count) -> Task<> {
-        for (int i = 0; i < 50; ++i) {
-            ++count;
-            co_await yield();
-        }
-    };
-    // both begin at worker 0; the first keeps it
-    pool.spawn({.name = "blocks", .worker = 0, .pinned = true}, block(blocked, [&] { gate.pass(); }));
+    std::vector<TaskHandle> stay;
+    pool.spawn({.worker = 0, .pinned = true}, block(blocked, [&] { gate.pass(); }));
     while (blocked != 1)
         std::this_thread::yield();
-    const TaskHandle task = pool.spawn({.name = "moves", .worker = 0}, yielder(rounds));
-    while (!task.ended())
+    for (int i = 0; i < 50; ++i)
+        stay.push_back(pool.spawn({.worker = 0, .pinned = true}, nothing()));
+    const TaskHandle free = pool.spawn({.worker = 0}, nothing());
+    while (!free.ended())
         std::this_thread::yield();
-    EXPECT_EQ(rounds, 50);
+    for (const TaskHandle& task : stay)
+        EXPECT_EQ(task.state(), TaskState::Ready);
     gate.open();
     pool.wait();
+}
+
+TEST_F(Pool, PostsDoNotTakeTheSpawnsTurns) {
+    std::set<std::uint64_t> workers;
+    std::vector<TaskHandle> tasks;
+    for (int i = 0; i < 6; ++i) {
+        tasks.push_back(pool.spawn({.pinned = true}, nothing()));
+        for (int j = 0; j < 2; ++j)
+            pool.post([] {});
+    }
+    pool.wait();
+    for (const TaskHandle& task : tasks)
+        workers.insert(worker_of(task, EventId::TaskRunning));
+    EXPECT_EQ(workers.size(), 3u);
 }
 
 TEST_F(Pool, APinnedTaskWaitsForItsWorker) {
@@ -263,7 +309,6 @@ TEST_F(Pool, AnyThreadCancelsAll) {
 }
 
 TEST_F(Pool, AnIdleWorkerTakesWhatARunningTaskMadeReady) {
-    Gate gate;
     Event event;
     std::atomic<bool> ran{false};
     auto waiter = [](Event& what, std::atomic<bool>& flag) -> Task<> {
@@ -308,7 +353,7 @@ TEST_F(Pool, StopEndsAWait) {
     EXPECT_EQ(pool.live(), 1u);
 }
 
-TEST_F(Recorded, APoolOnVirtualTimeSleepsAnHourAtOnce) {
+TEST_F(RealTime, APoolOnVirtualTimeSleepsAnHourAtOnce) {
     VirtualClock clock;
     SchedulerPool pool{{.name = "virtual", .clock = &clock}, {.workers = 2}};
     auto hour = []() -> Task<> {
@@ -322,7 +367,7 @@ TEST_F(Recorded, APoolOnVirtualTimeSleepsAnHourAtOnce) {
     EXPECT_GE(pool.now_ns() - begin, 3'600'000'000'000u);
 }
 
-TEST_F(Recorded, APoolOnVirtualTimeShutsDownAtItsTimeAndWaitsForNothingThatNeverComes) {
+TEST_F(RealTime, APoolOnVirtualTimeShutsDownAtItsTimeAndWaitsForNothingThatNeverComes) {
     VirtualClock clock;
     SchedulerPool pool{{.name = "virtual", .clock = &clock}, {.workers = 2}};
     Event never;
@@ -336,19 +381,60 @@ TEST_F(Recorded, APoolOnVirtualTimeShutsDownAtItsTimeAndWaitsForNothingThatNever
     EXPECT_EQ(waiter.state(), TaskState::Cancelled);
 }
 
-TEST_F(Recorded, APoolMayPinItsThreads) {
+TEST_F(RealTime, APoolOnVirtualTimeWaitsForADescriptor) {
+    VirtualClock clock;
+    std::array<int, 2> ends{};
+    ASSERT_EQ(pipe(ends.data()), 0);
+    {
+        SchedulerPool pool{{.name = "virtual", .clock = &clock}, {.workers = 2}};
+        auto reads = [](int fd) -> Task<> { co_await readable(fd); };
+        const TaskHandle task = pool.spawn({}, reads(ends[0]));
+        std::jthread other{[&] {
+            while (task.state() != TaskState::Waiting)
+                std::this_thread::yield();
+            std::this_thread::sleep_for(20ms);  // in which a wait that knows of no descriptor would return
+            EXPECT_EQ(write(ends[1], "x", 1), 1);
+        }};
+        pool.wait();
+        EXPECT_TRUE(task.ended());
+        other.join();
+        pool.wait();
+    }
+    for (const int end : ends)
+        close(end);
+}
+
+TEST_F(RealTime, OfSeveralDeadlinesThatThreadsWaitForOnVirtualTimeEachIsKept) {
+    VirtualClock clock;
+    SchedulerPool pool{{.name = "virtual", .clock = &clock}, {.workers = 2}};
+    Event never;
+    pool.spawn({}, wait_for(never));
+    std::jthread waits{[&] { pool.wait(); }};  // without a deadline of its own
+    EXPECT_FALSE(pool.shutdown(1h));
+    waits.join();
+    pool.close();
+}
+
+TEST_F(RealTime, APoolMayPinItsThreads) {
     SchedulerPool pool{{.name = "pinned"}, {.workers = 2, .pin_threads = true}};
-    int cpus = 0;
-    auto count = [](int& result) -> Task<> {
-        cpu_set_t set;
-        CPU_ZERO(&set);
-        sched_getaffinity(0, sizeof set, &set);
-        result = CPU_COUNT(&set);
+    cpu_set_t usable;
+    CPU_ZERO(&usable);
+    ASSERT_EQ(sched_getaffinity(0, sizeof usable, &usable), 0);
+    auto looks = [](cpu_set_t& result) -> Task<> {
+        CPU_ZERO(&result);
+        sched_getaffinity(0, sizeof result, &result);
         co_return;
     };
-    pool.spawn({}, count(cpus));
+    std::array<cpu_set_t, 2> seen{};
+    for (unsigned worker = 0; worker < 2; ++worker)
+        pool.spawn({.worker = worker, .pinned = true}, looks(seen.at(worker)));
     pool.wait();
-    EXPECT_EQ(cpus, 1);
+    cpu_set_t both;
+    CPU_AND(&both, &seen[0], &seen[1]);
+    EXPECT_EQ(CPU_COUNT(&seen[0]), 1);
+    EXPECT_EQ(CPU_COUNT(&seen[1]), 1);
+    EXPECT_EQ(CPU_COUNT(&both), CPU_COUNT(&usable) > 1 ? 0 : 1) << "each on a CPU of its own, where there are two";
+    pool.close();
 }
 
 }  // namespace

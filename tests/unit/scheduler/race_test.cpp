@@ -50,7 +50,7 @@ Task<> cancel_again_and_again(TaskHandle target, std::atomic<int>& arrived) {
     co_return;
 }
 
-class Race : public Recorded {};
+class Race : public RealTime {};
 
 TEST_F(Race, ACancellationThatMeetsASuspensionArrives) {
     Event never;

@@ -95,6 +95,14 @@ class Watched {
     std::shared_ptr<Watcher> watcher_ = std::make_shared<Watcher>();
 };
 
+/// For tests that make schedulers of their own, which end before the test does.
+class RealTime : public Recorded {
+  protected:
+    void TearDown() override { watched.expect_legal(); }
+
+    Watched watched;
+};
+
 class Scheduled : public Recorded {
   protected:
     void TearDown() override {
@@ -104,7 +112,7 @@ class Scheduled : public Recorded {
 
     Watched watched;
     VirtualClock clock;
-    Scheduler scheduler{{.name = "test", .quantum = 5ms, .clock = &clock}};
+    Scheduler scheduler{{.name = "test", .clock = &clock}};
 
     void advance(std::chrono::nanoseconds time) { clock.advance(static_cast<std::uint64_t>(time.count())); }
 

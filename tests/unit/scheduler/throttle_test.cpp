@@ -93,5 +93,19 @@ TEST(BudgetTest, ALongTimePaysForAll) {
     EXPECT_EQ(budget.park_ns(std::uint64_t{1} << 62), 0u);
 }
 
+TEST_F(Throttle, ASleepOfNoTimeDoesNotEscapeTheBudget) {
+    auto burn = [](VirtualClock& time) -> Task<> {
+        for (int i = 0; i < 3; ++i) {
+            time.advance(20'000'000);
+            co_await sleep_for(0ms);
+        }
+    };
+    const TaskHandle task = scheduler.spawn({.quantum = 0ns, .budget = 20ms}, burn(clock));
+    scheduler.run();
+    EXPECT_THAT(story_of(task),
+                ElementsAre("Spawned Ready", "Running", "Yield", "Running", "Throttled 60000000", "Ready quota",
+                            "Running", "Throttled 80000000", "Ready quota", "Running", "Done"));
+}
+
 }  // namespace
 }  // namespace tiffany::testing

@@ -130,7 +130,7 @@ TEST_F(Wake, APostedFunctionIsCalledOnTheSchedulersThread) {
     EXPECT_EQ(ran_on, std::this_thread::get_id());
 }
 
-TEST_F(Recorded, ManyWakesFromThreadsWhileTheSchedulerBlocksAreNotLost) {
+TEST_F(RealTime, ManyWakesFromThreadsWhileTheSchedulerBlocksAreNotLost) {
     Scheduler scheduler{{.name = "real"}};
     constexpr int kRounds = 300;
     constexpr int kThreads = 3;
@@ -163,7 +163,7 @@ TEST_F(Recorded, ManyWakesFromThreadsWhileTheSchedulerBlocksAreNotLost) {
     EXPECT_EQ(recording().of(EventId::ParkBegin).size(), recording().of(EventId::ParkEnd).size());
 }
 
-TEST_F(Recorded, AThreadStopsARunThatBlocks) {
+TEST_F(RealTime, AThreadStopsARunThatBlocks) {
     Scheduler scheduler{{.name = "real"}};
     scheduler.spawn({.name = "for ever"}, sleep(24h));
     std::thread stopper{[&] { scheduler.stop(); }};
@@ -172,7 +172,7 @@ TEST_F(Recorded, AThreadStopsARunThatBlocks) {
     EXPECT_EQ(scheduler.live(), 1u);
 }
 
-TEST_F(Recorded, ATimerEndsAPark) {
+TEST_F(RealTime, ATimerEndsAPark) {
     Scheduler scheduler{{.name = "real"}};
     const TaskHandle task = scheduler.spawn({.name = "short"}, sleep(2ms));
     const std::uint64_t begin = scheduler.now_ns();

@@ -39,5 +39,12 @@ TEST(Layout, AWorkersHistogramsHaveLinesOfTheirOwn) {
     EXPECT_EQ(alignof(Worker) % kLine, 0u);
 }
 
+TEST(Moves, LeadWhereTheCatalogueSays) {
+    for (std::size_t i = 0; i < kMoves; ++i) {
+        const auto move = static_cast<Move>(i);
+        EXPECT_TRUE(catalogue::info(task_event(move)).to.has(state_after(move))) << label(task_event(move));
+    }
+}
+
 }  // namespace
 }  // namespace tiffany::detail

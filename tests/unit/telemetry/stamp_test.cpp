@@ -149,5 +149,19 @@ TEST(Stamp, IsAValueOfOneWordThatNoNumberBecomesUnasked) {
     EXPECT_FALSE((std::is_convertible_v<std::uint64_t, Stamp>)) << "a waker's tid is no moment";
 }
 
+TEST_F(Stamps, ATaskIsReadyNoEarlierThanItBeganToWait) {
+    worker.spawned(task, {.name = "t"});
+    worker.running(task);
+    const Stamp early = worker.now();
+    clock.advance(100);
+    worker.wait(task, WaitReason::event, 1);
+    clock.advance(10);
+    worker.ready(task, WakeCause::event, 0, 0, early);  // taken by whoever woke it, before it waited
+    clock.advance(1);
+    worker.running(task);
+    EXPECT_EQ(running().wait_ns, 11u);
+    EXPECT_EQ(running().ready_ns, 11u);
+}
+
 }  // namespace
 }  // namespace tiffany::testing

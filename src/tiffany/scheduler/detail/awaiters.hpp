@@ -133,10 +133,11 @@ struct SharedOperation : ListedOperation {
     WaitList* where;
 };
 
-/// Holds the lock of the scheduler whose task runs here, or whose tasks wait in `list`.
+/// Holds the lock of the scheduler whose task runs here, or whose tasks wait in `list`, or in `other`.
 class SharedGuard {
   public:
-    explicit SharedGuard(const WaitList& list) noexcept;
+    explicit SharedGuard(const WaitList& list) noexcept : SharedGuard{list, list} {}
+    SharedGuard(const WaitList& list, const WaitList& other) noexcept;
     ~SharedGuard();
     SharedGuard(const SharedGuard&) = delete;
     SharedGuard& operator=(const SharedGuard&) = delete;

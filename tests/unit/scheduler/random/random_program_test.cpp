@@ -90,7 +90,7 @@ constexpr int kPrograms = 1'000;  // these take about ten times as long
 constexpr int kPoolPrograms = 500;
 #else
 constexpr int kPrograms = 10'000;
-constexpr int kPoolPrograms = 2'000;
+constexpr int kPoolPrograms = 10'000;
 #endif
 
 /// The number of programs: of RC_PARAMS, or else of the environment, or else `otherwise`.
