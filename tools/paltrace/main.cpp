@@ -10,6 +10,7 @@
 #include "check.hpp"
 #include "command.hpp"
 #include "convert.hpp"
+#include "doctor.hpp"
 #include "exit_code.hpp"
 #include "record.hpp"
 #include "stats.hpp"
@@ -53,6 +54,7 @@ int main(int argc, char** argv) try {
     add_convert(app, chosen);
     add_check(app, chosen);
     add_stats(app, chosen);
+    add_doctor(app, chosen);
     const auto is_first_word = [&](const CLI::App* command) { return command->check_name(argv[1]); };
     if (argc > 1 && argv[1][0] != '-' && app.get_subcommands(is_first_word).empty())
         return usage_error("there is no command '" + std::string{argv[1]} + "' (paltrace --help tells more)");

@@ -1,0 +1,219 @@
+"""paltrace doctor on set-ups that were broken on purpose, each in a mount namespace of its own, and on one that is whole."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+
+import pytest
+from kit import (
+    BIN,
+    DEADLINE,
+    PrivateLttng,
+    checked,
+    end_process,
+    need_bpftrace,
+    need_program,
+    need_root,
+    poll,
+    private_copy,
+    program,
+)
+
+
+def doctor(*arguments, script="", user=None):
+    """What it says, by what it looked at; `script` breaks something first, in a mount namespace of its own."""
+    command = [str(program("paltrace")), "doctor", "--json", *map(str, arguments)]
+    if user is not None:
+        command = ["setpriv", f"--reuid={user}", "--clear-groups", "env", "HOME=/nonexistent", *command]
+    if script:
+        need_root()
+        command = ["unshare", "--mount", "--propagation", "private", "sh", "-ec", script + '\nexec "$@"', "sh", *command]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE)
+    assert done.stderr == "", done.stderr
+    findings = json.loads(done.stdout)
+    wrong = [finding for finding in findings if finding["health"] == "wrong"]
+    assert done.returncode == (3 if wrong else 0), done.stdout
+    for finding in findings:
+        assert finding["found"]
+        assert (finding["health"] == "good") == ("mend" not in finding)
+        assert "mend" not in finding or (finding["cost"] and finding["mend"])
+    return {finding["what"]: finding for finding in findings}
+
+
+def test_what_is_whole_is_good():
+    need_root()
+    need_bpftrace()
+    need_program("lttng-sessiond")
+    found = doctor()
+    for what in ("lttng-tools", "lttng-ust", "provider module", "tracefs", "uprobes", "perf_event_paranoid", "bpftrace"):
+        assert found[what]["health"] == "good", found[what]
+    assert "2.13" in found["lttng-tools"]["found"]
+    assert found["provider module"]["found"] == str(BIN / "libtiffany-lttng.so")
+
+
+def test_without_a_session_daemon_it_says_how_to_start_one():
+    found = doctor(script="mkdir -p /var/run/lttng && mount -t tmpfs tmpfs /var/run/lttng")["session daemon"]
+    assert found["health"] == "limited"
+    assert found["found"] == "none runs for root"
+    assert found["mend"] == "lttng-sessiond --daemonize"
+
+
+def test_a_daemon_that_runs_is_good_and_one_that_is_stopped_is_wrong_until_its_own_command_mends_it(tmp_path):
+    need_program("lttng-sessiond")
+    with PrivateLttng(tmp_path) as lttng:
+        look = [program("paltrace"), "doctor", "--json"]
+
+        def seen():
+            done = lttng.run(look, check=False)
+            return {finding["what"]: finding for finding in json.loads(done.stdout)}["session daemon"]
+
+        good = seen()
+        assert good["health"] == "good"
+        pid = int(good["found"].split("(pid ")[1].split(")")[0])
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            wrong = seen()
+            assert wrong["health"] == "wrong" and "is stopped" in wrong["found"]
+            assert wrong["mend"] == f"kill -CONT {pid}"
+            checked(["sh", "-c", wrong["mend"]])
+            assert poll(lambda: seen()["health"] == "good", "the daemon answers again")
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
+
+def test_a_small_dev_shm_is_told_with_both_sizes_until_its_command_mends_it():
+    small = "mount -t tmpfs -o size=64k tmpfs /dev/shm"
+    found = doctor(script=small)["/dev/shm"]
+    assert found["health"] == "wrong"
+    assert "64 KiB free" in found["found"]
+    assert doctor(script=f"{small}\n{found['mend']}")["/dev/shm"]["health"] == "good"
+    middling = doctor(script="mount -t tmpfs -o size=40M tmpfs /dev/shm")["/dev/shm"]
+    assert middling["health"] == "limited" and "40 MiB free" in middling["found"]
+
+
+def test_without_tracefs_it_says_how_to_mount_it():
+    hidden = "umount -l /sys/kernel/tracing /sys/kernel/debug 2>&- || true"
+    found = doctor(script=hidden)["tracefs"]
+    assert found["health"] == "wrong"
+    assert doctor(script=f"{hidden}\n{found['mend']}")["tracefs"]["health"] == "good"
+
+
+def test_without_the_programs_it_names_their_packages(tmp_path):
+    need_root()
+    few = tmp_path / "bin"
+    few.mkdir()
+    for name in ("sh", "env"):
+        (few / name).symlink_to(shutil.which(name))
+    done = subprocess.run([program("paltrace"), "doctor", "--json"], capture_output=True, text=True, timeout=DEADLINE,
+                          env={"PATH": str(few)})
+    assert done.returncode == 3
+    found = {finding["what"]: finding for finding in json.loads(done.stdout)}
+    assert found["lttng-tools"]["mend"] == "apt-get install lttng-tools"
+    assert found["bpftrace"]["mend"] == "apt-get install bpftrace"
+
+
+def test_a_module_that_is_named_and_missing_is_told(tmp_path):
+    done = subprocess.run([program("paltrace"), "doctor", "--json"], capture_output=True, text=True, timeout=DEADLINE,
+                          env={**os.environ, "TIFFANY_LTTNG_MODULE": str(tmp_path / "none.so")})
+    found = {finding["what"]: finding for finding in json.loads(done.stdout)}["provider module"]
+    assert found["health"] == "limited" and str(tmp_path / "none.so") in found["found"]
+    assert found["mend"] == "unset TIFFANY_LTTNG_MODULE"
+
+
+@pytest.fixture
+def demo(tmp_path):
+    copied = private_copy(program("tiffany-demo"), tmp_path)
+    env = {**os.environ, "TIFFANY_LTTNG_MODULE": str(program("libtiffany-lttng.so"))}
+    running = subprocess.Popen([copied, "--seconds", str(DEADLINE), "--metrics-port", "0"], env=env,
+                               stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    running.stderr.readline()  # it serves: its scheduler is made
+    yield copied, running.pid
+    end_process(running)
+
+
+def attach_line(found):
+    return found.split("to count transitions: ")[1]
+
+
+def test_a_process_has_its_probes_and_the_line_that_is_told_attaches_to_them(demo):
+    need_bpftrace()
+    copied, pid = demo
+    found = doctor("--pid", pid)
+    assert f"tiffany-demo (pid {pid}) of root" == found["process"]["found"]
+    probes = found["USDT probes"]
+    assert probes["health"] == "good"
+    assert re.match(rf"(\d\d) of \1 probes in {re.escape(str(copied))};", probes["found"]), probes["found"]
+    assert found["USDT tracers"]["found"] == "none is attached (semaphore 0)"
+    assert found["LTTng in the process"]["found"] == "its provider is loaded"
+    tracer = subprocess.Popen(["sh", "-c", "exec " + attach_line(probes["found"])], stdout=subprocess.PIPE, text=True)
+    try:
+        attached = poll(lambda: "attached (semaphore 1" in doctor("--pid", pid)["USDT tracers"]["found"], "it attaches")
+        assert attached
+    finally:
+        tracer.send_signal(signal.SIGINT)
+        said, _ = tracer.communicate(timeout=DEADLINE)
+    assert int(said.split("@running: ")[1].split()[0]) > 0
+    assert doctor("--pid", pid)["USDT tracers"]["found"] == "none is attached (semaphore 0)"
+
+
+def test_a_process_without_lttng_says_why(tmp_path):
+    running = subprocess.Popen([program("tiffany-demo"), "--seconds", str(DEADLINE), "--metrics-port", "0"],
+                               env={**os.environ, "TIFFANY_LTTNG": "0"}, stderr=subprocess.PIPE, text=True,
+                               stdout=subprocess.DEVNULL)
+    try:
+        running.stderr.readline()
+        found = doctor("--pid", running.pid)["LTTng in the process"]
+        assert found["health"] == "limited" and "TIFFANY_LTTNG=0" in found["found"]
+    finally:
+        end_process(running)
+
+
+def test_a_process_of_another_user_is_told_and_not_looked_into(demo):
+    need_root()
+    _, pid = demo
+    if not os.access("/", os.X_OK) or any(part for part in BIN.parents if not part.stat().st_mode & 0o001):
+        pytest.skip("another user cannot reach the programs that were built")
+    found = doctor("--pid", pid, user=65534)
+    assert found["process"]["health"] == "wrong"
+    assert "belongs to root, and this is nobody" in found["process"]["found"]
+    assert found["process"]["mend"] == f"sudo paltrace doctor --pid {pid}"
+    assert "USDT probes" not in found
+
+
+def test_a_process_that_is_not_there_is_an_error():
+    done = subprocess.run([program("paltrace"), "doctor", "--pid", "4194305"], capture_output=True, text=True,
+                          timeout=DEADLINE)
+    assert done.returncode == 3
+    assert done.stderr == "paltrace: cannot look at process 4194305: there is none\n"
+
+
+def test_files_with_probes_without_and_no_elf(tmp_path):
+    need_program("strip")
+    need_program("objcopy")
+    whole = private_copy(program("tiffany-demo"), tmp_path)
+    assert doctor(whole)["USDT probes"]["health"] == "good"
+    checked(["strip", whole])
+    assert doctor(whole)["USDT probes"]["health"] == "good", "symbols are not probes"
+    checked(["objcopy", "--remove-section", ".note.stapsdt", whole])
+    gone = doctor(whole)["USDT probes"]
+    assert gone["health"] == "wrong" and "none of Tiffany" in gone["found"]
+    assert doctor(sys.executable)["USDT probes"]["health"] == "wrong", "its probes, if any, are not ours"
+    text = tmp_path / "text"
+    text.write_text("no program")
+    done = subprocess.run([program("paltrace"), "doctor", text], capture_output=True, text=True, timeout=DEADLINE)
+    assert done.returncode == 1
+    assert done.stderr == f"paltrace: cannot look for probes in {text}: it is no ELF file\n"
+
+
+def test_the_text_has_a_line_a_finding():
+    done = subprocess.run([program("paltrace"), "doctor"], capture_output=True, text=True, timeout=DEADLINE)
+    lines = done.stdout.splitlines()
+    assert len(lines) == len(doctor())
+    for line in lines:
+        health = line.split(": ")[0]
+        assert health in ("good", "limited", "wrong")
+        assert (health == "good") == ("; mend: " not in line)

@@ -1,0 +1,290 @@
+#include "examine_machine.hpp"
+
+#include <grp.h>
+#include <pwd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <optional>
+#include <string>
+#include <tiffany/pal/error.hpp>
+#include <vector>
+
+#include "buffers.hpp"
+#include "find_program.hpp"
+#include "process_table.hpp"
+#include "run_tool.hpp"
+
+namespace tiffany::paltrace {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::chrono::seconds kPatience{5};
+constexpr const char* kShm = "/dev/shm";
+constexpr const char* kRootsDaemon = "/var/run/lttng";
+
+bool is_root() {
+    return geteuid() == 0;
+}
+
+std::string user_name(uid_t user) {
+    const passwd* const entry = getpwuid(user);
+    return entry != nullptr ? entry->pw_name : "uid " + std::to_string(user);
+}
+
+bool have_program(const std::string& name) try {
+    need_program(name);
+    return true;
+} catch (const Error&) {
+    return false;
+}
+
+std::string first_line_of(const std::vector<std::string>& argv) {
+    const ToolResult told = run_tool(argv, {}, kPatience);
+    return told.good() ? told.output.substr(0, told.output.find('\n')) : "";
+}
+
+std::optional<long> number_in(const std::string& path) {
+    std::ifstream file{path};
+    long number = 0;
+    return file >> number ? std::optional{number} : std::nullopt;
+}
+
+// ---- LTTng ----
+
+Finding lttng_tools() {
+    Finding finding{.what = "lttng-tools", .found = {}, .cost = {}, .mend = {}};
+    for (const char* const program : {"lttng", "lttng-sessiond"})
+        if (!have_program(program)) {
+            finding.health = Health::wrong;
+            finding.found = std::string{"there is no "} + program;
+            finding.cost = "nothing can be recorded by LTTng, and paltrace record does not work";
+            finding.mend = "apt-get install lttng-tools";
+            return finding;
+        }
+    finding.found = first_line_of({"lttng", "--version"});
+    return finding;
+}
+
+Finding lttng_ust() {
+    Finding finding{.what = "lttng-ust", .found = {}, .cost = {}, .mend = {}};
+    const char* const ldconfig = have_program("ldconfig") ? "ldconfig" : "/sbin/ldconfig";
+    const ToolResult known = run_tool({ldconfig, "-p"}, {}, kPatience);
+    const std::size_t at = known.output.find("liblttng-ust.so.1 ");
+    if (at != std::string::npos) {
+        const std::string line = known.output.substr(at, known.output.find('\n', at) - at);
+        finding.found = line.substr(line.rfind(' ') + 1);
+        return finding;
+    }
+    finding.health = Health::wrong;
+    finding.found = "the dynamic linker knows no liblttng-ust.so.1";
+    finding.cost = "programs run with their metrics and USDT probes, and without LTTng";
+    finding.mend = "apt-get install liblttng-ust1";
+    return finding;
+}
+
+/// The daemon whose directory that is.
+struct Daemon {
+    pid_t pid = 0;  // 0: none runs
+    uid_t user = 0;
+    bool stopped = false;
+};
+
+Daemon daemon_in(const std::string& directory) {
+    Daemon daemon;
+    const std::optional<long> pid = number_in(directory + "/lttng-sessiond.pid");
+    if (!pid || name_of(static_cast<pid_t>(*pid)) != "lttng-sessiond") return daemon;
+    const std::string entry = "/proc/" + std::to_string(*pid);
+    struct stat about {};
+    if (stat(entry.c_str(), &about) != 0) return daemon;
+    daemon = {.pid = static_cast<pid_t>(*pid), .user = about.st_uid, .stopped = false};
+    std::ifstream status{entry + "/status"};
+    for (std::string line; std::getline(status, line);)
+        if (line.starts_with("State:")) daemon.stopped = line.find('T') != std::string::npos;
+    return daemon;
+}
+
+std::string own_directory() {
+    const char* home = std::getenv("LTTNG_HOME");
+    if (home == nullptr) home = std::getenv("HOME");
+    return home != nullptr ? std::string{home} + "/.lttng" : "";
+}
+
+bool in_tracing_group() {
+    const group* const tracing = getgrnam("tracing");
+    if (tracing == nullptr) return false;
+    std::vector<gid_t> groups(static_cast<std::size_t>(std::max(getgroups(0, nullptr), 0)));
+    if (getgroups(static_cast<int>(groups.size()), groups.data()) < 0) return false;
+    return getegid() == tracing->gr_gid || std::ranges::find(groups, tracing->gr_gid) != groups.end();
+}
+
+void session_daemon(Findings& findings) {
+    Finding finding{.what = "session daemon", .found = {}, .cost = {}, .mend = {}};
+    const Daemon roots = daemon_in(kRootsDaemon);
+    const Daemon own = is_root() ? roots : daemon_in(own_directory());
+    const bool to_root = !is_root() && roots.pid != 0 && in_tracing_group();
+    const Daemon& used = to_root ? roots : own;
+    if (used.pid == 0) {
+        finding.health = Health::limited;
+        finding.found = "none runs for " + user_name(geteuid());
+        finding.cost =
+            "programs that run already cannot be recorded; paltrace record -- COMMAND starts a daemon of its own";
+        finding.mend = "lttng-sessiond --daemonize";
+    } else if (const bool answers = !used.stopped && have_program("lttng") &&
+                                    run_tool({"lttng", "--no-sessiond", "list"}, {}, kPatience).good();
+               !answers) {
+        finding.health = Health::wrong;
+        finding.found = user_name(used.user) + "'s (pid " + std::to_string(used.pid) +
+                        (used.stopped ? ") is stopped" : ") does not answer");
+        finding.cost = "each traced program starts up to 0.5 s later, and nothing is recorded";
+        finding.mend = used.stopped ? "kill -CONT " + std::to_string(used.pid)
+                                    : "kill " + std::to_string(used.pid) + " && lttng-sessiond --daemonize";
+    } else {
+        finding.found = user_name(used.user) + "'s (pid " + std::to_string(used.pid) + ") answers";
+    }
+    findings.push_back(finding);
+    if (is_root() || roots.pid == 0) return;
+    Finding group{.what = "group tracing", .found = user_name(geteuid()) + " is in it", .cost = {}, .mend = {}};
+    if (!in_tracing_group()) {
+        group.health = Health::limited;
+        group.found = user_name(geteuid()) + " is not in it";
+        group.cost =
+            "root's session daemon, which runs, takes no command of this user; it would trace everybody's programs";
+        group.mend = "usermod --append --groups tracing " + user_name(geteuid());
+    }
+    findings.push_back(group);
+}
+
+Finding shared_memory() {
+    Finding finding{.what = kShm, .found = {}, .cost = {}, .mend = {}};
+    try {
+        const BufferRoom room = look_at_room(kShm);
+        const std::string free = human_bytes(room.free_bytes) + " free";
+        try {
+            const BufferPlan plan = plan_buffers({}, room);
+            finding.found = free + ", paltrace record takes " + human_bytes(plan.process_bytes) + " a process (" +
+                            std::to_string(room.cpus) + " CPUs)";
+            if (!plan.shrunk) return finding;
+            finding.health = Health::limited;
+            finding.cost = "buffers are smaller than what loses nothing at the highest rate";
+        } catch (const Error&) {
+            finding.health = Health::wrong;
+            finding.found = free + ", which holds not even the smallest buffers";
+            finding.cost =
+                "LTTng records nothing, and its commands succeed all the same; full, it ends programs at "
+                "their start that load LTTng unprotected";
+        }
+    } catch (const Error& error) {
+        finding.health = Health::wrong;
+        finding.found = error.one_line();
+        finding.cost = "LTTng has no place for its buffers";
+    }
+    finding.mend = std::string{"mount -o remount,size=1G "} + kShm;
+    return finding;
+}
+
+Finding provider_module() {
+    Finding finding{.what = "provider module", .found = {}, .cost = {}, .mend = {}};
+    const auto is_there = [](const std::string& path) { return access(path.c_str(), R_OK) == 0; };
+    if (const char* const named = std::getenv("TIFFANY_LTTNG_MODULE"); named != nullptr) {
+        finding.found = std::string{"TIFFANY_LTTNG_MODULE="} + named;
+        if (is_there(named)) return finding;
+        finding.found += ", where there is none";
+        finding.mend = "unset TIFFANY_LTTNG_MODULE";
+    } else {
+        // beside a program of this build or installation, then where the linker looks
+        std::error_code error;
+        const auto here = std::filesystem::read_symlink("/proc/self/exe", error).parent_path();
+        for (const auto& folder : {here, here / "../lib", here / "../lib/x86_64-linux-gnu"}) {
+            const auto path = (folder / "libtiffany-lttng.so").lexically_normal().string();
+            if (!is_there(path)) continue;
+            finding.found = path;
+            return finding;
+        }
+        finding.found = "no libtiffany-lttng.so beside paltrace, nor in the lib beside it";
+        finding.mend = "export TIFFANY_LTTNG_MODULE=/path/to/libtiffany-lttng.so";
+    }
+    finding.health = Health::limited;
+    finding.cost = "programs that find none run without LTTng; one that was installed elsewhere looks there";
+    return finding;
+}
+
+// ---- the kernel, bpftrace ----
+
+Finding tracefs() {
+    Finding finding{.what = "tracefs", .found = {}, .cost = {}, .mend = {}};
+    for (const char* const place : {"/sys/kernel/tracing", "/sys/kernel/debug/tracing"})
+        if (access((std::string{place} + "/trace").c_str(), F_OK) == 0) {
+            finding.found = std::string{"mounted at "} + place;
+            return finding;
+        }
+    finding.health = Health::wrong;
+    finding.found = is_root() ? "not mounted" : "not mounted, or not to be seen by this user";
+    finding.cost = "bpftrace complains when it attaches to probes, and cannot let go of them cleanly";
+    finding.mend = "mount -t tracefs tracefs /sys/kernel/tracing";
+    return finding;
+}
+
+Finding uprobes() {
+    Finding finding{.what = "uprobes", .found = "the kernel has them", .cost = {}, .mend = {}};
+    if (access("/sys/bus/event_source/devices/uprobe/type", F_OK) == 0) return finding;
+    finding.health = Health::wrong;
+    finding.found = "the kernel has none (CONFIG_UPROBE_EVENTS)";
+    finding.cost = "USDT probes cannot be attached to; LTTng and metrics work";
+    finding.mend = "boot a kernel with CONFIG_UPROBE_EVENTS=y";
+    return finding;
+}
+
+Finding may_probe() {
+    Finding finding{.what = "perf_event_paranoid", .found = {}, .cost = {}, .mend = {}};
+    const std::optional<long> level = number_in("/proc/sys/kernel/perf_event_paranoid");
+    if (!level) {
+        finding.health = Health::wrong;
+        finding.found = "this kernel has no perf events";
+        finding.cost = "USDT probes cannot be attached to; LTTng and metrics work";
+        finding.mend = "boot a kernel with CONFIG_PERF_EVENTS=y";
+        return finding;
+    }
+    finding.found = std::to_string(*level);
+    if (is_root()) {
+        finding.found += ", which does not hold root back";
+        return finding;
+    }
+    finding.health = Health::limited;
+    finding.found += ", and " + user_name(geteuid()) + " is not root";
+    finding.cost = "bpftrace wants root; this user may record by LTTng and read metrics";
+    finding.mend = "sudo paltrace doctor";
+    return finding;
+}
+
+Finding bpftrace() {
+    Finding finding{.what = "bpftrace", .found = {}, .cost = {}, .mend = {}};
+    if (have_program("bpftrace")) {
+        finding.found = first_line_of({"bpftrace", "--version"});
+        return finding;
+    }
+    finding.health = Health::limited;
+    finding.found = "not installed";
+    finding.cost = "the USDT probes have no reader here; LTTng and metrics work";
+    finding.mend = "apt-get install bpftrace";
+    return finding;
+}
+
+}  // namespace
+
+Findings examine_machine() {
+    Findings findings{lttng_tools(), lttng_ust()};
+    session_daemon(findings);
+    for (const auto& examine : {shared_memory, provider_module, tracefs, uprobes, may_probe, bpftrace})
+        findings.push_back(examine());
+    return findings;
+}
+
+}  // namespace tiffany::paltrace

@@ -1,0 +1,215 @@
+#include "examine_process.hpp"
+
+#include <fcntl.h>
+#include <pwd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <optional>
+#include <set>
+#include <sstream>
+#include <string_view>
+#include <tiffany/pal/error.hpp>
+#include <tiffany/tracepoints/catalogue.hpp>
+#include <vector>
+
+#include "probe_notes.hpp"
+#include "process_table.hpp"
+
+namespace tiffany::paltrace {
+namespace {
+
+/// A line of /proc/PID/maps.
+struct Mapping {
+    std::uint64_t begin = 0;
+    std::uint64_t end = 0;
+    std::uint64_t offset = 0;  // in the file
+    bool executable = false;
+    std::string path;
+};
+
+std::vector<Mapping> mappings_of(pid_t pid) {
+    std::ifstream file{"/proc/" + std::to_string(pid) + "/maps"};
+    std::vector<Mapping> mappings;
+    for (std::string line; std::getline(file, line);) {
+        std::istringstream fields{line};
+        Mapping mapping;
+        char dash = 0;
+        std::string permissions;
+        std::string device;
+        std::string inode;
+        fields >> std::hex >> mapping.begin >> dash >> mapping.end >> permissions >> mapping.offset >> device >> inode;
+        std::getline(fields >> std::ws, mapping.path);
+        mapping.executable = permissions.find('x') != std::string::npos;
+        if (mapping.path.starts_with('/')) mappings.push_back(mapping);
+    }
+    return mappings;
+}
+
+/// The process sees its files from its own root.
+std::string seen_from_here(pid_t pid, const std::string& path) {
+    return "/proc/" + std::to_string(pid) + "/root" + path;
+}
+
+/// What one of its words of two bytes says now, where the file has that offset.
+std::optional<unsigned> word_at(pid_t pid, const std::vector<Mapping>& mappings, const std::string& path,
+                                std::uint64_t offset) {
+    const auto place = std::ranges::find_if(mappings, [&](const Mapping& mapping) {
+        return mapping.path == path && !mapping.executable && offset >= mapping.offset &&
+               offset - mapping.offset < mapping.end - mapping.begin;
+    });
+    if (place == mappings.end()) return std::nullopt;
+    const int memory = open(("/proc/" + std::to_string(pid) + "/mem").c_str(), O_RDONLY | O_CLOEXEC);
+    if (memory < 0) return std::nullopt;
+    std::uint16_t word = 0;
+    const auto address = static_cast<off_t>(place->begin + (offset - place->offset));
+    const bool whole = pread(memory, &word, sizeof word, address) == static_cast<ssize_t>(sizeof word);
+    close(memory);
+    return whole ? std::optional<unsigned>{word} : std::nullopt;
+}
+
+std::size_t all_probes() {
+    return catalogue::events().size();
+}
+
+std::string number_of_probes(const ProbeFile& file) {
+    return std::to_string(file.probes.size()) + " of " + std::to_string(all_probes()) + " probes in " + file.path;
+}
+
+/// Finishes what is said of a file that was looked into.
+Finding about(const ProbeFile& file, const std::string& attach) {
+    Finding finding{.what = "USDT probes", .found = number_of_probes(file), .cost = {}, .mend = {}};
+    if (file.probes.size() < all_probes() || !file.semaphore_offset) {
+        finding.health = Health::wrong;
+        if (!file.semaphore_offset) finding.found += ", without a semaphore";
+        finding.cost = "what has no probe, or no semaphore, is not seen by bpftrace";
+        finding.mend = "build it again with the hooks' own objects whole (docs/bpftrace.md)";
+    } else {
+        finding.found += "; to count transitions: " + attach;
+    }
+    return finding;
+}
+
+Finding no_probes(const std::string& where) {
+    return {.what = "USDT probes",
+            .health = Health::wrong,
+            .found = "none of Tiffany in " + where,
+            .cost = "bpftrace sees nothing of it",
+            .mend =
+                "link it with tiffany::telemetry (TIFFANY_TELEMETRY=ON), and keep section .note.stapsdt when it is "
+                "stripped"};
+}
+
+/// As the page says it, with what is known put in.
+std::string bpftrace_line(const std::string& option, const std::string& file) {
+    return "bpftrace " + option + "-e 'usdt:" + file + ":tiffany:task__running { @running = count(); }'";
+}
+
+std::string user_of(uid_t user) {
+    const passwd* const entry = getpwuid(user);
+    return entry != nullptr ? entry->pw_name : "uid " + std::to_string(user);
+}
+
+std::string variable_of(pid_t pid, std::string_view name) {
+    std::ifstream file{"/proc/" + std::to_string(pid) + "/environ"};
+    for (std::string variable; std::getline(file, variable, '\0');)
+        if (variable.starts_with(name) && variable.size() > name.size() && variable[name.size()] == '=')
+            return variable.substr(name.size() + 1);
+    return "";
+}
+
+Finding lttng_in(pid_t pid, const std::vector<Mapping>& mappings) {
+    Finding finding{.what = "LTTng in the process", .found = {}, .cost = {}, .mend = {}};
+    const auto mapped = [&](std::string_view name) {
+        return std::ranges::any_of(mappings, [&](const Mapping& mapping) {
+            return std::filesystem::path{mapping.path}.filename().string().starts_with(name);
+        });
+    };
+    if (mapped("libtiffany-lttng.so") && mapped("liblttng-ust.so")) {
+        finding.found = "its provider is loaded";
+        return finding;
+    }
+    finding.health = Health::limited;
+    finding.cost = "lttng sessions do not see it; USDT probes and metrics work";
+    if (variable_of(pid, "TIFFANY_LTTNG") == "0") {
+        finding.found = "off: it was started with TIFFANY_LTTNG=0";
+        finding.mend = "start it again without TIFFANY_LTTNG=0";
+    } else {
+        finding.found =
+            "not loaded: it has made no scheduler yet, or found no provider module or no LTTng, or /dev/shm was "
+            "full (its metric tiffany_tracing_unavailable says which)";
+        finding.mend = "start it again with TIFFANY_LTTNG_MODULE=/path/to/libtiffany-lttng.so";
+    }
+    return finding;
+}
+
+Finding who_is_attached(pid_t pid, const std::vector<Mapping>& mappings, const ProbeFile& file) {
+    Finding finding{.what = "USDT tracers", .found = {}, .cost = {}, .mend = {}};
+    const std::optional<unsigned> attached = word_at(pid, mappings, file.path, file.semaphore_offset.value_or(0));
+    if (!attached) {
+        finding.health = Health::limited;
+        finding.found = "the semaphore cannot be read";
+        finding.cost = "whether somebody is attached is not known";
+        finding.mend = "sudo paltrace doctor --pid " + std::to_string(pid);
+    } else if (*attached == 0) {
+        finding.found = "none is attached (semaphore 0)";
+    } else {
+        finding.found = "attached (semaphore " + std::to_string(*attached) + ": probes, each at most once)";
+    }
+    return finding;
+}
+
+}  // namespace
+
+Findings examine_file(const std::string& path) {
+    const ProbeFile file = probes_of_file(path);
+    if (file.probes.empty()) return {no_probes(path + " itself, which may link a library that has them")};
+    return {about(file, bpftrace_line("", std::filesystem::absolute(path).lexically_normal().string()))};
+}
+
+Findings examine_process(pid_t pid) {
+    const std::string entry = "/proc/" + std::to_string(pid);
+    struct stat owner {};
+    if (stat(entry.c_str(), &owner) != 0)
+        throw Error{ErrorKind::system, "cannot look at process " + std::to_string(pid) + ": there is none"};
+    const std::string name = name_of(pid) + " (pid " + std::to_string(pid) + ")";
+    Findings findings;
+    if (access((entry + "/mem").c_str(), R_OK) != 0 || access((entry + "/maps").c_str(), R_OK) != 0 ||
+        (geteuid() != 0 && geteuid() != owner.st_uid)) {
+        findings.push_back(
+            {.what = "process",
+             .health = Health::wrong,
+             .found = name + " belongs to " + user_of(owner.st_uid) + ", and this is " + user_of(geteuid()),
+             .cost = "neither its probes nor LTTng in it can be looked at, nor traced, by this user",
+             .mend = "sudo paltrace doctor --pid " + std::to_string(pid)});
+        return findings;
+    }
+    findings.push_back({.what = "process", .found = name + " of " + user_of(owner.st_uid), .cost = {}, .mend = {}});
+    const std::vector<Mapping> mappings = mappings_of(pid);
+    std::set<std::string> seen;
+    bool any = false;
+    for (const Mapping& mapping : mappings) {
+        if (!mapping.executable || !seen.insert(mapping.path).second) continue;
+        ProbeFile file;
+        try {
+            file = probes_of_file(seen_from_here(pid, mapping.path));
+        } catch (const Error&) {
+            continue;  // replaced since, or no ELF file: then it has no probes that could be attached to
+        }
+        if (file.probes.empty()) continue;
+        any = true;
+        file.path = mapping.path;
+        findings.push_back(about(file, bpftrace_line("-p " + std::to_string(pid) + " ", mapping.path)));
+        if (file.semaphore_offset) findings.push_back(who_is_attached(pid, mappings, file));
+    }
+    if (!any) findings.push_back(no_probes(name));
+    findings.push_back(lttng_in(pid, mappings));
+    return findings;
+}
+
+}  // namespace tiffany::paltrace
