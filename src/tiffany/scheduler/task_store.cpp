@@ -1,6 +1,7 @@
 #include "task_store.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cstdlib>
 #include <new>
 #include <thread>
@@ -10,9 +11,20 @@ namespace tiffany::detail {
 
 /// Lies at the begin of its memory, which is aligned as its size: so a task finds its store.
 struct TaskStore::Slab {
-    static constexpr std::size_t kSlots = kSlabBytes / sizeof(Slot) - 1;
+    static constexpr std::size_t kWords = (kSlabBytes / sizeof(Slot) + 63) / 64;
+
     TaskStore* store;
-    Slot* slots() noexcept { return reinterpret_cast<Slot*>(reinterpret_cast<std::byte*>(this) + sizeof(Slot)); }
+    std::array<std::uint64_t, kWords> listed{};  // a bit for each slot: its task is found by its number
+
+    static constexpr std::size_t slots_at() { return (sizeof(Slab) + sizeof(Slot) - 1) / sizeof(Slot); }
+    static constexpr std::size_t slot_count() { return kSlabBytes / sizeof(Slot) - slots_at(); }
+    Slot* slots() noexcept {
+        return reinterpret_cast<Slot*>(reinterpret_cast<std::byte*>(this) + slots_at() * sizeof(Slot));
+    }
+    static Slab& of(const TaskCore& task) noexcept {
+        const auto address = reinterpret_cast<std::uintptr_t>(&task);
+        return *reinterpret_cast<Slab*>(address & ~(std::uintptr_t{kSlabBytes} - 1));
+    }
 };
 
 void TaskStore::FreeSlab::operator()(Slab* slab) const noexcept {
@@ -20,8 +32,7 @@ void TaskStore::FreeSlab::operator()(Slab* slab) const noexcept {
 }
 
 TaskStore& TaskStore::of(const TaskCore& task) noexcept {
-    const auto address = reinterpret_cast<std::uintptr_t>(&task);
-    return *reinterpret_cast<Slab*>(address & ~(std::uintptr_t{kSlabBytes} - 1))->store;
+    return *Slab::of(task).store;
 }
 
 TaskStore::~TaskStore() = default;
@@ -41,7 +52,7 @@ void TaskStore::add_slab() {
     if (memory == nullptr) throw std::bad_alloc{};
     auto* const slab = new (memory) Slab{this};
     slabs_.emplace_back(slab);
-    for (std::size_t i = Slab::kSlots; i-- > 0;) {
+    for (std::size_t i = Slab::slot_count(); i-- > 0;) {
         auto* const slot = new (slab->slots() + i) Slot;
         slot->next_free = std::exchange(free_, slot);
     }
@@ -75,6 +86,7 @@ void TaskStore::enter(TaskCore& task) noexcept {
     }
     found->second.tasks[tid % kTidsPerPage] = &task;
     ++found->second.used;
+    mark(task, true);
 }
 
 void TaskStore::destroy(TaskCore& task) noexcept {
@@ -86,6 +98,7 @@ void TaskStore::destroy(TaskCore& task) noexcept {
         if (tid == 0) {
             --not_entered_;
         } else {
+            mark(task, false);
             const auto found = pages_.find(tid / kTidsPerPage);
             found->second.tasks[tid % kTidsPerPage] = nullptr;
             if (--found->second.used == 0) {
@@ -100,6 +113,36 @@ void TaskStore::destroy(TaskCore& task) noexcept {
         last = dropped_ && tasks_ == 0;
     }
     if (last) delete this;
+}
+
+void TaskStore::mark(TaskCore& task, bool listed) noexcept {
+    Slab& slab = Slab::of(task);
+    const auto slot = static_cast<std::size_t>(reinterpret_cast<Slot*>(&task) - slab.slots());
+    const std::uint64_t bit = std::uint64_t{1} << (slot % 64);
+    std::uint64_t& word = slab.listed[slot / 64];
+    word = listed ? word | bit : word & ~bit;
+}
+
+std::uint64_t TaskStore::list(std::uint64_t cursor, TaskTaker& taker) noexcept {
+    // not waited for: the loop has other things to do, and in a forked child it may be locked for ever
+    const std::unique_lock lock{mutex_, std::try_to_lock};
+    if (!lock) return cursor;
+    // A place is a slot's number; each slab has kWords * 64 of them.
+    constexpr unsigned kMostWords = 64;  // in one call: many of them may have no task
+    for (unsigned words = 0; words < kMostWords; ++words) {
+        const std::uint64_t word = cursor / 64;
+        if (word / Slab::kWords >= slabs_.size()) return kEnd;
+        Slab& slab = *slabs_[word / Slab::kWords];
+        const std::uint64_t first = word % Slab::kWords * 64;
+        std::uint64_t left = slab.listed[word % Slab::kWords] & (~std::uint64_t{0} << (cursor % 64));
+        for (; left != 0; left &= left - 1) {
+            const auto bit = static_cast<unsigned>(std::countr_zero(left));
+            if (!taker.wants_more()) return word * 64 + bit;
+            taker.take(slab.slots()[first + bit].task.life);
+        }
+        cursor = (word + 1) * 64;
+    }
+    return cursor;
 }
 
 /// False: the last hold is being given up.
