@@ -185,9 +185,7 @@ class alignas(64) Worker {
     void park() noexcept;
     /// How long the thread may block after `park`, at the most, ns: 1 s, or about half a millisecond while there are
     /// live tasks to tell a tracer of. The worker's own thread.
-    std::uint64_t longest_park_ns() const noexcept {
-        return is_dumping() ? detail::kDumpPauseNs : detail::kParkNs;
-    }
+    std::uint64_t longest_park_ns() const noexcept { return is_dumping() ? detail::kDumpPauseNs : detail::kParkNs; }
     /// The thread goes on. Fires `worker_unpark`.
     void unpark() noexcept;
 
