@@ -22,6 +22,8 @@ struct Callback {
 
 class CallbackQueue {
   public:
+    // A tracer that comes late is told of each callback before its next event, and here each has its turn soon.
+    // Where tasks wait for long there is list_tasks_by(): shared_queue.hpp.
     explicit CallbackQueue(SchedulerTelemetry& telemetry) : worker_{telemetry.worker()} {}
 
     // Site::here() as a default argument is the place of the call. The name must live as long as the task.

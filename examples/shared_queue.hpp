@@ -6,6 +6,7 @@
 #include <condition_variable>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <thread>
@@ -28,14 +29,16 @@ struct Job {
     bool woken = false;
 };
 
-class Pool {
+class Pool final : TaskList {
   public:
+    Pool() { telemetry_.list_tasks_by(this); }
+
     // Any thread: here() is the worker that the thread took, or one that a foreign thread gets at its first use.
     std::shared_ptr<Job> spawn(const char* name, std::function<Next()> step, Site site = Site::here()) {
         auto job = std::make_shared<Job>(std::move(step));
         const std::lock_guard lock{mutex_};
         telemetry_.here().spawned(job->times, {.name = name, .site = site});  // first the hook, then publish
-        ++live_;
+        live_.emplace(job->times.tid(), job);
         publish(job);
         return job;
     }
@@ -70,13 +73,27 @@ class Pool {
         changed_.notify_one();
     }
 
+    // A tracer that comes late is told of every live job; the map's order makes a tid a good place to go on from.
+    std::uint64_t list(std::uint64_t cursor, TaskTaker& taker) noexcept override {
+        const std::lock_guard lock{mutex_};
+        for (auto job = live_.upper_bound(cursor); job != live_.end(); ++job) {
+            if (!taker.wants_more()) return cursor;
+            taker.take(job->second->times);
+            cursor = job->first;
+        }
+        return kEnd;
+    }
+
     void work() {
         const WorkerLease worker = telemetry_.worker();  // given back at the end, by the same thread
-        for (std::unique_lock lock{mutex_}; live_ > 0;) {
+        for (std::unique_lock lock{mutex_}; !live_.empty();) {
             if (queue_.empty()) {
                 if (running_ == 0) settled_.notify_all();
-                worker->park();  // no job to run; looks whether somebody new listens, hence once a second at least
-                changed_.wait_for(lock, std::chrono::seconds{1});
+                lock.unlock();
+                worker->park();  // no job to run; looks whether somebody new listens, and may call list()
+                lock.lock();
+                if (queue_.empty() && !live_.empty())
+                    changed_.wait_for(lock, std::chrono::nanoseconds{worker->longest_park_ns()});
                 worker->unpark();
                 continue;
             }
@@ -84,14 +101,15 @@ class Pool {
             queue_.pop_front();
             ++running_;
             lock.unlock();
-            const Worker::Tick tick{*worker, job->times};
+            const Worker::Tick tick{*worker, job->times};  // may call list(): without the lock
             worker->running(job->times);
             const Next next = job->step();
             lock.lock();
             --running_;
             if (next == Next::end) {
                 worker->done(job->times);
-                if (--live_ == 0) changed_.notify_all();
+                live_.erase(job->times.tid());
+                if (live_.empty()) changed_.notify_all();
             } else if (next == Next::again || std::exchange(job->woken, false)) {
                 worker->yield(job->times);  // a wake that came before the wait makes it a yield
                 publish(job);
@@ -107,7 +125,7 @@ class Pool {
     std::condition_variable changed_;
     std::condition_variable settled_;
     std::deque<std::shared_ptr<Job>> queue_;
-    int live_ = 0;
+    std::map<std::uint64_t, std::shared_ptr<Job>> live_;  // by tid
     int running_ = 0;
 };
 

@@ -294,7 +294,7 @@ def test_all_equal_the_statistics_of_the_log_where_they_count_the_same(run):
     assert failures == {name: count for name, count in counts["failures"].items() if count}
 
 
-def test_a_task_that_was_there_before_the_script_is_shown_apart_from_those_that_came_after():
+def test_a_task_that_was_there_before_the_script_has_its_name_too():
     with WaitingDemo("--seconds", "0") as demo:
         demo.go()
         poll(lambda: len(os.listdir(f"/proc/{demo.pid}/fd")) > 50, "the demo's clients are connected")
@@ -304,8 +304,8 @@ def test_a_task_that_was_there_before_the_script_is_shown_apart_from_those_that_
                 failures.wait_for(2, r"check block .* failed")
                 script_text = script.stop()
         _, histograms = parsed(script_text)
-        assert BEFORE in histograms and "look-up" in histograms
-        assert "echo client" not in histograms and "ticker" not in histograms
+        assert BEFORE not in histograms
+        assert {"look-up", "echo client", "ticker", "delegator"} <= set(histograms)
         demo.end()
 
 
@@ -317,7 +317,7 @@ def test_a_full_map_is_seen_by_its_empty_name(monkeypatch):
     assert "@ready_us[]: " in text
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES, "tasks"])
 def test_each_tells_what_it_shows_and_what_is_wrong(name):
     def run(*arguments):
         return subprocess.run([SCRIPTS / name, *arguments], text=True, capture_output=True, timeout=DEADLINE)
@@ -357,6 +357,9 @@ def test_every_command_of_the_page_works():
                 with Script(words) as script:
                     demo.go()
                     text = script.ended()
+            if words[0].endswith("/tasks"):
+                assert "Waiting for the process" in text  # nothing lived when it came; attach.py sees what it prints
+                continue
             assert "@" in text, f"{line}: {text}"
             parsed(text)  # each key once: of a name that is one
             tried.append(words[0].rpartition("/")[2])

@@ -55,6 +55,16 @@ def test_a_session_by_hand_is_read_by_paltrace_and_by_babeltrace2(tmp_path):
         assert done.returncode == code and (code == 0) == ("yes or no, without quotes" not in done.stderr), done.stderr
 
 
+def test_attaching_late_as_the_page_has_it(tmp_path):
+    lines = commands("docs/tracing.md", "tiffany-demo --crowd", "paltrace stats")
+    assert len(lines) == 9
+    script = "\n".join(["trap 'kill %1' EXIT", *lines]).replace("/tmp/late", f"{tmp_path}/late")
+    with PrivateLttng(tmp_path) as lttng:
+        done = lttng.run(["bash", "-ec", script], env=PATH, cwd=tmp_path)
+    assert "state dumps: 1\n" in done.stdout and "good\n" in done.stdout, done.stdout
+    assert "of them without a name: 0, told of in a state dump: 1002\n" in done.stdout, done.stdout
+
+
 def bpftrace_commands():
     """Those of the tracing page that attach to the demo, each on one line."""
     page = (SOURCE / "docs/tracing.md").read_text().replace("\\\n", "")

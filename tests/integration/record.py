@@ -306,8 +306,8 @@ def test_a_command_that_the_kernel_refuses_leaves_nothing(tmp_path, temporary):
 @pytest.mark.parametrize(
     "arguments",
     [
-        [],
-        ["--seconds", "3"],
+        ["--seconds", "none"],
+        ["--seconds", "3", "--", "true"],
         ["--buffers", "4M", "--", "true"],
         ["--buffers", "4Mx3", "--", "true"],
         ["--buffers", "1kx4", "--", "true"],

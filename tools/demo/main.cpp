@@ -15,8 +15,9 @@
 #include <tiffany/pal/output.hpp>
 #include <tiffany/scheduler/scheduler.hpp>
 
-#include "end_signals.hpp"
+#include "crowd.hpp"
 #include "report.hpp"
+#include "signals.hpp"
 #include "workload.hpp"
 
 namespace {
@@ -26,6 +27,7 @@ using namespace tiffany;
 
 struct Options {
     demo::WorkloadOptions work;
+    demo::CrowdOptions crowd;
     std::string report;
     std::optional<std::uint16_t> metrics_port;
     bool wait = false;
@@ -77,6 +79,11 @@ int run(const Options& options) {
     block_signals();
     Scheduler scheduler{{.name = "demo", .quantum = 1ms}};
     const Metrics metrics{scheduler, options};
+    if (options.crowd.tasks != 0) {
+        demo::run_crowd(scheduler, options.crowd);
+        if (!options.report.empty()) demo::write_report(scheduler.telemetry(), options.report);
+        return 0;
+    }
     const demo::Outcome outcome = demo::run_workload(scheduler, options.work);
     const std::uint64_t transitions = scheduler.telemetry().transitions();
     if (!options.report.empty()) demo::write_report(scheduler.telemetry(), options.report);
@@ -118,6 +125,18 @@ int main(int argc, char** argv) {
                    "work until so many transitions were fired; without --seconds there is no other bound");
     app.add_option("--report", options.report, "write the program's own count as JSON to FILE, - = stdout")
         ->type_name("FILE");
+    CLI::Option* const crowd =
+        app.add_option("--crowd", options.crowd.tasks,
+                       "instead: N tasks that stand still, in every state that lasts, until SIGINT\n"
+                       "or SIGTERM: for a tracer that comes late")
+            ->type_name("N")
+            ->check(CLI::Range(1, 100'000'000));
+    app.add_option("--account", options.crowd.account,
+                   "with --crowd: write what the program knows of each of them to FILE, - = stdout")
+        ->type_name("FILE")
+        ->needs(crowd);
+    app.add_flag("--busy", options.crowd.busy, "with --crowd: a task more keeps the scheduler's loop running")
+        ->needs(crowd);
     app.add_option("--metrics-port", options.metrics_port,
                    "serve the metrics on this port of 127.0.0.1; 0 = any, told on stderr\n"
                    "(TIFFANY_METRICS=ADDRESS:PORT does the same)");

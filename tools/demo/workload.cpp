@@ -1,19 +1,16 @@
 #include "workload.hpp"
 
 #include <sys/resource.h>
-#include <sys/signalfd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <stdexcept>
-#include <system_error>
 #include <vector>
 
 #include "echo.hpp"
-#include "end_signals.hpp"
 #include "file_descriptor.hpp"
 #include "other_thread.hpp"
 #include "scenarios.hpp"
+#include "signals.hpp"
 
 namespace tiffany::demo {
 namespace {
@@ -37,13 +34,6 @@ struct Work {
     bool stop = false;  // the long-lived tasks look at it
     Event stop_event;   // the conductor waits for it
 };
-
-FileDescriptor open_signals() {
-    const sigset_t set = end_signals();
-    FileDescriptor signals{signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC)};
-    if (signals.get() < 0) throw std::system_error{errno, std::system_category(), "cannot read signals"};
-    return signals;
-}
 
 /// Each client has two descriptors, its own and its session's.
 void allow_many_descriptors() {

@@ -129,7 +129,7 @@ BufferPlan plan_buffers(const BufferWish& wish, const BufferRoom& room) {
         return plan;
     }
     // Half of the room: COMMAND may be more than one process. A quarter of the memory: the buffers are real at once.
-    const std::uint64_t limit = std::min({free / 2, room.memory_bytes / 4, kMostOfAProcess});
+    const std::uint64_t limit = std::min(std::min(free / 2, room.memory_bytes / 4) / wish.processes, kMostOfAProcess);
     const BufferSize least = wish.lossless ? kLeastLossless : kLeast;
     BufferSize transitions = kFull;
     BufferSize others = kOthers;

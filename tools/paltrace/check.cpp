@@ -20,6 +20,12 @@ void print_coverage(const pal::LifecycleReport& report, const ctf::ReadSummary& 
         out << "\ntasks: " << report.tasks << " (finished " << report.ended(TaskState::Finished) << ", failed "
             << report.ended(TaskState::Failed) << ", cancelled " << report.ended(TaskState::Cancelled)
             << ", end not seen " << report.live() << "), start not seen: " << report.unseen_start;
+        if (report.dumped_start != 0) out << ", of them told of in a state dump: " << report.dumped_start;
+    }
+    if (report.dumps.whole + report.dumps.incomplete != 0) {
+        out << "\nstate dumps: " << report.dumps.whole;
+        if (report.dumps.incomplete != 0)
+            out << " whole, " << report.dumps.incomplete << " not: tasks that were there before may be missing";
     }
     out << "\nlost: " << (seen.at_most ? "at most " : "") << seen.lost << " transitions (gaps: " << report.gaps
         << ", after the last record: " << seen.tail << ", not explained: " << seen.unexplained << ")\n"

@@ -1,11 +1,13 @@
 #include "record.hpp"
 
+#include <poll.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
-#include <cassert>
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
@@ -33,6 +35,8 @@ namespace {
 
 constexpr char kForkLibrary[] = "liblttng-ust-fork.so.1";
 
+constexpr std::uint64_t kMostProcesses = 64;  // more at once get buffers that are too small for anything
+
 constexpr std::uint64_t kLeastDisk = 64 * 1024;  // what a trace without an event takes
 
 /// The recording of one command, step by step.
@@ -44,9 +48,14 @@ class Recording {
     ExitCode run();
 
   private:
-    void choose_buffers();
+    bool joins() const noexcept { return options_.command.empty(); }
+    void choose_buffers(std::uint64_t processes);
     Environment command_environment(const SessionDaemon& daemon) const;
     std::optional<int> run_under_session();
+    Session begin_session(SessionDaemon& daemon) const;
+    std::optional<int> run_beside();
+    void wait_beside(const SessionDaemon& daemon, EndSignals& signals);
+    void end_session(Session& session, SessionDaemon& daemon);
     void save();
     void judge();
     void judge(const ctf::ReadSummary& found);
@@ -70,8 +79,8 @@ ExitCode Recording::run() {
     if (directory_.free_bytes() < kLeastDisk)
         throw Error{ErrorKind::system, "cannot record into " + directory_.name() + ": its disk is full (" +
                                            human_bytes(directory_.free_bytes()) + " left)"};
-    choose_buffers();
-    if (const std::optional<int> signal = run_under_session()) return static_cast<ExitCode>(128 + *signal);
+    if (const std::optional<int> signal = joins() ? run_beside() : run_under_session())
+        return static_cast<ExitCode>(128 + *signal);
     // Again without the counts: reading a long trace takes a while, in which we may be ended.
     save();
     judge();
@@ -80,12 +89,16 @@ ExitCode Recording::run() {
     return command_status != 0 ? static_cast<ExitCode>(command_status) : facts_.own;
 }
 
-void Recording::choose_buffers() {
+/// @param processes  that are to be recorded from the begin
+void Recording::choose_buffers(std::uint64_t processes) {
     const std::string where = options_.crash_safe ? directory_.path() : "/dev/shm";
     const BufferRoom room = look_at_room(where);
     facts_.cpus = room.cpus;
-    facts_.buffers =
-        plan_buffers({.asked = options_.buffers, .ticks = options_.ticks, .lossless = options_.lossless}, room);
+    facts_.buffers = plan_buffers({.asked = options_.buffers,
+                                   .ticks = options_.ticks,
+                                   .lossless = options_.lossless,
+                                   .processes = std::clamp<std::uint64_t>(processes, 1, kMostProcesses)},
+                                  room);
     const BufferPlan& plan = facts_.buffers;
     talk_ << "paltrace: buffers: transitions " << plan.transitions.text() << ", others " << plan.others.text();
     if (plan.ticks) talk_ << ", ticks " << plan.ticks->text();
@@ -110,18 +123,14 @@ Environment Recording::command_environment(const SessionDaemon& daemon) const {
 
 /// Returns the signal that ended the recording before the command was run, if one did.
 std::optional<int> Recording::run_under_session() {
+    choose_buffers(1);
     EndSignals signals;
     SessionDaemon daemon{talk_};
     facts_.private_daemon = daemon.is_private();
     facts_.lttng_version = daemon.version();
     if (options_.crash_safe && mkdir(shm_path().c_str(), 0700) != 0)
         throw Error{ErrorKind::system, "cannot make directory " + shm_path() + ": " + std::strerror(errno)};
-    Session session{daemon,
-                    {.name = ctf::recording_name(daemon.is_private(), getpid()),
-                     .output = trace_path(),
-                     .shm_path = options_.crash_safe ? shm_path() : "",
-                     .blocking = options_.lossless,
-                     .channels = recording_channels(facts_.buffers)}};
+    Session session = begin_session(daemon);
     if (const auto got = signals.take()) return got->number;
     if (options_.crash_safe)
         talk_ << "paltrace: should this be killed as a whole: lttng-crash --extract=" << directory_.name()
@@ -146,14 +155,69 @@ std::optional<int> Recording::run_under_session() {
             talk_ << "paltrace: COMMAND was ended by signal " << WTERMSIG(ended.status) << " ("
                   << strsignal(WTERMSIG(ended.status)) << ")" << std::endl;
     }
+    end_session(session, daemon);
+    if (options_.crash_safe) rmdir(shm_path().c_str());  // refused unless it is empty: then there is nothing to recover
+    return std::nullopt;
+}
+
+Session Recording::begin_session(SessionDaemon& daemon) const {
+    return Session{daemon,
+                   {.name = ctf::recording_name(daemon.is_private(), getpid()),
+                    .output = trace_path(),
+                    .shm_path = options_.crash_safe ? shm_path() : "",
+                    .blocking = options_.lossless,
+                    .channels = recording_channels(facts_.buffers)}};
+}
+
+void Recording::end_session(Session& session, SessionDaemon& daemon) {
     facts_.ended = std::chrono::system_clock::now();
     const std::string trouble = session.end();
     if (!daemon_died_) refused_channels_ = daemon.refused_channels();  // else it was not for want of room
     daemon.end();
-    if (options_.crash_safe) rmdir(shm_path().c_str());  // refused unless it is empty: then there is nothing to recover
     if (!trouble.empty() && facts_.own == ExitCode::good)
         complain(ExitCode::system, "cannot end the recording: " + trouble);
+}
+
+/// Without a command: beside other people's sessions, on the daemon that the processes are registered with. Returns the
+/// signal that ended it before it began.
+std::optional<int> Recording::run_beside() {
+    EndSignals signals;
+    SessionDaemon daemon{talk_, SessionDaemon::OfUser{}};
+    facts_.private_daemon = false;
+    facts_.lttng_version = daemon.version();
+    const std::size_t processes = daemon.instrumented_processes();
+    choose_buffers(processes);
+    Session session = begin_session(daemon);
+    if (const auto got = signals.take()) return got->number;
+    facts_.started = std::chrono::system_clock::now();
+    save();
+    directory_.keep();
+    talk_ << "paltrace: recording " << processes << (processes == 1 ? " process that runs" : " processes that run")
+          << ", and those that start, " << (options_.seconds ? "for a while" : "until Ctrl-C") << std::endl;
+    wait_beside(daemon, signals);
+    end_session(session, daemon);
     return std::nullopt;
+}
+
+/// Until a signal, the time is over, or the daemon has ended.
+void Recording::wait_beside(const SessionDaemon& daemon, EndSignals& signals) {
+    using Clock = std::chrono::steady_clock;
+    const auto begin = Clock::now();
+    std::array<pollfd, 2> waiting{{{signals.fd(), POLLIN, 0}, {daemon.fd(), POLLIN, 0}}};
+    for (;;) {
+        int timeout_ms = -1;
+        if (options_.seconds) {
+            const double left = *options_.seconds - std::chrono::duration<double>(Clock::now() - begin).count();
+            if (left <= 0) return;
+            timeout_ms = static_cast<int>(std::min(left, 3600.0) * 1000) + 1;
+        }
+        poll(waiting.data(), waiting.size(), timeout_ms);
+        if (signals.take()) return;
+        if (waiting[1].revents == 0) continue;
+        daemon_died_ = true;
+        complain(ExitCode::system, "the session daemon ended, and with it the recording");
+        return;
+    }
 }
 
 void Recording::save() try {
@@ -167,9 +231,13 @@ void Recording::save() try {
 void Recording::judge() try {
     if (!holds_trace(trace_path())) {
         complain(ExitCode::bad_content,
-                 "no tiffany events in " + directory_.name() + ": no process of " + options_.command.front() +
-                     " registered with LTTng; it makes no scheduler, or TIFFANY_LTTNG=0 is set, or libtiffany-lttng.so "
-                     "or liblttng-ust is missing");
+                 joins() ? "no tiffany events in " + directory_.name() +
+                               ": no instrumented process is registered with this session daemon, or none of them did "
+                               "anything"
+                         : "no tiffany events in " + directory_.name() + ": no process of " + options_.command.front() +
+                               " registered with LTTng; it makes no scheduler, or TIFFANY_LTTNG=0 is set, or "
+                               "libtiffany-lttng.so "
+                               "or liblttng-ust is missing");
         judge_room();
         return;
     }
@@ -220,8 +288,10 @@ void Recording::judge_missing(const ctf::ReadSummary& found) {
                                      human_bytes(facts_.buffers.process_bytes) +
                                      "): there was no room, or it ended, or went on, before they were ready");
     if (found.records == 0 && found.without_buffers == 0)
-        complain(ExitCode::bad_content, "no tiffany events in " + directory_.name() + ": " + options_.command.front() +
-                                            " made no scheduler, or was killed before its first one");
+        complain(ExitCode::bad_content, "no tiffany events in " + directory_.name() +
+                                            (joins() ? std::string{": no instrumented process did anything"}
+                                                     : ": " + options_.command.front() +
+                                                           " made no scheduler, or was killed before its first one"));
 }
 
 /// LTTng's commands succeed whether or not there was room for the buffers.
@@ -254,17 +324,19 @@ void Recording::complain(ExitCode code, const std::string& sentence) {
 }  // namespace
 
 ExitCode run_record(const RecordOptions& options, Streams& streams) {
-    assert(!options.command.empty());
-    need_program(options.command.front());
+    if (!options.command.empty()) need_program(options.command.front());
     if (options.follow_fork) need_preload(kForkLibrary);
     return Recording{options, streams}.run();
 }
 
 void add_record(CLI::App& app, Command& chosen) {
-    CLI::App* const command = app.add_subcommand("record", "run a command and record its tasks' transitions");
+    CLI::App* const command =
+        app.add_subcommand("record", "run a command, or watch what runs, and record the tasks' transitions");
     const auto options = std::make_shared<RecordOptions>();
     const auto buffers = std::make_shared<std::string>();
     command->footer(
+        "Without COMMAND: every instrumented process that the user's session daemon sees, those that run already and\n"
+        "those that start, until Ctrl-C; beside other people's sessions.\n\n"
         "Exit status: COMMAND's own (128+n for signal n) or, if that is 0: 1 nothing or not all of it can be read,\n"
         "3 the system refused, 4 events were lost. DIR/record.json has both.\n\n"
         "Example: paltrace record -o run1 --convert -- tiffany-demo --tasks 100 --seconds 2");
@@ -281,14 +353,18 @@ void add_record(CLI::App& app, Command& chosen) {
     command->add_flag("--crash-safe", options->crash_safe, "keep the buffers in files: they survive every process");
     command->add_flag("--follow-fork", options->follow_fork, "also record children that COMMAND forks without exec");
     command->add_option("COMMAND", options->command, "the command and its arguments, after --");
-    const auto seconds = std::make_shared<std::string>();
-    command->add_option("--seconds", *seconds)->group("");  // known, to be answered with more than "unknown option"
-    command->callback([options, buffers, seconds, &chosen] {
-        chosen = [options, buffers, seconds](Streams& streams) {
-            if (!seconds->empty() || options->command.empty())
+    command->add_option("--seconds", options->seconds, "without COMMAND: how long (default: until Ctrl-C)")
+        ->type_name("N")
+        ->check(CLI::Range(0.1, 1e7));
+    command->callback([options, buffers, &chosen] {
+        chosen = [options, buffers](Streams& streams) {
+            const bool with_command = !options->command.empty();
+            if (with_command && options->seconds)
+                throw Error{ErrorKind::usage, "cannot use --seconds with COMMAND: it is recorded until it ends"};
+            if (!with_command && (options->lossless || options->crash_safe || options->follow_fork))
                 throw Error{ErrorKind::usage,
-                            "cannot record processes that run already (no COMMAND, --seconds) in this version: give a "
-                            "command after --, as in paltrace record -- ./server"};
+                            "cannot use --lossless, --crash-safe or --follow-fork without COMMAND: they are for "
+                            "processes that paltrace starts"};
             if (!buffers->empty()) options->buffers = parse_buffers(*buffers);
             return run_record(*options, streams);
         };

@@ -1,5 +1,6 @@
 #pragma once
-/// paltrace record [options] -- COMMAND...: runs a command under an LTTng session and session daemon of its own.
+/// paltrace record [options] -- COMMAND...: runs a command under an LTTng session and session daemon of its own;
+/// without COMMAND: every instrumented process that the user's session daemon sees.
 ///
 /// Whatever happens to the command, to paltrace or to the daemons: what was started is ended, and what was recorded
 /// can be read.
@@ -25,7 +26,8 @@ struct RecordOptions {
     bool lossless = false;              ///< the program waits for room instead of losing an event
     bool crash_safe = false;            ///< buffers lie in files below DIR, and survive every process
     bool follow_fork = false;           ///< also record children that the command forks without exec
-    std::vector<std::string> command;
+    std::vector<std::string> command;   ///< empty = the processes that run, and those that start meanwhile
+    std::optional<double> seconds;      ///< without a command: how long; nothing = until a signal
 };
 
 /// Returns the command's own exit status (128 + n for signal n) or, if that is 0, how the recording went.

@@ -45,7 +45,8 @@ Json document(const RecordOptions& options, const RecordFacts& facts) {
     Json json{{"paltrace", TIFFANY_VERSION}, {"command", options.command}};
     json["started"] = utc(facts.started);
     json["ended"] = facts.ended ? Json(utc(*facts.ended)) : Json(nullptr);
-    json["command_status"] = at_end(command_status);
+    json["seconds"] = options.seconds ? Json(*options.seconds) : Json(nullptr);
+    json["command_status"] = options.command.empty() ? Json(nullptr) : at_end(command_status);
     json["command_signal"] = by_signal ? Json(WTERMSIG(facts.command_wait_status)) : Json(nullptr);
     json["own_status"] = at_end(own_status);
     json["exit_status"] = at_end(command_status != 0 ? command_status : own_status);

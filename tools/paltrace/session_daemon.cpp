@@ -79,22 +79,63 @@ SessionDaemon::SessionDaemon(std::ostream& talk) {
     }
 }
 
+SessionDaemon::SessionDaemon(std::ostream& talk, OfUser) : private_{false}, of_user_{true} {
+    home_ = ctf::make_private_directory(kLongestBase);  // for a log
+    try {
+        if (answers())
+            watch_other(talk);
+        else {
+            start(log_path());
+            talk << "paltrace: no session daemon ran: started one, which ends with the recording" << std::endl;
+        }
+    } catch (...) {
+        end();
+        throw;
+    }
+}
+
 SessionDaemon::~SessionDaemon() {
     end();
 }
 
+/// Of those that `lttng` asks for, in its order: https://lttng.org/man/8/lttng-sessiond/v2.13/ (FILES).
+void SessionDaemon::watch_other(std::ostream& talk) {
+    for (const std::string& directory : {std::string{kRootsDirectory}, directory_of_daemon()}) {
+        pid_t pid = 0;
+        if (!(std::ifstream{directory + "/lttng-sessiond.pid"} >> pid) || name_of(pid) != "lttng-sessiond") continue;
+        other_fd_ = static_cast<int>(syscall(SYS_pidfd_open, pid, 0));
+        talk << "paltrace: using the session daemon that runs, process " << pid << std::endl;
+        return;
+    }
+    talk << "paltrace: using the session daemon that runs" << std::endl;
+}
+
+std::size_t SessionDaemon::instrumented_processes() const {
+    const std::string listing = lttng({"list", "--userspace"}, 10s).output;
+    std::istringstream lines{listing};
+    std::size_t count = 0;
+    bool counted = true;
+    for (std::string line; std::getline(lines, line);) {
+        if (line.starts_with("PID: ")) counted = false;
+        if (counted || line.find("tiffany:task_spawned") == std::string::npos) continue;
+        counted = true;
+        ++count;
+    }
+    return count;
+}
+
 void SessionDaemon::start(const std::string& log) {
     std::vector<std::string> argv{"lttng-sessiond", "--no-kernel"};
-    if (geteuid() != 0) argv.emplace_back(kNoGroup);
+    if (geteuid() != 0 && !of_user_) argv.emplace_back(kNoGroup);
     daemon_ = std::make_unique<KeptChild>(ChildOptions{.argv = argv,
-                                                       .environment = {{"LTTNG_HOME", home_}},
+                                                       .environment = daemon_environment(),
                                                        .own_group = true,
                                                        .keeps_leftovers = false,
                                                        .nice = kNice,
                                                        .log = log,
                                                        .grace = kEndDeadline,
                                                        .remove_at_end = home_});
-    const std::string directory = geteuid() == 0 ? kRootsDirectory : home_ + "/.lttng";
+    const std::string directory = directory_of_daemon();
     const auto deadline = std::chrono::steady_clock::now() + kStartDeadline;
     // The second condition: programs find it by that socket, and do not wait for one that is not there yet.
     while (!answers() || !std::filesystem::exists(directory + "/lttng-ust-sock-8")) {
@@ -108,11 +149,26 @@ bool SessionDaemon::answers() const {
     return lttng({"list"}, 5s).good();
 }
 
+Environment SessionDaemon::daemon_environment() const {
+    // Root's daemon is found without it; `lttng create` writes there which session is the current one, and the user's
+    // stays what it was.
+    const bool finds_it = !of_user_ || geteuid() == 0;
+    return finds_it ? Environment{{"LTTNG_HOME", home_}} : Environment{};
+}
+
+std::string SessionDaemon::directory_of_daemon() const {
+    if (geteuid() == 0) return kRootsDirectory;
+    if (!of_user_) return home_ + "/.lttng";
+    const char* const set_home = std::getenv("LTTNG_HOME");
+    const char* const home = set_home != nullptr ? set_home : std::getenv("HOME");
+    return std::string{home != nullptr ? home : ""} + "/.lttng";
+}
+
 ToolResult SessionDaemon::lttng(std::vector<std::string> arguments, std::chrono::milliseconds deadline) const {
     std::vector<std::string> argv{"lttng", "--no-sessiond"};
-    if (geteuid() != 0) argv.emplace_back(kNoGroup);
+    if (geteuid() != 0 && !of_user_) argv.emplace_back(kNoGroup);
     argv.insert(argv.end(), arguments.begin(), arguments.end());
-    return run_tool(argv, {{"LTTNG_HOME", home_}}, deadline);
+    return run_tool(argv, daemon_environment(), deadline);
 }
 
 Environment SessionDaemon::environment() const {
@@ -155,6 +211,8 @@ void SessionDaemon::end() noexcept {
         daemon_->end();
         daemon_.reset();
     }
+    if (other_fd_ >= 0) close(other_fd_);
+    other_fd_ = -1;
     if (home_.empty()) return;
     std::error_code ignored;  // the keeper has removed it, unless there was none, or it was killed
     std::filesystem::remove_all(home_, ignored);

@@ -1,5 +1,6 @@
 #pragma once
-/// A private lttng-sessiond: our own child, in a private directory, gone when we are, however we end.
+/// The lttng-sessiond of a recording: a private one, our own child, in a private directory, gone when we are, however
+/// we end; or the one that the user's programs are registered with.
 
 #include <chrono>
 #include <iosfwd>
@@ -22,6 +23,11 @@ class SessionDaemon {
     /// @param talk  where it says what is out of the ordinary
     /// Errors: ErrorKind::system if there is no daemon to be had; nothing is left behind.
     explicit SessionDaemon(std::ostream& talk);
+    /// The daemon that `lttng` finds: root's, for root and for members of group `tracing`, else the user's own; there
+    /// the programs that run already are registered. If there is none one is started there, our child, which ends with
+    /// this. Says which. Errors: ErrorKind::system.
+    struct OfUser {};
+    SessionDaemon(std::ostream& talk, OfUser);
     ~SessionDaemon();
     SessionDaemon(const SessionDaemon&) = delete;
     SessionDaemon& operator=(const SessionDaemon&) = delete;
@@ -32,11 +38,13 @@ class SessionDaemon {
     /// What a program needs in its environment to register here.
     Environment environment() const;
     bool is_private() const noexcept { return private_; }
+    /// How many processes are registered here that have tracepoints of Tiffany.
+    std::size_t instrumented_processes() const;
     /// Of lttng-tools: "2.13.9"; empty if it does not say.
     std::string version() const;
 
-    /// Readable once the daemon has ended; -1 if it is not ours.
-    int fd() const noexcept { return daemon_ ? daemon_->fd() : -1; }
+    /// Readable once the daemon has ended; -1 if that cannot be seen.
+    int fd() const noexcept { return daemon_ ? daemon_->fd() : other_fd_; }
     /// Readable once the consumer daemon, which writes the trace, has ended; -1 if none was found.
     int consumer_fd() const noexcept { return consumer_fd_; }
     /// To be called when a session exists, which is when the consumer daemon does.
@@ -51,10 +59,15 @@ class SessionDaemon {
   private:
     void start(const std::string& log);
     bool answers() const;
+    void watch_other(std::ostream& talk);
+    Environment daemon_environment() const;
+    std::string directory_of_daemon() const;
     std::string log_path() const { return home_ + "/lttng-sessiond.log"; }
 
     std::string home_;
     bool private_ = true;
+    bool of_user_ = false;
+    int other_fd_ = -1;  // of a daemon that is not ours
     std::unique_ptr<KeptChild> daemon_;
     int consumer_fd_ = -1;
 };

@@ -80,8 +80,11 @@ Json coverage(const analysis::TaskReport& report, const ctf::ReadSummary& seen, 
     json["untraced"] = seen.untraced;
     json["selection"] = seen.selection;
     json["tasks_start_not_seen"] = report.unseen_start;
+    json["tasks_dumped"] = report.dumped_start;
     json["tasks_name_unknown"] = report.unnamed;
     json["tasks_name_not_kept"] = report.tasks_other;
+    json["dumps"] = report.dumps.whole;
+    json["dumps_incomplete"] = report.dumps.incomplete;
     json["workers"] = report.workers;
     json["workers_scheduler_unknown"] = report.workers_unknown;
     json["unknown_durations"] = {

@@ -119,11 +119,14 @@ void print_coverage(const analysis::TaskReport& report, const ctf::ReadSummary& 
         << ", not explained: " << seen.unexplained << ")\n"
         << "  not traced: " << seen.untraced << " transitions\n"
         << "  tasks whose start was not seen: " << report.unseen_start << ", of them without a name: " << report.unnamed
-        << '\n'
+        << ", told of in a state dump: " << report.dumped_start << '\n'
         << "  durations not known: run " << total.run.unknown() << ", ready " << total.ready.unknown() << ", wait "
         << total.waits().unknown() << " (in no number below but \"unknown\")\n";
     if (report.workers_unknown != 0)
         out << "  workers whose scheduler was not told: " << report.workers_unknown << " of " << report.workers << '\n';
+    if (report.dumps.incomplete != 0)
+        out << "  state dumps that are not whole, so that tasks which were there before may be missing: "
+            << report.dumps.incomplete << " of " << report.dumps.whole + report.dumps.incomplete << '\n';
     if (report.tasks_other != 0)
         out << "  tasks under (other), as there were too many names: " << report.tasks_other << '\n';
     if (!seen.selection.empty()) {

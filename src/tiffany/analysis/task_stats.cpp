@@ -91,6 +91,7 @@ class TaskStats::State {
             return;
         }
         ++report_.events[static_cast<std::size_t>(record.info->id)];
+        dumps_.record(record);
         const std::uint32_t slot = slot_of(record.worker);
         switch (record.info->id) {
             case EventId::WorkerStarted:
@@ -101,7 +102,7 @@ class TaskStats::State {
                 slots_[slot].groups[group_number(record.number("group"))] = record.text("name");
                 return;
             case EventId::State:
-                if (record.tid != 0) name_task({record.worker.instance, record.tid}, record);
+                if (record.tid != 0) dumped({record.worker.instance, record.tid}, record);
                 return;
             default:
                 if (record.info->is_transition()) transition(slot, record);
@@ -118,6 +119,7 @@ class TaskStats::State {
             if (!slots_[slot].known) ++report_.workers_unknown;
         add_schedulers();
         add_kinds();
+        report_.dumps = dumps_.finish();
         return std::move(report_);
     }
 
@@ -187,6 +189,11 @@ class TaskStats::State {
         if (tasks_.set_ended(key)) tasks_.forget_old([this](KnownTask& old) { forget(old); });
     }
 
+    void dumped(const TaskKey& key, const pal::Record& record) {
+        tasks_.at(key).dumped = true;
+        name_task(key, record);
+    }
+
     void name_task(const TaskKey& key, const pal::Record& record) {
         KnownTask& task = tasks_.at(key);
         if (task.named) return;
@@ -214,6 +221,7 @@ class TaskStats::State {
         ++report_.tasks;
         if (!task.ended) ++report_.live;
         if (!task.spawn_seen) ++report_.unseen_start;
+        if (!task.spawn_seen && task.dumped) ++report_.dumped_start;
         if (!task.named) ++report_.unnamed;
         if (task.name == Names::kOther) ++report_.tasks_other;
     }
@@ -291,6 +299,7 @@ class TaskStats::State {
 
     std::size_t max_pending_;
     TaskReport report_;
+    pal::DumpWatch dumps_;
     Names names_;
     TaskTable tasks_;
     std::vector<Slot> slots_;

@@ -17,6 +17,7 @@
 #include <memory>
 #include <string>
 #include <tiffany/analysis/durations.hpp>
+#include <tiffany/pal/dump_watch.hpp>
 #include <tiffany/pal/record.hpp>
 #include <vector>
 
@@ -68,11 +69,13 @@ struct TaskReport {
     std::uint64_t tasks = 0;                              ///< that a transition or a dump told of
     std::uint64_t live = 0;                               ///< of these: their end was not seen
     std::uint64_t unseen_start = 0;                       ///< of these: Spawned was not seen
+    std::uint64_t dumped_start = 0;                       ///< of those: a state dump told of them
     std::uint64_t unnamed = 0;                            ///< of these: neither Spawned nor State told the name
     std::uint64_t workers = 0;                            ///< that a record named
     std::uint64_t workers_unknown = 0;                    ///< of these: their scheduler was not told
     std::uint64_t tasks_other = 0;                        ///< tasks under "(other)"
     std::vector<SchedulerCounts> schedulers;              ///< by name
+    pal::DumpReport dumps;                                ///< state dumps
     std::vector<KindOfTask> kinds;                        ///< by scheduler, group and name
     bool has_end = false;                                 ///< false: the log was cut
 };

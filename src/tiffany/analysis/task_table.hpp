@@ -54,6 +54,7 @@ struct KnownTask {
     std::uint16_t group = 0;
     bool named = false;
     bool spawn_seen = false;
+    bool dumped = false;
     bool ended = false;
     std::vector<Sighting> pending;  // until the name is known
 };

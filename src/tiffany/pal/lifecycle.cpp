@@ -76,7 +76,8 @@ struct Move {
 };
 
 struct Task {
-    std::uint64_t step = 0;  // the last one that was judged
+    std::uint64_t step = 0;       // the last one that was judged
+    std::uint64_t dumped_at = 0;  // not 0: the first that was seen of it is a dump, which told of this step
     TaskState state = TaskState::None;
     bool state_known = true;
     WaitKind waited = WaitKind::none;
@@ -98,6 +99,7 @@ struct Instance {
     IntervalSet ended;                              // tids are handed out in order, so these are few intervals
     Holes unseen_starts;
     Holes missing_steps;
+    std::uint64_t dumped_starts = 0;  // tasks whose start is not in the log, which a dump told of first
     bool unknown_transitions = false;
 };
 
@@ -113,6 +115,7 @@ class LifecycleChecker::State {
         ++entries_;
         ++report_.records;
         if (record.info == nullptr) ++report_.unknown_events;
+        dumps_.record(record);
         if (record.is_transition())
             transition(record);
         else if (record.info != nullptr)
@@ -154,6 +157,7 @@ class LifecycleChecker::State {
             for (const auto& [id, instance] : instances_)
                 queues_checked &= judge_queues(id, instance);
         report_.queues_checked = queues_checked;
+        report_.dumps = dumps_.finish();
         return std::move(report_);
     }
 
@@ -352,11 +356,22 @@ class LifecycleChecker::State {
         if (is_new) {
             ++report_.tasks;
             task.home = move.worker;
+            if (move.is_dump) return adopt(instance, task, move);
         }
         if (move.step > task.step + (move.is_dump ? 0 : 1)) return hold(task, move);
-        judge(task, tid, move);
+        judge(instance, task, tid, move);
         if (!task.held.empty()) judge_held(instance, task, tid, false);
         if (is_end(task.state)) forget(instance, at);
+    }
+
+    /// A task that was there before the trace, or before the fork.
+    void adopt(Instance& instance, Task& task, const Move& move) {
+        ++report_.unseen_start;
+        ++report_.dumped_start;
+        ++instance.dumped_starts;
+        task.step = task.dumped_at = move.step;
+        task.state = move.after;
+        task.waited = move.waited;
     }
 
     void hold(Task& task, const Move& move) {
@@ -380,7 +395,7 @@ class LifecycleChecker::State {
                 if (!over_holes) break;
                 note_hole(instance, task, tid, move, needed);
             }
-            judge(task, tid, move);
+            judge(instance, task, tid, move);
         }
         task.held.erase(task.held.begin(), task.held.begin() + static_cast<std::ptrdiff_t>(judged));
         task.held_at = entries_;
@@ -421,8 +436,9 @@ class LifecycleChecker::State {
     }
 
     /// The rules for one step. The steps before it were judged, or are missing.
-    void judge(Task& task, std::uint64_t tid, const Move& move) {
+    void judge(Instance& instance, Task& task, std::uint64_t tid, const Move& move) {
         if (move.is_dump) return judge_dump(task, tid, move);
+        if (move.step <= task.dumped_at) return precede_dump(instance, task, move);
         if (is_end(task.state) && task.state_known)
             return find(move, tid, "nothing after the task's end", std::string{move.name()});
         if (move.step <= task.step)
@@ -450,6 +466,15 @@ class LifecycleChecker::State {
         task.state = move.after;
         task.state_known = true;
         task.waited = waited_after(task.waited, move);
+    }
+
+    /// A step that is known from a dump, which may be told a little before the step itself.
+    void precede_dump(Instance& instance, Task& task, const Move& move) {
+        if (!move.is(TaskEvent::Spawned)) return;
+        --report_.unseen_start;
+        --report_.dumped_start;
+        --instance.dumped_starts;
+        task.dumped_at = 0;
     }
 
     void judge_dump(Task& task, std::uint64_t tid, const Move& move) {
@@ -527,7 +552,7 @@ class LifecycleChecker::State {
     /// Pushes - pops = tasks that are Ready. Returns whether it could be checked: all was seen, from the start.
     bool judge_queues(std::uint64_t id, const Instance& instance) {
         bool whole = report_.lost == 0 && !instance.unknown_transitions && instance.unseen_starts.count == 0 &&
-                     instance.missing_steps.count == 0;
+                     instance.missing_steps.count == 0 && instance.dumped_starts == 0;
         bool schedulers_known = true;
         for (const auto& [index, worker] : instance.workers) {
             whole &= !worker.is_late() && worker.absent() == 0;
@@ -565,6 +590,7 @@ class LifecycleChecker::State {
 
     LifecycleOptions options_;
     LifecycleReport report_;
+    DumpWatch dumps_;
     End end_;
     std::uint64_t entries_ = 0;
     std::uint64_t gaps_lost_ = 0;

@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <tiffany/pal/dump_watch.hpp>
 #include <tiffany/pal/record.hpp>
 #include <vector>
 
@@ -36,10 +37,12 @@ struct LifecycleReport {
     std::uint64_t tasks = 0;         ///< seen in any way
     std::array<std::uint64_t, kTaskStates> tasks_by_state{};  ///< by TaskState at the end; None = not known
     std::uint64_t unseen_start = 0;    ///< tasks whose Spawned was not seen; not a broken rule by itself
+    std::uint64_t dumped_start = 0;    ///< of these: the first that was seen of them is a state dump
     std::uint64_t missing_steps = 0;   ///< steps that losses or a late start of the trace explain
     std::uint64_t gaps = 0;            ///< Gap entries
     std::uint64_t lost = 0;            ///< transitions lost: of End, or of the gaps if there is no End
     std::uint64_t unknown_events = 0;  ///< records of events that this version does not know
+    DumpReport dumps;                  ///< state dumps
     bool selection = false;            ///< only some events were recorded: lives were not judged
     bool has_end = false;              ///< false: the log was cut
     bool queues_checked = false;       ///< the ready queue's equation was checked: all was seen

@@ -51,6 +51,7 @@ Engine::Engine(SchedulerBase& face, const SchedulerOptions& options, unsigned lo
         store_->drop();
         throw;
     }
+    telemetry_.list_tasks_by(store_);
 }
 
 Engine::~Engine() {

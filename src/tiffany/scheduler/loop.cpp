@@ -15,8 +15,6 @@ thread_local constinit Loop* loop_here = nullptr;
 constexpr std::uint64_t kLookEveryNs = 50'000;
 /// and after so many runs at the latest, so that runs that grow longer are noticed.
 constexpr unsigned kMaxRunsToLook = 16;
-/// A worker that blocks is seen at least so often.
-constexpr std::uint64_t kLongestParkNs = 1'000'000'000;
 
 }  // namespace
 
@@ -165,6 +163,7 @@ bool Loop::has_news() noexcept {
 // ---- the loop ----
 
 void Loop::run_task(TaskCore& task) noexcept {
+    if (last_end_.known() && worker_->is_dumping()) last_end_ = {};  // the tick is no part of a run
     const LifeHooks::Tick tick{*worker_, task.life};
     run_began_ = last_end_.known() ? last_end_ : worker_->now();
     worker_->running(task.life, run_began_);
@@ -337,7 +336,7 @@ bool Loop::find_work(Until until, std::uint64_t deadline_ns) {
 void Loop::park(std::uint64_t deadline_ns) {
     asleep_.store(true);
     engine_->fell_asleep();
-    std::uint64_t timeout_ns = kLongestParkNs;
+    std::uint64_t timeout_ns = Operation::kNever;
     bool stay_awake = called_.load();
     {
         const Guard guard{*engine_};
@@ -353,7 +352,7 @@ void Loop::park(std::uint64_t deadline_ns) {
     bool found = false;
     if (!stay_awake && timeout_ns != 0) {
         worker_->park();
-        found = poller_.block(timeout_ns);
+        found = poller_.block(std::min(timeout_ns, worker_->longest_park_ns()));
         worker_->unpark();
     }
     if (asleep_.exchange(false)) engine_->woke_up();

@@ -71,9 +71,11 @@ class LifeHooks {
     }
     static constexpr bool listens() noexcept { return false; }
     static constexpr Stamp now() noexcept { return {}; }
+    static constexpr bool is_dumping() noexcept { return false; }
     static constexpr std::uint64_t ns_between(Stamp, Stamp) noexcept { return 0; }
     static void park() noexcept {}
     static void unpark() noexcept {}
+    static constexpr std::uint64_t longest_park_ns() noexcept { return 1'000'000'000; }
 
     struct Tick {
         Tick(LifeHooks&, const TaskLife&) noexcept {}

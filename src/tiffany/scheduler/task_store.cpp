@@ -1,6 +1,7 @@
 #include "task_store.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cstdlib>
 #include <functional>
 #include <limits>
@@ -12,33 +13,39 @@ namespace tiffany::detail {
 
 /// Lies at the begin of its memory, which is aligned as its size: so a task finds its store.
 struct TaskStore::Slab {
-    static constexpr std::size_t kSlots = kSlabBytes / sizeof(Slot) - 1;
+    static constexpr std::size_t kWords = (kSlabBytes / sizeof(Slot) + 63) / 64;
+
     TaskStore* store;
-    std::size_t number;  // in the store
-    Slot* slots() noexcept { return reinterpret_cast<Slot*>(reinterpret_cast<std::byte*>(this) + sizeof(Slot)); }
+    std::size_t number;                          // in the store
+    std::array<std::uint64_t, kWords> listed{};  // a bit for each slot: its task is found by its number
+
+    static constexpr std::size_t slots_at() { return (sizeof(Slab) + sizeof(Slot) - 1) / sizeof(Slot); }
+    static constexpr std::size_t slot_count() { return kSlabBytes / sizeof(Slot) - slots_at(); }
+    Slot* slots() noexcept {
+        return reinterpret_cast<Slot*>(reinterpret_cast<std::byte*>(this) + slots_at() * sizeof(Slot));
+    }
+    static Slab& of(const TaskCore& task) noexcept {
+        const auto address = reinterpret_cast<std::uintptr_t>(&task);
+        return *reinterpret_cast<Slab*>(address & ~(std::uintptr_t{kSlabBytes} - 1));
+    }
 };
 
 void TaskStore::FreeSlab::operator()(Slab* slab) const noexcept {
     std::free(slab);
 }
 
-TaskStore::Slab& TaskStore::slab_of(const TaskCore& task) noexcept {
-    const auto address = reinterpret_cast<std::uintptr_t>(&task);
-    return *reinterpret_cast<Slab*>(address & ~(std::uintptr_t{kSlabBytes} - 1));
-}
-
 TaskStore& TaskStore::of(const TaskCore& task) noexcept {
-    return *slab_of(task).store;
+    return *Slab::of(task).store;
 }
 
 std::uint32_t TaskStore::place_of(const TaskCore& task) noexcept {
-    Slab& slab = slab_of(task);
+    Slab& slab = Slab::of(task);
     const auto slot = static_cast<std::size_t>(reinterpret_cast<const Slot*>(&task) - slab.slots());
-    return static_cast<std::uint32_t>(slab.number * Slab::kSlots + slot + 1);
+    return static_cast<std::uint32_t>(slab.number * Slab::slot_count() + slot + 1);
 }
 
 TaskCore& TaskStore::at(std::uint32_t place) const noexcept {
-    return slabs_[(place - 1) / Slab::kSlots]->slots()[(place - 1) % Slab::kSlots].task;
+    return slabs_[(place - 1) / Slab::slot_count()]->slots()[(place - 1) % Slab::slot_count()].task;
 }
 
 TaskStore::~TaskStore() = default;
@@ -53,13 +60,13 @@ void TaskStore::drop() noexcept {
 }
 
 void TaskStore::add_slab() {
-    if ((slabs_.size() + 1) * Slab::kSlots > std::numeric_limits<std::uint32_t>::max()) throw std::bad_alloc{};
+    if ((slabs_.size() + 1) * Slab::slot_count() > std::numeric_limits<std::uint32_t>::max()) throw std::bad_alloc{};
     slabs_.reserve(slabs_.size() + 1);
     void* const memory = std::aligned_alloc(kSlabBytes, kSlabBytes);
     if (memory == nullptr) throw std::bad_alloc{};
     auto* const slab = new (memory) Slab{this, slabs_.size()};
     slabs_.emplace_back(slab);
-    for (std::size_t i = Slab::kSlots; i-- > 0;) {
+    for (std::size_t i = Slab::slot_count(); i-- > 0;) {
         auto* const slot = new (slab->slots() + i) Slot;
         slot->next_free = std::exchange(free_, slot);
     }
@@ -94,6 +101,7 @@ void TaskStore::enter(TaskCore& task) noexcept {
     found->second.places[tid % kTidsPerPage] = place_of(task);
     found->second.entered[tid % kTidsPerPage] = entered_++;
     ++found->second.used;
+    mark(task, true);
 }
 
 void TaskStore::destroy(TaskCore& task) noexcept {
@@ -105,6 +113,7 @@ void TaskStore::destroy(TaskCore& task) noexcept {
         if (tid == 0) {
             --not_entered_;
         } else {
+            mark(task, false);
             const auto found = pages_.find(tid / kTidsPerPage);
             found->second.places[tid % kTidsPerPage] = 0;
             if (--found->second.used == 0) {
@@ -119,6 +128,36 @@ void TaskStore::destroy(TaskCore& task) noexcept {
         last = dropped_ && tasks_ == 0;
     }
     if (last) delete this;
+}
+
+void TaskStore::mark(TaskCore& task, bool listed) noexcept {
+    Slab& slab = Slab::of(task);
+    const auto slot = static_cast<std::size_t>(reinterpret_cast<Slot*>(&task) - slab.slots());
+    const std::uint64_t bit = std::uint64_t{1} << (slot % 64);
+    std::uint64_t& word = slab.listed[slot / 64];
+    word = listed ? word | bit : word & ~bit;
+}
+
+std::uint64_t TaskStore::list(std::uint64_t cursor, TaskTaker& taker) noexcept {
+    // not waited for: the loop has other things to do, and in a forked child it may be locked for ever
+    const std::unique_lock lock{mutex_, std::try_to_lock};
+    if (!lock) return cursor;
+    // A place is a slot's number; each slab has kWords * 64 of them.
+    constexpr unsigned kMostWords = 64;  // in one call: many of them may have no task
+    for (unsigned words = 0; words < kMostWords; ++words) {
+        const std::uint64_t word = cursor / 64;
+        if (word / Slab::kWords >= slabs_.size()) return kEnd;
+        Slab& slab = *slabs_[word / Slab::kWords];
+        const std::uint64_t first = word % Slab::kWords * 64;
+        std::uint64_t left = slab.listed[word % Slab::kWords] & (~std::uint64_t{0} << (cursor % 64));
+        for (; left != 0; left &= left - 1) {
+            const auto bit = static_cast<unsigned>(std::countr_zero(left));
+            if (!taker.wants_more()) return word * 64 + bit;
+            taker.take(slab.slots()[first + bit].task.life);
+        }
+        cursor = (word + 1) * 64;
+    }
+    return cursor;
 }
 
 /// False: the last hold is being given up.

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <tiffany/telemetry/hooks.hpp>
 #include <unordered_map>
 #include <vector>
 
@@ -18,7 +19,7 @@ class Engine;
 
 /// Thread-safe. Tasks lie side by side in slabs, and are found by their number through pages of 64: about 9 bytes a
 /// task beyond the task. Lives until the scheduler and the last handle are gone.
-class TaskStore {
+class TaskStore final : public TaskList {
   public:
     /// The caller has a hold on it until `drop`.
     static TaskStore* make(Engine& engine) { return new TaskStore{engine}; }
@@ -40,6 +41,9 @@ class TaskStore {
     /// All that are found, with a new hold on each, in the order in which they were entered (tids are not: each thread
     /// has its own block of them). Errors: std::bad_alloc.
     std::vector<TaskHandle> all() const;
+
+    /// For a tracer that came late: those that are found, in the order of their places.
+    std::uint64_t list(std::uint64_t cursor, TaskTaker& taker) noexcept override;
 
     // ---- other threads come to the scheduler ----
 
@@ -79,10 +83,10 @@ class TaskStore {
     explicit TaskStore(Engine& engine) noexcept : engine_{&engine} {}
     ~TaskStore();
     void add_slab();
-    static Slab& slab_of(const TaskCore& task) noexcept;
     static std::uint32_t place_of(const TaskCore& task) noexcept;
     TaskCore& at(std::uint32_t place) const noexcept;
     static bool hold(TaskCore& task) noexcept;
+    static void mark(TaskCore& task, bool listed) noexcept;
 
     Engine* const engine_;
     std::atomic<std::uint64_t> visitors_{0};

@@ -8,5 +8,6 @@
 #include <tiffany/telemetry/scheduler_telemetry.hpp>  // IWYU pragma: export
 #include <tiffany/telemetry/spawn_info.hpp>           // IWYU pragma: export
 #include <tiffany/telemetry/stamp.hpp>                // IWYU pragma: export
+#include <tiffany/telemetry/task_list.hpp>            // IWYU pragma: export
 #include <tiffany/telemetry/task_times.hpp>           // IWYU pragma: export
 #include <tiffany/telemetry/worker.hpp>               // IWYU pragma: export

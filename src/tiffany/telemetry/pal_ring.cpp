@@ -85,4 +85,9 @@ void PalRing::push(EventId id, std::uint64_t ticks, const void* event, std::size
     head_.store(head + padding + need, std::memory_order_release);
 }
 
+std::size_t PalRing::fit_in_half(std::size_t event_bytes) const noexcept {
+    const std::uint64_t used = head_.load(std::memory_order_relaxed) - tail_.load(std::memory_order_acquire);
+    return used >= capacity_ / 2 ? 0 : (capacity_ / 2 - used) / entry_bytes(event_bytes);
+}
+
 }  // namespace tiffany::detail

@@ -55,6 +55,10 @@ class PalRing {
     /// each dropped event, for the place that the consumer frees must be found by the next one.
     void push(EventId id, std::uint64_t ticks, const void* event, std::size_t bytes) noexcept;
 
+    /// How many events of that size fit into what is left of half the ring: what can wait leaves the other half to what
+    /// cannot.
+    std::size_t fit_in_half(std::size_t event_bytes) const noexcept;
+
     // ---- the consumer ----
 
     /// What had been dropped when it was asked: read it before `head`, then all that was pushed before is seen there.

@@ -84,6 +84,10 @@ void SchedulerCore::give_back(Worker& worker) noexcept {
     worker.stop();
     held_.erase(held);
     free_.push_back(&worker);
+    // it had not told of all live tasks: another one begins anew
+    if ((worker.on_ & kDumping) != 0 &&
+        std::any_of(held_.begin(), held_.end(), [](const Held& other) { return other.has_loop; }))
+        process.bump();
 }
 
 void SchedulerCore::give_loop(Worker& worker) noexcept {

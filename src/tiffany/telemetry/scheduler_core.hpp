@@ -8,9 +8,11 @@
 #include <mutex>
 #include <string>
 #include <tiffany/telemetry/metrics_snapshot.hpp>
+#include <tiffany/telemetry/task_list.hpp>
 #include <tiffany/telemetry/worker.hpp>
 #include <vector>
 
+#include "dump_turn.hpp"
 #include "process.hpp"
 
 namespace tiffany::detail {
@@ -59,6 +61,8 @@ struct SchedulerCore {
     // On lines of their own, with all that follows: who takes a worker and who scrapes writes here, while hooks read
     // what is above.
     alignas(64) std::atomic<bool> closed{false};  // no lock needed to read
+    std::atomic<TaskList*> task_list{nullptr};    // the runtime's. Read when a dump begins and while it goes on
+    DumpTurn dump_turn{process.generation()};
 
   private:
     struct WorkerDeleter {

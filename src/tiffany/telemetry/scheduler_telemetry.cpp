@@ -134,6 +134,10 @@ std::uint16_t SchedulerTelemetry::group(std::string_view name) {
     return core_->group(name, here());
 }
 
+void SchedulerTelemetry::list_tasks_by(TaskList* list) noexcept {
+    core_->task_list.store(list, std::memory_order_release);
+}
+
 const std::string& SchedulerTelemetry::name() const noexcept {
     return core_->name;
 }

@@ -23,6 +23,7 @@
 #include <string_view>
 #include <tiffany/telemetry/clock.hpp>
 #include <tiffany/telemetry/metrics_snapshot.hpp>
+#include <tiffany/telemetry/task_list.hpp>
 #include <tiffany/telemetry/telemetry_options.hpp>
 #include <tiffany/telemetry/worker.hpp>
 
@@ -81,6 +82,11 @@ class SchedulerTelemetry {
     /// number; 0, the default group, when 31 are taken or the name is empty. The name is cut and mended as the
     /// scheduler's. Any thread. Locks, allocates. Errors: std::bad_alloc; the group is not registered then.
     std::uint16_t group(std::string_view name);
+
+    /// Who lists the live tasks for a tracer that begins when they are there already; null = nobody (task_list.hpp).
+    /// Before the first `worker()`, or on a runtime's thread that has a loop. It is called by the runtime's own threads
+    /// only: it lives until they have given their workers back. Any one thread at a time. Cost: a store.
+    void list_tasks_by(TaskList* list) noexcept;
 
     /// As it is told: cut, and UTF-8.
     const std::string& name() const noexcept;

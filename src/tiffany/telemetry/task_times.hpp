@@ -19,6 +19,7 @@
 
 namespace tiffany {
 
+class TaskTaker;
 class Worker;
 
 /// The times, the state and the identity of one task. Not copied, not moved: hooks and state dumps know its address
@@ -46,6 +47,7 @@ class alignas(64) TaskTimes {
     std::uint16_t group() const noexcept { return group_; }
 
   private:
+    friend class TaskTaker;
     friend class Worker;
 
     // step, state and waited share one word, so that a state dump on another thread reads them whole
@@ -63,16 +65,56 @@ class alignas(64) TaskTimes {
         return before;
     }
 
+    // Stamps are written after the word, each with release: who reads them in the opposite order sees what belongs
+    // together, or that the word went on.
+    void stamp(std::uint64_t step, std::uint64_t now) noexcept {
+        since_.store(now, std::memory_order_release);
+        stamp_step_.store(static_cast<std::uint32_t>(step), std::memory_order_release);
+    }
+    /// When the state of that step began, ticks; 0 = unknown. For who may call hooks on the task now.
+    std::uint64_t since(std::uint64_t step) const noexcept {
+        return stamp_step_.load(std::memory_order_relaxed) == static_cast<std::uint32_t>(step)
+                   ? since_.load(std::memory_order_relaxed)
+                   : 0;
+    }
+
+    struct Seen {
+        std::uint64_t word;
+        std::uint64_t since;  // ticks: when that state began; 0 = unknown
+    };
+    /// For a thread that may not call hooks on it, while another one does.
+    Seen look() const noexcept {
+        Seen seen{word_.load(std::memory_order_acquire), 0};
+        for (int i = 0; i < 3; ++i) {
+            const std::uint32_t stamped = stamp_step_.load(std::memory_order_acquire);
+            const std::uint64_t since = since_.load(std::memory_order_acquire);
+            const std::uint64_t again = word_.load(std::memory_order_relaxed);
+            if (again == seen.word) {
+                if (stamped == static_cast<std::uint32_t>(step_of(seen.word))) seen.since = since;
+                break;
+            }
+            seen.word = again;
+        }
+        return seen;
+    }
+
+    /// Whether it was spawned or dumped in that generation, or a later one.
+    bool told_since(std::uint32_t generation) const noexcept {
+        const std::uint32_t told = generation_.load(std::memory_order_relaxed);
+        return told != 0 && static_cast<std::int32_t>(told - generation) >= 0;
+    }
+
     std::uint64_t tid_ = 0;
     std::atomic<std::uint64_t> word_{0};
-    std::uint64_t since_ = 0;          // ticks: when the present state began; valid if stamp_step_ is the step
-    std::uint64_t waiting_since_ = 0;  // ticks: when it first became not ready; 0 = it did not, or unknown
+    std::atomic<std::uint64_t> since_{0};  // ticks: when the present state began; valid if stamp_step_ is the step
+    std::uint64_t waiting_since_ = 0;      // ticks: when it first became not ready; 0 = it did not, or unknown
     const char* name_ = "";
     const char* file_ = "";
     std::uint32_t line_ = 0;
-    std::uint32_t stamp_step_ = 0;  // low half of the step that since_ was taken at: a hook that ran while nothing
-                                    // listened takes no stamp, and the old one must not be used
-    [[maybe_unused]] std::uint32_t generation_ = 0;  // the state dump that told of this task; read by those
+    std::atomic<std::uint32_t> stamp_step_{0};  // low half of the step that since_ was taken at: a hook that ran while
+                                                // nothing listened takes no stamp, and the old one must not be used
+    std::atomic<std::uint32_t> generation_{0};  // the last state dump that told of this task, or in which it was
+                                                // spawned. Also written by the worker that lists the tasks
     std::uint16_t group_ = 0;
     std::uint8_t priority_ = 0;
 };

@@ -135,14 +135,21 @@ inline std::uint64_t Worker::quick_moment(Stamp at) const noexcept {
     return at.known() ? at.ticks() : clock_->ticks_without_call();
 }
 
-/// Whether since_ was taken at the transition before this one: not, if nothing listened then.
-inline bool Worker::stamped(const TaskTimes& task, std::uint64_t before) noexcept {
-    return task.stamp_step_ == static_cast<std::uint32_t>(TaskTimes::step_of(before)) && task.since_ != 0;
+/// When the transition before this one was; 0 = nothing listened then.
+inline std::uint64_t Worker::stamp_of(const TaskTimes& task, std::uint64_t before) noexcept {
+    return task.since(TaskTimes::step_of(before));
 }
 
 inline void Worker::stamp(TaskTimes& task, std::uint64_t before, std::uint64_t now) noexcept {
-    task.since_ = now;
-    task.stamp_step_ = static_cast<std::uint32_t>(TaskTimes::step_of(before) + 1);
+    task.stamp(TaskTimes::step_of(before) + 1, now);
+}
+
+/// A tracer hears of each task before it hears of the task's events.
+/// @param before  its word before this hook
+/// @param age_ns  how long it was in the state that it leaves; 0 = unknown
+inline void Worker::introduce(TaskTimes& task, std::uint64_t before, std::uint64_t age_ns) noexcept {
+    if (!task.told_since(generation_)) [[unlikely]]
+        tell_task(task, before, age_ns);
 }
 
 /// With metrics on.
@@ -168,11 +175,11 @@ std::uint64_t Worker::count(TaskEvent event) const noexcept {
 void Worker::on_spawned(TaskTimes& task, std::uint64_t parent, Stamp at) noexcept {
     if (!enter_hook()) return;
     const std::uint64_t now = moment(at);
-    task.since_ = now;
-    task.stamp_step_ = static_cast<std::uint32_t>(task.step());
+    task.stamp(task.step(), now);
     if ((on_ & kMetrics) != 0)
         count(task, 0, task.state() == TaskState::Waiting ? Move::SpawnedWaiting : Move::Spawned);
     if ((on_ & kTracers) == 0) return;
+    task.generation_.store(generation_, std::memory_order_relaxed);
     auto event = event_of<tiffany_task_spawned>(task);
     event.state = number(task.state());
     copy_text(event.name, task.name_);
@@ -185,9 +192,8 @@ void Worker::on_spawned(TaskTimes& task, std::uint64_t parent, Stamp at) noexcep
 
 /// Returns when: not before it began to wait, though whoever woke it may have taken his stamp before that.
 inline std::uint64_t Worker::become_ready(TaskTimes& task, std::uint64_t before, std::uint64_t now) noexcept {
-    const bool known = stamped(task, before);
-    task.waiting_since_ = known ? task.since_ : 0;
-    if (known && static_cast<std::int64_t>(now - task.since_) < 0) now = task.since_;
+    task.waiting_since_ = stamp_of(task, before);
+    if (task.waiting_since_ != 0 && static_cast<std::int64_t>(now - task.waiting_since_) < 0) now = task.waiting_since_;
     stamp(task, before, now);
     return now;
 }
@@ -209,6 +215,7 @@ void Worker::tell_ready(TaskTimes& task, std::uint64_t before, Stamp at, WakeCau
     const std::uint64_t now = become_ready(task, before, moment(at));
     if ((on_ & kMetrics) != 0) count(task, before, Move::Ready);
     if ((on_ & kTracers) == 0) return;
+    introduce(task, before, task.waiting_since_ == 0 ? 0 : clock_->to_ns(now - task.waiting_since_));
     auto event = event_of<tiffany_task_ready>(task);
     event.cause = number(cause);
     event.waker = waker;
@@ -218,8 +225,8 @@ void Worker::tell_ready(TaskTimes& task, std::uint64_t before, Stamp at, WakeCau
 
 inline Worker::Delays Worker::begin_run(TaskTimes& task, std::uint64_t before, std::uint64_t now) noexcept {
     Delays delays{0, 0};
-    if (stamped(task, before)) [[likely]] {
-        delays.ready_ns = clock_->to_ns(now - task.since_);
+    if (const std::uint64_t since = stamp_of(task, before); since != 0) [[likely]] {
+        delays.ready_ns = clock_->to_ns(now - since);
         if (TaskTimes::waited_of(before) != WaitKind::none && task.waiting_since_ != 0)
             delays.wait_ns = clock_->to_ns(now - task.waiting_since_);
     }
@@ -255,6 +262,7 @@ void Worker::tell_running(TaskTimes& task, std::uint64_t before, Stamp at) noexc
         observe(task, waited, delays, now);
     }
     if ((on_ & kTracers) == 0) return;
+    introduce(task, before, delays.ready_ns);
     auto event = event_of<tiffany_task_running>(task);
     event.ready_ns = delays.ready_ns;
     event.wait_ns = delays.wait_ns;
@@ -265,8 +273,8 @@ void Worker::tell_running(TaskTimes& task, std::uint64_t before, Stamp at) noexc
 /// Returns the length of the run that ends, 0 if its begin was not seen.
 inline std::uint64_t Worker::end_run(TaskTimes& task, std::uint64_t before, std::uint64_t now) noexcept {
     std::uint64_t run_ns = 0;
-    if (stamped(task, before)) [[likely]]
-        run_ns = clock_->to_ns(now - task.since_);
+    if (const std::uint64_t since = stamp_of(task, before); since != 0) [[likely]]
+        run_ns = clock_->to_ns(now - since);
     stamp(task, before, now);
     return run_ns;
 }
@@ -312,6 +320,7 @@ void Worker::tell_run(Move move, TaskTimes& task, std::uint64_t before, Stamp at
     const std::uint64_t now = moment(at);
     const std::uint64_t run_ns = end_told_run(task, before, now, move);
     if ((on_ & kTracers) == 0) return;
+    introduce(task, before, run_ns);
     auto event = event_of<Event>(task);
     event.run_ns = run_ns;
     own(event);
@@ -361,12 +370,14 @@ void Worker::on_cancelled(TaskTimes& task, std::uint64_t before, Stamp at, Cance
     if (!enter_hook()) return;
     const std::uint64_t now = moment(at);
     const TaskState from = TaskTimes::state_of(before);
+    const std::uint64_t since = stamp_of(task, before);
     std::uint64_t run_ns = 0;
     if (from == TaskState::Running)
         run_ns = end_told_run(task, before, now, Move::Cancelled);
     else if ((on_ & kMetrics) != 0)
         count(task, before, Move::Cancelled);
     if ((on_ & kTracers) == 0) return;
+    introduce(task, before, since == 0 ? 0 : clock_->to_ns(now - since));
     auto event = event_of<tiffany_task_cancelled>(task);
     event.run_ns = run_ns;
     event.cause = number(cause);
@@ -386,6 +397,7 @@ void Worker::park() noexcept {
     look();
     if (generation_ != core_->process.generation()) catch_up(seq());
     drop_what_is_off();
+    if ((on_ & kDumping) != 0) dump_some();
     if ((on_ & kListeners) == 0) return;
     const std::uint64_t now = clock_->ticks();
     shard_.parked_at.store(now, std::memory_order_relaxed);
@@ -397,6 +409,12 @@ void Worker::park() noexcept {
 }
 
 void Worker::unpark() noexcept {
+    end_park();
+    // what woke it may lead to hooks before the next tick
+    if ((on_ & kRefused) == 0 && generation_ != core_->process.generation()) catch_up(seq(), false);
+}
+
+void Worker::end_park() noexcept {
     const std::uint64_t parked_at = shard_.parked_at.load(std::memory_order_relaxed);
     if (parked_at == 0) return;  // nothing listened when it parked
     tiffany_worker_unpark event;
@@ -417,6 +435,7 @@ void Worker::begin_tick(const TaskTimes& task) noexcept {
             fire_started(seq());
         }
         drop_what_is_off();
+        if ((on_ & kDumping) != 0) dump_some();
     }
     if (generation_ != core_->process.generation()) catch_up(seq());
     if ((on_ & kTickBits) == 0) return;
@@ -470,14 +489,20 @@ void Worker::make_on_word(std::uint64_t position) noexcept {
     made_for_.store(generation_, std::memory_order_release);
 }
 
-void Worker::catch_up(std::uint64_t position) noexcept {
+/// @param may_have_spawned  since the new generation began
+void Worker::catch_up(std::uint64_t position, bool may_have_spawned) noexcept {
     generation_ = core_->process.generation();
     const bool had_lttng = (on_ & kLttng) != 0;
     make_on_word(position);
     if (!had_lttng && (on_ & kLttng) != 0) on_seq_ = position + 1;
     if ((on_ & kTracers) == 0) return;
-    fire_dump_begin(position);
+    begin_dump(position, may_have_spawned);
+}
+
+void Worker::begin_dump(std::uint64_t position, bool may_have_spawned) noexcept {
+    fire_dump(position, DumpPhase::begin, 0);
     core_->tell_groups(*this, generation_);
+    join_dump(may_have_spawned);
 }
 
 void Worker::drop_what_is_off() noexcept {
@@ -504,7 +529,7 @@ void Worker::fire_started(std::uint64_t position) noexcept {
     fire(EventId::WorkerStarted, event);
 }
 
-void Worker::fire_dump_begin(std::uint64_t position) noexcept {
+void Worker::fire_dump(std::uint64_t position, DumpPhase phase, std::uint64_t tasks) noexcept {
     tiffany_dump_worker event;
     event.worker = id();
     copy_text(event.scheduler, core_->name);
@@ -514,9 +539,13 @@ void Worker::fire_dump_begin(std::uint64_t position) noexcept {
     event.seq = position;
     event.on_seq = on_seq_;
     event.generation = generation_;
-    event.phase = number(DumpPhase::begin);
-    event.tasks = 0;
+    event.phase = number(phase);
+    event.tasks = tasks;
     fire(EventId::WorkerDumped, event);
+}
+
+void Worker::fire_task(const tiffany_dump_task& event) noexcept {
+    fire(EventId::State, event);
 }
 
 void Worker::tell_group(std::uint16_t group, const char* name) noexcept {
@@ -569,6 +598,9 @@ void Worker::start(bool has_loop) noexcept {
     begin_busy_stretch(clock_->ticks());
     on_seq_ = seq() + 1;
     fire_started(seq());
+    // no worker was there when a tracer came, but tasks may have been
+    const bool lists = has_loop && core_->task_list.load(std::memory_order_relaxed) != nullptr;
+    if (lists && (on_ & kTracers) != 0 && core_->dump_turn.is_behind(generation_)) begin_dump(seq(), false);
 }
 
 void Worker::get_loop() noexcept {
@@ -606,7 +638,7 @@ void Worker::become_child(std::uint64_t instance, bool held) noexcept {
     ring_ = nullptr;
     offered_ring_.store(nullptr, std::memory_order_relaxed);
     rings_.clear();
-    on_ = (on_ & ~(kPal | kTickPal)) | kAnnounce;
+    on_ = (on_ & ~(kPal | kTickPal | kDumping)) | kAnnounce;
 }
 
 }  // namespace tiffany

@@ -41,6 +41,8 @@
 #include <tiffany/tracepoints/catalogue.hpp>
 #include <vector>
 
+struct tiffany_dump_task;
+
 namespace tiffany {
 
 namespace detail {
@@ -171,16 +173,26 @@ class alignas(64) Worker {
         return from.known() && to.known() ? clock_->to_ns(to.ticks() - from.ticks()) : 0;
     }
 
+    /// Whether the worker's next tick may take its time, to tell a tracer of live tasks: a stamp from before it is then
+    /// not the time after it. The worker's own thread.
+    bool is_dumping() const noexcept { return (on_ & detail::kDumping) != 0; }
+
     // ---- the worker's own ----
 
     /// No task to run: call before the thread blocks. Looks whether somebody new listens. Fires `worker_park`.
-    /// A thread that may block for long wakes at least once a second and parks again, so that it is seen.
+    /// A thread that may block for long wakes after `longest_park_ns()` and parks again, so that it is seen.
+    /// While a tracer that came late is told of the live tasks: tells of some, as in a tick.
     void park() noexcept;
+    /// How long the thread may block after `park`, at the most, ns: 1 s, or about half a millisecond while there are
+    /// live tasks to tell a tracer of. The worker's own thread.
+    std::uint64_t longest_park_ns() const noexcept { return is_dumping() ? detail::kDumpPauseNs : detail::kParkNs; }
     /// The thread goes on. Fires `worker_unpark`.
     void unpark() noexcept;
 
     /// Around each iteration of the scheduler's loop; fires `tiffany_tick:begin` and `tiffany_tick:end` if somebody
-    /// listens to those, and looks whether somebody new listens to anything.
+    /// listens to those, and looks whether somebody new listens to anything. While a tracer that came late is told of
+    /// the live tasks, the tick of one worker tells of at most 256 of them (some 60 us with LTTng, half a millisecond
+    /// with bpftrace), by calling the runtime's `TaskList`: its lock must not be held here.
     /// Cost with nothing on: a counter and two loads.
     class Tick {
       public:
@@ -271,19 +283,29 @@ class alignas(64) Worker {
     template <typename Event, typename Own>
     [[gnu::noinline]] void tell_run(detail::Move move, TaskTimes& task, std::uint64_t before, Stamp at,
                                     Own own) noexcept;
-    static bool stamped(const TaskTimes& task, std::uint64_t before) noexcept;
+    static std::uint64_t stamp_of(const TaskTimes& task, std::uint64_t before) noexcept;
     static void stamp(TaskTimes& task, std::uint64_t before, std::uint64_t now) noexcept;
 
     // keeping the on-word up to date; `position`: the last seq whose event has fired
     void begin_tick(const TaskTimes& task) noexcept;
     void end_tick() noexcept;
     void look() noexcept;
-    void catch_up(std::uint64_t position) noexcept;
+    void end_park() noexcept;
+    void catch_up(std::uint64_t position, bool may_have_spawned = true) noexcept;
     void drop_what_is_off() noexcept;
     void make_on_word(std::uint64_t position) noexcept;
     void fire_started(std::uint64_t position) noexcept;
-    void fire_dump_begin(std::uint64_t position) noexcept;
     void tell_group(std::uint16_t number, const char* name) noexcept;
+
+    // state dumps: dump.cpp
+    void introduce(TaskTimes& task, std::uint64_t before, std::uint64_t age_ns) noexcept;
+    [[gnu::noinline]] void tell_task(TaskTimes& task, std::uint64_t before, std::uint64_t age_ns) noexcept;
+    void begin_dump(std::uint64_t position, bool may_have_spawned) noexcept;
+    void join_dump(bool may_have_spawned) noexcept;
+    void begin_pass() noexcept;
+    [[gnu::noinline]] void dump_some() noexcept;
+    void fire_dump(std::uint64_t position, DumpPhase phase, std::uint64_t tasks) noexcept;
+    void fire_task(const tiffany_dump_task& event) noexcept;
 
     // for SchedulerCore; the first two: any thread
     std::uint64_t busy_ns() const noexcept;
@@ -318,6 +340,10 @@ class alignas(64) Worker {
     std::uint64_t last_run_ns_ = 0;           // of the run that ended in this tick
     std::uint64_t tick_tid_ = 0;              // the task of this tick
     TaskState last_state_ = TaskState::None;  // what that run left its task in
+    std::uint32_t dump_late_ = 0;             // these four while on_ has kDumping: who came late before this pass,
+    std::uint64_t dump_cursor_ = 0;           // where the pass goes on,
+    std::uint64_t dumped_ = 0;                // tasks told since the dump began,
+    std::uint64_t dump_due_ns_ = 0;           // and when the next part is due, CLOCK_MONOTONIC
     std::atomic<std::uint64_t> lttng_left_out_{0};
     detail::PalRing* ring_ = nullptr;         // valid while on_ has kPal
     std::atomic<std::uint32_t> made_for_{0};  // generation_, told to who wants to free a ring

@@ -126,6 +126,27 @@ TEST(TaskStats, ANameThatIsToldLateIsThatOfWhatWasSeenBefore) {
     EXPECT_EQ(report.unnamed, 0u);
 }
 
+TEST(TaskStats, TasksThatADumpToldOfAreCountedApart) {
+    Record state = make(EventId::State, {{"state", kRunning}});
+    state.set_text("name", "before");
+    std::vector<Record> log;
+    for (const std::uint64_t tid : {7u, 8u}) {
+        state.tid = tid;
+        log.push_back(state);
+    }
+    log.push_back(step(TaskEvent::Running, 1, 7, 5, {{"waited", kSlept}}));
+    log.push_back(spawned(9, "seen"));
+    log.push_back(step(TaskEvent::Yield, 2, 10, 3));
+    const TaskReport report = report_of(log);
+    EXPECT_EQ(report.tasks, 4u);
+    EXPECT_EQ(report.unseen_start, 3u);
+    EXPECT_EQ(report.dumped_start, 2u);
+    EXPECT_EQ(report.unnamed, 1u);
+    EXPECT_EQ(report.kinds.at(1).name, "before");
+    EXPECT_EQ(report.kinds.at(1).times.waits().count(), 0u) << "a wait of unknown length is none of length 0";
+    EXPECT_EQ(report.kinds.at(1).times.waits().unknown(), 1u);
+}
+
 TEST(TaskStats, WhatNobodyNamesIsUnknown) {
     const TaskReport report = report_of({step(TaskEvent::Done, 1, 7, 5, {{"run_ns", 10}})});
     ASSERT_EQ(report.kinds.size(), 1u);

@@ -283,6 +283,30 @@ TEST(LifecycleChecker, CountsTasksApartWhoseStartALateTraceDidNotSee) {
     EXPECT_EQ(checked({step(Ready, 100, 7, 50), step(Ready, 101, 7, 51)}).findings_total, 1u);
 }
 
+TEST(LifecycleChecker, AcceptsTasksThatAForkedChildInherited) {
+    // its workers begin with seq 0, so no transition is missing that could explain the steps before
+    const std::vector<Record> log = {started(1), dump(7, 50, TaskState::Running), step(Yield, 1, 7, 51),
+                                     dump(8, 9, TaskState::Sleeping, WaitKind::sleep)};
+    const LifecycleReport report = checked(log);
+    EXPECT_THAT(report.findings, IsEmpty());
+    EXPECT_EQ(report.unseen_start, 2u);
+    EXPECT_EQ(report.dumped_start, 2u);
+    EXPECT_EQ(report.tasks_by_state[number(TaskState::Ready)], 1u);
+    EXPECT_EQ(report.tasks_by_state[number(TaskState::Sleeping)], 1u);
+    EXPECT_FALSE(report.queues_checked);
+    EXPECT_FALSE(checked({started(1), step(Yield, 1, 7, 51)}).good()) << "nobody told of it";
+}
+
+TEST(LifecycleChecker, AStepThatADumpToldOfMayFollowIt) {
+    // another worker told of the task between its step and the event
+    const std::vector<Record> log = {dump(7, 50, TaskState::Ready), step(Yield, 100, 7, 50), step(Running, 101, 7, 51)};
+    EXPECT_THAT(checked(log).findings, IsEmpty());
+    const LifecycleReport from_start = checked({dump(7, 1, TaskState::Ready), step(Spawned, 1, 7, 1, kReady)});
+    EXPECT_THAT(from_start.findings, IsEmpty());
+    EXPECT_EQ(from_start.unseen_start, 0u);
+    EXPECT_FALSE(checked({dump(7, 50, TaskState::Ready), step(Running, 100, 7, 51), step(Running, 101, 7, 51)}).good());
+}
+
 TEST(LifecycleChecker, TakesTheStateOfATaskFromADump) {
     const auto after_dump = [](TaskEvent event) {
         return checked({dump(7, 50, TaskState::Sleeping, WaitKind::sleep), step(event, 100, 7, 51)});
@@ -291,6 +315,7 @@ TEST(LifecycleChecker, TakesTheStateOfATaskFromADump) {
     EXPECT_EQ(after_dump(Ready).unseen_start, 1u);
     EXPECT_THAT(after_dump(Running).findings,
                 ElementsAre(HasSubstr("expected a task that is Ready, found one that is Sleeping")));
+    EXPECT_EQ(after_dump(Ready).dumped_start, 1u);
     // an older dump says nothing, one of this very step must agree
     const Record spawn = step(Spawned, 1, 7, 1, kReady), run = step(Running, 2, 7, 2);
     EXPECT_TRUE(checked({spawn, run, dump(7, 1, TaskState::Ready)}).good());

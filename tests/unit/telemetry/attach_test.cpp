@@ -299,7 +299,10 @@ TEST_F(Attach, AForkedChildIsAnotherInstanceWhoseSeqStartsAtOne) {
         const auto started = recording().last<tiffany_worker_started>(EventId::WorkerStarted);
         const auto dump = recording().last<tiffany_dump_worker>(EventId::WorkerDumped);
         const auto yield = recording().last<tiffany_task_yield>(EventId::TaskYield);
-        fail_unless(ids.size() == 3 && ids[0] == EventId::WorkerStarted, 1);
+        const std::vector expected{EventId::WorkerStarted, EventId::WorkerDumped, EventId::State, EventId::TaskYield};
+        fail_unless(ids == expected, 1);
+        const auto inherited = recording().last<tiffany_dump_task>(EventId::State);
+        fail_unless(inherited.tid == tid && inherited.step == 2 && std::string_view{inherited.name} == "t", 9);
         fail_unless(started.seq == 0 && started.pid == static_cast<std::uint32_t>(getpid()), 2);
         fail_unless(yield.seq == 1 && yield.worker == started.worker, 3);
         fail_unless((yield.worker >> 16) != parent_instance, 4);

@@ -85,6 +85,7 @@ TEST_F(Limits, AWorkerWhoseLttngCallsBlockTooLongStopsCallingAndCounts) {
     SchedulerTelemetry telemetry{"blocked", {.metrics = false}};
     TaskTimes task;
     Worker& worker = telemetry.here();
+    start_session();  // so that no look finds a new listener while calls block
     worker.spawned(task, {.name = "t"});
     recording().block_ns = 700'000'000;
     worker.running(task);

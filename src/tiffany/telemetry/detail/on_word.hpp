@@ -19,6 +19,11 @@ constexpr std::uint32_t kPal = 1u << 10;         // a pal::Sink is installed, an
 constexpr std::uint32_t kTickPal = 1u << 11;     // it wants the ticks too
 constexpr std::uint32_t kForked = 1u << 12;  // with kMetrics, in a forked child: there are tasks that are not its own
 
+constexpr std::uint32_t kDumping = 1u << 13;  // with a tracer: this worker lists the live tasks, some at each tick
+
+constexpr std::uint64_t kParkNs = 1'000'000'000;  // a thread that has nothing to do looks so often who listens
+constexpr std::uint64_t kDumpPauseNs = 512'000;   // and so often while it lists tasks: 256 at a time, 500,000 a second
+
 constexpr std::uint32_t kTickBits = kTickLttng | kTickUsdt | kTickLeftOut | kTickPal;
 constexpr std::uint32_t kTracers = kLttng | kUsdt | kLeftOut | kPal;
 constexpr std::uint32_t kListeners = kMetrics | kTracers | kTickBits;

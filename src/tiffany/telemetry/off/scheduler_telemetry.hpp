@@ -9,6 +9,7 @@
 #include <string_view>
 #include <tiffany/telemetry/clock.hpp>
 #include <tiffany/telemetry/metrics_snapshot.hpp>
+#include <tiffany/telemetry/off/task_list.hpp>
 #include <tiffany/telemetry/off/worker.hpp>
 #include <tiffany/telemetry/telemetry_options.hpp>
 
@@ -39,6 +40,7 @@ class SchedulerTelemetry {
     WorkerLease worker() { return {}; }
     Worker& here() noexcept { return nobody_; }
     std::uint16_t group(std::string_view) { return 0; }
+    void list_tasks_by(TaskList*) noexcept {}
 
     const std::string& name() const noexcept { return name_; }
     Clock& clock() const noexcept { return clock_ != nullptr ? *clock_ : Clock::system(); }

@@ -30,10 +30,12 @@ class Worker {
 
     static constexpr bool listens() noexcept { return false; }
     static constexpr Stamp now() noexcept { return {}; }
+    static constexpr bool is_dumping() noexcept { return false; }
     static constexpr std::uint64_t ns_between(Stamp, Stamp) noexcept { return 0; }
 
     void park() noexcept {}
     void unpark() noexcept {}
+    static constexpr std::uint64_t longest_park_ns() noexcept { return 1'000'000'000; }
 
     class Tick {
       public:

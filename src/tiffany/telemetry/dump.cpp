@@ -1,0 +1,141 @@
+// State dumps: what is told of tasks that were there before the tracer.
+
+#include <time.h>
+
+#include <algorithm>
+#include <array>
+#include <tiffany/telemetry/clock.hpp>
+#include <tiffany/telemetry/detail/on_word.hpp>
+#include <tiffany/telemetry/task_list.hpp>
+#include <tiffany/telemetry/worker.hpp>
+#include <tiffany/tracepoints/event_structs.hpp>
+
+#include "dump_turn.hpp"
+#include "pal_ring.hpp"
+#include "scheduler_core.hpp"
+#include "text.hpp"
+
+namespace tiffany {
+
+using namespace detail;
+
+namespace {
+
+/// Tasks that are copied while the runtime holds its lock; they are told after it.
+constexpr std::size_t kPart = 32;
+
+// The kernel's, also with a virtual clock: what the pause is for, buffers and their consumers, lives by that.
+std::uint64_t kernel_ns() noexcept {
+    timespec now{};
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000u + static_cast<std::uint64_t>(now.tv_nsec);
+}
+
+void describe(tiffany_dump_task& event, const TaskTimes& task) noexcept {
+    event.tid = task.tid();
+    copy_text(event.name, task.name());
+    copy_site(event.site, task.site().file, task.site().line);
+    event.priority = task.priority();
+    event.group = task.group();
+}
+
+constexpr bool is_live(TaskState state) noexcept {
+    return state != TaskState::None && state != TaskState::Finished && state != TaskState::Failed &&
+           state != TaskState::Cancelled;
+}
+
+}  // namespace
+
+// ---- taking ----
+
+TaskTaker::TaskTaker(tiffany_dump_task* events, std::size_t room, std::uint64_t worker, std::uint32_t generation,
+                     const Clock& clock) noexcept
+    : events_{events}, room_{room}, worker_{worker}, generation_{generation}, clock_{clock}, now_{clock.ticks()} {}
+
+void TaskTaker::take(TaskTimes& task) noexcept {
+    if (!wants_more()) return;
+    ++seen_;
+    if (task.told_since(generation_)) return;
+    const TaskTimes::Seen seen = task.look();
+    const TaskState state = TaskTimes::state_of(seen.word);
+    if (!is_live(state)) return;
+    // relaxed: a hook that still sees the old one tells of the task once more
+    task.generation_.store(generation_, std::memory_order_relaxed);
+    tiffany_dump_task& event = events_[taken_++];
+    describe(event, task);
+    event.worker = worker_;
+    event.step = TaskTimes::step_of(seen.word);
+    event.state = static_cast<std::uint8_t>(state);
+    event.waited = static_cast<std::uint8_t>(TaskTimes::waited_of(seen.word));
+    event.age_ns = seen.since == 0 ? 0 : clock_.to_ns(now_ - seen.since);
+}
+
+// ---- a worker's part ----
+
+/// A generation is new to this worker.
+/// @param may_have_spawned  since the generation began
+void Worker::join_dump(bool may_have_spawned) noexcept {
+    // without a list, or a loop: each task is told of before its next event, and the dump has no end
+    if (core_->task_list.load(std::memory_order_acquire) == nullptr || (on_ & kEveryHook) != 0) return;
+    DumpTurn& turn = core_->dump_turn;
+    if (!turn.claim(generation_) && !(may_have_spawned && turn.come_late(generation_))) return;
+    on_ |= kDumping;
+    dumped_ = 0;
+    dump_due_ns_ = 0;
+    begin_pass();
+}
+
+void Worker::begin_pass() noexcept {
+    dump_cursor_ = 0;
+    dump_late_ = core_->dump_turn.late();
+}
+
+/// In a tick, or before it parks. It has told of the generation.
+void Worker::dump_some() noexcept {
+    if ((on_ & kTracers) == 0) {  // nobody listens any more; who comes next begins another generation
+        on_ &= ~kDumping;
+        return;
+    }
+    const std::uint64_t now_ns = kernel_ns();
+    if (now_ns < dump_due_ns_) return;
+    TaskList* const list = core_->task_list.load(std::memory_order_acquire);
+    std::array<tiffany_dump_task, kPart> events;
+    std::uint64_t told = 0;
+    for (std::uint64_t part = 0; part < kDumpPerTick / kPart; ++part) {
+        // half of a ring is for the transitions
+        const std::size_t room =
+            (on_ & kPal) != 0 ? std::min(kPart, ring_->fit_in_half(sizeof(tiffany_dump_task))) : kPart;
+        if (room == 0) break;
+        TaskTaker taker{events.data(), room, id(), generation_, *clock_};
+        if (list != nullptr) dump_cursor_ = list->list(dump_cursor_, taker);
+        for (std::size_t i = 0; i < taker.taken_; ++i)
+            fire_task(events[i]);
+        told += taker.taken_;
+        if (list != nullptr && dump_cursor_ != TaskList::kEnd) continue;
+        if (list == nullptr || core_->dump_turn.finish(generation_, dump_late_)) {
+            on_ &= ~kDumping;
+            fire_dump(seq(), DumpPhase::end, dumped_ + told);
+            return;
+        }
+        begin_pass();
+    }
+    dumped_ += told;
+    dump_due_ns_ = now_ns + told * kDumpTaskNs;
+}
+
+/// A task that no dump has told of, just before its event: in the state that it leaves.
+void Worker::tell_task(TaskTimes& task, std::uint64_t before, std::uint64_t age_ns) noexcept {
+    task.generation_.store(generation_, std::memory_order_relaxed);
+    if (!is_live(TaskTimes::state_of(before))) return;  // the caller's mistake, which the event itself shows
+    tiffany_dump_task event;
+    describe(event, task);
+    event.worker = id();
+    event.step = TaskTimes::step_of(before);
+    event.state = static_cast<std::uint8_t>(TaskTimes::state_of(before));
+    event.waited = static_cast<std::uint8_t>(TaskTimes::waited_of(before));
+    event.age_ns = age_ns;
+    if ((on_ & kDumping) != 0) ++dumped_;
+    fire_task(event);
+}
+
+}  // namespace tiffany
