@@ -20,6 +20,9 @@ using LifeHooksLease = WorkerLease;
 inline LifeHooks& life_hooks_here(SchedulerTelemetry& telemetry) noexcept {
     return telemetry.here();
 }
+inline void hand_over(TaskTaker& taker, TaskLife& life) noexcept {
+    taker.take(life);
+}
 
 #else
 
@@ -97,6 +100,7 @@ class LifeHooksLease {
 inline LifeHooks life_hooks_here(SchedulerTelemetry&) noexcept {
     return {};
 }
+inline void hand_over(TaskTaker&, TaskLife&) noexcept {}
 
 #endif
 
