@@ -23,6 +23,9 @@ inline LifeHooks& life_hooks_here(SchedulerTelemetry& telemetry) noexcept {
 inline Stamp now_on(const Clock& clock) noexcept {
     return Stamp{clock.ticks()};
 }
+inline void hand_over(TaskTaker& taker, TaskLife& life) noexcept {
+    taker.take(life);
+}
 
 #else
 
@@ -103,6 +106,7 @@ inline LifeHooks life_hooks_here(SchedulerTelemetry&) noexcept {
 inline Stamp now_on(const Clock&) noexcept {
     return {};
 }
+inline void hand_over(TaskTaker&, TaskLife&) noexcept {}
 
 #endif
 

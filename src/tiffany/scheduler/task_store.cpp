@@ -153,7 +153,7 @@ std::uint64_t TaskStore::list(std::uint64_t cursor, TaskTaker& taker) noexcept {
         for (; left != 0; left &= left - 1) {
             const auto bit = static_cast<unsigned>(std::countr_zero(left));
             if (!taker.wants_more()) return word * 64 + bit;
-            taker.take(slab.slots()[first + bit].task.life);
+            hand_over(taker, slab.slots()[first + bit].task.life);
         }
         cursor = (word + 1) * 64;
     }

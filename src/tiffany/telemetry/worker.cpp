@@ -435,7 +435,7 @@ void Worker::begin_tick(const TaskTimes& task) noexcept {
             fire_started(seq());
         }
         drop_what_is_off();
-        if ((on_ & kDumping) != 0) dump_some();
+        if ((on_ & kDumping) != 0 && generation_ == core_->process.generation()) dump_some();
     }
     if (generation_ != core_->process.generation()) catch_up(seq());
     if ((on_ & kTickBits) == 0) return;

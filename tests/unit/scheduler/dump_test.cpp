@@ -1,5 +1,8 @@
 // What a tracer that comes late is told of the scheduler's tasks.
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <tiffany/scheduler/event.hpp>
 #include <tiffany/scheduler/scheduler_pool.hpp>
 
@@ -125,6 +128,37 @@ TEST_F(SchedulerDump, FindsTasksInPlacesThatWereFreed) {
     EXPECT_EQ(seen.tasks.size(), kept.size());
     for (const TaskHandle& task : kept)
         EXPECT_TRUE(seen.tasks.contains(task.tid()));
+}
+
+TEST_F(SchedulerDump, AForkedChildTellsOfWhatItInheritedAndItsLogIsLegal) {
+    Scheduler scheduler{{.name = "forked"}};
+    Event event;
+    const TaskHandle sleeper = scheduler.spawn({.name = "sleeper"}, sleep_for_ever());
+    scheduler.spawn({.name = "waiter"}, wait_for(event));
+    scheduler.spawn({.name = "joiner"}, join_it(sleeper));
+    scheduler.spawn({.name = "ready"}, nothing());
+    scheduler.run_until_idle();
+    scheduler.spawn({.name = "ready"}, nothing());
+    const pid_t child = fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+        const auto watcher = std::make_shared<Watcher>();
+        install_sink(watcher, {.flush_timeout = 60s});
+        event.set();  // an event before any tick
+        scheduler.spawn({.name = "the child's own"}, nothing());
+        scheduler.run_until_idle();
+        scheduler.close();
+        if (!uninstall_sink()) _exit(1);
+        const pal::LifecycleReport report = watcher->take().report;
+        for (const std::string& finding : report.findings)
+            std::fprintf(stderr, "%s\n", finding.c_str());
+        if (!report.good()) _exit(2);
+        if (report.unseen_start != 4 || report.dumped_start != 4 || report.tasks != 5) _exit(3);
+        _exit(report.live() == 0 ? 0 : 4);
+    }
+    int status = 0;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    EXPECT_EQ(status, 0) << "exit " << WEXITSTATUS(status);
 }
 
 TEST_F(SchedulerDump, OfAPoolThatSpawnsMeanwhileMissesNoTaskThatStays) {
