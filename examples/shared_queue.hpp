@@ -10,6 +10,7 @@
 #include <mutex>
 #include <thread>
 #include <tiffany/telemetry/hooks.hpp>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -23,13 +24,22 @@ struct Job {
     explicit Job(std::function<Next()> its_step) : step{std::move(its_step)} {}
 
     std::function<Next()> step;
-    TaskTimes times{};     // any worker may run it: the pool's lock orders the hooks on it
-    bool waiting = false;  // these two are guarded by the pool's lock
-    bool woken = false;
+    TaskTimes times{};   // any worker may run it: the pool's lock orders the hooks on it
+    bool woken = false;  // guarded by the pool's lock
 };
 
 class Pool {
   public:
+    Pool() = default;
+    Pool(const Pool&) = delete;
+    Pool& operator=(const Pool&) = delete;
+    ~Pool() {  // what is alive ends before the telemetry does
+        for (const auto& job : queue_)
+            telemetry_.here().cancelled(job->times, CancelCause::destroyed);
+        for (const auto& job : waiting_)
+            telemetry_.here().cancelled(job->times, CancelCause::destroyed);
+    }
+
     // Any thread: here() is the worker that the thread took, or one that a foreign thread gets at its first use.
     std::shared_ptr<Job> spawn(const char* name, std::function<Next()> step, Site site = Site::here()) {
         auto job = std::make_shared<Job>(std::move(step));
@@ -43,8 +53,8 @@ class Pool {
     // Any thread. Whoever makes the job runnable fires Ready, on its own worker.
     void wake(const std::shared_ptr<Job>& job) {
         const std::lock_guard lock{mutex_};
-        job->woken = !job->waiting;
-        if (!std::exchange(job->waiting, false)) return;
+        job->woken = waiting_.erase(job) == 0;
+        if (job->woken) return;
         telemetry_.here().ready(job->times, WakeCause::external);
         publish(job);
     }
@@ -64,6 +74,13 @@ class Pool {
         return telemetry_.transitions();
     }
 
+    // Any thread: run() returns when the jobs that run have given way, whatever is left.
+    void stop() {
+        const std::lock_guard lock{mutex_};
+        stopped_ = true;
+        changed_.notify_all();
+    }
+
   private:
     void publish(std::shared_ptr<Job> job) {
         queue_.push_back(std::move(job));
@@ -72,7 +89,7 @@ class Pool {
 
     void work() {
         const WorkerLease worker = telemetry_.worker();  // given back at the end, by the same thread
-        for (std::unique_lock lock{mutex_}; live_ > 0;) {
+        for (std::unique_lock lock{mutex_}; live_ > 0 && !stopped_;) {
             if (queue_.empty()) {
                 if (running_ == 0) settled_.notify_all();
                 worker->park();  // no job to run; looks whether somebody new listens, hence once a second at least
@@ -97,7 +114,7 @@ class Pool {
                 publish(job);
             } else {
                 worker->wait(job->times, WaitReason::other, job->times.tid());  // then nobody but a waker touches it
-                job->waiting = true;
+                waiting_.insert(job);
             }
         }
     }
@@ -107,8 +124,10 @@ class Pool {
     std::condition_variable changed_;
     std::condition_variable settled_;
     std::deque<std::shared_ptr<Job>> queue_;
+    std::unordered_set<std::shared_ptr<Job>> waiting_;
     int live_ = 0;
     int running_ = 0;
+    bool stopped_ = false;
 };
 
 }  // namespace example
