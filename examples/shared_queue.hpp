@@ -11,6 +11,7 @@
 #include <mutex>
 #include <thread>
 #include <tiffany/telemetry/hooks.hpp>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -24,14 +25,19 @@ struct Job {
     explicit Job(std::function<Next()> its_step) : step{std::move(its_step)} {}
 
     std::function<Next()> step;
-    TaskTimes times{};     // any worker may run it: the pool's lock orders the hooks on it
-    bool waiting = false;  // these two are guarded by the pool's lock
-    bool woken = false;
+    TaskTimes times{};   // any worker may run it: the pool's lock orders the hooks on it
+    bool woken = false;  // guarded by the pool's lock
 };
 
 class Pool final : TaskList {
   public:
     Pool() { telemetry_.list_tasks_by(this); }
+    Pool(const Pool&) = delete;
+    Pool& operator=(const Pool&) = delete;
+    ~Pool() {  // what is alive ends before the telemetry does
+        for (const auto& [tid, job] : live_)
+            telemetry_.here().cancelled(job->times, CancelCause::destroyed);
+    }
 
     // Any thread: here() is the worker that the thread took, or one that a foreign thread gets at its first use.
     std::shared_ptr<Job> spawn(const char* name, std::function<Next()> step, Site site = Site::here()) {
@@ -46,8 +52,8 @@ class Pool final : TaskList {
     // Any thread. Whoever makes the job runnable fires Ready, on its own worker.
     void wake(const std::shared_ptr<Job>& job) {
         const std::lock_guard lock{mutex_};
-        job->woken = !job->waiting;
-        if (!std::exchange(job->waiting, false)) return;
+        job->woken = waiting_.erase(job) == 0;
+        if (job->woken) return;
         telemetry_.here().ready(job->times, WakeCause::external);
         publish(job);
     }
@@ -65,6 +71,13 @@ class Pool final : TaskList {
             thread = std::jthread{[this] { work(); }};
         running.clear();  // joins them
         return telemetry_.transitions();
+    }
+
+    // Any thread: run() returns when the jobs that run have given way, whatever is left.
+    void stop() {
+        const std::lock_guard lock{mutex_};
+        stopped_ = true;
+        changed_.notify_all();
     }
 
   private:
@@ -86,13 +99,13 @@ class Pool final : TaskList {
 
     void work() {
         const WorkerLease worker = telemetry_.worker();  // given back at the end, by the same thread
-        for (std::unique_lock lock{mutex_}; !live_.empty();) {
+        for (std::unique_lock lock{mutex_}; !live_.empty() && !stopped_;) {
             if (queue_.empty()) {
                 if (running_ == 0) settled_.notify_all();
                 lock.unlock();
                 worker->park();  // no job to run; looks whether somebody new listens, and may call list()
                 lock.lock();
-                if (queue_.empty() && !live_.empty())
+                if (queue_.empty() && !live_.empty() && !stopped_)
                     changed_.wait_for(lock, std::chrono::nanoseconds{worker->longest_park_ns()});
                 worker->unpark();
                 continue;
@@ -115,7 +128,7 @@ class Pool final : TaskList {
                 publish(job);
             } else {
                 worker->wait(job->times, WaitReason::other, job->times.tid());  // then nobody but a waker touches it
-                job->waiting = true;
+                waiting_.insert(job);
             }
         }
     }
@@ -126,7 +139,9 @@ class Pool final : TaskList {
     std::condition_variable settled_;
     std::deque<std::shared_ptr<Job>> queue_;
     std::map<std::uint64_t, std::shared_ptr<Job>> live_;  // by tid
+    std::unordered_set<std::shared_ptr<Job>> waiting_;
     int running_ = 0;
+    bool stopped_ = false;
 };
 
 }  // namespace example

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <utility>
 
 #include "story.hpp"
 
@@ -70,6 +71,71 @@ bool ends_run(const pal::Record& record) {
     return record.is_transition() && record.info->from.has(TaskState::Running);
 }
 
+class TicksOfAWorker {
+  public:
+    TicksOfAWorker(std::string worker, Lives& lives, std::vector<std::string>& findings)
+        : worker_{std::move(worker)}, lives_{lives}, findings_{findings} {}
+
+    void check(const std::vector<pal::Record>& told) {
+        for (const pal::Record& record : told) {
+            if (record.info->id == EventId::TickBegin)
+                begin(record);
+            else if (record.info->id == EventId::TickEnd)
+                end();
+            else if (record.is_transition())
+                transition(record);
+        }
+        if (tick_ != nullptr) find(worker_ + ": expected the tick for " + its_task() + " to end", "did not end");
+    }
+
+  private:
+    void find(const std::string& what, const std::string& why) {
+        findings_.push_back(what + ": the span Worker::Tick " + why);
+    }
+
+    std::string its_task() { return who(lives_.of(tick_->tid)); }
+
+    void begin(const pal::Record& record) {
+        if (tick_ != nullptr)
+            find(worker_ + ": a tick for " + who(lives_.of(record.tid)) + " begins in the tick for " + its_task(),
+                 "was made twice");
+        tick_ = &record;
+        is_empty_ = true;
+    }
+
+    void end() {
+        if (tick_ == nullptr)
+            find(worker_ + ": a tick ends that has not begun", "was made twice");
+        else if (is_empty_)
+            find(worker_ + ": expected a run in the tick for " + its_task() + ", found none",
+                 "was made twice, or ended at once");
+        else if (running_ != nullptr)
+            find(lives_.where(*running_) + ": expected its run to end in its tick, found that it goes on",
+                 "ended before the run");
+        tick_ = nullptr;
+    }
+
+    void transition(const pal::Record& record) {
+        if (tick_ != nullptr && tick_->tid == record.tid) is_empty_ = false;
+        if (is(record, TaskEvent::Running)) {
+            running_ = &record;
+            if (tick_ == nullptr || tick_->tid != record.tid)
+                find(lives_.where(record) + ": Running on " + worker_ + ", expected in a tick for that task, found " +
+                         (tick_ != nullptr ? "the tick for " + its_task() : "no tick") + lives_.around(record),
+                     "was not made around the run of " + who(lives_.of(record.tid)));
+        } else if (running_ != nullptr && record.tid == running_->tid && ends_run(record)) {
+            running_ = nullptr;
+        }
+    }
+
+    std::string worker_;
+    Lives& lives_;
+    std::vector<std::string>& findings_;
+    const pal::Record* tick_ = nullptr;     // the beginning of the one that has not ended
+    const pal::Record* running_ = nullptr;  // the run that has not ended
+    bool is_empty_ = true;                  // in that tick nothing happened to its task
+};
+
 std::vector<std::string> check_durations(const Recording& run, std::string_view field, std::chrono::nanoseconds most) {
     std::vector<std::string> findings;
     Lives lives{run};
@@ -116,33 +182,42 @@ std::vector<std::string> check_one_running(const Recording& run) {
     return findings;
 }
 
-std::vector<std::string> check_ticks(const Recording& run) {
+std::vector<std::string> check_ticks(const Recording& run, bool everywhere) {
     std::vector<std::string> findings;
     Lives lives{run};
     for (const pal::WorkerId& worker : run.workers()) {
         const std::vector<pal::Record> told = run.of_worker(worker);
         const bool has_ticks = std::any_of(told.begin(), told.end(),
                                            [](const pal::Record& r) { return r.info->id == EventId::TickBegin; });
-        if (!has_ticks) continue;
-        const pal::Record* tick = nullptr;  // the beginning of the one that has not ended
-        for (const pal::Record& record : told) {
-            if (record.info->id == EventId::TickBegin) {
-                if (tick != nullptr)
-                    findings.push_back(worker_text(worker) + ": a tick for " + who(lives.of(record.tid)) +
-                                       " begins in the tick for " + who(lives.of(tick->tid)));
-                tick = &record;
-            } else if (record.info->id == EventId::TickEnd) {
-                if (tick == nullptr) findings.push_back(worker_text(worker) + ": a tick ends that has not begun");
-                tick = nullptr;
-            } else if (is(record, TaskEvent::Running) && (tick == nullptr || tick->tid != record.tid)) {
+        if (has_ticks || everywhere) TicksOfAWorker{worker_text(worker), lives, findings}.check(told);
+    }
+    return findings;
+}
+
+std::vector<std::string> check_parks(const Recording& run) {
+    std::vector<std::string> findings;
+    Lives lives{run};
+    for (const pal::WorkerId& worker : run.workers()) {
+        bool parked = false;
+        for (const pal::Record& record : run.of_worker(worker)) {
+            if (record.info->id == EventId::ParkBegin) {
+                if (parked)
+                    findings.push_back(worker_text(worker) +
+                                       ": parks while it is parked: the hook park() was called twice, or the hook "
+                                       "unpark() was not called between");
+                parked = true;
+            } else if (record.info->id == EventId::ParkEnd) {
+                parked = false;
+            } else if (parked && is(record, TaskEvent::Running)) {
                 findings.push_back(lives.where(record) + ": Running on " + worker_text(worker) +
-                                   ", expected in a tick for that task, found " +
-                                   (tick != nullptr ? "the tick for " + who(lives.of(tick->tid)) : "no tick") +
-                                   lives.around(record));
+                                   ", which is parked: the hook unpark() was not called before" + lives.around(record));
+                parked = false;  // once is enough
+            } else if (parked && record.info->id == EventId::WorkerStopped) {
+                findings.push_back(worker_text(worker) +
+                                   ": stops while it is parked: the hook unpark() was not called before");
+                parked = false;
             }
         }
-        if (tick != nullptr)
-            findings.push_back(worker_text(worker) + ": the tick for " + who(lives.of(tick->tid)) + " does not end");
     }
     return findings;
 }
@@ -155,7 +230,7 @@ std::vector<std::string> check_workers(const Recording& run) {
         for (const pal::Record& record : run.of_worker(worker)) {
             const auto find = [&](const std::string& what) { findings.push_back(worker_text(worker) + ": " + what); };
             if (record.info->id == EventId::WorkerStarted) {
-                if (started) find("started twice: its lease was not given back");
+                if (started) find("started twice: its WorkerLease was not given back");
                 started = true;
                 seq = record.seq;
             } else if (!started) {
@@ -172,7 +247,7 @@ std::vector<std::string> check_workers(const Recording& run) {
                 started = false;
             }
         }
-        if (started) findings.push_back(worker_text(worker) + ": was not stopped: its lease was not given back");
+        if (started) findings.push_back(worker_text(worker) + ": was not stopped: its WorkerLease was not given back");
     }
     return findings;
 }

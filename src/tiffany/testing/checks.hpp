@@ -16,8 +16,12 @@ std::vector<std::string> check_events(const TaskLife& life, const std::vector<st
 /// No worker begins to run a task while another one that it runs has not ended its run.
 std::vector<std::string> check_one_running(const Recording& run);
 
-/// Where a worker has ticks: they begin and end in turn, and each run that it begins lies in a tick of its task.
-std::vector<std::string> check_ticks(const Recording& run);
+/// Where a worker has ticks: they begin and end in turn, each run lies in a tick of its task, and no tick is empty.
+/// @param everywhere  a run on a worker without any tick is a finding too
+std::vector<std::string> check_ticks(const Recording& run, bool everywhere = false);
+
+/// While a worker is parked it runs nothing, does not park again, and is not stopped. An unpark too many fires nothing.
+std::vector<std::string> check_parks(const Recording& run);
 
 /// Each worker began with WorkerStarted and ended with WorkerStopped at its last seq, and its seqs have no gap.
 std::vector<std::string> check_workers(const Recording& run);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <exception>
 #include <map>
+#include <optional>
 #include <set>
 #include <stdexcept>
 #include <string_view>
@@ -12,6 +13,7 @@
 
 #include "diagnosis.hpp"
 #include "expectation.hpp"
+#include "lateness.hpp"
 #include "story.hpp"
 
 namespace tiffany::testing {
@@ -62,7 +64,9 @@ class Judge {
         add(findings_, std::move(in_fields_));  // last: an event too many in one task changes what others tell of it
         judge_resources();
         add(findings_, check_one_running(run_));
-        add(findings_, check_ticks(run_));
+        if (model_.ticks) add(findings_, check_ticks(run_, true));
+        add(findings_, check_parks(run_));
+        judge_parks();
         add(findings_, check_workers(run_));
         judge_lifecycle();
         return std::move(findings_);
@@ -100,9 +104,11 @@ class Judge {
         const std::string& group = program_.tasks[task].group;
         if (!group.empty() && cast_.groups[task] == 0)
             findings_.push_back(who(*life) + ": expected its group '" + group +
-                                "' to be registered, found no Group event");
+                                "' to be registered, found no Group event: SchedulerTelemetry::group() was not called");
         if (auto difference = first_difference(pattern_of(program_, model_, cast_, task), *life))
             (difference->in_fields ? in_fields_ : findings_).push_back(std::move(difference->text));
+        else if (model_.virtual_time)
+            add(in_fields_, check_lateness(program_.tasks[task], *life));
     }
 
     /// What happened to tasks that the program does not have.
@@ -123,9 +129,25 @@ class Judge {
         }
     }
 
-    /// Waits for one event tell one resource, waits for different ones different.
+    /// What a step that fires Wait waits for: its kind, as the step that takes it, and its number.
+    using Thing = std::pair<Do, std::size_t>;
+    static std::optional<Thing> thing_of(const Step& step) {
+        switch (step.what) {
+            case Do::wait:
+            case Do::lock:
+            case Do::acquire:
+            case Do::receive:
+                return Thing{step.what, step.target};
+            case Do::send:
+                return Thing{Do::receive, step.target};
+            default:
+                return std::nullopt;
+        }
+    }
+
+    /// Waits for one thing tell one resource, waits for different ones of its kind different.
     void judge_resources() {
-        std::map<std::size_t, std::uint64_t> by_event;
+        std::map<Thing, std::uint64_t> by_thing;
         for (std::size_t task = 0; task < program_.tasks.size(); ++task) {
             const TaskLife* life = life_of(task);
             if (life == nullptr || model_.block == TaskEvent::Wait) continue;
@@ -134,21 +156,37 @@ class Judge {
                 if (step.info->id == EventId::TaskWait) waits.push_back(&step);
             std::size_t next = 0;
             for (const Step& step : program_.tasks[task].steps) {
-                if (step.what != Do::wait || step.outcome == Outcome::at_once || next >= waits.size()) continue;
+                const std::optional<Thing> thing = thing_of(step);
+                if (!thing || step.outcome == Outcome::at_once || next >= waits.size()) continue;
                 const std::uint64_t resource = waits[next++]->number("resource");
-                const auto [at, is_new] = by_event.try_emplace(step.target, resource);
+                const auto [at, is_new] = by_thing.try_emplace(*thing, resource);
                 if (at->second != resource)
                     findings_.push_back(who(*life) + ": expected resource " + std::to_string(at->second) +
-                                        " in each Wait for one event, found " + std::to_string(resource) + ": " +
+                                        " in each Wait for one thing, found " + std::to_string(resource) + ": " +
                                         the_hook(TaskEvent::Wait) + " was called with another resource");
             }
         }
-        std::map<std::uint64_t, std::size_t> by_resource;
-        for (const auto& [event, resource] : by_event)
-            if (!by_resource.try_emplace(resource, event).second)
-                findings_.push_back("expected Waits for two events to tell two resources, found " +
+        std::set<std::pair<Do, std::uint64_t>> resources;
+        for (const auto& [thing, resource] : by_thing)
+            if (!resources.emplace(thing.first, resource).second)
+                findings_.push_back("expected Waits for two things to tell two resources, found " +
                                     std::to_string(resource) + " twice: " + the_hook(TaskEvent::Wait) +
                                     " was called with another resource");
+    }
+
+    /// On a virtual clock time passes at once, and nobody needs to park.
+    void judge_parks() {
+        if (!program_.parks || !model_.parks || model_.virtual_time) return;
+        std::set<pal::WorkerId> runners;
+        for (const pal::Record& record : run_.records())
+            if (record.info->id == EventId::TaskRunning) runners.insert(record.worker);
+        const bool parked = std::any_of(run_.records().begin(), run_.records().end(), [&](const pal::Record& record) {
+            return record.info->id == EventId::ParkBegin && runners.count(record.worker) != 0;
+        });
+        if (!parked)
+            findings_.push_back(
+                "expected a worker that runs tasks to park when none can run, found no worker_park: the hook park() "
+                "was not called");
     }
 
     void judge_lifecycle() {

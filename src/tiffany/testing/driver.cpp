@@ -6,8 +6,9 @@
 #include <algorithm>
 #include <array>
 #include <stdexcept>
+#include <stop_token>
 #include <system_error>
-#include <thread>
+#include <utility>
 
 namespace tiffany::testing {
 namespace {
@@ -95,6 +96,13 @@ bool Stage::reached(const Step& step) const {
 
 bool Stage::in_time() const {
     return std::chrono::steady_clock::now() < deadline_;
+}
+
+std::jthread Stage::give_up_by(std::function<void()> stop) const {
+    return std::jthread{[this, stop = std::move(stop)](const std::stop_token& over) {
+        for (; !over.stop_requested(); std::this_thread::sleep_for(std::chrono::milliseconds{1}))
+            if (!in_time()) stop();  // again and again: it may come before the runtime blocks
+    }};
 }
 
 int Stage::readable_end(std::size_t pipe) const {

@@ -21,6 +21,7 @@
 #include <functional>
 #include <mutex>
 #include <string>
+#include <thread>
 #include <tiffany/telemetry/clock.hpp>
 #include <tiffany/telemetry/spawn_info.hpp>
 #include <tiffany/testing/program.hpp>
@@ -37,6 +38,8 @@ struct Model {
     WaitReason reason = WaitReason::event;  ///< with Can::event: what its Wait tells
     bool virtual_time = false;              ///< its clock is Stage::clock()
     bool names_wakers = true;               ///< false: Ready and Cancelled may tell 0 where a task did it
+    bool ticks = true;  ///< false: it has no loop of its own to make Worker::Tick in, and only parks are looked at
+    bool parks = true;  ///< false: its threads never block while they have nothing to run, so they do not park
 };
 
 class Stage;
@@ -84,6 +87,13 @@ class Stage {
     bool reached(const Step& step) const;
     /// False after the deadline: a driver's loop that would wait for ever gives up.
     bool in_time() const;
+    /// For a driver whose runtime blocks while it waits for a wake: a thread that calls `stop` after the deadline, once
+    /// a millisecond, until the thread's object dies. `stop` makes the runtime return from its run; any thread may call
+    /// it.
+    ///
+    ///     const std::jthread giving_up = stage.give_up_by([&] { runtime.stop(); });
+    ///     runtime.run();
+    [[nodiscard]] std::jthread give_up_by(std::function<void()> stop) const;
 
     /// A descriptor of its own for each pipe.
     int readable_end(std::size_t pipe) const;

@@ -103,6 +103,10 @@ class Generator {
             run({});
             return true;
         }
+        if (script_.start == Outcome::cancelled) {
+            add_cancelled({WaitKind::dependency});
+            return false;
+        }
         std::vector<std::uint64_t> dependencies;
         for (const std::size_t dependency : script_.dependencies) {
             dependencies.push_back(cast_.tids[dependency]);
@@ -121,7 +125,7 @@ class Generator {
         return true;
     }
 
-    /// A spawn by a task tells it, whether or not wakers are told.
+    /// The task whose step spawns this one. It is always told: Model::names_wakers is no excuse here.
     std::vector<std::uint64_t> parent() const {
         for (std::size_t i = 0; i < program_.tasks.size(); ++i)
             for (const Step& step : program_.tasks[i].steps)
@@ -132,7 +136,7 @@ class Generator {
     static bool fails(const Script& script) {
         return std::any_of(script.steps.begin(), script.steps.end(), [](const Step& step) {
             return step.what == Do::fail || step.outcome == Outcome::cancelled ||
-                   step.outcome == Outcome::cancelled_before;
+                   step.outcome == Outcome::cancelled_before || step.outcome == Outcome::cancelled_over_budget;
         });
     }
 
@@ -162,12 +166,17 @@ class Generator {
     }
 
     void cancelled_running() {
-        end_run(TaskEvent::Cancelled, {is("cause", CancelCause::asked), is_one_of("canceller", canceller()),
+        end_run(TaskEvent::Cancelled, {is("cause", cancel_cause()), is_one_of("canceller", canceller()),
                                        is("from_state", TaskState::Running)});
         ended_ = true;
     }
 
+    /// 0 if no task asks for it.
     std::vector<std::uint64_t> canceller() const { return doer_of(Do::cancel, task_); }
+    CancelCause cancel_cause() const {
+        const bool by_the_runtime = program_.ending == Ending::shutdown && !by_a_task(Do::cancel, task_);
+        return by_the_runtime ? CancelCause::shutdown : CancelCause::asked;
+    }
 
     void destroyed_from(TaskState state) {
         pattern_.push_back(one(TaskEvent::Cancelled, {is("cause", CancelCause::destroyed), is("canceller", 0),
@@ -211,8 +220,15 @@ class Generator {
                 return suspend(step, one(TaskEvent::Sleep, {is("dur_ns", step.time.count())}), WakeCause::timer, {0},
                                {WaitKind::sleep, TaskState::Sleeping, step.time});
             case Do::wait:
-                return suspend(step, one(TaskEvent::Wait, {is("reason", model_.reason)}), WakeCause::event,
-                               doer_of(Do::set, step.target), {WaitKind::wait});
+                return wait(step, model_.reason, Do::set);
+            case Do::lock:
+                return wait(step, WaitReason::lock, Do::unlock);
+            case Do::acquire:
+                return wait(step, WaitReason::semaphore, Do::release);
+            case Do::send:
+                return wait(step, WaitReason::channel, Do::receive);
+            case Do::receive:
+                return wait(step, WaitReason::channel, Do::send);
             case Do::block:
                 return add_block(step);
             case Do::join:
@@ -232,6 +248,8 @@ class Generator {
                 ended_ = true;
                 return false;
             case Do::set:
+            case Do::unlock:
+            case Do::release:
             case Do::wake:
             case Do::write:
             case Do::spawn:
@@ -248,12 +266,23 @@ class Generator {
             run({WaitKind::throttled});
             return true;
         }
+        if (step.outcome == Outcome::cancelled_over_budget) {
+            end_run(TaskEvent::Throttled, {at_least("park_ns", 1)});
+            add_cancelled({WaitKind::throttled, TaskState::Throttled});
+            return false;
+        }
         if (step.outcome == Outcome::over_quantum)
             end_run(TaskEvent::Throttled, {is("park_ns", 0)});
         else
             pattern_.push_back(yielded());
         run({});
         return true;
+    }
+
+    /// @param what_wakes  the step of another task that ends the wait
+    bool wait(const Step& step, WaitReason reason, Do what_wakes) {
+        return suspend(step, one(TaskEvent::Wait, {is("reason", reason)}), WakeCause::event,
+                       doer_of(what_wakes, step.target), {WaitKind::wait});
     }
 
     bool add_block(const Step& step) {
@@ -304,9 +333,8 @@ class Generator {
         run({waited.kind, waited.state});
         cancelled_running();
         Pattern resumed = std::move(pattern_);
-        Pattern in_place{
-            one(TaskEvent::Cancelled, {is("cause", CancelCause::asked), is_one_of("canceller", canceller()),
-                                       is("from_state", waited.state), is("run_ns", 0)})};
+        Pattern in_place{one(TaskEvent::Cancelled, {is("cause", cancel_cause()), is_one_of("canceller", canceller()),
+                                                    is("from_state", waited.state), is("run_ns", 0)})};
         pattern_ = std::move(before);
         pattern_.push_back(choice({std::move(resumed), std::move(in_place)}));
     }

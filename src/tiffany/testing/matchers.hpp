@@ -86,7 +86,12 @@ inline CheckMatcher<Recording> RunsOneAtATime() {
 
 /// Ticks do not overlap, and runs lie in them, where a worker has any.
 inline CheckMatcher<Recording> TicksAreNested() {
-    return {"has each run in a tick", check_ticks};
+    return {"has each run in a tick", [](const Recording& run) { return check_ticks(run); }};
+}
+
+/// No worker runs a task, parks again or stops while it is parked.
+inline CheckMatcher<Recording> ParksEnd() {
+    return {"does nothing on a worker that is parked", check_parks};
 }
 
 /// Workers are started and stopped, and no seq is missing.

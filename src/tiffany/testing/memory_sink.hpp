@@ -32,7 +32,7 @@ class MemorySink : public pal::Sink {
 };
 
 /// A MemorySink that is the process's sink as long as this lives; a sink that was installed before is not put back.
-/// Thread-safe but for its end.
+/// Any thread may call its functions, and the hooks whose events it takes; only one destroys it, when no other uses it.
 class ScopedSink {
   public:
     /// A flush waits so long: a test rather waits than fails on a slow machine.

@@ -17,6 +17,9 @@ constexpr std::array kNames = {
     Named{Can::spawn, "spawn"},
     Named{Can::sleep, "sleep"},
     Named{Can::event, "event"},
+    Named{Can::lock, "lock"},
+    Named{Can::semaphore, "semaphore"},
+    Named{Can::channel, "channel"},
     Named{Can::wake, "wake"},
     Named{Can::join, "join"},
     Named{Can::io, "io"},
@@ -26,6 +29,7 @@ constexpr std::array kNames = {
     Named{Can::quantum, "quantum"},
     Named{Can::budget, "budget"},
     Named{Can::dependencies, "dependencies"},
+    Named{Can::shutdown, "shutdown"},
     Named{Can::destroy, "destroy"},
     Named{Can::destroy_asleep, "destroy_asleep"},
     Named{Can::outside_spawn, "outside_spawn"},
@@ -47,6 +51,18 @@ void add_needs(const Step& step, bool outside, Abilities& needs) {
         case Do::wait:
         case Do::set:
             needs.add(Can::event);
+            break;
+        case Do::lock:
+        case Do::unlock:
+            needs.add(Can::lock);
+            break;
+        case Do::acquire:
+        case Do::release:
+            needs.add(Can::semaphore);
+            break;
+        case Do::send:
+        case Do::receive:
+            needs.add(Can::channel);
             break;
         case Do::block:
             break;  // by whom it is woken decides
@@ -77,7 +93,7 @@ void add_needs(const Step& step, bool outside, Abilities& needs) {
     }
     if (step.outcome == Outcome::timed_out) needs.add(Can::timeout);
     if (step.outcome == Outcome::over_quantum) needs.add(Can::quantum);
-    if (step.outcome == Outcome::over_budget) needs.add(Can::budget);
+    if (step.outcome == Outcome::over_budget || step.outcome == Outcome::cancelled_over_budget) needs.add(Can::budget);
     if (step.outcome == Outcome::caught) needs.add(Can::catch_cancel);
 }
 
@@ -121,6 +137,7 @@ Abilities Program::needs() const {
     for (const Step& step : outside)
         add_needs(step, true, needs);
     if (ending == Ending::not_run) needs.add(Can::destroy);
+    if (ending == Ending::shutdown) needs.add(Can::shutdown);
     if (ending == Ending::idle) needs.add(Can::destroy_asleep);
     return needs;
 }

@@ -8,8 +8,8 @@
 ///                   {.name = "setter", .steps = {Step::until(0, kSuspended), Step::set(0)}}},
 ///     };
 ///
-/// Tasks, events and pipes are numbers, from 0. Programs are so made that every order in which a runtime may run their
-/// tasks gives the same hooks.
+/// Tasks, events, pipes and so on are numbers, from 0. Programs are so made that every order in which a runtime may run
+/// their tasks gives the same hooks.
 
 #include <chrono>
 #include <cstddef>
@@ -29,6 +29,9 @@ enum class Can : std::uint8_t {
     spawn,           ///< a task spawns a task
     sleep,           ///< for a time
     event,           ///< wait for an event that another task sets
+    lock,            ///< wait for a lock that another task holds
+    semaphore,       ///< wait for a semaphore that another task releases
+    channel,         ///< wait for room in a channel, and for a value from one, with room for one value
     wake,            ///< suspend until another task wakes it
     join,            ///< wait for the end of a task
     io,              ///< wait until a descriptor can be read
@@ -38,6 +41,7 @@ enum class Can : std::uint8_t {
     quantum,         ///< a yield after a run longer than its quantum, which is below kLongRun, is Throttled(0)
     budget,          ///< a yield past a task's budget is Throttled(t)
     dependencies,    ///< a task begins when others have finished, and is cancelled when one fails
+    shutdown,        ///< the runtime asks what is alive to end, and runs it until it has ended
     destroy,         ///< tasks that never ran are cancelled when the runtime is destroyed
     destroy_asleep,  ///< the same of tasks that sleep or wait
     outside_spawn,   ///< a thread that is not the runtime's spawns a task
@@ -72,37 +76,45 @@ class Abilities {
     std::uint32_t bits_ = 0;
 };
 
-/// What a step does. The comment says what a driver does for it; `target` is a task, an event or a pipe.
+/// What a step does. The comment says what a driver does for it; `target` is the number of a task, event, lock,
+/// semaphore, channel or pipe.
 enum class Do : std::uint8_t {
-    yield,   ///< gives way
-    spin,    ///< gives way again and again, until the cancellation arrives there
-    sleep,   ///< sleeps for `time`
-    wait,    ///< waits for event `target`; with a `timeout` not longer than that
-    set,     ///< sets event `target`: wakes who waits for it, and whoever comes later need not wait
-    block,   ///< suspends until `wake`; returns at once if a wake came before
-    wake,    ///< wakes task `target`
-    join,    ///< waits for the end of task `target`, however it ends; `timeout`
-    read,    ///< waits until Stage::readable_end(target) can be read; `timeout`
-    write,   ///< Stage::act: makes pipe `target` readable
-    spawn,   ///< spawns task `target`
-    cancel,  ///< asks task `target` to end
-    until,   ///< gives way until Stage::reached(step)
-    burn,    ///< Stage::act: runs for `time`
-    fail,    ///< Stage::act: throws std::runtime_error{text}
+    yield,    ///< gives way
+    spin,     ///< gives way again and again, until the cancellation arrives there
+    sleep,    ///< sleeps for `time`
+    wait,     ///< waits for event `target`; with a `timeout` not longer than that
+    set,      ///< sets event `target`: wakes who waits for it, and whoever comes later need not wait
+    block,    ///< suspends until `wake`; returns at once if a wake came before
+    lock,     ///< takes lock `target`, which no other task has then
+    unlock,   ///< gives it back: the task that waits for it has it now
+    acquire,  ///< takes one from semaphore `target`, which begins with none
+    release,  ///< gives it one
+    send,     ///< puts a value into channel `target`, which has room for one
+    receive,  ///< takes one out of it
+    wake,     ///< wakes task `target`
+    join,     ///< waits for the end of task `target`, however it ends; `timeout`
+    read,     ///< waits until Stage::readable_end(target) can be read; `timeout`
+    write,    ///< Stage::act: makes pipe `target` readable
+    spawn,    ///< spawns task `target`
+    cancel,   ///< asks task `target` to end
+    until,    ///< gives way until Stage::reached(step)
+    burn,     ///< Stage::act: runs for `time`
+    fail,     ///< Stage::act: throws std::runtime_error{text}
 };
 
 /// What becomes of a step, as the program is made to have it; a driver looks at `caught` alone.
 enum class Outcome : std::uint8_t {
     as_asked,
-    at_once,           ///< the thing is there already: no suspension, no hook
-    woken_before,      ///< block: the wake came first, which makes it a Yield
-    timed_out,         ///< the timeout is over first
-    over_quantum,      ///< yield: the run was longer than the quantum
-    over_budget,       ///< yield: the task is past its budget
-    cancelled,         ///< the cancellation arrives while the task is suspended here, and ends it
-    caught,            ///< the same, but the task catches it and goes on with the next step
-    cancelled_before,  ///< the request came while it ran: thrown here, and ends the task
-    destroyed,         ///< the runtime is destroyed while the task is suspended here
+    at_once,                ///< the thing is there already: no suspension, no hook
+    woken_before,           ///< block: the wake came first, which makes it a Yield
+    timed_out,              ///< the timeout is over first
+    over_quantum,           ///< yield: the run was longer than the quantum
+    over_budget,            ///< yield: the task is past its budget
+    cancelled_over_budget,  ///< the same, and the cancellation arrives before the quota, and ends it
+    cancelled,              ///< the cancellation arrives while the task is suspended here, and ends it
+    caught,                 ///< the same, but the task catches it and goes on with the next step
+    cancelled_before,       ///< the request came while it ran: thrown here, and ends the task
+    destroyed,              ///< the runtime is destroyed while the task is suspended here
 };
 
 /// Longer than the quantum of every runtime that has Can::quantum.
@@ -128,6 +140,12 @@ struct Step {
     static Step sleep(Time time) { return {.what = Do::sleep, .time = time}; }
     static Step wait(std::size_t event) { return {.what = Do::wait, .target = event}; }
     static Step set(std::size_t event) { return {.what = Do::set, .target = event}; }
+    static Step lock(std::size_t lock) { return {.what = Do::lock, .target = lock}; }
+    static Step unlock(std::size_t lock) { return {.what = Do::unlock, .target = lock}; }
+    static Step acquire(std::size_t semaphore) { return {.what = Do::acquire, .target = semaphore}; }
+    static Step release(std::size_t semaphore) { return {.what = Do::release, .target = semaphore}; }
+    static Step send(std::size_t channel) { return {.what = Do::send, .target = channel}; }
+    static Step receive(std::size_t channel) { return {.what = Do::receive, .target = channel}; }
     static Step block() { return {.what = Do::block}; }
     static Step wake(std::size_t task) { return {.what = Do::wake, .target = task}; }
     static Step join(std::size_t task) { return {.what = Do::join, .target = task}; }
@@ -147,6 +165,7 @@ struct Step {
     Step woken_before() const { return with(Outcome::woken_before); }
     Step over_quantum() const { return with(Outcome::over_quantum); }
     Step over_budget() const { return with(Outcome::over_budget); }
+    Step cancelled_over_budget() const { return with(Outcome::cancelled_over_budget); }
     Step cancelled() const { return with(Outcome::cancelled); }
     Step caught() const { return with(Outcome::caught); }
     Step cancelled_before() const { return with(Outcome::cancelled_before); }
@@ -172,6 +191,7 @@ struct Script {
     std::string group = {};  ///< empty: the default one
     std::uint8_t priority = 10;
     std::vector<std::size_t> dependencies = {};  ///< tasks
+    Outcome start = Outcome::as_asked;           ///< cancelled: while it waits for its dependencies
     std::chrono::nanoseconds budget{0};          ///< in each budget_period; 0: none
     std::chrono::nanoseconds budget_period{0};
 };
@@ -181,6 +201,7 @@ enum class Ending : std::uint8_t {
     all_ended,  ///< when no task is alive
     not_run,    ///< the runtime is destroyed before it runs anything
     idle,       ///< the runtime is destroyed when no task can run, without any time passing
+    shutdown,   ///< the same, but it asks the tasks that are alive to end (cause shutdown), and runs them
 };
 
 struct Program {
@@ -190,6 +211,7 @@ struct Program {
     std::size_t workers = 1;         ///< threads that run tasks
     Ending ending = Ending::all_ended;
     bool virtual_time = false;  ///< needs Model::virtual_time: on a real clock its hooks depend on the machine's speed
+    bool parks = false;         ///< no task can run for long: on a real clock a worker that runs them parks
 
     /// The tasks that the driver spawns before it runs, in this order: those that no step spawns.
     std::vector<std::size_t> at_start() const;

@@ -9,6 +9,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr catalogue::StateSet kWaiting{TaskState::Waiting};
+constexpr catalogue::StateSet kThrottled{TaskState::Throttled};
 
 // As long as the program cancels who waits so long, or destroys it.
 constexpr std::chrono::nanoseconds kForEver = 1h;
@@ -58,6 +59,25 @@ std::vector<Program> waits() {
                               Step::until(2, kSuspended), Step::set(1)}}}},
         {.name = "AnEventThatIsSetIsNoWait",
          .tasks = {{.name = "task", .steps = {Step::set(0), Step::wait(0).at_once()}}}},
+        // who has a lock first spawns the one that waits for it: else that one might be first
+        {.name = "AnUnlockWakesWhoWaitsForTheLock",
+         .tasks = {{.name = "holder",
+                    .steps = {Step::lock(0).at_once(), Step::spawn(1), Step::until(1, kWaiting), Step::unlock(0)}},
+                   {.name = "waiter", .steps = {Step::lock(0), Step::yield(), Step::unlock(0)}},
+                   {.name = "other", .steps = {Step::lock(1).at_once(), Step::yield(), Step::unlock(1)}}}},
+        {.name = "AReleaseWakesWhoWaitsForTheSemaphore",
+         .tasks = {{.name = "first", .steps = {Step::acquire(0)}},
+                   {.name = "second", .steps = {Step::acquire(1), Step::yield()}},
+                   {.name = "giver",
+                    .steps = {Step::until(0, kWaiting), Step::release(0), Step::until(1, kWaiting), Step::release(1)}},
+                   {.name = "alone", .steps = {Step::release(2), Step::acquire(2).at_once()}}}},
+        {.name = "AValueWakesWhoWaitsForTheChannel",
+         .tasks = {{.name = "receiver", .steps = {Step::receive(0), Step::yield()}},
+                   {.name = "sender", .steps = {Step::until(0, kWaiting), Step::send(0).at_once()}},
+                   {.name = "alone", .steps = {Step::send(1).at_once(), Step::receive(1).at_once()}}}},
+        {.name = "RoomWakesWhoWaitsForTheChannel",
+         .tasks = {{.name = "sender", .steps = {Step::send(0).at_once(), Step::send(0), Step::yield()}},
+                   {.name = "receiver", .steps = {Step::until(0, kWaiting), Step::receive(0).at_once()}}}},
         {.name = "AWakeEndsABlock",
          .tasks = {{.name = "first", .steps = {Step::block()}},
                    {.name = "second", .steps = {Step::block(), Step::yield()}},
@@ -120,6 +140,29 @@ std::vector<Program> cancellations() {
         {.name = "ATaskThatWaitsForADescriptorIsCancelled",
          .tasks = {{.name = "reader", .steps = {Step::read(0).cancelled()}},
                    {.name = "canceller", .steps = {Step::until(0, kSuspended), Step::cancel(0)}}}},
+        {.name = "ATaskThatWaitsForALockIsCancelled",
+         .tasks = {{.name = "holder",
+                    .steps = {Step::lock(0).at_once(), Step::spawn(1), Step::until(1, kWaiting), Step::cancel(1),
+                              Step::unlock(0)}},
+                   {.name = "waiter", .steps = {Step::lock(0).cancelled()}}}},
+        {.name = "ATaskThatWaitsForASemaphoreIsCancelled",
+         .tasks = {{.name = "waiter", .steps = {Step::acquire(0).cancelled()}},
+                   {.name = "canceller", .steps = {Step::until(0, kWaiting), Step::cancel(0), Step::release(0)}}}},
+        {.name = "ATaskThatWaitsForAChannelIsCancelled",
+         .tasks = {{.name = "waiter", .steps = {Step::receive(0).cancelled()}},
+                   {.name = "canceller",
+                    .steps = {Step::until(0, kWaiting), Step::cancel(0), Step::send(0).at_once()}}}},
+        {.name = "ATaskThatWaitsForADependencyIsCancelled",
+         // the target outlives it: a request may be on its way for a while
+         .tasks = {{.name = "target", .steps = {Step::until(1, kWaiting), Step::cancel(1), Step::until(1, kEnded)}},
+                   {.name = "dependent", .dependencies = {0}, .start = Outcome::cancelled}}},
+        {.name = "AThrottledTaskIsCancelled",
+         .tasks = {{.name = "spender",
+                    .steps = {Step::burn(3ms), Step::yield().cancelled_over_budget()},
+                    .budget = 1ms,
+                    .budget_period = 4ms},
+                   {.name = "canceller", .steps = {Step::until(0, kThrottled), Step::cancel(0)}}},
+         .virtual_time = true},
         {.name = "AReadyTaskIsCancelledWhenItRuns",
          .tasks = {{.name = "yielder", .steps = {Step::spin()}}, {.name = "canceller", .steps = {Step::cancel(0)}}}},
         {.name = "ARunningTaskIsCancelledAtItsNextSuspension",
@@ -130,6 +173,18 @@ std::vector<Program> cancellations() {
                    {.name = "canceller",
                     .steps = {Step::until(0, kSuspended), Step::cancel(0), Step::until(1, kSuspended),
                               Step::cancel(1)}}}},
+        {.name = "AShutdownCancelsWhatIsAlive",
+         .tasks = {{.name = "sleeper", .steps = {Step::sleep(kForEver).cancelled()}},
+                   {.name = "other sleeper", .steps = {Step::sleep(kForEver).cancelled()}},
+                   {.name = "short", .steps = {Step::yield()}}},
+         .ending = Ending::shutdown},
+        {.name = "ATaskThatWaitsIsShutDown",
+         .tasks = {{.name = "waiter", .steps = {Step::wait(0).cancelled()}},
+                   {.name = "reader", .steps = {Step::read(0).cancelled()}}},
+         .ending = Ending::shutdown},
+        {.name = "ATaskThatCatchesItsShutdownEndsAsItEnds",
+         .tasks = {{.name = "stubborn", .steps = {Step::sleep(kForEver).caught(), Step::yield()}}},
+         .ending = Ending::shutdown},
     };
 }
 
@@ -150,6 +205,12 @@ std::vector<Program> threads() {
     Program many{.name = "TasksOnSeveralWorkersRunOneAtATimeOnEach", .workers = 4};
     for (int i = 0; i < 64; ++i)
         many.tasks.push_back({.name = "yielder " + std::to_string(i), .steps = std::vector<Step>(20, Step::yield())});
+    // several long times, so that a thread that the machine stops just before it parks parks in the next one
+    Program idle{.name = "AWorkerThatIsWokenFromOutsideHasParked", .parks = true};
+    for (std::size_t i = 0; i < 5; ++i) {
+        idle.tasks.push_back({.name = "blocked " + std::to_string(i), .steps = {Step::block()}});
+        idle.outside.insert(idle.outside.end(), {Step::until(i, kSuspended), Step::burn(10ms), Step::wake(i)});
+    }
     Program wakes{.name = "ReadyPrecedesRunningOnAnotherWorker", .workers = 4};
     for (std::size_t i = 0; i < 32; ++i) {
         wakes.tasks.push_back({.name = "blocked " + std::to_string(i), .steps = {Step::block(), Step::yield()}});
@@ -162,6 +223,10 @@ std::vector<Program> threads() {
         {.name = "AThreadOutsideSpawnsATask",
          .tasks = {{.name = "keeper", .steps = {Step::block()}}, {.name = "foreign", .steps = {Step::yield()}}},
          .outside = {Step::spawn(1), Step::until(1, kEnded), Step::until(0, kSuspended), Step::wake(0)}},
+        {.name = "AWorkerWithNothingToRunParks",
+         .tasks = {{.name = "sleeper", .steps = std::vector<Step>(5, Step::sleep(10ms))}},
+         .parks = true},
+        std::move(idle),
         std::move(many),
         std::move(wakes),
     };

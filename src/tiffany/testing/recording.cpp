@@ -14,6 +14,23 @@ bool is_before(const pal::Record& a, const pal::Record& b) {
     return a.ts_ns != b.ts_ns ? a.ts_ns < b.ts_ns : a.worker < b.worker;
 }
 
+/// A hook may be given a stamp from before the worker's last one. No record is earlier than the one before it of the
+/// same worker, so that sorting by time keeps each worker's order, which is that of its seq.
+void keep_order_of_each_worker(std::vector<pal::Record>& records) {
+    struct Last {
+        std::uint64_t ts_ns = 0;
+        std::uint64_t seq = 0;
+    };
+    std::map<pal::WorkerId, Last> last_of;
+    for (pal::Record& record : records) {
+        Last& last = last_of[record.worker];
+        // of one that had the same index before: its ring was emptied later, and its own times tell where it belongs
+        if (record.seq != 0 && record.seq < last.seq) last = {};
+        record.ts_ns = last.ts_ns = std::max(last.ts_ns, record.ts_ns);
+        if (record.seq != 0) last.seq = record.seq;
+    }
+}
+
 class Bytes : public pal::ByteSink {
   public:
     void write(std::string_view bytes) override { all += bytes; }
@@ -24,6 +41,7 @@ class Bytes : public pal::ByteSink {
 
 Recording::Recording(std::vector<pal::Record> records, std::vector<pal::Gap> gaps)
     : records_{std::move(records)}, gaps_{std::move(gaps)} {
+    keep_order_of_each_worker(records_);
     // stable: what one worker did in one instant stays in its order
     std::stable_sort(records_.begin(), records_.end(), is_before);
 }

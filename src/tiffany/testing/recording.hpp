@@ -28,10 +28,11 @@ struct TaskLife {
 class Recording {
   public:
     Recording() = default;
-    /// @param records  of each worker in the order in which they fired
+    /// @param records  of each worker in the order in which they fired. One that is older than the record before it of
+    ///                 the same worker, because its hook was given an older stamp, takes that one's ts.
     Recording(std::vector<pal::Record> records, std::vector<pal::Gap> gaps);
 
-    /// By (ts, worker); within one worker and instant in the order in which they fired.
+    /// By (ts, worker); those of one worker always in the order in which they fired, which is that of its seq.
     /// Not of a temporary: a loop over it would outlive the recording.
     std::span<const pal::Record> records() const& { return records_; }
     std::span<const pal::Record> records() const&& = delete;

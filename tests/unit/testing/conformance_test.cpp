@@ -33,6 +33,11 @@ TEST(Programs, EveryAbilityIsNeededBySomeProgramOrCheckedInAll) {
         EXPECT_TRUE(needed.has(static_cast<Can>(i))) << Abilities{static_cast<Can>(i)}.text();
 }
 
+TEST(Abilities, EachHasAName) {
+    for (unsigned i = 0; i <= static_cast<unsigned>(Can::sites); ++i)
+        EXPECT_FALSE(Abilities{static_cast<Can>(i)}.text().empty()) << "ability " << i;
+}
+
 TEST(Programs, AllTransitionsAreMet) {
     ToyRuntime runtime;
     std::set<TaskEvent> met;

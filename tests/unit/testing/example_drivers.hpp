@@ -47,7 +47,7 @@ class CallbackQueueDriver : public Driver {
 class SharedQueueDriver : public Driver {
   public:
     Model model() const override {
-        return {.can = {Can::yield, Can::outside_spawn, Can::outside_wake, Can::sites},
+        return {.can = {Can::yield, Can::destroy, Can::outside_spawn, Can::outside_wake, Can::sites},
                 .most_workers = 4,
                 .block = TaskEvent::Wait};
     }
@@ -57,12 +57,14 @@ class SharedQueueDriver : public Driver {
         example::Pool pool;
         for (const std::size_t task : stage.program().at_start())
             spawn(pool, stage, task);
+        if (stage.program().ending == Ending::not_run) return;
         const std::jthread outside{[&] {
             stage.play_outside([&](const Step& step) {
                 if (step.what == Do::spawn) spawn(pool, stage, step.target);
                 if (step.what == Do::wake) pool.wake(job(step.target));
             });
         }};
+        const std::jthread giving_up = stage.give_up_by([&] { pool.stop(); });
         pool.run(stage.program().workers);
     }
 

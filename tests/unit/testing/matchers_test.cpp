@@ -112,7 +112,7 @@ TEST_F(Matchers, AWorkerWithoutTicksNeedsNone) {
 
 TEST_F(Matchers, AWorkerThatIsHeldIsNotWholeYet) {
     EXPECT_THAT(explanation(WorkersAreWhole(), sink.recording()),
-                HasSubstr("worker 0: was not stopped: its lease was not given back"));
+                HasSubstr("worker 0: was not stopped: its WorkerLease was not given back"));
     worker = {};
     EXPECT_THAT(sink.recording(), WorkersAreWhole());
 }

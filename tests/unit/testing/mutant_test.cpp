@@ -4,9 +4,13 @@
 #include <gmock/gmock.h>
 
 #include <algorithm>
+#include <memory>
+#include <ostream>
 #include <tiffany/testing/conformance.hpp>
 #include <tiffany/testing/conformance_suite.hpp>
+#include <tiffany/testing/lateness.hpp>
 #include <tiffany/testing/memory_sink.hpp>
+#include <tiffany/testing/story.hpp>
 
 #include "toy_runtime.hpp"
 
@@ -15,15 +19,14 @@ namespace {
 
 using namespace std::chrono_literals;
 using ::testing::AllOf;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::StartsWith;
 
 [[maybe_unused]] const int unmutated = register_conformance<ToyRuntime>("ToyRuntime");
-
-std::string hook_name(TaskEvent event) {
-    return std::string{catalogue::info(event).tracepoint.substr(5)} + "()";
-}
+[[maybe_unused]] const int on_the_systems_clock =
+    register_conformance("ToyRuntimeOnTheSystemsClock", [] { return std::make_unique<ToyRuntime>(Time::is_real); });
 
 /// The hook left out, doubled, swapped with the next one, swapped for each of the others.
 std::vector<Mutation> mutations_of(TaskEvent hook) {
@@ -33,6 +36,11 @@ std::vector<Mutation> mutations_of(TaskEvent hook) {
     for (std::size_t i = 0; i < kTransitions; ++i)
         if (static_cast<TaskEvent>(i) != hook) all.push_back({Wrong::in_place, hook, static_cast<TaskEvent>(i)});
     return all;
+}
+
+const Program& program(std::string_view name) {
+    const auto& all = conformance_programs();
+    return *std::find_if(all.begin(), all.end(), [&](const Program& program) { return program.name == name; });
 }
 
 /// Some programs in which a runtime that does all rightly calls that hook.
@@ -63,7 +71,7 @@ TEST_P(Mutant, IsFoundHoweverTheHookIsMiscalledAndTheFirstLineNamesIt) {
             ToyRuntime runtime{mutation};
             const std::vector<std::string> findings = check_conformance(runtime, *program);
             ASSERT_FALSE(findings.empty()) << name_of(mutation) << " in " << program->name;
-            EXPECT_THAT(findings.front(), AllOf(HasSubstr("the hook "), HasSubstr(hook_name(mutation.hook))))
+            EXPECT_THAT(findings.front(), AllOf(HasSubstr("the hook "), HasSubstr(hook_of(mutation.hook))))
                 << name_of(mutation) << " in " << program->name;
         }
     }
@@ -81,9 +89,127 @@ INSTANTIATE_TEST_SUITE_P(EachHook, Mutant, ::testing::ValuesIn(all_hooks()),
                              return std::string{label(hook.param)};
                          });
 
-const Program& program(std::string_view name) {
-    const auto& all = conformance_programs();
-    return *std::find_if(all.begin(), all.end(), [&](const Program& program) { return program.name == name; });
+struct NumberFound {
+    TaskEvent hook;
+    const char* program;
+    const char* says;
+};
+void PrintTo(const NumberFound& given, std::ostream* out) {
+    *out << given.says;
+}
+
+class MutantNumber : public ::testing::TestWithParam<NumberFound> {};
+
+TEST_P(MutantNumber, IsFoundAndTheFirstLineNamesTheField) {
+    ToyRuntime runtime{{Wrong::other_number, GetParam().hook}};
+    const std::vector<std::string> findings = check_conformance(runtime, program(GetParam().program));
+    ASSERT_FALSE(findings.empty());
+    EXPECT_THAT(findings.front(), HasSubstr(GetParam().says));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    EachHook, MutantNumber,
+    ::testing::Values(
+        NumberFound{TaskEvent::Sleep, "ASleepEndsByTheTimer", "the hook sleep() was called with another dur_ns"},
+        NumberFound{TaskEvent::Ready, "ASleepEndsByTheTimer",
+                    "expected Ready (late_ns 300), found Ready (late_ns 301): the hook ready() was "
+                    "called with another late_ns"},
+        NumberFound{TaskEvent::Ready, "AWaitThatTimesOutEndsByTheTimer",
+                    "expected Ready (late_ns 300), found Ready (late_ns 301): the hook ready() was "
+                    "called with another late_ns"},
+        NumberFound{TaskEvent::Ready, "AYieldPastTheBudgetWaitsForTheQuota",
+                    "expected Ready (late_ns 300), found Ready (late_ns 301): the hook ready() was "
+                    "called with another late_ns"},
+        NumberFound{TaskEvent::Throttled, "AYieldPastTheBudgetWaitsForTheQuota",
+                    "expected Ready (late_ns 299), found Ready (late_ns 300): the hook ready() was "
+                    "called with another late_ns, or the hook throttled() with another park_ns"},
+        NumberFound{TaskEvent::IoWait, "ADescriptorWakesWhoWaitsForIt", "the hook iowait() was called with another io"},
+        NumberFound{TaskEvent::Join, "AJoinEndsWithItsTarget", "the hook join() was called with another target"}));
+
+TEST(MutantNumber, AWakeBeforeItsTimeIsFound) {
+    VirtualClock clock;
+    const ScopedSink sink;
+    {
+        SchedulerTelemetry telemetry{"hasty", {.clock = &clock}};
+        const WorkerLease worker = telemetry.worker();
+        TaskTimes task;
+        worker->spawned(task, {.name = "sleeper"});
+        worker->running(task);
+        worker->sleep(task, 1'000);
+        clock.advance(999);
+        worker->ready(task, WakeCause::timer);
+    }
+    const Recording run = sink.recording();
+    EXPECT_THAT(check_lateness({.name = "sleeper", .steps = {Step::sleep(1us)}}, run.task("sleeper")),
+                ElementsAre(HasSubstr("step 4: expected Ready 1000 ns after Sleep, found it after 999 ns: the hook "
+                                      "ready() was called before the time was over; around: ")));
+}
+
+// ---- what is not a transition ----
+
+struct SlipFound {
+    Slip slip;
+    const char* program;
+    const char* says;
+};
+void PrintTo(const SlipFound& given, std::ostream* out) {
+    *out << given.says;
+}
+
+class MutantLoop : public ::testing::TestWithParam<SlipFound> {};
+
+TEST_P(MutantLoop, IsFoundAndTheFirstLineSaysWhatIsWrong) {
+    const auto& [slip, name, says] = GetParam();
+    ToyRuntime right{Time::is_real};
+    EXPECT_THAT(check_conformance(right, program(name)), IsEmpty());
+    ToyRuntime wrong{Time::is_real, slip};
+    const std::vector<std::string> findings = check_conformance(wrong, program(name));
+    ASSERT_FALSE(findings.empty());
+    EXPECT_THAT(findings.front(), HasSubstr(says));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    EachSlip, MutantLoop,
+    ::testing::Values(
+        SlipFound{Slip::tick_left_out, "AYieldStaysReady",
+                  "the span Worker::Tick was not made around the run of task 'yielder'"},
+        SlipFound{Slip::tick_twice, "AYieldStaysReady", "the span Worker::Tick was made twice"},
+        SlipFound{Slip::tick_not_kept, "AYieldStaysReady", "the span Worker::Tick was made twice, or ended at once"},
+        SlipFound{Slip::tick_ends_early, "AYieldStaysReady", "the span Worker::Tick ended before the run"},
+        SlipFound{Slip::park_left_out, "AWorkerWithNothingToRunParks", "the hook park() was not called"},
+        SlipFound{Slip::park_twice, "AWorkerWithNothingToRunParks", "the hook park() was called twice"},
+        SlipFound{Slip::unpark_left_out, "AWorkerWithNothingToRunParks",
+                  "which is parked: the hook unpark() was not called before"},
+        SlipFound{Slip::parks_swapped, "AWorkerWithNothingToRunParks",
+                  "which is parked: the hook unpark() was not called before"},
+        SlipFound{Slip::lease_kept, "ATaskThatReturnsIsDone", "was not stopped: its WorkerLease was not given back"},
+        SlipFound{Slip::group_not_registered, "ASpawnTellsItsGroup", "SchedulerTelemetry::group() was not called"}),
+    [](const ::testing::TestParamInfo<SlipFound>& given) { return name_of(given.param.slip); });
+
+TEST(MutantLoop, NeedsNoTicksIfItsModelSaysSo) {
+    class HasNoLoop : public ToyRuntime {
+      public:
+        HasNoLoop() : ToyRuntime{Time::is_virtual, Slip::tick_left_out} {}
+        Model model() const override {
+            Model model = ToyRuntime::model();
+            model.ticks = false;
+            return model;
+        }
+    } runtime;
+    EXPECT_THAT(check_conformance(runtime, program("AYieldStaysReady")), IsEmpty());
+}
+
+TEST(MutantLoop, NeedsNoParksIfItsModelSaysSo) {
+    class NeverBlocks : public ToyRuntime {
+      public:
+        NeverBlocks() : ToyRuntime{Time::is_real, Slip::park_left_out} {}
+        Model model() const override {
+            Model model = ToyRuntime::model();
+            model.parks = false;
+            return model;
+        }
+    } runtime;
+    EXPECT_THAT(check_conformance(runtime, program("AWorkerWithNothingToRunParks")), IsEmpty());
 }
 
 std::string first_finding(const Mutation& mutation, std::string_view of) {

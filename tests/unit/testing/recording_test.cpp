@@ -119,6 +119,42 @@ TEST(Recording, AWorkerThatIsTakenAgainKeepsItsOrder) {
     EXPECT_THAT(sink.recording(), WorkersAreWhole());
 }
 
+pal::Record fired(EventId event, std::uint64_t ts_ns, std::uint64_t seq, std::uint64_t tid = 0,
+                  std::uint64_t step = 0) {
+    pal::Record record;
+    record.info = &catalogue::info(event);
+    record.ts_ns = ts_ns;
+    record.worker = {.instance = 1, .index = 0};
+    record.seq = seq;
+    record.tid = tid;
+    record.step = step;
+    return record;
+}
+
+TEST(Recording, AStampOlderThanTheHookBeforeItChangesNoOrder) {
+    // the second run begins when the first one ended, which is before its tick
+    const Recording run{{fired(EventId::WorkerStarted, 10, 0), fired(EventId::TaskSpawned, 20, 1, 7, 1),
+                         fired(EventId::TaskSpawned, 30, 2, 8, 1), fired(EventId::TickBegin, 40, 0, 7),
+                         fired(EventId::TaskRunning, 50, 3, 7, 2), fired(EventId::TaskDone, 60, 4, 7, 3),
+                         fired(EventId::TickEnd, 70, 0, 7), fired(EventId::TickBegin, 80, 0, 8),
+                         fired(EventId::TaskRunning, 60, 5, 8, 2), fired(EventId::TaskDone, 90, 6, 8, 3),
+                         fired(EventId::TickEnd, 100, 0, 8), fired(EventId::WorkerStopped, 85, 6)},
+                        {}};
+    EXPECT_THAT(run, WorkersAreWhole());
+    EXPECT_THAT(run, TicksAreNested());
+    EXPECT_THAT(run, RunsOneAtATime());
+    EXPECT_EQ(run.records()[8].ts_ns, 80u);
+}
+
+TEST(Recording, AWorkerWhoseIndexIsUsedAgainIsSortedByTimeWhereItsEndCameLate) {
+    const Recording run{{fired(EventId::WorkerStarted, 10, 0), fired(EventId::TaskSpawned, 20, 1, 7, 1),
+                         fired(EventId::WorkerStarted, 50, 2), fired(EventId::TaskSpawned, 60, 3, 8, 1),
+                         fired(EventId::TaskCancelled, 30, 2, 7, 2), fired(EventId::WorkerStopped, 40, 2),
+                         fired(EventId::TaskCancelled, 70, 4, 8, 2), fired(EventId::WorkerStopped, 80, 4)},
+                        {}};
+    EXPECT_THAT(run, WorkersAreWhole());
+}
+
 // ---- the same run again ----
 
 Task<> wander(unsigned seed, int tasks) {

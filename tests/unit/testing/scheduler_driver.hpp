@@ -6,11 +6,16 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
+#include <tiffany/scheduler/channel.hpp>
+#include <tiffany/scheduler/mutex.hpp>
 #include <tiffany/scheduler/scheduler.hpp>
 #include <tiffany/scheduler/scheduler_pool.hpp>
+#include <tiffany/scheduler/semaphore.hpp>
 #include <tiffany/testing/driver.hpp>
+#include <utility>
 #include <vector>
 
 namespace tiffany::testing {
@@ -33,10 +38,12 @@ class CoroutineDriver : public Driver {
     static constexpr std::chrono::nanoseconds kQuantum = std::chrono::milliseconds{5};
 
     static Model can_all() {
-        return {.can = {Can::yield,          Can::fail,          Can::spawn,        Can::sleep,        Can::event,
-                        Can::wake,           Can::join,          Can::io,           Can::timeout,      Can::cancel,
-                        Can::catch_cancel,   Can::quantum,       Can::budget,       Can::dependencies, Can::destroy,
-                        Can::destroy_asleep, Can::outside_spawn, Can::outside_wake, Can::groups,       Can::priorities,
+        return {.can = {Can::yield,         Can::fail,         Can::spawn,     Can::sleep,
+                        Can::event,         Can::lock,         Can::semaphore, Can::channel,
+                        Can::wake,          Can::join,         Can::io,        Can::timeout,
+                        Can::cancel,        Can::catch_cancel, Can::quantum,   Can::budget,
+                        Can::dependencies,  Can::shutdown,     Can::destroy,   Can::destroy_asleep,
+                        Can::outside_spawn, Can::outside_wake, Can::groups,    Can::priorities,
                         Can::sites}};
     }
 
@@ -44,6 +51,9 @@ class CoroutineDriver : public Driver {
         const std::lock_guard lock{mutex_};
         handles_.assign(stage.program().tasks.size(), {});
         events_.clear();
+        locks_.clear();
+        semaphores_.clear();
+        channels_.clear();
     }
 
     /// Spawns a task; any thread. The lock is held until the handle is kept: who asks for the state gets it.
@@ -81,6 +91,23 @@ class CoroutineDriver : public Driver {
         return events_[number];
     }
 
+    Mutex& lock(std::size_t number) {
+        const std::lock_guard lock{mutex_};
+        return locks_[number];
+    }
+
+    Semaphore& semaphore(std::size_t number) {
+        const std::lock_guard lock{mutex_};
+        return semaphores_.try_emplace(number, 0).first->second;
+    }
+
+    Channel<int>& channel(std::size_t number) {
+        const std::lock_guard lock{mutex_};
+        return channels_.try_emplace(number, 1).first->second;
+    }
+
+    using Held = std::map<std::size_t, Mutex::Lock>;  // what a task has locked
+
     static std::chrono::nanoseconds timeout_of(const Step& step) {
         return step.timeout.count() == 0 ? kForever : step.timeout;
     }
@@ -94,7 +121,7 @@ class CoroutineDriver : public Driver {
     }
 
     template <typename Runtime>
-    static Task<> play_step(CoroutineDriver& driver, Runtime& runtime, Stage& stage, const Step& step) {
+    static Task<> play_step(CoroutineDriver& driver, Runtime& runtime, Stage& stage, const Step& step, Held& held) {
         switch (step.what) {
             case Do::yield:
                 co_await yield();
@@ -114,6 +141,30 @@ class CoroutineDriver : public Driver {
             case Do::set:
                 driver.event(step.target).set();
                 break;
+            case Do::lock: {
+                Mutex::Lock lock = co_await driver.lock(step.target).lock();
+                held.emplace(step.target, std::move(lock));
+                break;
+            }
+            case Do::unlock:
+                held.erase(step.target);
+                break;
+            case Do::acquire:
+                co_await driver.semaphore(step.target).acquire();
+                break;
+            case Do::release:
+                driver.semaphore(step.target).release();
+                break;
+            case Do::send: {
+                const bool sent = co_await driver.channel(step.target).send(1);
+                static_cast<void>(sent);
+                break;
+            }
+            case Do::receive: {
+                const std::optional<int> value = co_await driver.channel(step.target).receive();
+                static_cast<void>(value);
+                break;
+            }
             case Do::block:
                 co_await sleep_until_woken();
                 break;
@@ -148,21 +199,26 @@ class CoroutineDriver : public Driver {
     static Task<> play(CoroutineDriver& driver, Runtime& runtime, Stage& stage, std::size_t task) {
         while (!driver.may_begin_)
             std::this_thread::yield();
+        Held held;
         for (const Step& step : stage.script(task).steps) {
             if (step.outcome != Outcome::caught) {
-                co_await play_step(driver, runtime, stage, step);
+                co_await play_step(driver, runtime, stage, step, held);
                 continue;
             }
             try {
-                co_await play_step(driver, runtime, stage, step);
+                co_await play_step(driver, runtime, stage, step, held);
             } catch (const TaskCancelled&) {
             }
         }
     }
 
     mutable std::mutex mutex_;
-    std::vector<TaskHandle> handles_;      // guarded by the lock
-    std::map<std::size_t, Event> events_;  // the map is guarded by the lock
+    std::vector<TaskHandle> handles_;  // guarded by the lock
+    // the maps are guarded by the lock
+    std::map<std::size_t, Event> events_;
+    std::map<std::size_t, Mutex> locks_;
+    std::map<std::size_t, Semaphore> semaphores_;
+    std::map<std::size_t, Channel<int>> channels_;
 };
 
 /// Nothing sleeps: whenever nothing can run, a millisecond passes.
@@ -183,6 +239,10 @@ class VirtualTimeDriver : public CoroutineDriver {
         const std::jthread outside{[&] { play_outside(scheduler, stage); }};
         scheduler.run_until_idle();
         if (stage.program().ending == Ending::idle) return;
+        if (stage.program().ending == Ending::shutdown) {
+            scheduler.shutdown(std::chrono::milliseconds{1});
+            return;
+        }
         while ((scheduler.live() != 0 || !stage.outside_is_done()) && stage.in_time()) {
             stage.clock().advance(1'000'000);
             scheduler.run_until_idle();
@@ -201,8 +261,11 @@ class RealTimeDriver : public CoroutineDriver {
         for (const std::size_t task : stage.program().at_start())
             spawn(scheduler, stage, task);
         if (stage.program().ending == Ending::not_run) return;
-        if (stage.program().ending == Ending::idle) return scheduler.run_until_idle();
+        if (stage.program().ending != Ending::all_ended) scheduler.run_until_idle();
+        if (stage.program().ending == Ending::idle) return;
+        if (stage.program().ending == Ending::shutdown) scheduler.cancel_all();  // `shutdown` would wait in vain first
         const std::jthread outside{[&] { play_outside(scheduler, stage); }};
+        const std::jthread giving_up = stage.give_up_by([&] { scheduler.stop(); });
         scheduler.run();
     }
 };
@@ -224,16 +287,17 @@ class PoolDriver : public CoroutineDriver {
         for (const std::size_t task : stage.program().at_start())
             spawn(pool, stage, task);
         may_begin_ = true;
-        if (stage.program().ending == Ending::idle) {
+        if (stage.program().ending != Ending::all_ended)
             while (!nothing_can_run() && stage.in_time())
                 std::this_thread::yield();
-            return;
-        }
+        if (stage.program().ending == Ending::idle) return;
+        if (stage.program().ending == Ending::shutdown) pool.cancel_all();
         const std::jthread outside{[&] { play_outside(pool, stage); }};
+        const std::jthread giving_up = stage.give_up_by([&] { pool.stop(); });
         do
             pool.wait();
         while (!stage.outside_is_done() && stage.in_time());
-        pool.wait();
+        if (stage.in_time()) pool.wait();
     }
 
   private:
