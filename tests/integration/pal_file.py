@@ -375,6 +375,18 @@ class Reader:
         return b"".join(parts)
 
 
+def in_thread(reader):
+    kept = {}
+    thread = threading.Thread(target=lambda: kept.update(text=reader.rest()))
+    thread.start()
+
+    def text():
+        thread.join(DEADLINE)
+        return kept["text"]
+
+    return text
+
+
 def served(tmp_path, count=5000, **more):
     process = start("unix:sock", "burst", count, tmp_path, **more)
     poll(lambda: (tmp_path / "sock").exists(), "the socket is there")
@@ -409,7 +421,7 @@ def accounted(text, fired):
 
 
 def test_without_readers_a_socket_costs_nothing_but_the_ring_and_goes_at_the_end(tmp_path):
-    process = served(tmp_path)
+    process = served(tmp_path, TIFFANY_PAL_RING="64M")
     assert stat.S_ISSOCK((tmp_path / "sock").stat().st_mode) and stat.S_IMODE((tmp_path / "sock").stat().st_mode) == 0o600
     tell(process)
     said = json.loads(process.stdout.readline())
@@ -421,29 +433,17 @@ def test_without_readers_a_socket_costs_nothing_but_the_ring_and_goes_at_the_end
 
 def test_each_of_three_readers_gets_all_of_it(tmp_path):
     process = served(tmp_path, 2000, TIFFANY_PAL_RING="64M")  # what nobody reads meanwhile is kept
-    readers = [Reader(tmp_path / "sock").begun() for _ in range(3)]
+    readers = [in_thread(Reader(tmp_path / "sock").begun()) for _ in range(3)]
     tell(process)
     said = json.loads(process.stdout.readline())
     assert said["readers"] == 3
     tell(process)
-    for reader in readers:
-        text = reader.rest()
+    for text_of in readers:
+        text = text_of()
         assert accounted(text, 12_000) == 0
         done = subprocess.run([PALTRACE, "check", "-"], input=text, capture_output=True, timeout=DEADLINE)
         assert done.returncode == 0, done.stdout
     assert process.wait(DEADLINE) == 0
-
-
-def in_thread(reader):
-    kept = {}
-    thread = threading.Thread(target=lambda: kept.update(text=reader.rest()))
-    thread.start()
-
-    def text():
-        thread.join(DEADLINE)
-        return kept["text"]
-
-    return text
 
 
 def test_a_slow_reader_gets_an_exact_gap_and_another_loses_nothing(tmp_path):

@@ -80,6 +80,7 @@ void PalRing::push(EventId id, std::uint64_t ticks, const void* event, std::size
     std::memcpy(&entry + 1, event, event_bytes);
     // release: the consumer that sees the head sees the entry
     head_.store(head + padding + need, std::memory_order_release);
+    easy_to_ = std::min(seen_tail_ + usable_, ((head + padding) | mask_) + 1);
 }
 
 }  // namespace tiffany::detail

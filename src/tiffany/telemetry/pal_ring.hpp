@@ -64,7 +64,7 @@ class PalRing {
     Event* begin(EventId id, std::uint64_t ticks) noexcept {
         const std::uint64_t head = head_.load(std::memory_order_relaxed);
         constexpr std::size_t kNeed = entry_bytes(sizeof(Event));
-        if (kNeed > capacity_ - (head & mask_) || head + kNeed - seen_tail_ > usable_) [[unlikely]]
+        if (head + kNeed > easy_to_) [[unlikely]]
             return nullptr;
         Header& entry = place(head);
         entry = {ticks, static_cast<std::uint32_t>(kNeed), static_cast<std::uint8_t>(id), {}};
@@ -123,7 +123,8 @@ class PalRing {
     // writer: the producer
     alignas(64) std::atomic<std::uint64_t> head_{0};
     std::uint64_t seen_tail_ = 0;  // the producer's own copy, so that the consumer's line is read now and then only
-    std::uint64_t worker_ = 0;     // these two: before the first push
+    std::uint64_t easy_to_ = 0;  // up to here there is room, and the ring's end is not reached: as the last push found
+    std::uint64_t worker_ = 0;   // these two: before the first push
     std::uint64_t start_seq_ = 0;
     std::atomic<std::uint64_t> dropped_to_{0};
     std::atomic<std::uint64_t> dropped_others_{0};

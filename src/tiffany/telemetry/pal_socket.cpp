@@ -23,7 +23,7 @@ constexpr std::size_t kBatch = std::size_t{64} << 10;
 constexpr int kBacklog = 16;
 constexpr const char* kLock = ".lock";  // beside the socket
 constexpr int kNames = 100;             // that are tried beside the first
-constexpr std::int64_t kEndMs = 500;    // for readers to take what is kept, when the process ends
+constexpr std::int64_t kEndMs = 2000;   // for readers to take what is kept, when the process ends
 constexpr int kEndStepMs = 20;
 
 std::int64_t now_ms() noexcept {

@@ -67,6 +67,7 @@ PalWriter::PalWriter(std::mutex& mutex, PalCounters& counters, std::unique_ptr<P
       counters_{counters},
       options_{in_bounds(options)},
       pace_{pace},
+      clock_{Clock::system()},
       epoch_ns_{ns_of(CLOCK_REALTIME) - ns_of(CLOCK_MONOTONIC)},
       outlet_{std::move(outlet)} {
     taken_.reserve(kLeastLanes);
@@ -327,11 +328,9 @@ void PalWriter::tell_gap(Lane& lane, std::uint64_t up_to_seq) noexcept {
 /// Since 1970.
 std::uint64_t PalWriter::time_of(const Lane& lane, std::uint64_t ticks) const noexcept {
     switch (lane.ring->stamps()) {
-        case PalRing::Stamps::tsc: {
-            const Clock& clock = Clock::system();
-            return ticks <= anchor_ticks_ ? anchor_ns_ - clock.to_ns(anchor_ticks_ - ticks)
-                                          : anchor_ns_ + clock.to_ns(ticks - anchor_ticks_);
-        }
+        case PalRing::Stamps::tsc:
+            return ticks <= anchor_ticks_ ? anchor_ns_ - clock_.to_ns(anchor_ticks_ - ticks)
+                                          : anchor_ns_ + clock_.to_ns(ticks - anchor_ticks_);
         case PalRing::Stamps::monotonic_ns:
             return ticks + epoch_ns_;
         case PalRing::Stamps::virtual_ns:
@@ -341,9 +340,8 @@ std::uint64_t PalWriter::time_of(const Lane& lane, std::uint64_t ticks) const no
 }
 
 void PalWriter::anchor() noexcept {
-    const Clock& clock = Clock::system();
-    anchor_ticks_ = clock.ticks();
-    anchor_ns_ = clock.monotonic_ns() + epoch_ns_;
+    anchor_ticks_ = clock_.ticks();
+    anchor_ns_ = clock_.monotonic_ns() + epoch_ns_;
 }
 
 }  // namespace tiffany::detail

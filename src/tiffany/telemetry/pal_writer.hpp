@@ -122,6 +122,7 @@ class PalWriter {
     PalCounters& counters_;
     const SinkOptions options_;
     const PalPace pace_;
+    const Clock& clock_;
     const std::uint64_t epoch_ns_;  // what makes CLOCK_MONOTONIC the time since 1970; one for the writer's life
 
     // guarded by mutex_

@@ -305,7 +305,8 @@ void Worker::measure_run(TaskTimes& task, std::uint64_t before, std::uint64_t no
 }
 
 /// The same, whatever is on.
-std::uint64_t Worker::end_told_run(TaskTimes& task, std::uint64_t before, std::uint64_t now, Move move) noexcept {
+inline std::uint64_t Worker::end_told_run(TaskTimes& task, std::uint64_t before, std::uint64_t now,
+                                          Move move) noexcept {
     const std::uint64_t run_ns = end_run(task, before, now);
     last_run_ns_ = run_ns;
     last_state_ = task.state();
