@@ -55,7 +55,7 @@ tiffany_install_library(clock)
 tiffany_install_library(telemetry_off REQUIRES clock pal_model CFLAGS -DTIFFANY_TELEMETRY=0)
 if(TIFFANY_TELEMETRY)
   # the run path: the provider is found there, as in telemetry's own CMakeLists.txt
-  tiffany_install_library(telemetry REQUIRES clock pal_model LIBS -ldl -pthread -Wl,-rpath,\${libdir})
+  tiffany_install_library(telemetry REQUIRES clock pal_model LIBS -ldl -pthread -Wl,-rpath,\${libdir} PACKAGES libzstd)
 else()
   tiffany_install_library(telemetry REQUIRES telemetry_off)
 endif()

@@ -211,6 +211,11 @@ void FrameWriter::begin(const pal::Begin& begin) {
     put(std::string_view{begin.clock});
     put(begin.events);
     put(begin.catalogue);
+    put(static_cast<std::uint64_t>(begin.first.size()));
+    for (const pal::FirstSeq& first : begin.first) {
+        put(worker_number(first.worker));
+        put(first.seq);
+    }
     close();
 }
 
@@ -303,6 +308,10 @@ FrameResult take_frame(std::string_view frame, pal::Record& record, FrameHandler
             begin.clock = from.text();
             begin.events = from.texts();
             begin.catalogue = from.number<std::uint16_t>();
+            for (auto left = from.number<std::uint64_t>(); left != 0; --left) {
+                const auto worker = pal::WorkerId::from_event(from.number<std::uint64_t>());
+                begin.first.push_back({worker, from.number<std::uint64_t>()});
+            }
             handler.begin(begin);
             return FrameResult::handled;
         }

@@ -277,6 +277,7 @@ class Reading {
         if (clocks.size() == 1) begin.clock = *clocks.begin();
         begin.events.assign(selected.begin(), selected.end());
         begin.catalogue = std::max(begin.catalogue, catalogue_version());
+        if (sources_.size() == 1) begin.first = sources_.front()->begin_.first;
         summary_.selection = begin.events;
         judge_.begin(begin);
     }

@@ -6,6 +6,7 @@
 #include <optional>
 #include <stdexcept>
 #include <tiffany/metrics/collectable.hpp>
+#include <tiffany/telemetry/configure.hpp>
 #include <utility>
 #include <vector>
 
@@ -185,6 +186,25 @@ class SchedulerCollectable : public prometheus::Collectable {
     MetricsOptions options_;
 };
 
+/// The log of TIFFANY_PAL: nothing if nobody asked for one.
+void add_log(std::vector<MetricFamily>& families) {
+    const PalStatus log = pal_status();
+    if (log.problem != PalProblem::none && log.problem != PalProblem::stripped) {
+        ClientMetric why;
+        why.label.push_back({"reason", std::string{label(log.problem)}});
+        why.gauge.value = 1;
+        families.push_back({"tiffany_pal_unavailable",
+                            "A log was asked for and this process writes none, and why.",
+                            MetricType::Gauge,
+                            {why}});
+    }
+    if (log.where.empty()) return;
+    ClientMetric lost;
+    lost.counter.value = static_cast<double>(log.lost);
+    families.push_back(
+        {"tiffany_pal_lost_total", "Transitions that the process's own log lacks.", MetricType::Counter, {lost}});
+}
+
 class ProcessCollectable : public prometheus::Collectable {
   public:
     std::vector<MetricFamily> Collect() const override try {
@@ -199,6 +219,7 @@ class ProcessCollectable : public prometheus::Collectable {
                                 MetricType::Gauge,
                                 {why}});
         }
+        add_log(families);
         ClientMetric refused;
         refused.counter.value = static_cast<double>(refused_hooks());
         families.push_back({"tiffany_refused_hooks_total",

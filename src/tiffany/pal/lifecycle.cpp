@@ -43,6 +43,7 @@ struct WorkerLife {
     bool started = false;            // its WorkerStarted was seen
     bool stopped = false;            // its WorkerStopped was seen, and no start after it
     std::uint64_t started_seq = 0;   // the lowest of these
+    std::uint64_t first_seq = 0;     // where the log says that its part begins; 0: it does not say
     std::uint64_t position = 0;      // the highest seq that a Worker record tells of
     std::uint64_t stopped_seq = 0;   // the highest of WorkerStopped
     std::string scheduler;           // empty: not known
@@ -53,6 +54,7 @@ struct WorkerLife {
     std::uint64_t absent() const { return highest() - std::min(highest(), transitions); }
     /// It made transitions before the trace began.
     bool is_late() const {
+        if (first_seq > 1) return true;
         if (started && started_seq == 0) return false;
         return covered.empty() ? position > 0 : covered.lowest() > 1;
     }
@@ -109,7 +111,14 @@ class LifecycleChecker::State {
   public:
     explicit State(const LifecycleOptions& options) : options_{options} {}
 
-    void begin(const Begin& begin) { report_.selection = !begin.events.empty(); }
+    void begin(const Begin& begin) {
+        report_.selection = !begin.events.empty();
+        for (const FirstSeq& first : begin.first) {
+            WorkerLife& worker = worker_of(first.worker);
+            worker.first_seq = first.seq;
+            worker.position = first.seq - std::min<std::uint64_t>(first.seq, 1);
+        }
+    }
 
     void record(const Record& record) {
         ++entries_;
@@ -250,6 +259,7 @@ class LifecycleChecker::State {
         // what precedes a worker's first seq is no jump unless its start was seen
         std::uint64_t expected = worker.covered.lowest();
         if (worker.started && worker.started_seq < expected) expected = worker.started_seq + 1;
+        if (worker.first_seq != 0 && worker.first_seq < expected) expected = worker.first_seq;
         for (const auto& [first, last] : worker.covered) {
             if (first > expected) find_seq_hole(worker.id, expected, first - 1);
             expected = last + 1;

@@ -364,10 +364,35 @@ class LineParser::Json {
                     begin.events.emplace_back(text_of(key, event));
                 }
             }
+            if (key == "first") {
+                ondemand::array workers;
+                if (value.get_array().get(workers) != simdjson::SUCCESS)
+                    throw bad_value(key, "a list of workers", value);
+                for (auto item : workers) {
+                    ondemand::object worker;
+                    if (item.get_object().get(worker) != simdjson::SUCCESS)
+                        throw bad_value(key, "a list of workers", value);
+                    begin.first.push_back(first_of(worker));
+                }
+            }
         });
         is_older_ = begin.catalogue != 0 && begin.catalogue < catalogue::kVersion;
         is_newer_ = begin.catalogue > catalogue::kVersion;
         return EntryKind::begin;
+    }
+
+    FirstSeq first_of(ondemand::object& worker) {
+        FirstSeq first;
+        for_each_field(worker, [&](std::string_view key, ondemand::value value) {
+            if (key == "instance") {
+                const auto instance = parse_instance(text_of(key, value));
+                if (!instance) throw bad_value(key, "12 hexadecimal digits", value);
+                first.worker.instance = *instance;
+            }
+            if (key == "worker") first.worker.index = static_cast<std::uint16_t>(number_of(key, value, 0xffff));
+            if (key == "seq") first.seq = number_of(key, value, kMaxU64);
+        });
+        return first;
     }
 
     EntryKind read_gap(Gap& gap, const Record& record) {

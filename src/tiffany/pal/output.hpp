@@ -12,15 +12,9 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <tiffany/pal/byte_sink.hpp>  // IWYU pragma: export
 
 namespace tiffany::pal {
-
-/// Takes bytes in order. Errors: throws what the implementation says.
-class ByteSink {
-  public:
-    virtual ~ByteSink() = default;
-    virtual void write(std::string_view bytes) = 0;
-};
 
 /// A file, or the standard output for `-`. Not shared between threads.
 ///

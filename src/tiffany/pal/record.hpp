@@ -57,6 +57,12 @@ struct Record {
     bool set_text(std::string_view field, std::string_view value);
 };
 
+/// Where a worker's part of a log begins.
+struct FirstSeq {
+    WorkerId worker;
+    std::uint64_t seq = 0;  ///< of its first transition in this log, which may still come
+};
+
 /// First entry of a log.
 struct Begin {
     std::uint64_t ts_ns = 0;          ///< of the first record; 0 = there is none
@@ -65,6 +71,9 @@ struct Begin {
     std::string clock;                ///< "monotonic"; empty = not known
     std::vector<std::string> events;  ///< the selection, as tracepoint names; empty = every transition was recorded
     std::uint16_t catalogue = 0;      ///< version of the catalogue in the trace; 0 = not known
+    /// A log that begins in the middle of a process's life (it was turned over, or its reader came late): the workers
+    /// that were there already. What precedes these seqs is not missing.
+    std::vector<FirstSeq> first{};
 };
 
 /// Transitions of a worker that are missing from the log.

@@ -86,6 +86,7 @@ class LogWriter::Formatter {
             line_.put(']');
         }
         put_number_unless_zero(",\"catalogue\":", begin.catalogue);
+        if (!begin.first.empty()) put_first(begin.first);
         close();
     }
 
@@ -153,6 +154,21 @@ class LogWriter::Formatter {
         if (text.empty()) return;
         line_.put(key);
         line_.put_quoted(text);
+    }
+
+    void put_first(const std::vector<FirstSeq>& workers) {
+        line_.put(",\"first\":");
+        std::string_view before = "[{\"instance\":\"";
+        for (const FirstSeq& first : workers) {
+            line_.put(before);
+            line_.put_hex(first.worker.instance, 12);
+            line_.put("\",\"worker\":");
+            line_.put_number(first.worker.index);
+            put_number(",\"seq\":", first.seq);
+            line_.put('}');
+            before = ",{\"instance\":\"";
+        }
+        line_.put(']');
     }
 
     static void put_worker(TextBuffer& out, const WorkerId& worker) {

@@ -1,13 +1,13 @@
 #pragma once
 /// Writes a PAL log as JSON Lines, version 1 (docs/pal.md).
 ///
-///     OutputFile file{"run.pal"};
+///     OutputFile file{"run.pal"};          // tiffany/pal/output.hpp
 ///     LogWriter writer{file};
 ///     read_traces({"run1"}, {}, writer);   // whoever pushes calls begin, record and gap, end
 ///     file.commit();
 
 #include <memory>
-#include <tiffany/pal/output.hpp>
+#include <tiffany/pal/byte_sink.hpp>
 #include <tiffany/pal/record.hpp>
 
 namespace tiffany::pal {

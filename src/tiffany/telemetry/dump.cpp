@@ -103,8 +103,9 @@ void Worker::dump_some() noexcept {
     std::uint64_t told = 0;
     for (std::uint64_t part = 0; part < kDumpPerTick / kPart; ++part) {
         // half of a ring is for the transitions
-        const std::size_t room =
-            (on_ & kPal) != 0 ? std::min(kPart, ring_->fit_in_half(sizeof(tiffany_dump_task))) : kPart;
+        std::size_t room = kPart;
+        for (std::size_t exit = 0; exit < kPalExits; ++exit)
+            if ((on_ & kPalBits[exit]) != 0) room = std::min(room, ring_[exit]->fit_in_half(sizeof(tiffany_dump_task)));
         if (room == 0) break;
         TaskTaker taker{events.data(), room, id(), generation_, *clock_};
         if (list != nullptr) dump_cursor_ = list->list(dump_cursor_, taker);

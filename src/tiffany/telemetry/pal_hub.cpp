@@ -2,39 +2,47 @@
 
 #include <cstdlib>
 #include <stdexcept>
+#include <tiffany/telemetry/sink.hpp>
 #include <utility>
 
+#include "pal_sink_outlet.hpp"
 #include "process.hpp"
 #include "scheduler_core.hpp"
 
 namespace tiffany {
 
-using detail::Process;
+namespace {
+
+detail::PalHub& sinks() noexcept {
+    return detail::Process::get().pal(detail::PalExit::sink);
+}
+
+}  // namespace
 
 void install_sink(std::shared_ptr<pal::Sink> sink, const SinkOptions& options) {
-    Process::get().pal().install(std::move(sink), options);
+    if (sink == nullptr) throw std::invalid_argument{"cannot install a sink: it is null"};
+    if (sinks().here()) throw std::logic_error{"cannot install a sink from a sink's own call"};
+    // after main: before the objects go that were there when the first sink was installed, for it may use them
+    [[maybe_unused]] static const int registered = std::atexit([] { uninstall_sink(); });
+    sinks().install(std::make_unique<detail::PalSinkOutlet>(std::move(sink)), options, {}, true);
 }
 
 bool uninstall_sink() noexcept {
-    return Process::get().pal().uninstall();
+    return sinks().uninstall();
 }
 
 bool flush_sink() noexcept {
-    return Process::get().pal().flush();
+    return sinks().flush();
 }
 
 SinkStats sink_stats() noexcept {
-    return Process::get().pal().stats();
+    return sinks().stats();
 }
 
 namespace detail {
 
-void PalHub::install(std::shared_ptr<pal::Sink> sink, const SinkOptions& options) {
-    if (sink == nullptr) throw std::invalid_argument{"cannot install a sink: it is null"};
-    if (PalWriter::here()) throw std::logic_error{"cannot install a sink from a sink's own call"};
-    // after main: before the objects go that were there when the first sink was installed, for it may use them
-    [[maybe_unused]] static const int registered = std::atexit([] { uninstall_sink(); });
-    const auto writer = std::make_shared<PalWriter>(mutex_, counters_, std::move(sink), options);
+void PalHub::install(std::unique_ptr<PalOutlet> outlet, const SinkOptions& options, const PalPace& pace, bool here) {
+    const auto writer = std::make_shared<PalWriter>(mutex_, counters_, std::move(outlet), options, pace);
     PalWriter::start(writer);
     for (;;) {
         uninstall();
@@ -47,11 +55,11 @@ void PalHub::install(std::shared_ptr<pal::Sink> sink, const SinkOptions& options
     Process& process = Process::get();
     process.for_each_core([](SchedulerCore& core) { core.offer_rings(); });
     process.bump();
-    process.for_each_core([](SchedulerCore& core) { core.catch_up_here(); });
+    if (here) process.for_each_core([](SchedulerCore& core) { core.catch_up_here(); });
 }
 
 bool PalHub::uninstall() noexcept {
-    if (PalWriter::here()) return false;
+    if (here()) return false;
     std::shared_ptr<PalWriter> writer;
     {
         const std::lock_guard lock{mutex_};
@@ -67,7 +75,7 @@ bool PalHub::uninstall() noexcept {
 }
 
 bool PalHub::flush() noexcept {
-    if (PalWriter::here()) return false;
+    if (here()) return false;
     if (!installed_.load(std::memory_order_acquire)) return true;
     const std::shared_ptr<PalWriter> writer = current();
     return writer == nullptr || writer->flush();
@@ -75,7 +83,7 @@ bool PalHub::flush() noexcept {
 
 std::shared_ptr<PalRing> PalHub::make_ring(const Clock& clock, const PalRing* offered,
                                            std::vector<std::shared_ptr<PalRing>>& rings) noexcept {
-    if (!installed_.load(std::memory_order_acquire) || PalWriter::here()) return nullptr;
+    if (!installed_.load(std::memory_order_acquire) || here()) return nullptr;
     const std::shared_ptr<PalWriter> writer = current();
     if (writer == nullptr || (offered != nullptr && offered->owner() == writer.get())) return nullptr;
     try {
@@ -100,6 +108,18 @@ SinkStats PalHub::stats() const noexcept {
             .gaps = of(counters_.gaps),
             .flushes_timed_out = of(counters_.flushes_timed_out),
             .workers_without_ring = of(counters_.workers_without_ring)};
+}
+
+void PalHub::lock() noexcept {
+    mutex_.lock();
+    if (current_ == nullptr) return;
+    locked_ = &current_->outlet();
+    locked_->lock();
+}
+
+void PalHub::unlock() noexcept {
+    if (locked_ != nullptr) std::exchange(locked_, nullptr)->unlock();
+    mutex_.unlock();
 }
 
 void PalHub::become_child() noexcept {

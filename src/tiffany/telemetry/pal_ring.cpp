@@ -17,13 +17,9 @@ namespace {
 constexpr std::size_t kLeastBytes = 4096;
 constexpr std::size_t kMostBytes = std::size_t{1} << 31;
 
-constexpr std::size_t entry_bytes(std::size_t event_bytes) {
-    return (sizeof(PalRing::Header) + event_bytes + PalRing::kAlign - 1) / PalRing::kAlign * PalRing::kAlign;
-}
-
 // Room that only WorkerStopped may use, so that a full ring still tells where its worker ended: the entry, and the
 // padding before it if it does not fit at the end, which is then shorter than the entry.
-constexpr std::size_t kStopBytes = 2 * entry_bytes(sizeof(tiffany_worker_stopped));
+constexpr std::size_t kStopBytes = 2 * PalRing::entry_bytes(sizeof(tiffany_worker_stopped));
 
 // The transitions' structs begin alike.
 struct TransitionHead {
@@ -44,6 +40,7 @@ PalRing::Stamps stamps_of(const Clock& clock) noexcept {
 PalRing::PalRing(std::size_t bytes, const Clock& clock, bool ticks, const void* owner)
     : capacity_{std::bit_ceil(std::clamp(bytes, kLeastBytes, kMostBytes))},
       mask_{capacity_ - 1},
+      usable_{capacity_ - kStopBytes},
       ticks_{ticks},
       stamps_{stamps_of(clock)},
       owner_{owner} {
@@ -62,7 +59,7 @@ void PalRing::push(EventId id, std::uint64_t ticks, const void* event, std::size
     const std::size_t need = entry_bytes(event_bytes);
     const std::size_t to_end = capacity_ - (head & mask_);
     const std::size_t padding = need > to_end ? to_end : 0;
-    const std::size_t usable = id == EventId::WorkerStopped ? capacity_ : capacity_ - kStopBytes;
+    const std::size_t usable = id == EventId::WorkerStopped ? capacity_ : usable_;
     if (head + padding + need - seen_tail_ > usable) {
         // acquire: the consumer has read what lay there
         seen_tail_ = tail_.load(std::memory_order_acquire);
@@ -83,6 +80,7 @@ void PalRing::push(EventId id, std::uint64_t ticks, const void* event, std::size
     std::memcpy(&entry + 1, event, event_bytes);
     // release: the consumer that sees the head sees the entry
     head_.store(head + padding + need, std::memory_order_release);
+    easy_to_ = std::min(seen_tail_ + usable_, ((head + padding) | mask_) + 1);
 }
 
 std::size_t PalRing::fit_in_half(std::size_t event_bytes) const noexcept {

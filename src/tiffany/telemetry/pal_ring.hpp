@@ -29,6 +29,9 @@ class PalRing {
     static constexpr std::uint8_t kPadding = 0xff;  // the rest of the ring up to its end
     static constexpr std::size_t kAlign = sizeof(Header);
     static_assert(kAlign == 16);
+    static constexpr std::size_t entry_bytes(std::size_t event_bytes) noexcept {
+        return (sizeof(Header) + event_bytes + kAlign - 1) / kAlign * kAlign;
+    }
 
     /// @param bytes  rounded up to a power of two, at least 4096
     /// All pages are there before it returns. Errors: std::bad_alloc.
@@ -58,6 +61,24 @@ class PalRing {
     /// How many events of that size fit into what is left of half the ring: what can wait leaves the other half to what
     /// cannot.
     std::size_t fit_in_half(std::size_t event_bytes) const noexcept;
+
+    /// The place of an event, where there is room without more ado; null: push() it. Fill it, then commit<Event>(). An
+    /// event that is built where it stays is not copied, which costs as much as all the rest.
+    template <typename Event>
+    Event* begin(EventId id, std::uint64_t ticks) noexcept {
+        const std::uint64_t head = head_.load(std::memory_order_relaxed);
+        constexpr std::size_t kNeed = entry_bytes(sizeof(Event));
+        if (head + kNeed > easy_to_) [[unlikely]]
+            return nullptr;
+        Header& entry = place(head);
+        entry = {ticks, static_cast<std::uint32_t>(kNeed), static_cast<std::uint8_t>(id), {}};
+        return reinterpret_cast<Event*>(&entry + 1);
+    }
+    template <typename Event>
+    void commit() noexcept {
+        // release: the consumer that sees the head sees the entry
+        head_.store(head_.load(std::memory_order_relaxed) + entry_bytes(sizeof(Event)), std::memory_order_release);
+    }
 
     // ---- the consumer ----
 
@@ -98,6 +119,7 @@ class PalRing {
     std::byte* bytes_ = nullptr;
     std::size_t capacity_ = 0;
     std::uint64_t mask_ = 0;
+    std::size_t usable_ = 0;  // by all but WorkerStopped
     bool ticks_ = false;
     Stamps stamps_ = Stamps::tsc;
     const void* owner_ = nullptr;
@@ -105,7 +127,8 @@ class PalRing {
     // writer: the producer
     alignas(64) std::atomic<std::uint64_t> head_{0};
     std::uint64_t seen_tail_ = 0;  // the producer's own copy, so that the consumer's line is read now and then only
-    std::uint64_t worker_ = 0;     // these two: before the first push
+    std::uint64_t easy_to_ = 0;  // up to here there is room, and the ring's end is not reached: as the last push found
+    std::uint64_t worker_ = 0;   // these two: before the first push
     std::uint64_t start_seq_ = 0;
     std::atomic<std::uint64_t> dropped_to_{0};
     std::atomic<std::uint64_t> dropped_others_{0};

@@ -2,22 +2,25 @@
 
 #include <pthread.h>
 #include <time.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <array>
+#include <cstring>
 #include <tiffany/telemetry/clock.hpp>
 #include <tiffany/telemetry/detail/signals_blocked.hpp>
+#include <tiffany/tracepoints/event_structs.hpp>
 #include <utility>
-
-#include "pal_decode.hpp"
 
 namespace tiffany::detail {
 namespace {
 
 constexpr std::chrono::milliseconds kLongestWait = std::chrono::hours{24};
+constexpr std::size_t kLeastLanes = 64;  // that are merged by time even where memory is short
+constexpr std::uint64_t kNoHorizon = ~std::uint64_t{0};
+constexpr std::size_t kBusyPercent = 25;      // of a ring: come again at once
+constexpr std::size_t kFillingPercent = 12;   // nothing is held back
+constexpr std::size_t kLittleBytes = 16'384;  // less than that is no load
 
-thread_local constinit bool is_writer = false;
+thread_local constinit const std::mutex* writer_of = nullptr;  // the hub's
 
 std::uint64_t ns_of(clockid_t clock) noexcept {
     timespec now{};
@@ -31,43 +34,44 @@ SinkOptions in_bounds(SinkOptions options) noexcept {
     return options;
 }
 
-std::string host_name() {
-    std::array<char, 256> name{};
-    if (gethostname(name.data(), name.size() - 1) != 0) return {};
-    return name.data();
-}
-
 void add(std::atomic<std::uint64_t>& number, std::uint64_t by) noexcept {
     number.fetch_add(by, std::memory_order_relaxed);
 }
 
-/// Returns whether the sink's call came back without an exception.
-template <typename Call>
-bool returns(const Call& call) noexcept {
-    try {
-        call();
-        return true;
-    } catch (...) {
-        return false;
+/// Where a worker stands, if this event tells: all up to that seq has fired.
+bool tells_position(EventId id, const std::byte* event, std::uint64_t& seq) noexcept {
+    switch (id) {
+        case EventId::WorkerStarted:
+            seq = reinterpret_cast<const tiffany_worker_started*>(event)->seq;
+            return true;
+        case EventId::WorkerStopped:
+            seq = reinterpret_cast<const tiffany_worker_stopped*>(event)->seq;
+            return true;
+        case EventId::WorkerDumped:
+            seq = reinterpret_cast<const tiffany_dump_worker*>(event)->seq;
+            return true;
+        default:
+            return false;
     }
+}
+
+std::uint64_t seq_of_transition(const std::byte* event) noexcept {
+    return reinterpret_cast<const tiffany_task_done*>(event)->seq;  // transitions' structs begin alike
 }
 
 }  // namespace
 
-PalWriter::PalWriter(std::mutex& mutex, PalCounters& counters, std::shared_ptr<pal::Sink> sink,
-                     const SinkOptions& options)
+PalWriter::PalWriter(std::mutex& mutex, PalCounters& counters, std::unique_ptr<PalOutlet> outlet,
+                     const SinkOptions& options, const PalPace& pace)
     : mutex_{mutex},
       counters_{counters},
       options_{in_bounds(options)},
+      pace_{pace},
+      clock_{Clock::system()},
       epoch_ns_{ns_of(CLOCK_REALTIME) - ns_of(CLOCK_MONOTONIC)},
-      sink_{std::move(sink)} {
-    record_.host = host_name();
-    // any event's strings fit: decoding one allocates nothing, so that it cannot fail
-    for (const catalogue::EventInfo& event : catalogue::events())
-        for (const catalogue::FieldInfo& field : event.fields)
-            if (field.is_string())
-                for (std::string& text : record_.texts)
-                    text.reserve(std::max(text.capacity(), field.max_bytes));
+      outlet_{std::move(outlet)} {
+    taken_.reserve(kLeastLanes);
+    heap_.reserve(kLeastLanes);
 }
 
 void PalWriter::start(const std::shared_ptr<PalWriter>& writer) {
@@ -76,8 +80,8 @@ void PalWriter::start(const std::shared_ptr<PalWriter>& writer) {
     pthread_setname_np(writer->thread_.native_handle(), "tiffany-pal");
 }
 
-bool PalWriter::here() noexcept {
-    return is_writer;
+bool PalWriter::here(const std::mutex& mutex) noexcept {
+    return writer_of == &mutex;
 }
 
 std::shared_ptr<PalRing> PalWriter::make_ring(const Clock& clock) {
@@ -114,7 +118,7 @@ bool PalWriter::finish() noexcept {
         thread_.join();
     } else {
         add(counters_.flushes_timed_out, 1);
-        thread_.detach();  // it keeps what it needs, and ends when the sink's call returns
+        thread_.detach();  // it keeps what it needs, and ends when the outlet's call returns
     }
     return in_time;
 }
@@ -122,102 +126,187 @@ bool PalWriter::finish() noexcept {
 void PalWriter::become_child() noexcept {
     stopping_ = true;
     abandoned_.store(true, std::memory_order_relaxed);
+    outlet_->become_child();
     // if it is the writer itself that forked, from a sink's call, it still stands in one of them
-    if (!is_writer) lanes_.clear();
+    if (!here(mutex_)) lanes_.clear();
 }
 
 // ---- the thread ----
 
 void PalWriter::run() noexcept {
-    is_writer = true;
+    writer_of = &mutex_;
     std::unique_lock lock{mutex_};
     for (;;) {
         const std::uint64_t flushes = flushes_wanted_;
         const bool last = stopping_;
         const bool flushed = flushes != flushes_done_ || last;
         lock.unlock();
-        const bool busy = pass(flushed);
+        const Found found = look(flushed);
         lock.lock();
         std::erase_if(lanes_, [](const std::unique_ptr<Lane>& lane) { return lane->done; });
         flushes_done_ = flushes;
         if (last) break;
         if (flushed) told_.notify_all();
-        if (!busy) wake_.wait_for(lock, options_.poll, [&] { return stopping_ || flushes_wanted_ != flushes; });
+        const std::chrono::milliseconds pause = pause_after(found);
+        if (pause.count() != 0) wake_.wait_for(lock, pause, [&] { return stopping_ || flushes_wanted_ != flushes; });
     }
     lock.unlock();
-    sink_.reset();
+    outlet_->end();
     lock.lock();
     finished_ = true;
     told_.notify_all();
 }
 
-/// Empties all rings once, up to where they were full when it came to them. Returns whether to come again at once.
-bool PalWriter::pass(bool with_tails) noexcept {
-    bool busy = false;
-    std::size_t told = 0;
-    for (std::size_t i = 0;; ++i) {
-        Lane* lane = nullptr;
-        {
-            const std::lock_guard lock{mutex_};  // others add lanes
-            if (i == lanes_.size()) break;
-            lane = lanes_[i].get();
+std::chrono::milliseconds PalWriter::pause_after(const Found& found) const noexcept {
+    if (found.fullest > kBusyPercent) return std::chrono::milliseconds{0};
+    if (pace_.busy_poll.count() != 0 && found.bytes > kLittleBytes) return pace_.busy_poll;
+    return options_.poll;
+}
+
+/// Empties all rings once, up to where they were full when it came to them.
+PalWriter::Found PalWriter::look(bool flush) noexcept {
+    Found found;
+    // before the rings are looked at: what is not seen there is later than this
+    anchor();
+    for (std::size_t from = 0; const std::size_t count = take_lanes(from); from += count) {
+        std::size_t fullest = 0;
+        for (Lane* lane : taken_) {
+            begin_look(*lane);
+            const PalRing& ring = *lane->ring;
+            fullest = std::max(fullest, (lane->head - ring.tail()) * 100 / ring.capacity());
         }
-        const std::size_t bytes = empty(*lane, with_tails);
-        told += bytes;
-        busy = busy || bytes > lane->ring->capacity() / 4;
+        found.fullest = std::max(found.fullest, fullest);
+        set_horizon(flush, fullest);
+        heap_.clear();
+        for (Lane* lane : taken_) {
+            found.bytes += lane->head - lane->ring->tail();
+            if (has_next(*lane)) heap_.push_back({lane->last_ts_ns, lane->ring->worker(), lane});
+        }
+        std::make_heap(heap_.begin(), heap_.end());
+        merge();
+        for (Lane* lane : taken_) {
+            found.bytes -= lane->head - lane->ring->tail();
+            end_look(*lane, flush);
+        }
     }
-    if (told != 0 && !abandoned_.load(std::memory_order_relaxed) && !returns([this] { sink_->caught_up(); }))
+    if (!abandoned_.load(std::memory_order_relaxed) && !outlet_->looked(found.bytes != 0, flush))
         add(counters_.refused, 1);
-    return busy;
+    count_told();
+    return found;
 }
 
-std::size_t PalWriter::empty(Lane& lane, bool with_tail) noexcept {
+/// Takes the lanes from that one on: all that are there, or as many as memory allows.
+std::size_t PalWriter::take_lanes(std::size_t from) noexcept {
+    const std::lock_guard lock{mutex_};  // others add lanes
+    if (from >= lanes_.size()) return 0;
+    std::size_t count = lanes_.size() - from;
+    try {
+        taken_.reserve(count);
+        heap_.reserve(count);
+    } catch (...) {
+        count = std::min({count, taken_.capacity(), heap_.capacity()});
+    }
+    taken_.clear();
+    for (std::size_t i = from; i < from + count; ++i)
+        taken_.push_back(lanes_[i].get());
+    return count;
+}
+
+void PalWriter::begin_look(Lane& lane) noexcept {
+    const PalRing& ring = *lane.ring;
+    lane.orphaned = ring.orphaned.load(std::memory_order_acquire);
+    lane.dropped = ring.dropped();
+    lane.head = ring.head();
+    if (lane.begun || (lane.head == 0 && lane.dropped.up_to_seq == 0)) return;
+    lane.begun = true;
+    lane.last_seq = ring.start_seq();
+    outlet_->worker(pal::WorkerId::from_event(ring.worker()), lane.last_seq);
+}
+
+/// Several workers' events are told by time: what fired after this look began may be younger than what the rings that
+/// were looked at first got meanwhile. A worker that is preempted between its stamp and its ring is waited for a bit.
+void PalWriter::set_horizon(bool flush, std::size_t fullest) noexcept {
+    const bool all = flush || pace_.hold.count() == 0 || taken_.size() == 1;
+    const std::uint64_t hold_ns =
+        fullest > kFillingPercent ? 0 : static_cast<std::uint64_t>(std::chrono::nanoseconds{pace_.hold}.count());
+    for (Lane* lane : taken_)
+        lane->horizon_ns =
+            all || lane->ring->stamps() == PalRing::Stamps::virtual_ns ? kNoHorizon : anchor_ns_ - hold_ns;
+}
+
+void PalWriter::merge() noexcept {
+    while (!heap_.empty()) {
+        std::pop_heap(heap_.begin(), heap_.end());
+        Cursor next = heap_.back();
+        heap_.pop_back();
+        bool more = true;
+        do {  // as long as no other lane has something older
+            tell(*next.lane);
+            more = has_next(*next.lane);
+            next.ts_ns = next.lane->last_ts_ns;
+        } while (more && (heap_.empty() || heap_.front() < next));
+        if (!more) continue;
+        heap_.push_back(next);
+        std::push_heap(heap_.begin(), heap_.end());
+    }
+}
+
+/// Whether the lane has an entry to tell in this look; then last_ts_ns is its time.
+bool PalWriter::has_next(Lane& lane) noexcept {
     PalRing& ring = *lane.ring;
-    const bool orphaned = ring.orphaned.load(std::memory_order_acquire);
-    const PalRing::Dropped dropped = ring.dropped();
-    const std::uint64_t head = ring.head();
-    const std::uint64_t tail = ring.tail();
-    if (!lane.begun && (head != 0 || dropped.up_to_seq != 0)) {
-        lane.begun = true;
-        lane.last_seq = ring.start_seq();
-    }
-    if (head != tail) anchor();
-    while (ring.tail() != head) {
+    while (ring.tail() != lane.head) {
         const PalRing::Header& entry = ring.front();
-        if (entry.id == PalRing::kPadding) {
-            ring.pop();
-            continue;
+        if (entry.id != PalRing::kPadding) {
+            // never less than what the same worker had before: a corrected scale may take back some ns
+            const std::uint64_t ts_ns = std::max(time_of(lane, entry.ticks), lane.last_ts_ns);
+            if (ts_ns > lane.horizon_ns) return false;
+            lane.last_ts_ns = ts_ns;
+            return true;
         }
-        record_.pid = static_cast<std::uint32_t>(getpid());
-        record_.ts_ns = time_of(lane, entry.ticks);
-        decode_event(catalogue::info(static_cast<EventId>(entry.id)), PalRing::event_of(entry), record_);
         ring.pop();
-        tell(lane);
     }
-    add(counters_.lost_others, dropped.others - lane.others_dropped);
-    lane.others_dropped = dropped.others;
-    if (lane.begun && (with_tail || orphaned)) tell_gap(lane, dropped.up_to_seq);
-    lane.done = orphaned;
-    return static_cast<std::size_t>(head - tail);
+    return false;
 }
 
-/// Tells record_, and before it what is missing.
+void PalWriter::end_look(Lane& lane, bool flush) noexcept {
+    if (lane.ring->tail() != lane.head) return;  // the rest comes first
+    add(counters_.lost_others, lane.dropped.others - lane.others_dropped);
+    lane.others_dropped = lane.dropped.others;
+    if (lane.begun && (flush || lane.orphaned)) tell_gap(lane, lane.dropped.up_to_seq);
+    lane.done = lane.orphaned;
+}
+
+/// Tells the lane's next entry, and before it what is missing.
 void PalWriter::tell(Lane& lane) noexcept {
-    const bool transition = record_.info->is_transition();
+    PalRing& ring = *lane.ring;
+    const PalRing::Header& entry = ring.front();
+    const PalEvent event{static_cast<EventId>(entry.id), lane.last_ts_ns, PalRing::event_of(entry)};
+    const bool transition = entry.id < kTransitions;
+    std::uint64_t position = 0;
     if (transition) {
-        tell_gap(lane, record_.seq - 1);
-        lane.last_seq = record_.seq;
-    } else if (record_.info->id == EventId::WorkerStarted || record_.info->id == EventId::WorkerStopped ||
-               record_.info->id == EventId::WorkerDumped) {
-        tell_gap(lane, record_.seq);  // a position: all before it has fired
+        const std::uint64_t seq = seq_of_transition(event.payload);
+        tell_gap(lane, seq - 1);
+        lane.last_seq = seq;
+    } else if (tells_position(event.id, event.payload, position)) {
+        tell_gap(lane, position);
     }
     if (abandoned_.load(std::memory_order_relaxed)) {
+        ring.pop();
         add(transition ? counters_.lost : counters_.lost_others, 1);
         return;
     }
-    const bool taken = returns([this] { sink_->record(record_); });
-    add(taken ? counters_.records : counters_.refused, 1);
-    if (transition) add(taken ? counters_.transitions : counters_.refused_transitions, 1);
+    const bool taken = outlet_->event(event);
+    ring.pop();
+    ++(taken ? told_now_.taken : told_now_.refused);
+    if (transition) ++(taken ? told_now_.taken_transitions : told_now_.refused_transitions);
+}
+
+void PalWriter::count_told() noexcept {
+    add(counters_.records, told_now_.taken);
+    add(counters_.refused, told_now_.refused);
+    add(counters_.transitions, told_now_.taken_transitions);
+    add(counters_.refused_transitions, told_now_.refused_transitions);
+    told_now_ = {};
 }
 
 /// All after the last transition that was told, up to this one, is lost.
@@ -233,33 +322,26 @@ void PalWriter::tell_gap(Lane& lane, std::uint64_t up_to_seq) noexcept {
     add(counters_.lost, gap.lost);
     if (abandoned_.load(std::memory_order_relaxed)) return;
     add(counters_.gaps, 1);
-    if (!returns([&] { sink_->gap(gap); })) add(counters_.refused, 1);
+    if (!outlet_->gap(gap)) add(counters_.refused, 1);
 }
 
-/// Since 1970, never less than what the same worker had before: a corrected scale may take back some ns.
-std::uint64_t PalWriter::time_of(Lane& lane, std::uint64_t ticks) const noexcept {
-    std::uint64_t ns = ticks;
+/// Since 1970.
+std::uint64_t PalWriter::time_of(const Lane& lane, std::uint64_t ticks) const noexcept {
     switch (lane.ring->stamps()) {
-        case PalRing::Stamps::tsc: {
-            const Clock& clock = Clock::system();
-            ns = ticks <= anchor_ticks_ ? anchor_ns_ - clock.to_ns(anchor_ticks_ - ticks)
-                                        : anchor_ns_ + clock.to_ns(ticks - anchor_ticks_);
-            break;
-        }
+        case PalRing::Stamps::tsc:
+            return ticks <= anchor_ticks_ ? anchor_ns_ - clock_.to_ns(anchor_ticks_ - ticks)
+                                          : anchor_ns_ + clock_.to_ns(ticks - anchor_ticks_);
         case PalRing::Stamps::monotonic_ns:
-            ns += epoch_ns_;
-            break;
+            return ticks + epoch_ns_;
         case PalRing::Stamps::virtual_ns:
             break;
     }
-    lane.last_ts_ns = std::max(ns, lane.last_ts_ns);
-    return lane.last_ts_ns;
+    return ticks;
 }
 
 void PalWriter::anchor() noexcept {
-    const Clock& clock = Clock::system();
-    anchor_ticks_ = clock.ticks();
-    anchor_ns_ = clock.monotonic_ns() + epoch_ns_;
+    anchor_ticks_ = clock_.ticks();
+    anchor_ns_ = clock_.monotonic_ns() + epoch_ns_;
 }
 
 }  // namespace tiffany::detail

@@ -162,17 +162,21 @@ void Process::remove(SchedulerCore& core) noexcept {
 
 // All locks are held across the fork, so that the child finds whole lists behind locks that nobody holds.
 void Process::lock_all() noexcept {
+    log_.lock();
     cores_mutex_.lock();
     workers_mutex_.lock();
     indices_mutex_.lock();
-    pal_.lock();
+    for (PalHub& hub : pal_)
+        hub.lock();
 }
 
 void Process::unlock_all() noexcept {
-    pal_.unlock();
+    for (PalHub& hub : pal_)
+        hub.unlock();
     indices_mutex_.unlock();
     workers_mutex_.unlock();
     cores_mutex_.unlock();
+    log_.unlock();
 }
 
 void Process::become_child() noexcept {
@@ -184,7 +188,9 @@ void Process::become_child() noexcept {
     first_own_tid_.store(next_tid_.load(std::memory_order_relaxed), std::memory_order_relaxed);
     for (SchedulerCore* core : cores_)
         core->become_child(instance);
-    pal_.become_child();
+    log_.become_child();
+    for (PalHub& hub : pal_)
+        hub.become_child();
     bump();
 }
 

@@ -1,15 +1,18 @@
 #pragma once
 /// What all schedulers of a process share: its identity, the generation word, who listens, and what a fork changes.
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <mutex>
 #include <optional>
 #include <tiffany/telemetry/clock.hpp>
+#include <tiffany/telemetry/detail/on_word.hpp>
 #include <tiffany/telemetry/scheduler_telemetry.hpp>
 #include <tiffany/tracepoints/lttng_table.hpp>
 #include <vector>
 
+#include "log_control.hpp"
 #include "pal_hub.hpp"
 
 namespace tiffany::detail {
@@ -68,8 +71,12 @@ class Process {
     /// them on, somebody new listens, though everything else is as the last look saw it.
     void found_off(std::uint32_t bits) noexcept;
 
-    /// The sink that the program installed, if any.
-    PalHub& pal() noexcept { return pal_; }
+    /// Where the events go that leave by rings: the sink that the program installed, and the log.
+    PalHub& pal(PalExit exit) noexcept { return pal_[static_cast<std::size_t>(exit)]; }
+    /// Starts the log that TIFFANY_PAL or configure() asks for, the first time; in a forked child once more.
+    /// Cost after that: a load.
+    void start_log() noexcept { log_.start(pal(PalExit::log)); }
+    LogControl& log() noexcept { return log_; }
 
     // ---- schedulers ----
 
@@ -130,8 +137,9 @@ class Process {
     Semaphore semaphore_;                            // likewise
     Semaphore tick_semaphore_;
 
-    // lock order: cores_mutex_, workers_mutex_, indices_mutex_ or pal_'s
-    PalHub pal_;
+    // lock order: log_'s, cores_mutex_, workers_mutex_, indices_mutex_ or pal_'s
+    std::array<PalHub, kPalExits> pal_;
+    LogControl log_;
     std::mutex cores_mutex_;
     std::vector<SchedulerCore*> cores_;
     std::mutex workers_mutex_;

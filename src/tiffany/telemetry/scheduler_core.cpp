@@ -46,6 +46,7 @@ SchedulerCore::~SchedulerCore() {
 }
 
 Worker& SchedulerCore::take(bool has_loop) {
+    process.start_log();  // in a forked child: it locks, too
     // before our lock: with liblttng-ust-fork a fork holds LTTng's lock first and then wants ours
     if (const LttngTable* lttng = process.lttng()) lttng->prepare_thread();
     const std::uint64_t delay_ns = metrics ? run_delay_of(static_cast<std::uint32_t>(gettid())) : 0;
@@ -153,22 +154,25 @@ void SchedulerCore::offer_ring(Worker& worker, bool held) noexcept {
         if (retired_at == 0) return false;
         const std::uint32_t made_for = worker.made_for_.load(std::memory_order_acquire);
         if (held && static_cast<std::int32_t>(made_for - retired_at) < 0) return false;
-        if (!held && worker.ring_ == ring.get()) worker.ring_ = nullptr;
+        if (!held) std::replace(worker.ring_.begin(), worker.ring_.end(), ring.get(), static_cast<PalRing*>(nullptr));
         return true;
     });
-    const PalRing* offered = worker.offered_ring_.load(std::memory_order_relaxed);
-    std::shared_ptr<PalRing> ring = process.pal().make_ring(clock, offered, worker.rings_);
-    // release: the worker sees the ring as it was made
-    if (ring != nullptr) worker.offered_ring_.store(ring.get(), std::memory_order_release);
+    for (std::size_t exit = 0; exit < kPalExits; ++exit) {
+        const PalRing* offered = worker.offered_ring_[exit].load(std::memory_order_relaxed);
+        PalHub& hub = process.pal(static_cast<PalExit>(exit));
+        const std::shared_ptr<PalRing> ring = hub.make_ring(clock, offered, worker.rings_);
+        // release: the worker sees the ring as it was made
+        if (ring != nullptr) worker.offered_ring_[exit].store(ring.get(), std::memory_order_release);
+    }
 }
 
 void SchedulerCore::withdraw_rings(const void* owner) noexcept {
     const std::lock_guard lock{mutex()};
-    for (const Owned& worker : all_) {
-        const PalRing* offered = worker->offered_ring_.load(std::memory_order_relaxed);
-        if (offered != nullptr && offered->owner() == owner)
-            worker->offered_ring_.store(nullptr, std::memory_order_relaxed);
-    }
+    for (const Owned& worker : all_)
+        for (std::atomic<PalRing*>& ring : worker->offered_ring_) {
+            const PalRing* offered = ring.load(std::memory_order_relaxed);
+            if (offered != nullptr && offered->owner() == owner) ring.store(nullptr, std::memory_order_relaxed);
+        }
 }
 
 std::uint16_t SchedulerCore::group(std::string_view group_name, Worker& by) {

@@ -90,13 +90,14 @@ WorkerLease::~WorkerLease() {
 
 SchedulerTelemetry::SchedulerTelemetry(std::string_view name, const TelemetryOptions& options) {
     Process::get().load_lttng();
+    Process::get().start_log();
     Clock& clock = options.clock != nullptr ? *options.clock : Clock::system();
     core_ = std::make_shared<SchedulerCore>(name, clock, options.metrics, options.buckets);
 }
 
 SchedulerTelemetry::~SchedulerTelemetry() {
     core_->close();
-    Process::get().pal().flush();
+    Process::get().pal(detail::PalExit::sink).flush();
 }
 
 WorkerLease SchedulerTelemetry::worker() {

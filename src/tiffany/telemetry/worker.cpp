@@ -51,20 +51,42 @@ std::uint64_t Worker::first_of_new_tids() noexcept {
 
 template <typename Event>
 void Worker::fire(EventId id, const Event& event, std::uint64_t now) noexcept {
-    if ((on_ & kPal) != 0) ring_->push(id, now, &event, sizeof event);
+    for (std::size_t exit = 0; exit < kPalExits; ++exit)
+        if ((on_ & kPalBits[exit]) != 0) ring_[exit]->push(id, now, &event, sizeof event);
     if ((on_ & kUsdt) != 0) kUsdtProbes[static_cast<std::size_t>(id)](&event);
     if ((on_ & (kLttng | kLeftOut)) != 0) fire_lttng(id, &event);
+}
+
+/// A transition. `fill` sets the fields that are the event's own; where only one ring wants it, in that ring.
+template <typename Event, typename Fill>
+inline void Worker::fire_filled(EventId id, std::uint64_t now, const TaskTimes& task, const Fill& fill) noexcept {
+    const std::uint32_t tracers = on_ & kTracers;
+    for (std::size_t exit = 0; exit < kPalExits; ++exit) {
+        if (tracers != kPalBits[exit]) continue;
+        Event* const event = ring_[exit]->begin<Event>(id, now);
+        if (event == nullptr) break;
+        set_head(*event, task);
+        fill(*event);
+        ring_[exit]->commit<Event>();
+        return;
+    }
+    Event event;
+    set_head(event, task);
+    fill(event);
+    fire(id, event, now);
 }
 
 /// An event that is no transition: nobody has read the clock for it.
 template <typename Event>
 void Worker::fire(EventId id, const Event& event) noexcept {
-    fire(id, event, (on_ & kPal) != 0 ? clock_->ticks() : 0);
+    fire(id, event, (on_ & kPalAny) != 0 ? clock_->ticks() : 0);
 }
 
 template <typename Event>
 void Worker::fire_tick(EventId id, const Event& event) noexcept {
-    if ((on_ & kTickPal) != 0) ring_->push(id, clock_->ticks(), &event, sizeof event);
+    const std::uint64_t now = (on_ & kTickPalAny) != 0 ? clock_->ticks() : 0;
+    for (std::size_t exit = 0; exit < kPalExits; ++exit)
+        if ((on_ & kTickPalBits[exit]) != 0) ring_[exit]->push(id, now, &event, sizeof event);
     if ((on_ & kTickUsdt) != 0) kUsdtProbes[static_cast<std::size_t>(id)](&event);
     if ((on_ & (kTickLttng | kTickLeftOut)) != 0) fire_lttng(id, &event);
 }
@@ -94,11 +116,16 @@ void Worker::call_lttng_timed(EventId id, const void* event) noexcept {
 template <typename Event>
 Event Worker::event_of(const TaskTimes& task) const noexcept {
     Event event;
+    set_head(event, task);
+    return event;
+}
+
+template <typename Event>
+inline void Worker::set_head(Event& event, const TaskTimes& task) const noexcept {
     event.worker = id();
     event.tid = task.tid_;
     event.seq = seq();
     event.step = task.step();
-    return event;
 }
 
 // ---- what the hooks share ----
@@ -114,10 +141,7 @@ bool Worker::enter_specially() noexcept {
         return false;
     }
     const std::uint64_t position = seq() - 1;  // this hook has taken its seq, and has not fired yet
-    if ((on_ & kAnnounce) != 0) {
-        on_ &= ~kAnnounce;
-        fire_started(position);
-    }
+    if ((on_ & kAnnounce) != 0) announce(position);
     if (generation_ != core_->process.generation()) catch_up(position);
     if ((on_ & kEveryHook) != 0) {
         if (--ticks_to_look_ == 0) look();
@@ -216,11 +240,11 @@ void Worker::tell_ready(TaskTimes& task, std::uint64_t before, Stamp at, WakeCau
     if ((on_ & kMetrics) != 0) count(task, before, Move::Ready);
     if ((on_ & kTracers) == 0) return;
     introduce(task, before, task.waiting_since_ == 0 ? 0 : clock_->to_ns(now - task.waiting_since_));
-    auto event = event_of<tiffany_task_ready>(task);
-    event.cause = number(cause);
-    event.waker = waker;
-    event.late_ns = late_ns;
-    fire(EventId::TaskReady, event, now);
+    fire_filled<tiffany_task_ready>(EventId::TaskReady, now, task, [=](tiffany_task_ready& event) {
+        event.cause = number(cause);
+        event.waker = waker;
+        event.late_ns = late_ns;
+    });
 }
 
 inline Worker::Delays Worker::begin_run(TaskTimes& task, std::uint64_t before, std::uint64_t now) noexcept {
@@ -263,11 +287,11 @@ void Worker::tell_running(TaskTimes& task, std::uint64_t before, Stamp at) noexc
     }
     if ((on_ & kTracers) == 0) return;
     introduce(task, before, delays.ready_ns);
-    auto event = event_of<tiffany_task_running>(task);
-    event.ready_ns = delays.ready_ns;
-    event.wait_ns = delays.wait_ns;
-    event.waited = number(waited);
-    fire(EventId::TaskRunning, event, now);
+    fire_filled<tiffany_task_running>(EventId::TaskRunning, now, task, [=](tiffany_task_running& event) {
+        event.ready_ns = delays.ready_ns;
+        event.wait_ns = delays.wait_ns;
+        event.waited = number(waited);
+    });
 }
 
 /// Returns the length of the run that ends, 0 if its begin was not seen.
@@ -292,7 +316,8 @@ void Worker::measure_run(TaskTimes& task, std::uint64_t before, std::uint64_t no
 }
 
 /// The same, whatever is on.
-std::uint64_t Worker::end_told_run(TaskTimes& task, std::uint64_t before, std::uint64_t now, Move move) noexcept {
+inline std::uint64_t Worker::end_told_run(TaskTimes& task, std::uint64_t before, std::uint64_t now,
+                                          Move move) noexcept {
     const std::uint64_t run_ns = end_run(task, before, now);
     last_run_ns_ = run_ns;
     last_state_ = task.state();
@@ -321,10 +346,11 @@ void Worker::tell_run(Move move, TaskTimes& task, std::uint64_t before, Stamp at
     const std::uint64_t run_ns = end_told_run(task, before, now, move);
     if ((on_ & kTracers) == 0) return;
     introduce(task, before, run_ns);
-    auto event = event_of<Event>(task);
-    event.run_ns = run_ns;
-    own(event);
-    fire(static_cast<EventId>(task_event(move)), event, now);  // transitions have the same numbers
+    // transitions have the same numbers
+    fire_filled<Event>(static_cast<EventId>(task_event(move)), now, task, [&](Event& event) {
+        event.run_ns = run_ns;
+        own(event);
+    });
 }
 
 void Worker::on_yield(TaskTimes& task, std::uint64_t before, Stamp at) noexcept {
@@ -390,10 +416,7 @@ void Worker::on_cancelled(TaskTimes& task, std::uint64_t before, Stamp at, Cance
 
 void Worker::park() noexcept {
     if ((on_ & kRefused) != 0) return;
-    if ((on_ & kAnnounce) != 0) {
-        on_ &= ~kAnnounce;
-        fire_started(seq());
-    }
+    if ((on_ & kAnnounce) != 0) announce(seq());
     look();
     if (generation_ != core_->process.generation()) catch_up(seq());
     drop_what_is_off();
@@ -430,10 +453,7 @@ void Worker::begin_tick(const TaskTimes& task) noexcept {
     if ((on_ & kRefused) != 0) return;  // shared by threads: nothing of it is touched
     if (--ticks_to_look_ == 0) look();
     if ((on_ & ~(kMetrics | kForked)) != 0) {
-        if ((on_ & kAnnounce) != 0) {
-            on_ &= ~kAnnounce;
-            fire_started(seq());
-        }
+        if ((on_ & kAnnounce) != 0) announce(seq());
         drop_what_is_off();
         if ((on_ & kDumping) != 0 && generation_ == core_->process.generation()) dump_some();
     }
@@ -467,6 +487,19 @@ void Worker::look() noexcept {
     looked_ns_ = now_ns;
 }
 
+/// Takes up what is offered. Returns its bits.
+std::uint32_t Worker::take_rings(std::uint64_t position) noexcept {
+    std::uint32_t on = 0;
+    for (std::size_t exit = 0; exit < kPalExits; ++exit) {
+        // acquire: the ring is seen as it was made
+        PalRing* const ring = offered_ring_[exit].load(std::memory_order_acquire);
+        if (ring != nullptr && ring != ring_[exit]) ring->attach(id(), position);
+        ring_[exit] = ring;
+        if (ring != nullptr) on |= ring->takes_ticks() ? kPalBits[exit] | kTickPalBits[exit] : kPalBits[exit];
+    }
+    return on;
+}
+
 /// @param position  the last seq whose event has fired
 void Worker::make_on_word(std::uint64_t position) noexcept {
     std::uint32_t on = on_ & (kEveryHook | kAnnounce);
@@ -477,13 +510,8 @@ void Worker::make_on_word(std::uint64_t position) noexcept {
         if (lttng->any_enabled()) on |= kLttng;
         if (lttng->any_tick_enabled()) on |= kTickLttng;
     }
-    // acquire: the ring is seen as it was made
-    PalRing* const ring = offered_ring_.load(std::memory_order_acquire);
-    if (ring != nullptr && ring != ring_) ring->attach(id(), position);
-    ring_ = ring;
-    if (ring != nullptr) on |= ring->takes_ticks() ? kPal | kTickPal : kPal;
-    on_ = on;
-    core_->process.found_off(~on);
+    on_ = on | take_rings(position);
+    core_->process.found_off(~on_);
     blocked_ns_ = 0;
     // release: whoever sees it may free the ring that was used before
     made_for_.store(generation_, std::memory_order_release);
@@ -515,6 +543,14 @@ void Worker::drop_what_is_off() noexcept {
     if (off == 0) return;
     on_ &= ~off;
     core_->process.found_off(off);
+}
+
+/// In a forked child, before the first event there: nobody but a tracer that came through the fork knows this worker.
+void Worker::announce(std::uint64_t position) noexcept {
+    on_ &= ~kAnnounce;
+    core_->process.start_log();
+    on_ |= take_rings(position);
+    fire_started(position);
 }
 
 void Worker::fire_started(std::uint64_t position) noexcept {
@@ -635,10 +671,11 @@ void Worker::become_child(std::uint64_t instance, bool held) noexcept {
         begin_busy_stretch(clock_->ticks());
     }
     // the thread that wrote what was told is not here; its rings are the parent's
-    ring_ = nullptr;
-    offered_ring_.store(nullptr, std::memory_order_relaxed);
+    ring_.fill(nullptr);
+    for (std::atomic<PalRing*>& offered : offered_ring_)
+        offered.store(nullptr, std::memory_order_relaxed);
     rings_.clear();
-    on_ = (on_ & ~(kPal | kTickPal | kDumping)) | kAnnounce;
+    on_ = (on_ & ~(kPalAny | kTickPalAny | kDumping)) | kAnnounce;
 }
 
 }  // namespace tiffany

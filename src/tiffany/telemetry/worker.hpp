@@ -249,7 +249,11 @@ class alignas(64) Worker {
     template <typename Event>
     Event event_of(const TaskTimes& task) const noexcept;
     template <typename Event>
+    void set_head(Event& event, const TaskTimes& task) const noexcept;
+    template <typename Event>
     void fire(EventId id, const Event& event, std::uint64_t now) noexcept;
+    template <typename Event, typename Fill>
+    void fire_filled(EventId id, std::uint64_t now, const TaskTimes& task, const Fill& fill) noexcept;
     template <typename Event>
     void fire(EventId id, const Event& event) noexcept;
     template <typename Event>
@@ -293,7 +297,9 @@ class alignas(64) Worker {
     void end_park() noexcept;
     void catch_up(std::uint64_t position, bool may_have_spawned = true) noexcept;
     void drop_what_is_off() noexcept;
+    std::uint32_t take_rings(std::uint64_t position) noexcept;
     void make_on_word(std::uint64_t position) noexcept;
+    void announce(std::uint64_t position) noexcept;
     void fire_started(std::uint64_t position) noexcept;
     void tell_group(std::uint16_t number, const char* name) noexcept;
 
@@ -345,13 +351,14 @@ class alignas(64) Worker {
     std::uint64_t dumped_ = 0;                // tasks told since the dump began,
     std::uint64_t dump_due_ns_ = 0;           // and when the next part is due, CLOCK_MONOTONIC
     std::atomic<std::uint64_t> lttng_left_out_{0};
-    detail::PalRing* ring_ = nullptr;         // valid while on_ has kPal
-    std::atomic<std::uint32_t> made_for_{0};  // generation_, told to who wants to free a ring
+    std::array<detail::PalRing*, detail::kPalExits> ring_{};  // by PalExit; valid while on_ has its bit
+    std::atomic<std::uint32_t> made_for_{0};                  // generation_, told to who wants to free a ring
 
     // ---- writer: whoever holds the process's workers_mutex ----
-    alignas(64) std::atomic<detail::PalRing*> offered_ring_{nullptr};  // the one to use from the next generation on
-    std::vector<std::shared_ptr<detail::PalRing> > rings_;             // that one, and those it may still use
-    std::uint64_t busy_told_ns_ = 0;                                   // the largest busy time that a scrape was told
+    alignas(64) std::array<std::atomic<detail::PalRing*>,
+                           detail::kPalExits> offered_ring_{};  // to use from the next generation on
+    std::vector<std::shared_ptr<detail::PalRing> > rings_;      // those, and what it may still use
+    std::uint64_t busy_told_ns_ = 0;                            // the largest busy time that a scrape was told
 };
 
 }  // namespace tiffany

@@ -1,6 +1,7 @@
 #pragma once
 /// The bits of a worker's on-word: what listens, and what its next hook has to do first.
 
+#include <cstddef>
 #include <cstdint>
 
 namespace tiffany::detail {
@@ -18,14 +19,24 @@ constexpr std::uint32_t kTickLeftOut = 1u << 9;  // as kLeftOut, for the ticks
 constexpr std::uint32_t kPal = 1u << 10;         // a pal::Sink is installed, and the worker has a ring to it
 constexpr std::uint32_t kTickPal = 1u << 11;     // it wants the ticks too
 constexpr std::uint32_t kForked = 1u << 12;  // with kMetrics, in a forked child: there are tasks that are not its own
+constexpr std::uint32_t kLog = 1u << 13;     // the process writes a log, and the worker has a ring to it
+constexpr std::uint32_t kTickLog = 1u << 14;
 
-constexpr std::uint32_t kDumping = 1u << 13;  // with a tracer: this worker lists the live tasks, some at each tick
+constexpr std::uint32_t kDumping = 1u << 15;  // with a tracer: this worker lists the live tasks, some at each tick
 
 constexpr std::uint64_t kParkNs = 1'000'000'000;  // a thread that has nothing to do looks so often who listens
 constexpr std::uint64_t kDumpPauseNs = 512'000;   // and so often while it lists tasks: 256 at a time, 500,000 a second
 
-constexpr std::uint32_t kTickBits = kTickLttng | kTickUsdt | kTickLeftOut | kTickPal;
-constexpr std::uint32_t kTracers = kLttng | kUsdt | kLeftOut | kPal;
+/// The ways out of a worker that have rings; each has a bit for the transitions and one for the ticks.
+enum class PalExit : std::uint8_t { sink, log };
+constexpr std::size_t kPalExits = 2;
+constexpr std::uint32_t kPalBits[kPalExits] = {kPal, kLog};
+constexpr std::uint32_t kTickPalBits[kPalExits] = {kTickPal, kTickLog};
+constexpr std::uint32_t kPalAny = kPal | kLog;
+constexpr std::uint32_t kTickPalAny = kTickPal | kTickLog;
+
+constexpr std::uint32_t kTickBits = kTickLttng | kTickUsdt | kTickLeftOut | kTickPalAny;
+constexpr std::uint32_t kTracers = kLttng | kUsdt | kLeftOut | kPalAny;
 constexpr std::uint32_t kListeners = kMetrics | kTracers | kTickBits;
 constexpr std::uint32_t kSpecial = kEveryHook | kAnnounce | kRefused;
 

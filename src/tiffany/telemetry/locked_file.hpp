@@ -1,0 +1,64 @@
+#pragma once
+/// A file that is one process's alone, taken under a name of its choice or one beside it.
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <tiffany/telemetry/pal_status.hpp>
+
+namespace tiffany::detail {
+
+/// Owns a descriptor. Not shared between threads.
+class Descriptor {
+  public:
+    Descriptor() = default;
+    explicit Descriptor(int fd) noexcept : fd_{fd} {}
+    Descriptor(Descriptor&& other) noexcept : fd_{other.release()} {}
+    Descriptor& operator=(Descriptor&& other) noexcept;
+    ~Descriptor();
+
+    int get() const noexcept { return fd_; }
+    bool is_open() const noexcept { return fd_ >= 0; }
+    int release() noexcept;
+    void close() noexcept { *this = Descriptor{}; }
+
+  private:
+    int fd_ = -1;
+};
+
+/// Why a name cannot be had.
+struct NameProblem {
+    PalProblem problem = PalProblem::none;
+    int error = 0;
+};
+
+/// A name with its ending apart, so that what is added stays before `.zst`.
+class FileName {
+  public:
+    /// Errors: std::bad_alloc.
+    explicit FileName(std::string_view name);
+    /// "run.pal", ".1" -> "run.pal.1"; "run.pal.zst", ".1" -> "run.pal.1.zst".
+    std::string with(std::string_view added) const { return stem_ + std::string{added} + ending_; }
+    bool is_compressed() const noexcept { return !ending_.empty(); }
+
+  private:
+    std::string stem_;
+    std::string ending_;
+};
+
+/// Makes a new file of mode 0600 and locks it. One of this name that is a log, and that nobody has locked, becomes
+/// `older` first (an empty one is replaced).
+///
+/// Returns it open for writing; closed if `problem` says why not: `in_use` if another process has locked it. What is no
+/// regular file (a fifo, a device) is opened as it is, and does not block. Errors: std::bad_alloc.
+Descriptor take_file(const std::string& name, const std::string& older, NameProblem& problem);
+
+/// Whether a descriptor is the file of that name, now.
+bool is_named(int fd, const std::string& name) noexcept;
+/// Whether a file of that name may go: it is a log, or empty, or not there.
+bool may_replace(const std::string& name, NameProblem& problem) noexcept;
+
+/// Opens a file that exists to be locked and for nothing else, and locks it. Closed: `problem` says why not.
+Descriptor take_lock_file(const std::string& name, NameProblem& problem);
+
+}  // namespace tiffany::detail

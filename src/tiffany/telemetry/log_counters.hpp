@@ -1,0 +1,28 @@
+#pragma once
+/// What became of the log, while it is counted. Writer: the log's thread; readers: any.
+
+#include <atomic>
+#include <cstdint>
+#include <mutex>
+#include <string>
+
+namespace tiffany::detail {
+
+struct LogCounters {
+    std::atomic<std::uint64_t> bytes{0};
+    std::atomic<std::uint64_t> files{0};
+    std::atomic<std::uint64_t> left_out{0};         // transitions that the file could not take
+    std::atomic<std::uint64_t> left_out_others{0};  // the same of other events
+    std::atomic<std::uint64_t> readers{0};          // now
+    std::atomic<std::uint64_t> readers_left_out{0};
+    std::atomic<int> error{0};  // errno of the last write that failed; 0 once it works again
+};
+
+inline void set(std::atomic<std::uint64_t>& number, std::uint64_t value) noexcept {
+    number.store(value, std::memory_order_relaxed);
+}
+inline void raise(std::atomic<std::uint64_t>& number, std::uint64_t by) noexcept {
+    number.fetch_add(by, std::memory_order_relaxed);
+}
+
+}  // namespace tiffany::detail

@@ -1,0 +1,69 @@
+#pragma once
+/// The log in a file: its name, its lock, its turns; stderr; a fifo or a device.
+
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "locked_file.hpp"
+#include "log_counters.hpp"
+#include "pal_stream.hpp"
+#include "pal_target.hpp"
+
+namespace tiffany::detail {
+
+class PalFile : public PalTarget, private PalPipe {
+  public:
+    struct Place {
+        std::string name;       ///< as it is to be, or `-`
+        std::uint32_t pid = 0;  ///< is added where the name is taken
+        bool add_pid = false;   ///< is added in any case
+        std::uint64_t max_bytes = 0;
+    };
+    /// Opens it; if that cannot be `problem` says why. Errors: std::bad_alloc.
+    PalFile(const Place& place, const PalStreamNames& names, std::shared_ptr<PalLines> lines,
+            std::shared_ptr<LogCounters> counters, NameProblem& problem);
+    ~PalFile() override;
+
+    /// The name that it got.
+    const std::string& name() const noexcept { return name_; }
+
+    bool wants() const noexcept override { return true; }
+    bool is_live() const noexcept override { return false; }
+    std::size_t batch_bytes() const noexcept override { return batch_bytes_; }
+    void meet(std::uint16_t index, std::uint64_t position) noexcept override { stream_.meet(index, position); }
+    void take(const PalBatch& batch, const PalWorkers& workers) noexcept override;
+    void tend(const PalWorkers& workers, std::uint64_t ts_ns) noexcept override;
+    void end(const PalWorkers& workers, std::uint64_t ts_ns) noexcept override;
+
+    void lock() noexcept override { mutex_.lock(); }
+    void unlock() noexcept override { mutex_.unlock(); }
+    void become_child() noexcept override;
+
+  private:
+    class Zstd;
+    void open(NameProblem& problem);
+    std::size_t write(std::string_view bytes) noexcept override;
+    bool is_full_with(std::size_t bytes) const noexcept;
+    void turn_over(const PalWorkers& workers, std::uint64_t ts_ns) noexcept;
+    bool begin_anew() noexcept;
+    void count() noexcept;
+
+    const Place place_;
+    std::string name_;
+    std::string older_;  // the name that a full file gets; empty: it does not turn over
+    const std::size_t batch_bytes_;
+    PalStreamNames names_;
+    std::shared_ptr<PalLines> lines_;
+    std::shared_ptr<LogCounters> counters_;
+    std::mutex mutex_;  // held while descriptors come and go
+    Descriptor file_;
+    bool is_stderr_ = false;
+    std::unique_ptr<Zstd> zstd_;
+    PalStream stream_;
+    std::uint64_t begun_at_ = 0;  // stream_.written() when this file began
+    bool begun_ = false;
+    bool ending_ = false;  // End is on its way
+};
+
+}  // namespace tiffany::detail

@@ -1,0 +1,278 @@
+#include "pal_line.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <ctime>
+#include <tiffany/pal/byte_sink.hpp>
+#include <tiffany/pal/writer.hpp>
+
+namespace tiffany::detail {
+namespace {
+
+using catalogue::FieldInfo;
+using catalogue::FieldRole;
+using catalogue::FieldType;
+
+constexpr std::uint64_t kNsPerSecond = 1'000'000'000;
+constexpr std::size_t kOriginBytes = 32;  // an instance, a worker, and what is around them
+
+// "00" to "99"
+constexpr auto kPairs = [] {
+    std::array<char, 200> pairs{};
+    for (std::size_t i = 0; i < 100; ++i) {
+        pairs[2 * i] = static_cast<char>('0' + i / 10);
+        pairs[2 * i + 1] = static_cast<char>('0' + i % 10);
+    }
+    return pairs;
+}();
+
+char* put(char* out, std::string_view text) noexcept {
+    std::memcpy(out, text.data(), text.size());
+    return out + text.size();
+}
+
+void put_pair(char* out, std::uint32_t below_100) noexcept {
+    std::memcpy(out, &kPairs[2 * std::size_t{below_100}], 2);
+}
+
+void put_8_digits(char* out, std::uint32_t value) noexcept {
+    const std::uint32_t high = value / 10'000;
+    const std::uint32_t low = value % 10'000;
+    put_pair(out, high / 100);
+    put_pair(out + 2, high % 100);
+    put_pair(out + 4, low / 100);
+    put_pair(out + 6, low % 100);
+}
+
+std::size_t digits_of(std::uint32_t value) noexcept {
+    if (value < 10'000) return value < 100 ? (value < 10 ? 1 : 2) : (value < 1'000 ? 3 : 4);
+    if (value < 1'000'000) return value < 100'000 ? 5 : 6;
+    return value < 10'000'000 ? 7 : 8;
+}
+
+/// At most 8 digits.
+char* put_short(char* out, std::uint32_t value) noexcept {
+    const std::size_t digits = digits_of(value);
+    char* at = out + digits;
+    while (value >= 100) {
+        at -= 2;
+        put_pair(at, value % 100);
+        value /= 100;
+    }
+    if (value >= 10)
+        put_pair(at - 2, value);
+    else
+        at[-1] = static_cast<char>('0' + value);
+    return out + digits;
+}
+
+char* put_number(char* out, std::uint64_t value) noexcept {
+    constexpr std::uint64_t k8 = 100'000'000;
+    if (value < k8) return put_short(out, static_cast<std::uint32_t>(value));
+    const std::uint64_t high = value / k8;
+    const auto low = static_cast<std::uint32_t>(value % k8);
+    if (high < k8) {
+        out = put_short(out, static_cast<std::uint32_t>(high));
+    } else {
+        out = put_short(out, static_cast<std::uint32_t>(high / k8));
+        put_8_digits(out, static_cast<std::uint32_t>(high % k8));
+        out += 8;
+    }
+    put_8_digits(out, low);
+    return out + 8;
+}
+
+char* put_hex(char* out, std::uint64_t value, std::size_t digits) noexcept {
+    for (std::size_t i = digits; i-- > 0; value >>= 4)
+        out[i] = "0123456789abcdef"[value & 0xf];
+    return out + digits;
+}
+
+/// A string of an event: UTF-8 already, so only what JSON escapes is looked for.
+char* put_text(char* out, const char* text, std::size_t max_bytes) noexcept {
+    *out++ = '"';
+    for (std::size_t i = 0; i < max_bytes && text[i] != '\0'; ++i) {
+        const char byte = text[i];
+        if (static_cast<unsigned char>(byte) >= 0x20 && byte != '"' && byte != '\\') [[likely]] {
+            *out++ = byte;
+            continue;
+        }
+        *out++ = '\\';
+        switch (byte) {
+            case '"':
+            case '\\':
+                *out++ = byte;
+                break;
+            case '\n':
+                *out++ = 'n';
+                break;
+            case '\t':
+                *out++ = 't';
+                break;
+            case '\r':
+                *out++ = 'r';
+                break;
+            default:
+                out = put_hex(put(out, "u"), static_cast<unsigned char>(byte), 4);
+                break;
+        }
+    }
+    *out++ = '"';
+    return out;
+}
+
+template <typename Number>
+Number read(const std::byte* from) noexcept {
+    Number number;
+    std::memcpy(&number, from, sizeof number);
+    return number;
+}
+
+std::string quoted(std::string_view plain) {
+    return '"' + std::string{plain} + '"';
+}
+
+/// What the log's writer makes of a host and a pid.
+std::string label_of(std::string_view host, std::uint32_t pid) {
+    struct Text : pal::ByteSink {
+        void write(std::string_view bytes) override { text += bytes; }
+        std::string text;
+    } out;
+    pal::Record record;
+    record.info = &catalogue::info(TaskEvent::Done);
+    record.host = host;
+    record.pid = pid;
+    pal::LogWriter writer{out};
+    writer.record(record);
+    writer.flush();
+    const std::size_t from = out.text.find("Z\"") + 2;
+    constexpr std::string_view kInstance = ",\"instance\":\"";
+    // searched from behind: a host may be called anything
+    return out.text.substr(from, out.text.rfind(kInstance) + kInstance.size() - from);
+}
+
+}  // namespace
+
+PalLines::PalLines(std::string_view host, std::uint32_t pid) : label_{label_of(host, pid)} {
+    for (const catalogue::EventInfo& event : catalogue::events())
+        plans_.push_back(plan_of(event));
+    origin_.reserve(label_.size() + kOriginBytes);
+}
+
+PalLines::Plan PalLines::plan_of(const catalogue::EventInfo& event) {
+    Plan plan;
+    plan.event = ",\"event\":" + quoted(event.record);
+    if (!event.kind.empty()) plan.event += ",\"kind\":" + quoted(event.kind);
+    // the compiler's own rule: a member lies at the next multiple of its alignment, which is its size, or 1 for a
+    // string
+    std::size_t at = 0;
+    for (const FieldInfo& field : event.fields) {
+        if (!field.is_string()) at = (at + field.max_bytes - 1) / field.max_bytes * field.max_bytes;
+        const auto offset = static_cast<std::uint16_t>(at);
+        at += field.is_string() ? field.max_bytes + 1 : field.max_bytes;
+        if (field.role == FieldRole::seq) plan.seq = offset;
+        if (field.role == FieldRole::tid) plan.tid = offset;
+        if (field.role == FieldRole::step) plan.step = offset;
+        if (field.role != FieldRole::own) continue;
+        constexpr std::array kKinds{Kind::u8,       Kind::u16,         Kind::u32, Kind::u64,
+                                    Kind::duration, Kind::enumeration, Kind::text};
+        Field own{kKinds[static_cast<std::size_t>(field.type)],
+                  offset,
+                  static_cast<std::uint16_t>(field.max_bytes),
+                  "," + quoted(field.name) + ":",
+                  {}};
+        if (field.enumeration != nullptr)
+            for (std::uint64_t i = 0; const auto label = field.enumeration->label(i); ++i)
+                own.labels.push_back(quoted(*label));
+        plan.own.push_back(std::move(own));
+    }
+    return plan;
+}
+
+char* PalLines::put_time(char* out, std::uint64_t ts_ns) noexcept {
+    const std::uint64_t second = ts_ns / kNsPerSecond;
+    if (second != second_) [[unlikely]] {
+        second_ = second;
+        const auto seconds = static_cast<std::time_t>(second);
+        std::tm utc{};
+        gmtime_r(&seconds, &utc);
+        up_to_second_bytes_ = std::strftime(up_to_second_.data(), up_to_second_.size(), "%Y-%m-%dT%H:%M:%S.", &utc);
+    }
+    out = tiffany::detail::put(out, R"({"v":1,"ts":")");
+    out = tiffany::detail::put(out, {up_to_second_.data(), up_to_second_bytes_});
+    const auto ns = static_cast<std::uint32_t>(ts_ns % kNsPerSecond);
+    *out++ = static_cast<char>('0' + ns / 100'000'000);
+    put_8_digits(out, ns % 100'000'000);
+    out += 8;
+    return tiffany::detail::put(out, "Z\"");
+}
+
+char* PalLines::put_origin(char* out, std::uint64_t worker) noexcept {
+    if (worker != worker_ || origin_.empty()) [[unlikely]] {
+        worker_ = worker;
+        char text[kOriginBytes];
+        char* end = put_hex(text, worker >> 16, 12);
+        end = tiffany::detail::put(end, "\",\"worker\":");
+        end = put_number(end, worker & 0xffff);
+        origin_.assign(label_);
+        origin_.append(text, static_cast<std::size_t>(end - text));
+    }
+    return tiffany::detail::put(out, origin_);
+}
+
+char* PalLines::put(char* out, const pal::Gap& gap) noexcept {
+    out = put_time(out, gap.ts_ns);
+    out = put_hex(tiffany::detail::put(out, ",\"instance\":\""), gap.worker.instance, 12);
+    out = put_number(tiffany::detail::put(out, "\",\"worker\":"), gap.worker.index);
+    out = put_number(tiffany::detail::put(out, ",\"event\":\"Gap\",\"from_seq\":"), gap.from_seq);
+    out = put_number(tiffany::detail::put(out, ",\"to_seq\":"), gap.to_seq);
+    out = put_number(tiffany::detail::put(out, ",\"lost\":"), gap.lost);
+    return tiffany::detail::put(out, gap.explained ? "}\n" : ",\"explained\":false}\n");
+}
+
+char* PalLines::put(char* out, const PalEvent& event) noexcept {
+    const Plan& plan = plans_[static_cast<std::size_t>(event.id)];
+    const std::byte* from = event.payload;
+    out = put_time(out, event.ts_ns);
+    out = put_origin(out, read<std::uint64_t>(from));
+    if (plan.seq != 0) out = put_number(tiffany::detail::put(out, ",\"seq\":"), read<std::uint64_t>(from + plan.seq));
+    if (plan.tid != 0) out = put_number(tiffany::detail::put(out, ",\"tid\":"), read<std::uint64_t>(from + plan.tid));
+    if (plan.step != 0)
+        out = put_number(tiffany::detail::put(out, ",\"step\":"), read<std::uint64_t>(from + plan.step));
+    out = tiffany::detail::put(out, plan.event);
+    for (const Field& field : plan.own) {
+        const std::byte* at = from + field.offset;
+        std::uint64_t number = 0;
+        switch (field.kind) {
+            case Kind::text:
+                out =
+                    put_text(tiffany::detail::put(out, field.key), reinterpret_cast<const char*>(at), field.max_bytes);
+                continue;
+            case Kind::duration:
+                number = read<std::uint64_t>(at);
+                if (number == 0) continue;  // not known, or does not apply
+                break;
+            case Kind::enumeration:
+                number = read<std::uint8_t>(at);
+                if (number >= field.labels.size()) break;
+                out = tiffany::detail::put(tiffany::detail::put(out, field.key), field.labels[number]);
+                continue;
+            case Kind::u8:
+                number = read<std::uint8_t>(at);
+                break;
+            case Kind::u16:
+                number = read<std::uint16_t>(at);
+                break;
+            case Kind::u32:
+                number = read<std::uint32_t>(at);
+                break;
+            case Kind::u64:
+                number = read<std::uint64_t>(at);
+                break;
+        }
+        out = put_number(tiffany::detail::put(out, field.key), number);
+    }
+    return tiffany::detail::put(out, "}\n");
+}
+
+}  // namespace tiffany::detail

@@ -1,0 +1,504 @@
+"""The process's own log: `TIFFANY_PAL`, in real processes that end, fork, are killed, and run out of disk."""
+
+import collections
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import threading
+import time
+
+import pytest
+from kit import DEADLINE, PrivateLttng, checked, end_process, full_device, need_root, poll, private_copy, program
+
+PALTRACE = program("paltrace")
+ITSELF = program("log_itself")
+DEMO = program("tiffany-demo")
+
+
+def environment(target, **more):
+    return dict(os.environ, TIFFANY_LTTNG="0", TIFFANY_PAL=str(target), **{k: str(v) for k, v in more.items()})
+
+
+def run(target, action, count, cwd, code=0, **more):
+    done = subprocess.run(
+        [ITSELF, action, str(count)], env=environment(target, **more), cwd=cwd, text=True, capture_output=True, timeout=DEADLINE
+    )
+    assert done.returncode == code, (done.returncode, done.stdout, done.stderr)
+    assert target == "-" or done.stderr == "", "nothing is printed"
+    return [json.loads(line) for line in done.stdout.splitlines()], done
+
+
+def start(target, action, count, cwd, **more):
+    return subprocess.Popen(
+        [ITSELF, action, str(count)],
+        env=environment(target, **more),
+        cwd=cwd,
+        text=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+
+
+def check(path, code=0):
+    done = subprocess.run([PALTRACE, "check", path], text=True, capture_output=True, timeout=DEADLINE)
+    assert done.returncode == code, (done.returncode, done.stdout, done.stderr)
+    return done.stdout + done.stderr
+
+
+def entries(path):
+    if str(path).endswith(".zst"):
+        text = checked(["zstdcat", path]).stdout
+    else:
+        text = path.read_text()
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def transitions(records):
+    return [(r["instance"], r["worker"], r["seq"]) for r in records if "step" in r and r["event"] != "State"]
+
+
+def files(directory):
+    return sorted(path.name for path in directory.iterdir())
+
+
+# ---- files ----
+
+
+@pytest.mark.parametrize("name", ["run.pal", "run.pal.zst"])
+def test_a_log_is_whole_after_exit_and_is_what_the_checker_takes(tmp_path, name):
+    [said], _ = run(name, "return", 1000, tmp_path)
+    assert said["active"] and said["where"] == name and said["fired"] == said["transitions"] == 3000
+    assert files(tmp_path) == [name]
+    path = tmp_path / name
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    log = entries(path)
+    assert log[0]["event"] == "Begin" and "first" not in log[0]
+    assert log[-1]["event"] == "End" and log[-1]["lost"] == 0 and log[-1]["records"] == len(log) - 2
+    assert len(transitions(log)) == len(set(transitions(log))) == 3000
+    assert check(path).endswith("good\n")
+    assert "life" in checked([PALTRACE, "stats", path]).stdout
+
+
+def test_the_demo_writes_a_log_that_agrees_with_its_own_count(tmp_path):
+    checked([DEMO, "--transitions", "20000", "--report", "own.json"], env=environment("run.pal"), cwd=tmp_path)
+    own = json.loads((tmp_path / "own.json").read_text())
+    counts = collections.Counter(r["event"] for r in entries(tmp_path / "run.pal"))
+    assert {event: counts[event] for event in own["events"]} == own["events"]
+    assert check(tmp_path / "run.pal").endswith("good\n")
+
+
+def test_stderr_and_the_names_of_process_and_host(tmp_path):
+    _, done = run("-", "return", 10, tmp_path)
+    log = [json.loads(line) for line in done.stderr.splitlines()]
+    assert log[0]["event"] == "Begin" and log[-1]["event"] == "End" and len(transitions(log)) == 30
+    run("%h-%p-100%%.pal", "return", 10, tmp_path)
+    [name] = files(tmp_path)
+    log = entries(tmp_path / name)
+    pid = next(r["pid"] for r in log if "pid" in r)
+    assert name == f"{socket.gethostname()}-{pid}-100%.pal"
+
+
+def test_of_two_processes_the_second_adds_its_pid_and_leaves_the_first_alone(tmp_path):
+    first = start("run.pal.zst", "wait", 10, tmp_path)
+    try:
+        first.stdout.readline()
+        [said], _ = run("run.pal.zst", "return", 10, tmp_path)
+        assert re.fullmatch(r"run\.pal\.\d+\.zst", said["where"])
+        assert files(tmp_path) == sorted(["run.pal.zst", said["where"]])
+        assert check(tmp_path / said["where"]).endswith("good\n")
+    finally:
+        end_process(first, signal.SIGKILL)
+    # nobody has it now: the next run takes the name, and keeps what was there
+    run("run.pal.zst", "return", 10, tmp_path)
+    assert "run.pal.1.zst" in files(tmp_path)
+    assert check(tmp_path / "run.pal.zst").endswith("good\n")
+
+
+def test_a_forked_child_writes_its_own_and_nothing_twice(tmp_path):
+    [child, said], _ = run("run.pal", "fork", 100, tmp_path)
+    assert files(tmp_path) == ["run.pal", f"run.pal.{child}"]
+    parents, childs = entries(tmp_path / "run.pal"), entries(tmp_path / f"run.pal.{child}")
+    assert len(transitions(parents)) == 600 and len(transitions(childs)) == 300
+    assert not {t[0] for t in transitions(parents)} & {t[0] for t in transitions(childs)}, "another instance"
+    assert {r["pid"] for r in childs if "pid" in r} == {child}
+    for name in files(tmp_path):
+        assert check(tmp_path / name).endswith("good\n")
+    checked([PALTRACE, "convert", "run.pal", f"run.pal.{child}", "-o", "both.pal"], cwd=tmp_path)
+    assert len(transitions(entries(tmp_path / "both.pal"))) == 900
+
+
+def test_a_forked_child_goes_on_with_its_parents_scheduler_in_a_file_of_its_own(tmp_path):
+    [child, _], _ = run("%p.pal", "inherit", 100, tmp_path)
+    assert len(files(tmp_path)) == 2 and f"{child}.pal" in files(tmp_path)
+    log = entries(tmp_path / f"{child}.pal")
+    assert sorted(seq for _, _, seq in transitions(log)) == list(range(1, 301))
+    assert check(tmp_path / f"{child}.pal").endswith("good\n")
+
+
+@pytest.mark.parametrize("name,older", [("run.pal", "run.pal.1"), ("run.pal.zst", "run.pal.1.zst")])
+def test_a_full_file_turns_over_and_each_can_be_checked_and_both_together(tmp_path, name, older):
+    # between one turn and two, so that both files together are all of it
+    fit = 5000 if name == "run.pal" else 90000
+    [said], _ = run(name, "return", fit, tmp_path, TIFFANY_PAL_MAX="2M", TIFFANY_PAL_RING="64M")
+    assert said["lost"] == 0
+    assert files(tmp_path) == sorted([name, older]) and said["files"] == 2
+    for path in tmp_path.iterdir():
+        assert path.stat().st_size <= (2 << 20) + (64 << 10)
+    new = entries(tmp_path / name)
+    [first] = new[0]["first"]
+    assert first["seq"] == transitions(new)[0][2] > 1 and first["worker"] == transitions(new)[0][1]
+    assert new[1]["event"] == "Worker" and new[1]["scheduler"] == "itself"
+    for each in (name, older):
+        assert "lost: 0 transitions" in check(tmp_path / each) and entries(tmp_path / each)[-1]["event"] == "End"
+    checked([PALTRACE, "convert", older, name, "-o", "both.pal"], cwd=tmp_path)
+    both = transitions(entries(tmp_path / "both.pal"))
+    assert len(both) == len(set(both)) == 3 * fit
+    assert check(tmp_path / "both.pal").endswith("good\n")
+
+
+def test_only_the_last_two_files_stay(tmp_path):
+    [said], _ = run("run.pal", "return", 20000, tmp_path, TIFFANY_PAL_MAX="256K", TIFFANY_PAL_RING="64M")
+    assert files(tmp_path) == ["run.pal", "run.pal.1"] and said["files"] > 5
+    old, new = transitions(entries(tmp_path / "run.pal.1")), transitions(entries(tmp_path / "run.pal"))
+    assert old[-1][2] + 1 == new[0][2] and new[-1][2] == 60000
+
+
+# ---- how a process ends ----
+
+
+@pytest.mark.parametrize("name", ["run.pal", "run.pal.zst"])
+def test_a_killed_process_leaves_all_but_the_last_200_ms(tmp_path, name):
+    process = start(name, "wait", 10, tmp_path)
+    try:
+        told = []
+        for _ in range(12):
+            told.append((int(process.stdout.readline()), time.monotonic()))
+        # what it had fired 200 ms before now, on a machine that may be slow to tell
+        kill_at = time.monotonic()
+        process.kill()
+        process.wait()
+    finally:
+        end_process(process, signal.SIGKILL)
+    due = max([count for count, at in told if at <= kill_at - 0.25], default=0)
+    path = tmp_path / name
+    assert "cut" in check(path, 1)
+    subprocess.run([PALTRACE, "convert", path, "-o", tmp_path / "there.pal"], capture_output=True, timeout=DEADLINE)
+    seqs = [seq for _, _, seq in transitions(entries(tmp_path / "there.pal"))]
+    assert seqs == list(range(1, len(seqs) + 1)) and len(seqs) >= due > 0
+    if not name.endswith(".zst"):  # and there is no more in it
+        assert len(transitions(map(json.loads, path.read_text().splitlines()))) == len(seqs)
+
+
+def test_abort_is_like_a_kill_and_what_was_flushed_is_there(tmp_path):
+    [said], _ = run("run.pal", "abort", 100, tmp_path, code=-signal.SIGABRT)
+    assert len(transitions(entries(tmp_path / "run.pal"))) == said["fired"] == 300
+    assert "no End" in check(tmp_path / "run.pal", 1)
+    run("hard.pal", "_exit", 100, tmp_path)
+    assert "no End" in check(tmp_path / "hard.pal", 1)
+
+
+def test_exit_in_the_middle_of_the_run_leaves_a_whole_log(tmp_path):
+    run("run.pal", "exit", 100, tmp_path)
+    log = entries(tmp_path / "run.pal")
+    assert log[-1]["event"] == "End" and log[-1]["records"] == sum(r["event"] not in ("Begin", "Gap", "End") for r in log)
+    check(tmp_path / "run.pal", 4 if log[-1]["lost"] else 0)
+
+
+# ---- beside others ----
+
+
+def test_a_sink_of_the_programs_own_and_the_log_both_get_everything(tmp_path):
+    [said], _ = run("run.pal", "sink", 1000, tmp_path)
+    assert said["sink"] == said["fired"] == 3000
+    assert len(transitions(entries(tmp_path / "run.pal"))) == 3000
+    assert check(tmp_path / "run.pal").endswith("good\n")
+
+
+def test_configure_says_the_same_by_the_program(tmp_path):
+    [said], _ = run("environment.pal", "configure", 10, tmp_path)
+    assert files(tmp_path) == ["configured.pal"] and said["where"] == "configured.pal"
+    assert check(tmp_path / "configured.pal").endswith("good\n")
+
+
+def test_a_recording_and_the_log_of_one_run_give_each_transition_once(tmp_path):
+    with PrivateLttng(tmp_path) as lttng:
+        lttng.lttng("create", "run", f"--output={tmp_path}/trace")
+        lttng.lttng("enable-channel", "-u", "--buffers-pid", "--subbuf-size=1M", "--num-subbuf=8", "transitions")
+        lttng.lttng("enable-event", "-u", "tiffany:*", "-c", "transitions")
+        lttng.lttng("start")
+        demo = [DEMO, "--transitions", "5000", "--report", tmp_path / "own.json"]
+        lttng.run(demo, env={"TIFFANY_PAL": tmp_path / "own.pal"})
+        lttng.lttng("destroy", "run")
+    own = json.loads((tmp_path / "own.json").read_text())
+    checked([PALTRACE, "convert", tmp_path / "trace", tmp_path / "own.pal", "-o", tmp_path / "both.pal"])
+    both = entries(tmp_path / "both.pal")
+    assert len(transitions(both)) == len(set(transitions(both))) == own["transitions"]
+    assert collections.Counter(r["event"] for r in both if "step" in r and r["event"] != "State") == own["events"]
+    assert check(tmp_path / "both.pal").endswith("good\n")
+
+
+# ---- what is refused ----
+
+
+def problem(target, cwd, **more):
+    [said], _ = run(target, "return", 10, cwd, **more)
+    assert not said["active"]
+    return said["problem"]
+
+
+def test_a_bad_setting_stops_nothing_and_says_why(tmp_path):
+    assert problem("run%q.pal", tmp_path) == "bad_target"
+    assert problem("unix:", tmp_path) == "bad_target"
+    assert problem("run.pal", tmp_path, TIFFANY_PAL_MAX="lots") == "bad_size"
+    assert problem("no/such/folder.pal", tmp_path) == "refused"
+    assert files(tmp_path) == []
+
+
+def test_what_is_somebody_elses_is_left_alone(tmp_path):
+    (tmp_path / "diary").write_text("dear diary")
+    assert problem("diary", tmp_path) == "not_a_log"
+    (tmp_path / "link.pal").symlink_to("diary")
+    assert problem("link.pal", tmp_path) == "symbolic_link"
+    (tmp_path / "dangling.pal").symlink_to("nowhere")
+    assert problem("dangling.pal", tmp_path) == "symbolic_link"
+    assert (tmp_path / "diary").read_text() == "dear diary" and not (tmp_path / "nowhere").exists()
+
+
+def test_a_set_uid_program_does_not_trust_its_environment(tmp_path):
+    need_root()
+    tmp_path.chmod(0o777)
+    for parent in tmp_path.parents[:2]:
+        parent.chmod(0o755)
+    copy = private_copy(ITSELF, tmp_path)
+    os.chown(copy, 1, 1)
+    copy.chmod(0o4755)
+    mounted = subprocess.run(["findmnt", "-no", "OPTIONS", "-T", copy], text=True, capture_output=True)
+    if "nosuid" in mounted.stdout:
+        pytest.skip("set-uid programs are not honoured here")
+    as_nobody = dict(user=65534, group=65534, extra_groups=[])
+    (tmp_path / "plain").mkdir()
+    plain = private_copy(ITSELF, tmp_path / "plain")
+    for binary, expected in ((copy, []), (plain, ["run.pal"])):  # the second shows that the first could have
+        done = subprocess.run(
+            [binary, "return", "10"],
+            env=environment("run.pal"),
+            cwd=tmp_path,
+            text=True,
+            capture_output=True,
+            timeout=DEADLINE,
+            user=65534,
+            group=65534,
+            extra_groups=[],
+        )
+        assert done.returncode == 0, done.stderr
+        assert [name for name in files(tmp_path) if name.endswith(".pal")] == expected
+
+
+# ---- full disks ----
+
+
+def test_a_device_that_is_full_costs_the_log_and_nothing_else(tmp_path):
+    [said], _ = run(full_device(tmp_path), "return", 50_000, tmp_path, TIFFANY_PAL_RING="64M")
+    assert said["active"] and said["error"] == 28 and said["lost"] > 0 and said["fired"] == 150_000
+
+
+def test_a_full_disk_becomes_an_exact_gap_when_there_is_room_again(tmp_path):
+    need_root()
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    # in a mount namespace of its own: a shell that the test talks to
+    shell = subprocess.Popen(
+        ["unshare", "--mount", "--propagation", "private", "sh", "-c", f"mount -t tmpfs -o size=14m tmpfs {disk} && exec sh"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        inside = f"/proc/{shell.pid}/root{disk}"
+
+        def tell(command):
+            shell.stdin.write(command + "\n")
+            shell.stdin.flush()
+
+        tell(f"head -c 12000000 /dev/zero > {disk}/ballast; echo ready")
+        assert shell.stdout.readline() == "ready\n"
+        tell(f"cd {tmp_path}; mkfifo in out; TIFFANY_LTTNG=0 TIFFANY_PAL={disk}/run.pal TIFFANY_PAL_RING=64M {ITSELF} burst 20000 < in > out & ")
+        poll(lambda: (tmp_path / "out").exists(), "the fifos are there")
+        with open(tmp_path / "in", "w") as commands, open(tmp_path / "out") as answers:
+            commands.write("go\n")
+            commands.flush()
+            said = json.loads(answers.readline())
+            assert said["fired"] == 120_000 and said["lost"] > 0 and said["error"] == 28, "the disk was full"
+            os.unlink(f"{inside}/ballast")
+            before = os.stat(f"{inside}/run.pal").st_size
+            poll(lambda: os.stat(f"{inside}/run.pal").st_size > before, "it writes again")
+            commands.write("end\n")
+            commands.flush()
+            tell("wait; echo done")
+            assert shell.stdout.readline() == "done\n"
+        shutil.copy(f"{inside}/run.pal", tmp_path / "run.pal")
+    finally:
+        shell.kill()
+        shell.wait()
+    lines = (tmp_path / "run.pal").read_text().splitlines()
+    log = [json.loads(line) for line in lines]
+    lost = sum(r["lost"] for r in log if r["event"] == "Gap")
+    there = transitions(log)
+    assert log[-1]["event"] == "End" and lost == said["lost"] == log[-1]["lost"]
+    assert len(set(there)) == len(there) == said["fired"] - lost
+    assert f"good, but {lost} transitions lost" in check(tmp_path / "run.pal", 4)
+
+
+# ---- the socket ----
+
+
+class Reader:
+    def __init__(self, path):
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(DEADLINE)
+        self.socket.connect(str(path))
+
+    def begun(self):
+        """Waits until the stream has begun, and keeps it."""
+        self.text = self.socket.recv(1 << 16)
+        return self
+
+    def rest(self):
+        parts = [self.text]
+        while part := self.socket.recv(1 << 20):
+            parts.append(part)
+        return b"".join(parts)
+
+
+def in_thread(reader):
+    kept = {}
+    thread = threading.Thread(target=lambda: kept.update(text=reader.rest()))
+    thread.start()
+
+    def text():
+        thread.join(DEADLINE)
+        return kept["text"]
+
+    return text
+
+
+def served(tmp_path, count=5000, **more):
+    process = start("unix:sock", "burst", count, tmp_path, **more)
+    poll(lambda: (tmp_path / "sock").exists(), "the socket is there")
+    return process
+
+
+def tell(process, line="\n"):
+    process.stdin.write(line)
+    process.stdin.flush()
+
+
+def accounted(text, fired):
+    """Each transition once, as a record or in a gap."""
+    log = [json.loads(line) for line in text.decode().splitlines()]
+    assert log[0]["event"] == "Begin" and log[-1]["event"] == "End"
+    next_seq = collections.defaultdict(lambda: 1)
+    lost = 0
+    for entry in log:
+        if entry["event"] == "Gap":
+            first, last = entry["from_seq"], entry["to_seq"]
+            assert entry["lost"] == last - first + 1
+            lost += entry["lost"]
+        elif "step" in entry and entry["event"] != "State":
+            first = last = entry["seq"]
+        else:
+            continue
+        assert first == next_seq[entry["worker"]], entry
+        next_seq[entry["worker"]] = last + 1
+    assert sum(after - 1 for after in next_seq.values()) == fired
+    assert log[-1]["lost"] == lost
+    return lost
+
+
+def test_without_readers_a_socket_costs_nothing_but_the_ring_and_goes_at_the_end(tmp_path):
+    process = served(tmp_path, TIFFANY_PAL_RING="64M")
+    assert stat.S_ISSOCK((tmp_path / "sock").stat().st_mode) and stat.S_IMODE((tmp_path / "sock").stat().st_mode) == 0o600
+    tell(process)
+    said = json.loads(process.stdout.readline())
+    assert said["readers"] == 0 and said["transitions"] == said["fired"] == 30_000
+    tell(process)
+    assert process.wait(DEADLINE) == 0
+    assert files(tmp_path) == []
+
+
+def test_each_of_three_readers_gets_all_of_it(tmp_path):
+    process = served(tmp_path, 2000, TIFFANY_PAL_RING="64M")  # what nobody reads meanwhile is kept
+    readers = [in_thread(Reader(tmp_path / "sock").begun()) for _ in range(3)]
+    tell(process)
+    said = json.loads(process.stdout.readline())
+    assert said["readers"] == 3
+    tell(process)
+    for text_of in readers:
+        text = text_of()
+        assert accounted(text, 12_000) == 0
+        done = subprocess.run([PALTRACE, "check", "-"], input=text, capture_output=True, timeout=DEADLINE)
+        assert done.returncode == 0, done.stdout
+    assert process.wait(DEADLINE) == 0
+
+
+def test_a_slow_reader_gets_an_exact_gap_and_another_loses_nothing(tmp_path):
+    process = served(tmp_path, 40_000, TIFFANY_PAL_RING="64M")
+    slow, quick = Reader(tmp_path / "sock").begun(), Reader(tmp_path / "sock").begun()
+    text_of_quick = in_thread(quick)
+    tell(process)
+    said = json.loads(process.stdout.readline())
+    assert said["fired"] == 240_000 and said["lost"] == 0 and said["readers_lost"] > 0
+    text_of_slow = in_thread(slow)  # it reads now
+    tell(process)
+    assert process.wait(DEADLINE) == 0
+    lost_by_slow = accounted(text_of_slow(), 240_000)
+    assert lost_by_slow > 0
+    assert accounted(text_of_quick(), 240_000) + lost_by_slow == said["readers_lost"]
+
+
+def test_a_reader_that_goes_is_no_matter_and_one_that_comes_late_learns_who_is_there(tmp_path):
+    process = served(tmp_path)
+    gone = Reader(tmp_path / "sock").begun()
+    gone.socket.close()
+    tell(process)
+    said = json.loads(process.stdout.readline())
+    assert said["fired"] == 30_000
+    late = Reader(tmp_path / "sock").begun()
+    tell(process)
+    log = [json.loads(line) for line in late.rest().decode().splitlines()]
+    assert log[0]["event"] == "Begin" and log[-1]["event"] == "End"
+    assert process.wait(DEADLINE) == 0
+
+
+def test_a_dead_socket_is_replaced_and_a_live_one_is_not(tmp_path):
+    killed = served(tmp_path)
+    killed.kill()
+    killed.wait()
+    assert (tmp_path / "sock").exists()
+    alive = start("unix:sock", "burst", 10, tmp_path)
+
+    def answers():
+        try:
+            return Reader(tmp_path / "sock")
+        except OSError:
+            return None
+
+    reader = poll(answers, "the dead socket is replaced")
+    [said], _ = run("unix:sock", "return", 10, tmp_path)
+    assert re.fullmatch(r"unix:sock\.\d+", said["where"])
+    tell(alive)
+    alive.stdout.readline()
+    tell(alive)
+    assert accounted(reader.begun().rest(), 60) == 0
+    assert alive.wait(DEADLINE) == 0
+    assert files(tmp_path) == []
+
+
+def test_a_forked_childs_socket_has_its_pid(tmp_path):
+    [child, said], _ = run("unix:sock", "fork", 10, tmp_path)
+    assert said["where"] == "unix:sock" and files(tmp_path) == []
