@@ -70,8 +70,8 @@ class alignas(64) TaskTimes {
     const char* name_ = "";
     const char* file_ = "";
     std::uint32_t line_ = 0;
-    std::uint32_t stamp_step_ = 0;  // low half of the step that since_ was taken at: a hook that ran while nothing
-                                    // listened takes no stamp, and the old one must not be used
+    std::uint32_t stamp_step_ = ~0u;  // low half of the step that since_ was taken at: a hook that ran while nothing
+                                      // listened takes no stamp, and the old one must not be used
     [[maybe_unused]] std::uint32_t generation_ = 0;  // the state dump that told of this task; read by those
     std::uint16_t group_ = 0;
     std::uint8_t priority_ = 0;
