@@ -24,6 +24,7 @@ namespace tiffany::detail {
 struct TaskExtras {
     Budget budget;                            // used by its runs
     std::optional<std::uint64_t> quantum_ns;  // its own one; used by its runs
+    Operation pause{WaitsFor::quota};         // what it waits with past its budget
 
     std::vector<TaskHandle> dependencies;  // it begins when these have finished
     std::size_t dependencies_left = 0;
