@@ -1,7 +1,7 @@
 // What a transition costs: with no hooks, with hooks that nobody listens to, with metrics, with a pal::Sink, with LTTng
 // recording.
 //
-//     transition_bench                                     none, off, metrics, metrics with shared stamps, sink
+//     transition_bench                                     none, off, metrics, metrics with shared stamps, sink, rdtsc
 //     paltrace record -o DIR -- transition_bench --recording
 //
 // Each way runs in a process of its own, by turns, many rounds; ratios are taken within a round, so that a slow moment
@@ -20,6 +20,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <tiffany/telemetry/clock.hpp>
 #include <tiffany/telemetry/hooks.hpp>
 #include <tiffany/telemetry/sink.hpp>
 #include <vector>
@@ -84,6 +85,26 @@ double loop_of_sleeps() {
     });
 }
 
+// A worker with nothing else to do: the moment it finds that the sleep is over is the beginning of the run, too.
+double loop_of_sleeps_with_shared_stamps() {
+    return loop_of(true, kCheapTransitions, 3, [](tiffany::Worker& worker, tiffany::TaskTimes& task) {
+        worker.sleep(task, 1'000);
+        const tiffany::Stamp now = worker.now();
+        worker.ready(task, tiffany::WakeCause::timer, 0, 0, now);
+        worker.running(task, now);
+    });
+}
+
+double loop_of_clock_reads() {
+    const tiffany::Clock& clock = tiffany::Clock::system();
+    std::uint64_t sum = 0;
+    const std::uint64_t begin = cpu_ns();
+    for (std::uint64_t i = 0; i < kCheapTransitions; ++i)
+        sum += clock.ticks();
+    asm volatile("" : : "r"(sum));
+    return static_cast<double>(cpu_ns() - begin) / static_cast<double>(kCheapTransitions);
+}
+
 // A burst that fits into the ring: what the worker pays while the writer keeps up, which is on another CPU then.
 double loop_with_sink() {
     struct Nobody : tiffany::pal::Sink {
@@ -99,7 +120,7 @@ double loop_with_sink() {
     return ns;
 }
 
-enum class Way { none, off, metrics, shared, sleeps, sink, recording };
+enum class Way { none, off, metrics, shared, sleeps, shared_sleeps, clock, sink, recording };
 
 double run_here(Way way) {
     if (way != Way::recording) setenv("TIFFANY_LTTNG", "0", 1);
@@ -114,6 +135,10 @@ double run_here(Way way) {
             return loop_with_shared_stamps();
         case Way::sleeps:
             return loop_of_sleeps();
+        case Way::shared_sleeps:
+            return loop_of_sleeps_with_shared_stamps();
+        case Way::clock:
+            return loop_of_clock_reads();
         case Way::sink:
             return loop_with_sink();
         case Way::recording:
@@ -190,6 +215,8 @@ int main(int argc, char** argv) {
     std::vector<double> metrics;
     std::vector<double> shared;
     std::vector<double> sleeps;
+    std::vector<double> shared_sleeps;
+    std::vector<double> clock;
     std::vector<double> sink;
     std::vector<double> recorded;
     for (int round = 0; round < kRounds; ++round) {
@@ -198,6 +225,8 @@ int main(int argc, char** argv) {
         metrics.push_back(run("/proc/self/exe", Way::metrics));
         shared.push_back(run("/proc/self/exe", Way::shared));
         sleeps.push_back(run("/proc/self/exe", Way::sleeps));
+        shared_sleeps.push_back(run("/proc/self/exe", Way::shared_sleeps));
+        clock.push_back(run("/proc/self/exe", Way::clock));
         sink.push_back(run("/proc/self/exe", Way::sink));
         if (recording) recorded.push_back(run("/proc/self/exe", Way::recording));
     }
@@ -206,6 +235,10 @@ int main(int argc, char** argv) {
     print_ratio("metrics, one stamp a cycle / no hooks", shared, none, "as above, and the ready delay is always 1 ns");
     print_ratio("metrics, one stamp a cycle / metrics", shared, metrics, "as above");
     print_ratio("metrics, Running-Sleep-Ready / hooks off", sleeps, off, "as above");
+    print_ratio("metrics / a clock read", metrics, clock, "as above, and durations that all lie in one bucket");
+    print_ratio("metrics, one stamp a cycle / a clock read", shared, clock, "as above");
+    print_ratio("metrics, Running-Sleep-Ready / a clock read", sleeps, clock, "as above");
+    print_ratio("metrics, Running-Sleep-Ready with two stamps / a clock read", shared_sleeps, clock, "as above");
     print_ratio("a sink / hooks off", sink, off, "the burst fits into the ring, no writer beside it");
     if (recording) print_ratio("LTTng records / hooks off", recorded, off, "one writer, buffers never full");
     return 0;

@@ -14,7 +14,9 @@ RATIO = re.compile(rf"Transition: (.+) = {NUMBER} \(MAD {NUMBER}, 15 pairs\), [+
 
 
 RATIOS = ["hooks off / no hooks", "metrics / hooks off", "metrics, one stamp a cycle / no hooks",
-          "metrics, one stamp a cycle / metrics", "metrics, Running-Sleep-Ready / hooks off", "a sink / hooks off"]
+          "metrics, one stamp a cycle / metrics", "metrics, Running-Sleep-Ready / hooks off", "metrics / a clock read",
+          "metrics, one stamp a cycle / a clock read", "metrics, Running-Sleep-Ready / a clock read",
+          "metrics, Running-Sleep-Ready with two stamps / a clock read", "a sink / hooks off"]
 
 
 def told(output):

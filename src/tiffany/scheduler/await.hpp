@@ -28,8 +28,8 @@ namespace tiffany {
 
 /// Gives way to tasks that are ready and not less urgent. Fires Yield; Throttled(0) if the run was longer than the
 /// quantum; Throttled(t), and waits t, if the task is past its budget.
-inline detail::PlainAwaiter yield() noexcept {
-    return detail::PlainAwaiter{detail::WaitsFor::yield};
+inline detail::YieldAwaiter yield() noexcept {
+    return {};
 }
 
 /// Sleeps. Fires Sleep; a time that is not above 0 is a yield.

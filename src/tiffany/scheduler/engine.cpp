@@ -151,6 +151,7 @@ TaskHandle Engine::spawn(const SpawnOptions& options, Frame frame, Site site, Ke
     task.side = &place;
     task.pinned = options.pinned;
     if (keep != nullptr) task.with_extras().keep_result = keep;
+    task.limited = options.quantum || options.budget.count() > 0;
     if (options.quantum) task.with_extras().quantum_ns = count_of(*options.quantum);
     if (options.budget.count() > 0)
         task.with_extras().budget = Budget{count_of(options.budget), count_of(options.budget_period), now_ns()};

@@ -15,6 +15,8 @@ thread_local constinit Loop* loop_here = nullptr;
 constexpr std::uint64_t kLookEveryNs = 50'000;
 /// and after so many runs at the latest, so that runs that grow longer are noticed.
 constexpr unsigned kMaxRunsToLook = 16;
+/// While there are none. The first one that comes asks for a look.
+constexpr unsigned kRunsWithNothingToLookAt = 1u << 16;
 
 }  // namespace
 
@@ -48,7 +50,10 @@ Loop::Loop(Engine& engine, std::size_t index)
       virtual_{engine.clock().as_virtual() != nullptr},
       many_{engine.is_many()},
       quantum_ns_{engine.quantum_ns()},
+      // some less, because the clock's scale is corrected now and then
+      surely_short_{quantum_ns_ == 0 ? UINT64_MAX : engine.clock().ticks_in(quantum_ns_ - quantum_ns_ / 16)},
       timers_{engine.clock().monotonic_ns()} {
+    yield_is_asked = &yield_;
     if (!many_) take_worker();
 }
 
@@ -162,39 +167,67 @@ bool Loop::has_news() noexcept {
 
 // ---- the loop ----
 
-void Loop::run_task(TaskCore& task) noexcept {
+/// Returns whether it runs.
+bool Loop::prepare_run(TaskCore& task) noexcept {
+    if (!task.started) {
+        if (task.cancel_pending.load(std::memory_order_acquire) != 0) {
+            cancel_unstarted(task);  // there is no await yet where it could be thrown
+            return false;
+        }
+        task.started = true;
+        if (task.extras() != nullptr) task.extras()->dependencies.drop();  // all have finished, and are in no list
+        task.plain = !task.limited;
+    }
+    if (task.limited && task.extras()->budget.limited()) budget_from_ = engine_->clock().ticks();
+    return true;
+}
+
+/// Leaves `running_` as it is: whoever calls it sets that to null, after this run or after some.
+template <bool kMany>
+inline void Loop::run_task(TaskCore& task) noexcept {
     if (last_end_.known() && worker_->is_dumping()) last_end_ = {};  // the tick is no part of a run
     const LifeHooks::Tick tick{*worker_, task.life};
     run_began_ = last_end_.known() ? last_end_ : worker_->now();
     worker_->running(task.life, run_began_);
-    if (!task.started) {
-        if (task.cancel_pending.load(std::memory_order_acquire) != 0) {
-            cancel_unstarted(task);  // there is no await yet where it could be thrown
-            return;
-        }
-        task.started = true;
-        if (task.extras() != nullptr) task.extras()->dependencies.drop();  // all have finished, and are in no list
+    if (!task.plain) [[unlikely]] {
+        running_ = nullptr;
+        if (prepare_run(task)) resume(task);
+        return;
     }
-    const TaskExtras* const extras = task.extras();
-    if (extras != nullptr && extras->budget.limited()) budget_from_ = engine_->clock().ticks();
     running_ = &task;
-    for (;;) {
+    asked = nullptr;
+    task.leaf->self().resume();
+    // What `end_run` would come to for nearly all yields, by the shortest way. Who asked for it has not ended.
+    if (asked != &yield_ || task.cancel_pending.load(std::memory_order_relaxed) != 0) [[unlikely]] {
+        if (!end_run(task)) resume(task);
+        return;
+    }
+    const Stamp now = end_of_run();
+    if (!is_surely_short(now)) [[unlikely]] {
+        if (!end_run(task)) resume(task);
+        return;
+    }
+    worker_->yield(task.life, now);
+    push<kMany>(task);
+}
+
+/// Runs it until it waits for something, gives way or ends.
+void Loop::resume(TaskCore& task) noexcept {
+    running_ = &task;
+    do {
         asked = nullptr;
         task.leaf->self().resume();
-        if (task.ended) {
-            finish(task);
-            break;
-        }
-        if (asked == nullptr) continue;  // another coroutine of the task goes on
-        if (asked->waits_for == WaitsFor::yield && extras == nullptr &&
-            task.cancel_pending.load(std::memory_order_relaxed) == 0) {
-            yield_now(task, quantum_ns_);  // what `suspend` would come to, by the shortest way
-            break;
-        }
-        if (suspend(task, *asked)) break;
-        // else the await need not wait
+    } while (!end_run(task));
+}
+
+/// One of its coroutines returned. Returns whether the run is over.
+bool Loop::end_run(TaskCore& task) noexcept {
+    if (task.ended) {
+        finish(task);
+        return true;
     }
-    running_ = nullptr;
+    // null: another coroutine of the task goes on; an await need not wait either
+    return asked != nullptr && suspend(task, *asked);
 }
 
 void Loop::run(Until until, std::uint64_t deadline_ns) {
@@ -220,12 +253,15 @@ void Loop::run(Until until, std::uint64_t deadline_ns) {
                 look_after(1);
             }
         }
-        if (TaskCore* const task = next_task()) {
-            run_task(*task);
-            --runs_to_look_;
-        } else if (!find_work(until, deadline_ns)) {
-            return;
+        TaskCore* task = ready_.pop();
+        if (task == nullptr) {
+            if (!find_work(until, deadline_ns)) return;
+            continue;
         }
+        do {
+            run_task<false>(*task);
+        } while (--runs_to_look_ != 0 && !called_.load(std::memory_order_relaxed) && (task = ready_.pop()) != nullptr);
+        running_ = nullptr;
     }
 }
 
@@ -238,10 +274,10 @@ void Loop::serve() {
             if (inbox_.any()) take_inbox();
         }
         if (runs_to_look_ == 0) look();
-        TaskCore* task = next_task();
+        TaskCore* task = pop_locked();
         if (task == nullptr) {
             look();
-            task = next_task();
+            task = pop_locked();
         }
         if (task == nullptr) {
             last_end_ = {};
@@ -252,7 +288,8 @@ void Loop::serve() {
             park(Operation::kNever);
             continue;
         }
-        run_task(*task);
+        run_task<true>(*task);
+        running_ = nullptr;
         --runs_to_look_;
     }
     loop_here = nullptr;
@@ -292,7 +329,7 @@ void Loop::look() {
         const Guard guard{*engine_};
         descriptors = poller_.waiting() != 0;
         if (!descriptors && timers_.empty()) {  // then no clock is read; the first one that comes asks for a look
-            look_after(kMaxRunsToLook);
+            look_after(kRunsWithNothingToLookAt);
             return;
         }
     }

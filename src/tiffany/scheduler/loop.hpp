@@ -60,12 +60,7 @@ class Loop : public LoopSide {
     // ---- threads of the scheduler ----
 
     /// A task is ready here; its event has been fired.
-    void push(TaskCore& task) noexcept {
-        if (many_)
-            push_locked(task);
-        else
-            ready_.push(task);
-    }
+    void push(TaskCore& task) noexcept { many_ ? push<true>(task) : push<false>(task); }
     /// A task of this loop that another one may run; null: none.
     TaskCore* give_one() noexcept;
     /// What `other` could run; its own tasks, if it is this one.
@@ -89,7 +84,13 @@ class Loop : public LoopSide {
     }
 
   private:
-    TaskCore* next_task() noexcept { return many_ ? pop_locked() : ready_.pop(); }
+    template <bool kMany>
+    void push(TaskCore& task) noexcept {
+        if constexpr (kMany)
+            push_locked(task);
+        else
+            ready_.push(task);
+    }
     void push_locked(TaskCore& task) noexcept;
     TaskCore* pop_locked() noexcept;
     TaskCore* steal() noexcept;
@@ -105,7 +106,11 @@ class Loop : public LoopSide {
     void park(std::uint64_t deadline_ns);
     void expire_timers(std::uint64_t now_ns);
 
+    template <bool kMany>
     [[gnu::always_inline]] inline void run_task(TaskCore& task) noexcept;
+    bool prepare_run(TaskCore& task) noexcept;
+    [[gnu::noinline]] void resume(TaskCore& task) noexcept;
+    bool end_run(TaskCore& task) noexcept;
     void finish(TaskCore& task) noexcept;
     struct End {
         TaskEvent how = TaskEvent::Done;  // or Cancelled; with an error: Failed
@@ -122,8 +127,7 @@ class Loop : public LoopSide {
 
     // suspend.cpp; true: the task is suspended, and may be another thread's from now on
     bool suspend(TaskCore& task, Operation& operation) noexcept;
-    void yield_now(TaskCore& task, std::uint64_t quantum_ns) noexcept;
-    bool give_way(TaskCore& task, Operation& operation, bool may_park) noexcept;
+    bool give_way(TaskCore& task, bool may_park) noexcept;
     bool begin_sleep(TaskCore& task, Operation& operation, std::uint64_t dur_ns, std::uint64_t now_ns) noexcept;
     static bool take_wake(TaskCore& task) noexcept;
     bool begin_sleep_until_woken(TaskCore& task, Operation& operation) noexcept;
@@ -133,6 +137,11 @@ class Loop : public LoopSide {
     void begin_wait(TaskCore& task, Operation& operation) noexcept;
     void charge_budget(TaskCore& task) noexcept;
     Stamp end_of_run() noexcept { return last_end_ = worker_->now(); }
+    bool is_surely_short(Stamp now) const noexcept {
+        if constexpr (Stamp{1}.known())  // else there are no hooks, and nobody to tell
+            return now.ticks() - run_began_.ticks() < surely_short_;
+        return true;
+    }
 
     // ---- its thread ----
     Engine* engine_;
@@ -149,6 +158,8 @@ class Loop : public LoopSide {
     const bool virtual_;
     const bool many_;
     const std::uint64_t quantum_ns_;
+    const std::uint64_t surely_short_;  // ticks: a run of less is within the quantum
+    Operation yield_{WaitsFor::yield};
 
     // ---- with the scheduler's lock held ----
     TimerWheel timers_;
@@ -163,16 +174,6 @@ class Loop : public LoopSide {
     ReadyQueue ready_;
     std::size_t movable_ = 0;  // tasks in it that are not pinned; with many loops
 };
-
-inline void Loop::yield_now(TaskCore& task, std::uint64_t quantum_ns) noexcept {
-    const Stamp now = end_of_run();
-    // that the run was too long is told to whoever listens, and changes nothing else
-    if (quantum_ns != 0 && worker_->ns_between(run_began_, now) > quantum_ns)
-        worker_->throttled(task.life, 0, now);
-    else
-        worker_->yield(task.life, now);
-    push(task);
-}
 
 inline Loop& loop_of(const TaskCore& task) noexcept {
     return static_cast<Loop&>(*task.side);

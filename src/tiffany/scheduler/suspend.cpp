@@ -73,14 +73,13 @@ bool Loop::suspend(TaskCore& task, Operation& operation) noexcept {
     if (is_cancelled(task)) return false;  // it is thrown instead
     switch (operation.waits_for) {
         case WaitsFor::yield:
-        case WaitsFor::quota:  // what became one when it was suspended last
-            return give_way(task, operation, true);
+            return give_way(task, true);
         case WaitsFor::sleep_for:
-            if (operation.time_ns == 0) return give_way(task, operation, true);
+            if (operation.time_ns == 0) return give_way(task, true);
             return begin_sleep(task, operation, operation.time_ns, engine_->now_ns());
         case WaitsFor::sleep_until: {
             const std::uint64_t now = engine_->now_ns();
-            if (operation.time_ns <= now) return give_way(task, operation, true);
+            if (operation.time_ns <= now) return give_way(task, true);
             return begin_sleep(task, operation, operation.time_ns - now, now);
         }
         case WaitsFor::wake:
@@ -91,6 +90,7 @@ bool Loop::suspend(TaskCore& task, Operation& operation) noexcept {
             return begin_io(task, static_cast<IoOperation&>(operation));
         case WaitsFor::listed:
             return begin_shared(task, static_cast<SharedOperation&>(operation));
+        case WaitsFor::quota:
         case WaitsFor::dependencies:
             break;
     }
@@ -104,24 +104,30 @@ void Loop::charge_budget(TaskCore& task) noexcept {
 }
 
 /// @param may_park  false: what became a yield because its wake came first stays Ready
-bool Loop::give_way(TaskCore& task, Operation& operation, bool may_park) noexcept {
+bool Loop::give_way(TaskCore& task, bool may_park) noexcept {
     charge_budget(task);
     std::uint64_t quantum_ns = quantum_ns_;
-    if (task.extras() != nullptr) {
-        if (task.extras()->quantum_ns) quantum_ns = *task.extras()->quantum_ns;
-        const std::uint64_t now_ns = may_park && task.extras()->budget.limited() ? engine_->now_ns() : 0;
-        const std::uint64_t park_ns = now_ns != 0 ? task.extras()->budget.park_ns(now_ns) : 0;
+    if (TaskExtras* const extras = task.extras()) {
+        if (extras->quantum_ns) quantum_ns = *extras->quantum_ns;
+        const std::uint64_t now_ns = may_park && extras->budget.limited() ? engine_->now_ns() : 0;
+        const std::uint64_t park_ns = now_ns != 0 ? extras->budget.park_ns(now_ns) : 0;
         if (park_ns != 0) {
             const Guard guard{*engine_};
             if (is_cancelled(task)) return false;
             worker_->throttled(task.life, park_ns, end_of_run());
-            operation.waits_for = WaitsFor::quota;
-            task.waiting = &operation;
-            add_timer(operation, later(now_ns, park_ns));
+            extras->pause.chain = &task;
+            task.waiting = &extras->pause;
+            add_timer(extras->pause, later(now_ns, park_ns));
             return true;
         }
     }
-    yield_now(task, quantum_ns);
+    const Stamp now = end_of_run();
+    // that the run was too long is told to whoever listens, and changes nothing else
+    if (quantum_ns != 0 && worker_->ns_between(run_began_, now) > quantum_ns)
+        worker_->throttled(task.life, 0, now);
+    else
+        worker_->yield(task.life, now);
+    push(task);
     return true;
 }
 
@@ -142,7 +148,7 @@ bool Loop::take_wake(TaskCore& task) noexcept {
 }
 
 bool Loop::begin_sleep_until_woken(TaskCore& task, Operation& operation) noexcept {
-    if (take_wake(task)) return give_way(task, operation, false);
+    if (take_wake(task)) return give_way(task, false);
     charge_budget(task);
     {
         const Guard guard{*engine_};
@@ -160,7 +166,7 @@ bool Loop::begin_sleep_until_woken(TaskCore& task, Operation& operation) noexcep
             return true;
         }
     }
-    return give_way(task, operation, false);
+    return give_way(task, false);
 }
 
 bool Loop::begin_join(TaskCore& task, JoinOperation& operation) noexcept {

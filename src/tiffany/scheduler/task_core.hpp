@@ -45,6 +45,7 @@ class Dependencies {
 struct TaskExtras {
     Budget budget;                            // used by its runs
     std::optional<std::uint64_t> quantum_ns;  // its own one; used by its runs
+    Operation pause{WaitsFor::quota};         // what it waits with past its budget
 
     Dependencies dependencies;  // it begins when these have finished; dropped then
     std::size_t dependencies_left = 0;

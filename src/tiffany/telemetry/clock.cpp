@@ -92,6 +92,11 @@ void Clock::correct() noexcept {
 #endif
 }
 
+std::uint64_t Clock::ticks_in(std::uint64_t ns) const noexcept {
+    const Wide ticks = (static_cast<Wide>(ns) << kScaleBits) / ns_per_tick_.load(std::memory_order_relaxed);
+    return ticks > UINT64_MAX ? UINT64_MAX : static_cast<std::uint64_t>(ticks);
+}
+
 const char* Clock::name() const noexcept {
     switch (source_) {
         case Source::tsc:

@@ -51,12 +51,14 @@ class Clock {
     std::uint64_t to_ns(std::uint64_t tick_difference) const noexcept {
         if (static_cast<std::int64_t>(tick_difference) <= 0) return 1;
         // relaxed: the scale stands alone; a reader may use the one before the last correction
-        const Wide scaled = static_cast<Wide>(tick_difference) * ns_per_tick_.load(std::memory_order_relaxed);
-        // the halves apart: one shift over both is the slowest instruction here on many CPUs
-        const std::uint64_t ns = (static_cast<std::uint64_t>(scaled >> 64) << (64 - kScaleBits)) +
-                                 (static_cast<std::uint64_t>(scaled) >> kScaleBits);
+        // and the difference is shifted, so that what is wanted is one half of the product
+        const Wide scaled =
+            static_cast<Wide>(tick_difference << (64 - kScaleBits)) * ns_per_tick_.load(std::memory_order_relaxed);
+        const auto ns = static_cast<std::uint64_t>(scaled >> 64);
         return ns == 0 ? 1 : ns;
     }
+    /// About how many ticks so many ns are. Any thread. Cost: one long division.
+    std::uint64_t ticks_in(std::uint64_t ns) const noexcept;
 
     /// CLOCK_MONOTONIC in ns, or the virtual time: for deadlines, not for durations. Any thread.
     std::uint64_t monotonic_ns() const noexcept;
@@ -79,7 +81,7 @@ class Clock {
 
   private:
     __extension__ typedef unsigned __int128 Wide;
-    static constexpr unsigned kScaleBits = 32;
+    static constexpr unsigned kScaleBits = 62;  // a tick is shorter than 4 ns, a difference than 100 years
     std::uint64_t slow_ticks() const noexcept;
 
     Source source_;

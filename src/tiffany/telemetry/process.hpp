@@ -51,6 +51,7 @@ class Process {
     // ---- who listens ----
 
     /// Changes when somebody new may listen. acquire: what made the listener known is seen after it.
+    const std::atomic<std::uint32_t>& generation_word() const noexcept { return generation_; }
     std::uint32_t generation() const noexcept { return generation_.load(std::memory_order_acquire); }
     /// Returns the new one.
     std::uint32_t bump() noexcept { return generation_.fetch_add(1, std::memory_order_release) + 1; }

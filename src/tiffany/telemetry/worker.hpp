@@ -197,8 +197,12 @@ class alignas(64) Worker {
     class Tick {
       public:
         /// @param task  the task that is about to run
-        Tick(Worker& worker, const TaskTimes& task) noexcept : worker_{worker} { worker_.begin_tick(task); }
-        ~Tick() { worker_.end_tick(); }
+        Tick(Worker& worker, const TaskTimes& task) noexcept : worker_{worker} {
+            if (!worker_.begins_plainly()) worker_.begin_tick(task);
+        }
+        ~Tick() {
+            if ((worker_.on_ & detail::kTickBits) != 0) worker_.end_tick();
+        }
         Tick(const Tick&) = delete;
         Tick& operator=(const Tick&) = delete;
 
@@ -291,6 +295,14 @@ class alignas(64) Worker {
     static void stamp(TaskTimes& task, std::uint64_t before, std::uint64_t now) noexcept;
 
     // keeping the on-word up to date; `position`: the last seq whose event has fired
+    /// A tick that only counts down to the next look: nothing but metrics is on, and that is still so.
+    bool begins_plainly() noexcept {
+        if ((on_ & ~(detail::kMetrics | detail::kForked)) != 0 || ticks_to_look_ <= 1) return false;
+        // relaxed: what the new generation is about is read where it is acquired
+        if (generation_ != process_generation_->load(std::memory_order_relaxed)) return false;
+        --ticks_to_look_;
+        return true;
+    }
     void begin_tick(const TaskTimes& task) noexcept;
     void end_tick() noexcept;
     void look() noexcept;
@@ -332,6 +344,7 @@ class alignas(64) Worker {
     std::uint64_t end_tid_ = 0;
     detail::SchedulerCore* core_;
     Clock* clock_;
+    const std::atomic<std::uint32_t>* process_generation_;
     std::uint32_t generation_ = 0;  // the generation that on_ was made for
     std::uint32_t thread_ = 0;      // its thread's id, as the process sees it
 

@@ -21,6 +21,23 @@ TEST(Clock, ADifferenceIsAtLeastOneNanosecond) {
     EXPECT_EQ(clock.to_ns(static_cast<std::uint64_t>(-3)), 1u) << "two CPUs' counters may be a few ticks apart";
 }
 
+TEST(VirtualClock, ATickIsExactlyANanosecondHoweverManyThereAre) {
+    const VirtualClock clock;
+    for (const std::uint64_t ns :
+         {std::uint64_t{1}, std::uint64_t{999'999'999}, std::uint64_t{100'000'000'000'000'003}}) {
+        EXPECT_EQ(clock.to_ns(ns), ns);
+        EXPECT_EQ(clock.ticks_in(ns), ns);
+    }
+}
+
+TEST(Clock, TicksInSomeNanosecondsAreAsLongAsThose) {
+    const Clock& clock = Clock::system();  // its scale may be corrected meanwhile
+    for (const std::uint64_t ns : {1'000u, 5'000'000u, 4'000'000'000u}) {
+        EXPECT_LE(clock.to_ns(clock.ticks_in(ns)), ns + ns / 1'000);
+        EXPECT_GE(clock.to_ns(clock.ticks_in(ns) + 1), ns - ns / 1'000);
+    }
+}
+
 TEST(Clock, AgreesWithTheKernelsClock) {
     Clock& clock = Clock::system();
     clock.correct();

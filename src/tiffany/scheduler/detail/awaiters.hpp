@@ -26,9 +26,12 @@ namespace detail {
 void throw_cancelled(Chain& chain);
 
 /// Throws TaskCancelled if a request is pending.
+inline void throw_if_cancelled(Chain& chain) {
+    if (chain.cancel_pending.load(std::memory_order_relaxed) != 0) [[unlikely]]
+        throw_cancelled(chain);
+}
 inline void throw_if_cancelled(const Operation& operation) {
-    if (operation.chain->cancel_pending.load(std::memory_order_relaxed) != 0) [[unlikely]]
-        throw_cancelled(*operation.chain);
+    throw_if_cancelled(*operation.chain);
 }
 
 /// A time or a time-out, ns; what is not above 0 is over at once.
@@ -48,6 +51,21 @@ class Awaiter : public Op {
         this->chain = caller.promise().chain;
         this->chain->side->asked = this;
     }
+};
+
+/// A yield: always the same operation, and never in the frame.
+class [[nodiscard]] YieldAwaiter {
+  public:
+    bool await_ready() const noexcept { return false; }
+    template <std::derived_from<Promise> P>
+    void await_suspend(std::coroutine_handle<P> caller) noexcept {
+        chain_ = caller.promise().chain;
+        chain_->side->asked = chain_->side->yield_is_asked;
+    }
+    void await_resume() const { throw_if_cancelled(*chain_); }
+
+  private:
+    Chain* chain_ = nullptr;
 };
 
 /// An await that gives nothing.

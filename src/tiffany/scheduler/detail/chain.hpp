@@ -21,19 +21,29 @@ struct Operation;
 /// What the coroutines that run on one thread tell its loop. Not shared.
 struct LoopSide {
     Operation* asked = nullptr;  ///< what the coroutine that was just suspended awaits; null: another coroutine
-    std::exception_ptr error;    ///< what left the last coroutine, on its way to the one that awaits it
+    Operation* yield_is_asked = nullptr;  ///< what `asked` is then: one for all yields, so that none has to be written
+    std::exception_ptr error = nullptr;   ///< what left the last coroutine, on its way to the one that awaits it
 };
 
 /// The running end of a task. Writer: the thread that runs the task.
 struct Chain {
     // not an aggregate: what derives from it may use the room behind its last member
-    Chain() noexcept : ended{false}, failed{false}, started{false}, pinned{false}, cancel_delivered{false} {}
+    Chain() noexcept
+        : ended{false},
+          failed{false},
+          started{false},
+          plain{false},
+          limited{false},
+          pinned{false},
+          cancel_delivered{false} {}
 
     Promise* leaf = nullptr;    ///< the coroutine to resume
     LoopSide* side = nullptr;   ///< of the loop that runs it, or that it waits at
     bool ended : 1;             ///< the first coroutine has ended
     bool failed : 1;            ///< an exception left the last coroutine: it is in side->error
     bool started : 1;           ///< the first coroutine has begun
+    bool plain : 1;             ///< it has, and the task is not limited: nothing is to be done around a run
+    bool limited : 1;           ///< it has a budget, or a quantum of its own
     bool pinned : 1;            ///< only one loop runs it
     bool cancel_delivered : 1;  ///< a cancellation was thrown in it
     /// 1 + the CancelCause of who asks the task to end. Any thread; set with the scheduler's lock held.

@@ -9,8 +9,8 @@ namespace tiffany::detail {
 
 class WaitList;
 
-/// `quota` and `dependencies` are never asked for: a yield past the budget becomes the first, a spawn begins with the
-/// other.
+/// `quota` and `dependencies` are never asked for: a yield past the budget waits with the first, a spawn begins with
+/// the other.
 enum class WaitsFor : std::uint8_t { yield, sleep_for, sleep_until, wake, io, join, listed, quota, dependencies };
 
 /// A suspension, with the time at which it ends at the latest. Writer: the thread that runs the task; from the moment
