@@ -41,6 +41,20 @@ def test_the_transition_benchmark_prints_the_ratio_of_a_recording_too(tmp_path):
     assert recorded > 15 * 1_000_000, "and a recording it was"
 
 
+def test_the_benchmark_of_the_own_log_prints_its_ratios_and_leaves_nothing(tmp_path):
+    lines = checked([program("pal_bench"), tmp_path], timeout=DEADLINE).stdout.splitlines()
+    ratio = re.compile(rf"(.+) = {NUMBER} \(MAD {NUMBER}, 9 pairs; best to best {NUMBER}\), "
+                       r"\d+\.\d ns / \d+\.\d ns; flattered by: .+")
+    found = [ratio.fullmatch(line).group(1) for line in lines if not line.startswith(("Rate", "(round"))]
+    assert found == [
+        "Transition: the log's ring / a clock read",
+        "Event: whole process with a log / a plain write of the same bytes",
+        "Event: whole process with a log / the same compressed",
+    ]
+    assert re.fullmatch(r"Rate: lossless, one worker = \d million transitions a second \(MAD \d, 9 rounds; highest tried 8\)", lines[-1])
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_scheduler_benchmark_prints_its_ratios_and_the_bytes_of_a_sleeper():
     lines = checked([program("scheduler_bench"), "--quick", "--rounds", "2"], timeout=DEADLINE).stdout.splitlines()
     ratio = re.compile(rf"(.+): (.+) / (.+) = {NUMBER} \(MAD {NUMBER}, 2 pairs\), .+; flattered by: .+")

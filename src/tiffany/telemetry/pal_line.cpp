@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <ctime>
+#include <stdexcept>
 #include <tiffany/pal/byte_sink.hpp>
 #include <tiffany/pal/writer.hpp>
 
@@ -14,6 +15,7 @@ using catalogue::FieldRole;
 using catalogue::FieldType;
 
 constexpr std::uint64_t kNsPerSecond = 1'000'000'000;
+constexpr std::size_t kRegister = 32;     // a copy of more than this is cut into such
 constexpr std::size_t kOriginBytes = 32;  // an instance, a worker, and what is around them
 
 // "00" to "99"
@@ -156,13 +158,19 @@ std::string label_of(std::string_view host, std::uint32_t pid) {
 PalLines::PalLines(std::string_view host, std::uint32_t pid) : label_{label_of(host, pid)} {
     for (const catalogue::EventInfo& event : catalogue::events())
         plans_.push_back(plan_of(event));
-    origin_.reserve(label_.size() + kOriginBytes);
+    origin_.reserve(label_.size() + kOriginBytes + kRegister);
+}
+
+PalLines::Piece::Piece(std::string_view text) : size_{text.size()} {
+    if (text.size() > kMost) throw std::length_error{"a text of the catalogue is too long"};
+    std::memcpy(bytes_.data(), text.data(), text.size());
 }
 
 PalLines::Plan PalLines::plan_of(const catalogue::EventInfo& event) {
     Plan plan;
-    plan.event = ",\"event\":" + quoted(event.record);
-    if (!event.kind.empty()) plan.event += ",\"kind\":" + quoted(event.kind);
+    std::string name = ",\"event\":" + quoted(event.record);
+    if (!event.kind.empty()) name += ",\"kind\":" + quoted(event.kind);
+    plan.event = Piece{name};
     // the compiler's own rule: a member lies at the next multiple of its alignment, which is its size, or 1 for a
     // string
     std::size_t at = 0;
@@ -179,11 +187,11 @@ PalLines::Plan PalLines::plan_of(const catalogue::EventInfo& event) {
         Field own{kKinds[static_cast<std::size_t>(field.type)],
                   offset,
                   static_cast<std::uint16_t>(field.max_bytes),
-                  "," + quoted(field.name) + ":",
+                  Piece{"," + quoted(field.name) + ":"},
                   {}};
         if (field.enumeration != nullptr)
             for (std::uint64_t i = 0; const auto label = field.enumeration->label(i); ++i)
-                own.labels.push_back(quoted(*label));
+                own.labels.emplace_back(quoted(*label));
         plan.own.push_back(std::move(own));
     }
     return plan;
@@ -196,10 +204,11 @@ char* PalLines::put_time(char* out, std::uint64_t ts_ns) noexcept {
         const auto seconds = static_cast<std::time_t>(second);
         std::tm utc{};
         gmtime_r(&seconds, &utc);
-        up_to_second_bytes_ = std::strftime(up_to_second_.data(), up_to_second_.size(), "%Y-%m-%dT%H:%M:%S.", &utc);
+        std::array<char, Piece::kMost> text{};
+        const std::size_t bytes = std::strftime(text.data(), text.size(), R"({"v":1,"ts":"%Y-%m-%dT%H:%M:%S.)", &utc);
+        up_to_second_ = Piece{{text.data(), bytes}};
     }
-    out = tiffany::detail::put(out, R"({"v":1,"ts":")");
-    out = tiffany::detail::put(out, {up_to_second_.data(), up_to_second_bytes_});
+    out = up_to_second_.put(out);
     const auto ns = static_cast<std::uint32_t>(ts_ns % kNsPerSecond);
     *out++ = static_cast<char>('0' + ns / 100'000'000);
     put_8_digits(out, ns % 100'000'000);
@@ -216,8 +225,12 @@ char* PalLines::put_origin(char* out, std::uint64_t worker) noexcept {
         end = put_number(end, worker & 0xffff);
         origin_.assign(label_);
         origin_.append(text, static_cast<std::size_t>(end - text));
+        origin_bytes_ = origin_.size();
+        origin_.append(kRegister, '\0');
     }
-    return tiffany::detail::put(out, origin_);
+    for (std::size_t at = 0; at < origin_bytes_; at += kRegister)
+        std::memcpy(out + at, origin_.data() + at, kRegister);
+    return out + origin_bytes_;
 }
 
 char* PalLines::put(char* out, const pal::Gap& gap) noexcept {
@@ -239,14 +252,13 @@ char* PalLines::put(char* out, const PalEvent& event) noexcept {
     if (plan.tid != 0) out = put_number(tiffany::detail::put(out, ",\"tid\":"), read<std::uint64_t>(from + plan.tid));
     if (plan.step != 0)
         out = put_number(tiffany::detail::put(out, ",\"step\":"), read<std::uint64_t>(from + plan.step));
-    out = tiffany::detail::put(out, plan.event);
+    out = plan.event.put(out);
     for (const Field& field : plan.own) {
         const std::byte* at = from + field.offset;
         std::uint64_t number = 0;
         switch (field.kind) {
             case Kind::text:
-                out =
-                    put_text(tiffany::detail::put(out, field.key), reinterpret_cast<const char*>(at), field.max_bytes);
+                out = put_text(field.key.put(out), reinterpret_cast<const char*>(at), field.max_bytes);
                 continue;
             case Kind::duration:
                 number = read<std::uint64_t>(at);
@@ -255,7 +267,7 @@ char* PalLines::put(char* out, const PalEvent& event) noexcept {
             case Kind::enumeration:
                 number = read<std::uint8_t>(at);
                 if (number >= field.labels.size()) break;
-                out = tiffany::detail::put(tiffany::detail::put(out, field.key), field.labels[number]);
+                out = field.labels[number].put(field.key.put(out));
                 continue;
             case Kind::u8:
                 number = read<std::uint8_t>(at);
@@ -270,7 +282,7 @@ char* PalLines::put(char* out, const PalEvent& event) noexcept {
                 number = read<std::uint64_t>(at);
                 break;
         }
-        out = put_number(tiffany::detail::put(out, field.key), number);
+        out = put_number(field.key.put(out), number);
     }
     return tiffany::detail::put(out, "}\n");
 }

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,19 +29,35 @@ class PalLines {
 
   private:
     enum class Kind : std::uint8_t { u8, u16, u32, u64, duration, enumeration, text };
+    /// A short text that is copied by whole registers: more than it has, for there is room, and without a call.
+    class Piece {
+      public:
+        static constexpr std::size_t kMost = 48;
+        /// Errors: std::length_error.
+        explicit Piece(std::string_view text = {});
+        char* put(char* out) const noexcept {
+            std::memcpy(out, bytes_.data(), 16);
+            if (size_ > 16) std::memcpy(out + 16, bytes_.data() + 16, kMost - 16);
+            return out + size_;
+        }
+
+      private:
+        std::array<char, kMost> bytes_{};
+        std::size_t size_ = 0;
+    };
     struct Field {
         Kind kind;
         std::uint16_t offset;  // in the struct
         std::uint16_t max_bytes;
-        std::string key;                  // `,"run_ns":`
-        std::vector<std::string> labels;  // of an enumeration, quoted, by number
+        Piece key;                  // `,"run_ns":`
+        std::vector<Piece> labels;  // of an enumeration, quoted, by number
     };
     /// What of an event's line is always the same.
     struct Plan {
         std::uint16_t seq = 0;  // offsets; 0: it has none (a struct begins with worker)
         std::uint16_t tid = 0;
         std::uint16_t step = 0;
-        std::string event;  // `,"event":"Park","kind":"begin"`
+        Piece event;  // `,"event":"Park","kind":"begin"`
         std::vector<Field> own;
     };
     static Plan plan_of(const catalogue::EventInfo& event);
@@ -51,10 +68,10 @@ class PalLines {
     std::vector<Plan> plans_;
 
     std::uint64_t second_ = ~std::uint64_t{0};
-    std::array<char, 32> up_to_second_{};  // `{"v":1,"ts":"2026-11-23T15:43:08.`
-    std::size_t up_to_second_bytes_ = 0;
+    Piece up_to_second_;        // `{"v":1,"ts":"2026-11-23T15:43:08.`
     std::uint64_t worker_ = 0;  // whose origin it is
-    std::string origin_;        // label_ and `5f3a9c1e07b2","worker":1`; its capacity is enough for any
+    std::size_t origin_bytes_ = 0;
+    std::string origin_;  // label_ and `5f3a9c1e07b2","worker":1`; and what a copy by registers reads more
 };
 
 }  // namespace tiffany::detail
