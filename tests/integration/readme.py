@@ -34,7 +34,7 @@ def block(language, containing):
     return found[0]
 
 
-SESSIONS = ["lttng create", "paltrace record", "tools/bpftrace/runs", "usdt::tiffany", "TIFFANY_METRICS"]
+SESSIONS = ["lttng create", "paltrace record", "tools/bpftrace/runs", "usdt::tiffany", "TIFFANY_METRICS", "TIFFANY_PAL"]
 
 
 def test_every_block_has_a_test_here_or_beside():
@@ -75,6 +75,10 @@ def test_record_a_program(place):
     done = shell(place, block("sh", "paltrace record"))
     assert "paltrace: lost no transition" in done.stderr
     assert "\ngood\n" in done.stdout and "times by group" in done.stdout
+
+
+def test_a_program_writes_its_own_log(place):
+    assert shell(place, block("sh", "TIFFANY_PAL")).stdout.endswith("good\n")
 
 
 def test_trace_with_lttng(place):
