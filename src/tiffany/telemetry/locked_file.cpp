@@ -62,15 +62,36 @@ bool clear_name(const std::string& name, const std::string& older, NameProblem& 
 
 }  // namespace
 
+Descriptor::Descriptor(int fd) noexcept : fd_{fd} {
+    struct stat found {};
+    if (fd_ < 0 || fstat(fd_, &found) != 0) return;
+    device_ = found.st_dev;
+    inode_ = found.st_ino;
+}
+
+Descriptor::Descriptor(Descriptor&& other) noexcept : device_{other.device_}, inode_{other.inode_} {
+    fd_ = other.release();
+}
+
 Descriptor& Descriptor::operator=(Descriptor&& other) noexcept {
     if (this == &other) return *this;
-    if (fd_ >= 0) ::close(fd_);
+    if (is_ours()) ::close(fd_);
+    device_ = other.device_;
+    inode_ = other.inode_;
     fd_ = other.release();
     return *this;
 }
 
 Descriptor::~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
+    if (is_ours()) ::close(fd_);
+}
+
+bool Descriptor::is_ours() noexcept {
+    struct stat found {};
+    if (fd_ < 0) return false;
+    if (fstat(fd_, &found) == 0 && found.st_dev == device_ && found.st_ino == inode_) return true;
+    fd_ = -1;
+    return false;
 }
 
 int Descriptor::release() noexcept {

@@ -12,8 +12,8 @@ namespace tiffany::detail {
 class Descriptor {
   public:
     Descriptor() = default;
-    explicit Descriptor(int fd) noexcept : fd_{fd} {}
-    Descriptor(Descriptor&& other) noexcept : fd_{other.release()} {}
+    explicit Descriptor(int fd) noexcept;
+    Descriptor(Descriptor&& other) noexcept;
     Descriptor& operator=(Descriptor&& other) noexcept;
     ~Descriptor();
 
@@ -21,9 +21,15 @@ class Descriptor {
     bool is_open() const noexcept { return fd_ >= 0; }
     int release() noexcept;
     void close() noexcept { *this = Descriptor{}; }
+    /// Whether the number is still what it was. A program that closes all descriptors it does not know (a daemon at its
+    /// start) closes ours, and opens something else under the number: that is let go of, and neither written nor
+    /// closed.
+    bool is_ours() noexcept;
 
   private:
     int fd_ = -1;
+    std::uint64_t device_ = 0;
+    std::uint64_t inode_ = 0;
 };
 
 /// Why a name cannot be had.

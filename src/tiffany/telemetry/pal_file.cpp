@@ -105,6 +105,10 @@ void PalFile::open(NameProblem& problem) {
 
 std::size_t PalFile::write(std::string_view bytes) noexcept {
     const std::size_t all = bytes.size();
+    if (!file_.is_ours()) {
+        counters_->error.store(EBADF, std::memory_order_relaxed);
+        return 0;
+    }
     while (!bytes.empty()) {
         const ssize_t written = ::write(file_.get(), bytes.data(), bytes.size());
         if (written < 0 && errno == EINTR) continue;

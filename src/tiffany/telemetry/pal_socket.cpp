@@ -50,6 +50,7 @@ class PalSocket::Reader : private PalPipe {
   private:
     std::size_t write(std::string_view bytes) noexcept override {
         const std::size_t all = bytes.size();
+        gone_ = gone_ || !socket_.is_ours();
         while (!bytes.empty() && !gone_) {
             const ssize_t sent = send(socket_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
             if (sent < 0 && errno == EINTR) continue;
@@ -152,6 +153,7 @@ void PalSocket::tend(const PalWorkers& workers, std::uint64_t ts_ns) noexcept {
 
 bool PalSocket::accept_one(const PalWorkers& workers, std::uint64_t ts_ns) noexcept try {
     const std::lock_guard lock{mutex_};
+    if (!listener_.is_ours()) return false;
     Descriptor socket{accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK)};
     if (!socket.is_open()) return false;
     if (readers_.size() == kMostReaders) return true;

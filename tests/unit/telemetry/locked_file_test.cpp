@@ -113,6 +113,20 @@ TEST_F(LockedFile, AFifoWithoutAReaderDoesNotBlock) {
     EXPECT_EQ(problem.error, ENXIO);
 }
 
+TEST_F(LockedFile, ANumberThatSomebodyElseHasNowIsLeftAlone) {
+    Descriptor file = take();
+    ASSERT_TRUE(file.is_ours());
+    const int number = file.get();
+    ::close(number);  // as a daemon does with all that it does not know
+    write(path("other"), "");
+    const int other = open(path("other").c_str(), O_WRONLY);
+    ASSERT_EQ(other, number) << "the lowest that is free";
+    EXPECT_FALSE(file.is_ours());
+    file.close();
+    EXPECT_EQ(::write(other, "x", 1), 1) << "it is still open";
+    ::close(other);
+}
+
 TEST_F(LockedFile, WhatIsAddedToANameStaysBeforeItsEnding) {
     EXPECT_EQ(FileName{"run.pal"}.with(".1"), "run.pal.1");
     EXPECT_EQ(FileName{"run.pal.zst"}.with(".812.1"), "run.pal.812.1.zst");
