@@ -168,7 +168,8 @@ PalWriter::Found PalWriter::look(bool flush) noexcept {
     Found found;
     // before the rings are looked at: what is not seen there is later than this
     anchor();
-    for (std::size_t from = 0; const std::size_t count = take_lanes(from); from += count) {
+    std::size_t count = take_lanes(0);
+    for (std::size_t from = 0; count != 0; from += count, count = take_lanes(from)) {
         std::size_t fullest = 0;
         for (Lane* lane : taken_) {
             begin_look(*lane);
