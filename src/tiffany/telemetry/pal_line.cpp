@@ -163,7 +163,7 @@ PalLines::PalLines(std::string_view host, std::uint32_t pid) : label_{label_of(h
 
 PalLines::Piece::Piece(std::string_view text) : size_{text.size()} {
     if (text.size() > kMost) throw std::length_error{"a text of the catalogue is too long"};
-    std::memcpy(bytes_.data(), text.data(), text.size());
+    std::ranges::copy(text, bytes_.begin());  // also an empty one, which memcpy must not be given
 }
 
 PalLines::Plan PalLines::plan_of(const catalogue::EventInfo& event) {

@@ -174,7 +174,7 @@ void PalStream::make_room_for(std::size_t bytes) {
     const std::size_t least = 2 * (coder_ != nullptr ? 2 * coder_->bound(bytes) + kCoderTail : bytes);
     if (least <= kept_bytes_) return;
     std::unique_ptr<char[]> larger{new char[least]};
-    std::memcpy(larger.get(), kept_.get() + kept_from_, kept());
+    std::copy_n(kept_.get() + kept_from_, kept(), larger.get());
     kept_to_ -= kept_from_;
     kept_from_ = 0;
     kept_ = std::move(larger);
