@@ -1,7 +1,8 @@
 // What the process's own log costs (TIFFANY_PAL): on a transition, in the whole process, and how fast it may go.
 //
-//     pal_bench [FOLDER]                                       files in FOLDER, default the present one; they are
-//     removed paltrace record -o DIR -- pal_bench --recording [FOLDER]
+//     pal_bench [FOLDER]         its files lie in FOLDER (default: the present one) and are removed
+//
+//     paltrace record -o DIR -- pal_bench --recording [FOLDER]
 //
 // Each way runs in a process of its own, by turns, in each round; ratios are taken within a round.
 //   Transition   CPU time of the worker's thread in bursts that fit into its ring, while the log's thread writes
@@ -10,15 +11,12 @@
 //   Rate         a worker fires at an even rate for a second; the highest of which nothing was lost
 
 #include <fcntl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
@@ -26,6 +24,8 @@
 #include <tiffany/telemetry/configure.hpp>
 #include <tiffany/telemetry/hooks.hpp>
 #include <vector>
+
+#include "rounds.hpp"
 
 namespace {
 
@@ -35,7 +35,6 @@ constexpr std::uint64_t kFits = 20'000;  // transitions, in a ring of 2 MiB
 constexpr std::uint64_t kEvents = 1'000'000;
 constexpr std::size_t kPiece = std::size_t{256} << 10;
 constexpr int kRates[] = {1, 2, 3, 4, 5, 6, 8};  // million transitions a second
-constexpr double kNs = 1e9;
 
 std::uint64_t ns_of(clockid_t clock) {
     timespec now{};
@@ -163,52 +162,16 @@ struct Result {
 };
 
 Result run(const char* way, const std::string& name, std::uint64_t number) {
-    int ends[2];
-    if (pipe(ends) != 0) fail("no pipe");
-    const std::string text = std::to_string(number);
-    const pid_t child = fork();
-    if (child < 0) fail("cannot fork");
-    if (child == 0) {
-        dup2(ends[1], STDOUT_FILENO);
-        execl("/proc/self/exe", "pal_bench", "--way", way, name.c_str(), text.c_str(), static_cast<char*>(nullptr));
-        _exit(127);
-    }
-    close(ends[1]);
-    char printed[64] = {};
-    const ssize_t got = read(ends[0], printed, sizeof printed - 1);
-    close(ends[0]);
-    int status = 0;
-    rusage used{};
-    wait4(child, &status, 0, &used);
-    if (got <= 0 || status != 0) fail("a run failed");
-    const auto ns = [](const timeval& time) {
-        return static_cast<double>(time.tv_sec) * kNs + static_cast<double>(time.tv_usec) * 1e3;
-    };
-    return {std::atof(printed), ns(used.ru_utime) + ns(used.ru_stime)};
-}
-
-double median(std::vector<double> values) {
-    std::sort(values.begin(), values.end());
-    return values[values.size() / 2];
-}
-
-double median_deviation(const std::vector<double>& values) {
-    const double middle = median(values);
-    std::vector<double> deviations;
-    for (const double value : values)
-        deviations.push_back(std::abs(value - middle));
-    return median(deviations);
+    const bench::Run seen = bench::run_self({"--way", way, name, std::to_string(number)});
+    return {seen.numbers.front(), seen.cpu_ns};
 }
 
 void print_ratio(const char* what, const std::vector<double>& above, const std::vector<double>& below,
                  const char* flattered_by) {
-    std::vector<double> ratios;
-    for (std::size_t i = 0; i < above.size(); ++i)
-        ratios.push_back(above[i] / below[i]);
-    // what others do on the machine only ever adds: the best of each is nearest to what it costs
-    const double best = *std::min_element(above.begin(), above.end()) / *std::min_element(below.begin(), below.end());
+    const std::vector<double> ratios = bench::ratios(above, below);
     std::printf("%s = %.2f (MAD %.2f, %d pairs; best to best %.2f), %.1f ns / %.1f ns; flattered by: %s\n", what,
-                median(ratios), median_deviation(ratios), kRounds, best, median(above), median(below), flattered_by);
+                bench::median(ratios), bench::median_deviation(ratios), kRounds,
+                bench::best(above) / bench::best(below), bench::median(above), bench::median(below), flattered_by);
 }
 
 std::uint64_t size_of(const std::string& name) {
@@ -284,6 +247,6 @@ int main(int argc, char** argv) {
     print_ratio("Event: whole process with a log / the same compressed", event, event_zst, "lines that are alike");
     std::printf(
         "Rate: lossless, one worker = %.0f million transitions a second (MAD %.0f, %d rounds; highest tried %d)\n",
-        median(rates), median_deviation(rates), kRounds, kRates[std::size(kRates) - 1]);
+        bench::median(rates), bench::median_deviation(rates), kRounds, kRates[std::size(kRates) - 1]);
     return 0;
 }

@@ -10,12 +10,10 @@
 // moment of the machine meets both sides. CPU time, of loops, never of one call.
 
 #include <dlfcn.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -24,6 +22,7 @@
 #include <string_view>
 #include <vector>
 
+#include "rounds.hpp"
 #include "scheduler_cases.hpp"
 
 namespace bench {
@@ -149,44 +148,6 @@ constexpr const char* kUsage = "usage: scheduler_bench [--quick] [--rounds N] [-
 
 // ---- one measurement in a process of its own ----
 
-/// The numbers that `scheduler_bench arguments...` prints.
-std::vector<double> run_self(const std::vector<std::string>& arguments) {
-    int ends[2];
-    if (pipe(ends) != 0) std::exit(3);
-    const pid_t child = fork();
-    if (child < 0) std::exit(3);
-    if (child == 0) {
-        dup2(ends[1], STDOUT_FILENO);
-        std::vector<char*> argv;
-        argv.reserve(arguments.size() + 2);
-        argv.push_back(const_cast<char*>("scheduler_bench"));
-        for (const std::string& argument : arguments)
-            argv.push_back(const_cast<char*>(argument.c_str()));
-        argv.push_back(nullptr);
-        execv("/proc/self/exe", argv.data());
-        _exit(127);
-    }
-    close(ends[1]);
-    std::string text;
-    char part[64];
-    for (ssize_t got = 0; (got = read(ends[0], part, sizeof part)) > 0;)
-        text.append(part, static_cast<std::size_t>(got));
-    close(ends[0]);
-    int status = 0;
-    waitpid(child, &status, 0);
-    if (text.empty() || status != 0) {
-        std::fprintf(stderr, "scheduler_bench: a measurement failed with status %d\n", status);
-        std::exit(3);
-    }
-    std::vector<double> numbers;
-    for (const char* at = text.c_str(); *at != '\0';) {
-        char* end = nullptr;
-        numbers.push_back(std::strtod(at, &end));
-        at = end + 1;
-    }
-    return numbers;
-}
-
 Setup with_metrics(Setup setup, System system) {
     setup.metrics = system == System::metrics;
     return setup;
@@ -212,29 +173,12 @@ int measure(int argc, char** argv) {
 
 // ---- all of them ----
 
-double median(std::vector<double> values) {
-    std::sort(values.begin(), values.end());
-    return values[values.size() / 2];
-}
-
-double median_deviation(const std::vector<double>& values) {
-    const double middle = median(values);
-    std::vector<double> deviations;
-    deviations.reserve(values.size());
-    for (const double value : values)
-        deviations.push_back(std::abs(value - middle));
-    return median(deviations);
-}
-
 void print_ratio(const std::string& what, const Pair& pair, const std::vector<double>& above,
                  const std::vector<double>& below) {
-    std::vector<double> ratios;
-    for (std::size_t i = 0; i < above.size(); ++i)
-        ratios.push_back(above[i] / below[i]);
+    const std::vector<double> seen = ratios(above, below);
     std::printf("%s: %s / %s = %.2f (MAD %.2f, %zu pairs), %.1f ns / %.1f ns, at best %.1f / %.1f; flattered by: %s\n",
-                what.c_str(), name_of(pair.above), name_of(pair.below), median(ratios), median_deviation(ratios),
-                ratios.size(), median(above), median(below), *std::min_element(above.begin(), above.end()),
-                *std::min_element(below.begin(), below.end()), pair.flattered_by);
+                what.c_str(), name_of(pair.above), name_of(pair.below), median(seen), median_deviation(seen),
+                seen.size(), median(above), median(below), best(above), best(below), pair.flattered_by);
     std::fflush(stdout);
 }
 
@@ -248,7 +192,7 @@ void run_row(std::size_t index, bool quick, int rounds) {
         for (auto& [system, values] : seen)
             values.push_back(
                 run_self({"--row", std::to_string(index), std::to_string(static_cast<int>(system)), quick ? "1" : "0"})
-                    .front());
+                    .numbers.front());
     for (const Pair& pair : row.pairs)
         if (seen.contains(pair.above) && seen.contains(pair.below))
             print_ratio(title_of(row, quick ? row.quick : row.setup), pair, seen[pair.above], seen[pair.below]);
@@ -259,7 +203,7 @@ void run_asleep(bool quick) {
     for (const System system : {stripped, off, metrics, asio_timer, asio}) {
         if (cases_of(system) == nullptr) continue;
         const std::vector<double> bytes =
-            run_self({"--asleep", std::to_string(static_cast<int>(system)), quick ? "1" : "0"});
+            run_self({"--asleep", std::to_string(static_cast<int>(system)), quick ? "1" : "0"}).numbers;
         std::printf(
             "Asleep, %zu tasks: %s = %.0f bytes resident, %.0f allocated; flattered by: a coroutine without locals\n",
             quick ? kAsleepQuick.tasks : kAsleep.tasks, name_of(system), bytes.at(0), bytes.at(1));

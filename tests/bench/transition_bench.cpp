@@ -7,14 +7,11 @@
 // Each way runs in a process of its own, by turns, many rounds; ratios are taken within a round, so that a slow moment
 // of the machine meets both sides. CPU time of the thread, a loop of transitions, never one call.
 
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
@@ -24,6 +21,8 @@
 #include <tiffany/telemetry/hooks.hpp>
 #include <tiffany/telemetry/sink.hpp>
 #include <vector>
+
+#include "rounds.hpp"
 
 namespace {
 
@@ -147,55 +146,20 @@ double run_here(Way way) {
     return loop_with_hooks(false, kRecordedTransitions);
 }
 
-// In a process of its own; ns per transition.
-double run(const char* self, Way way) {
-    int ends[2];
-    if (pipe(ends) != 0) std::exit(3);
-    const pid_t child = fork();
-    if (child < 0) std::exit(3);
-    if (child == 0) {
-        dup2(ends[1], STDOUT_FILENO);
-        const std::string number = std::to_string(static_cast<int>(way));
-        execl(self, self, "--way", number.c_str(), static_cast<char*>(nullptr));
-        _exit(127);
-    }
-    close(ends[1]);
-    char text[64] = {};
-    const ssize_t got = read(ends[0], text, sizeof text - 1);
-    close(ends[0]);
-    int status = 0;
-    waitpid(child, &status, 0);
-    if (got <= 0 || status != 0) {
-        std::fprintf(stderr, "transition_bench: a run failed with status %d\n", status);
-        std::exit(3);
-    }
-    return std::atof(text);
-}
-
-double median(std::vector<double> values) {
-    std::sort(values.begin(), values.end());
-    return values[values.size() / 2];
-}
-
-double median_deviation(const std::vector<double>& values) {
-    const double middle = median(values);
-    std::vector<double> deviations;
-    for (const double value : values)
-        deviations.push_back(std::abs(value - middle));
-    return median(deviations);
+/// ns per transition.
+double run(Way way) {
+    return bench::run_self({"--way", std::to_string(static_cast<int>(way))}).numbers.front();
 }
 
 void print_ratio(const char* what, const std::vector<double>& above, const std::vector<double>& below,
                  const char* flattered_by) {
-    std::vector<double> ratios;
+    const std::vector<double> ratios = bench::ratios(above, below);
     std::vector<double> differences;
-    for (std::size_t i = 0; i < above.size(); ++i) {
-        ratios.push_back(above[i] / below[i]);
+    for (std::size_t i = 0; i < above.size(); ++i)
         differences.push_back(above[i] - below[i]);
-    }
     std::printf("Transition: %s = %.2f (MAD %.2f, %d pairs), %+.2f ns (%.2f - %.2f); flattered by: %s\n", what,
-                median(ratios), median_deviation(ratios), kRounds, median(differences), median(above), median(below),
-                flattered_by);
+                bench::median(ratios), bench::median_deviation(ratios), kRounds, bench::median(differences),
+                bench::median(above), bench::median(below), flattered_by);
 }
 
 }  // namespace
@@ -220,15 +184,15 @@ int main(int argc, char** argv) {
     std::vector<double> sink;
     std::vector<double> recorded;
     for (int round = 0; round < kRounds; ++round) {
-        none.push_back(run("/proc/self/exe", Way::none));
-        off.push_back(run("/proc/self/exe", Way::off));
-        metrics.push_back(run("/proc/self/exe", Way::metrics));
-        shared.push_back(run("/proc/self/exe", Way::shared));
-        sleeps.push_back(run("/proc/self/exe", Way::sleeps));
-        shared_sleeps.push_back(run("/proc/self/exe", Way::shared_sleeps));
-        clock.push_back(run("/proc/self/exe", Way::clock));
-        sink.push_back(run("/proc/self/exe", Way::sink));
-        if (recording) recorded.push_back(run("/proc/self/exe", Way::recording));
+        none.push_back(run(Way::none));
+        off.push_back(run(Way::off));
+        metrics.push_back(run(Way::metrics));
+        shared.push_back(run(Way::shared));
+        sleeps.push_back(run(Way::sleeps));
+        shared_sleeps.push_back(run(Way::shared_sleeps));
+        clock.push_back(run(Way::clock));
+        sink.push_back(run(Way::sink));
+        if (recording) recorded.push_back(run(Way::recording));
     }
     print_ratio("hooks off / no hooks", off, none, "one task, branches always predicted");
     print_ratio("metrics / hooks off", metrics, off, "one task, its cache lines always near");

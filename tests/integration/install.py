@@ -380,6 +380,12 @@ def test_the_installed_programs_run_and_the_header_for_bpftrace_is_there(prefix)
     assert "struct tiffany_task_spawned" in (prefix / "include/tiffany/tracepoints/tiffany_bpf.h").read_text()
 
 
+def test_the_installed_doctor_finds_the_installed_provider(prefix, library_dir):
+    done = subprocess.run([prefix / "bin" / "paltrace", "doctor", "--json"], capture_output=True, text=True, timeout=DEADLINE)
+    found = {finding["what"]: finding for finding in json.loads(done.stdout)}["provider module"]
+    assert found == {"what": "provider module", "health": "good", "found": str(library_dir / "libtiffany-lttng.so")}
+
+
 def test_an_installed_bpftrace_script_finds_the_installed_header(prefix):
     need_bpftrace()
     demo = subprocess.Popen([prefix / "bin" / "tiffany-demo", "--wait"], stdin=subprocess.PIPE, stderr=subprocess.PIPE)

@@ -1,7 +1,6 @@
 #include "examine_machine.hpp"
 
 #include <grp.h>
-#include <pwd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -32,11 +31,6 @@ constexpr const char* kRootsDaemon = "/var/run/lttng";
 
 bool is_root() {
     return geteuid() == 0;
-}
-
-std::string user_name(uid_t user) {
-    const passwd* const entry = getpwuid(user);
-    return entry != nullptr ? entry->pw_name : "uid " + std::to_string(user);
 }
 
 bool have_program(const std::string& name) try {
@@ -202,13 +196,13 @@ Finding provider_module() {
         // beside a program of this build or installation, then where the linker looks
         std::error_code error;
         const auto here = std::filesystem::read_symlink("/proc/self/exe", error).parent_path();
-        for (const auto& folder : {here, here / "../lib", here / "../lib/x86_64-linux-gnu"}) {
+        for (const auto& folder : {here, here / ".." / TIFFANY_LIBDIR}) {
             const auto path = (folder / "libtiffany-lttng.so").lexically_normal().string();
             if (!is_there(path)) continue;
             finding.found = path;
             return finding;
         }
-        finding.found = "no libtiffany-lttng.so beside paltrace, nor in the lib beside it";
+        finding.found = "no libtiffany-lttng.so beside paltrace, nor where its package installs it";
         finding.mend = "export TIFFANY_LTTNG_MODULE=/path/to/libtiffany-lttng.so";
     }
     finding.health = Health::limited;

@@ -1,7 +1,6 @@
 #include "examine_process.hpp"
 
 #include <fcntl.h>
-#include <pwd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -110,11 +109,6 @@ std::string bpftrace_line(const std::string& option, const std::string& file) {
     return "bpftrace " + option + "-e 'usdt:" + file + ":tiffany:task__running { @running = count(); }'";
 }
 
-std::string user_of(uid_t user) {
-    const passwd* const entry = getpwuid(user);
-    return entry != nullptr ? entry->pw_name : "uid " + std::to_string(user);
-}
-
 std::string variable_of(pid_t pid, std::string_view name) {
     std::ifstream file{"/proc/" + std::to_string(pid) + "/environ"};
     for (std::string variable; std::getline(file, variable, '\0');)
@@ -184,12 +178,12 @@ Findings examine_process(pid_t pid) {
         findings.push_back(
             {.what = "process",
              .health = Health::wrong,
-             .found = name + " belongs to " + user_of(owner.st_uid) + ", and this is " + user_of(geteuid()),
+             .found = name + " belongs to " + user_name(owner.st_uid) + ", and this is " + user_name(geteuid()),
              .cost = "neither its probes nor LTTng in it can be looked at, nor traced, by this user",
              .mend = "sudo paltrace doctor --pid " + std::to_string(pid)});
         return findings;
     }
-    findings.push_back({.what = "process", .found = name + " of " + user_of(owner.st_uid), .cost = {}, .mend = {}});
+    findings.push_back({.what = "process", .found = name + " of " + user_name(owner.st_uid), .cost = {}, .mend = {}});
     const std::vector<Mapping> mappings = mappings_of(pid);
     std::set<std::string> seen;
     bool any = false;

@@ -1,5 +1,7 @@
 #include "process_table.hpp"
 
+#include <pwd.h>
+
 #include <charconv>
 #include <filesystem>
 #include <fstream>
@@ -43,6 +45,11 @@ std::string name_of(pid_t process) {
     std::string name;
     std::getline(file, name);
     return name;
+}
+
+std::string user_name(uid_t user) {
+    const passwd* const entry = getpwuid(user);
+    return entry != nullptr ? entry->pw_name : "uid " + std::to_string(user);
 }
 
 }  // namespace tiffany::paltrace

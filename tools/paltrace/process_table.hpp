@@ -14,4 +14,7 @@ std::vector<pid_t> children_of(pid_t parent);
 /// The name of a process, at most 15 bytes; empty if it is gone.
 std::string name_of(pid_t process);
 
+/// "root"; "uid 812" where no name is known.
+std::string user_name(uid_t user);
+
 }  // namespace tiffany::paltrace

@@ -1,17 +1,14 @@
-#include <time.h>
-
 #include <cstdio>
 #include <cstring>
 #include <tiffany/telemetry/clock.hpp>
 
-namespace tiffany {
-namespace {
+#include "kernel_time.hpp"
 
-std::uint64_t kernel_ns() noexcept {
-    timespec now{};
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000u + static_cast<std::uint64_t>(now.tv_nsec);
-}
+namespace tiffany {
+
+using detail::kernel_ns;
+
+namespace {
 
 #if defined(__x86_64__)
 // The kernel knows whether this machine's counters run evenly and together: it uses them itself, or does not.

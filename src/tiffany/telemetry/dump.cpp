@@ -1,7 +1,5 @@
 // State dumps: what is told of tasks that were there before the tracer.
 
-#include <time.h>
-
 #include <algorithm>
 #include <array>
 #include <tiffany/telemetry/clock.hpp>
@@ -11,6 +9,7 @@
 #include <tiffany/tracepoints/event_structs.hpp>
 
 #include "dump_turn.hpp"
+#include "kernel_time.hpp"
 #include "pal_ring.hpp"
 #include "scheduler_core.hpp"
 #include "text.hpp"
@@ -23,13 +22,6 @@ namespace {
 
 /// Tasks that are copied while the runtime holds its lock; they are told after it.
 constexpr std::size_t kPart = 32;
-
-// The kernel's, also with a virtual clock: what the pause is for, buffers and their consumers, lives by that.
-std::uint64_t kernel_ns() noexcept {
-    timespec now{};
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000u + static_cast<std::uint64_t>(now.tv_nsec);
-}
 
 void describe(tiffany_dump_task& event, const TaskTimes& task) noexcept {
     event.tid = task.tid();
@@ -96,7 +88,7 @@ void Worker::dump_some() noexcept {
         on_ &= ~kDumping;
         return;
     }
-    const std::uint64_t now_ns = kernel_ns();
+    const std::uint64_t now_ns = kernel_ns();  // what the pause is for, buffers and their consumers, lives by that
     if (now_ns < dump_due_ns_) return;
     TaskList* const list = core_->task_list.load(std::memory_order_acquire);
     std::array<tiffany_dump_task, kPart> events;

@@ -1,22 +1,16 @@
 #include "pal_log.hpp"
 
-#include <time.h>
-
 #include <algorithm>
 #include <array>
 #include <cstring>
+
+#include "kernel_time.hpp"
 
 namespace tiffany::detail {
 namespace {
 
 // With what may wait in the rings and the time that the writer sleeps this stays well below 200 ms.
 constexpr std::uint64_t kTendNs = 120'000'000;
-
-std::uint64_t monotonic_ns() noexcept {
-    timespec now{};
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-    return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000u + static_cast<std::uint64_t>(now.tv_nsec);
-}
 
 std::uint16_t index_of(const std::byte* event) noexcept {
     std::uint64_t worker = 0;
@@ -118,7 +112,7 @@ void PalLog::hand_over() noexcept {
 }
 
 bool PalLog::looked(bool /*told*/, bool flush) noexcept {
-    const std::uint64_t now_ns = monotonic_ns();
+    const std::uint64_t now_ns = coarse_kernel_ns();
     if (!flush && !target_->is_live() && now_ns - tended_ns_ < kTendNs) return true;
     tended_ns_ = now_ns;
     hand_over();

@@ -5,13 +5,13 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
 
+#include "kernel_time.hpp"
 #include "process.hpp"
 
 namespace tiffany::detail {
@@ -27,9 +27,7 @@ constexpr std::int64_t kEndMs = 2000;   // for readers to take what is kept, whe
 constexpr int kEndStepMs = 20;
 
 std::int64_t now_ms() noexcept {
-    timespec now{};
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec * 1000 + now.tv_nsec / 1'000'000;
+    return static_cast<std::int64_t>(kernel_ns() / 1'000'000);
 }
 
 }  // namespace

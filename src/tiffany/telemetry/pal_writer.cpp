@@ -1,7 +1,6 @@
 #include "pal_writer.hpp"
 
 #include <pthread.h>
-#include <time.h>
 
 #include <algorithm>
 #include <cstring>
@@ -9,6 +8,8 @@
 #include <tiffany/telemetry/detail/signals_blocked.hpp>
 #include <tiffany/tracepoints/event_structs.hpp>
 #include <utility>
+
+#include "kernel_time.hpp"
 
 namespace tiffany::detail {
 namespace {
@@ -21,12 +22,6 @@ constexpr std::size_t kFillingPercent = 12;   // nothing is held back
 constexpr std::size_t kLittleBytes = 16'384;  // less than that is no load
 
 thread_local constinit const std::mutex* writer_of = nullptr;  // the hub's
-
-std::uint64_t ns_of(clockid_t clock) noexcept {
-    timespec now{};
-    clock_gettime(clock, &now);
-    return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000u + static_cast<std::uint64_t>(now.tv_nsec);
-}
 
 SinkOptions in_bounds(SinkOptions options) noexcept {
     options.poll = std::clamp(options.poll, std::chrono::milliseconds{1}, kLongestWait);
@@ -68,7 +63,7 @@ PalWriter::PalWriter(std::mutex& mutex, PalCounters& counters, std::unique_ptr<P
       options_{in_bounds(options)},
       pace_{pace},
       clock_{Clock::system()},
-      epoch_ns_{ns_of(CLOCK_REALTIME) - ns_of(CLOCK_MONOTONIC)},
+      epoch_ns_{kernel_ns(CLOCK_REALTIME) - kernel_ns()},
       outlet_{std::move(outlet)} {
     taken_.reserve(kLeastLanes);
     heap_.reserve(kLeastLanes);

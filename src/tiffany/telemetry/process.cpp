@@ -2,7 +2,6 @@
 
 #include <pthread.h>
 #include <sys/random.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -10,6 +9,7 @@
 #include <tiffany/telemetry/detail/on_word.hpp>
 #include <tiffany/tracepoints/usdt_probes.hpp>
 
+#include "kernel_time.hpp"
 #include "look_pace.hpp"
 #include "lttng_module.hpp"
 #include "scheduler_core.hpp"
@@ -27,19 +27,9 @@ std::uint64_t draw_instance() noexcept {
     while ((bits & kInstanceMask) == 0) {
         // before the kernel's pool is ready getrandom fails at once; a clock and a pid are then all there is
         if (getrandom(&bits, sizeof bits, GRND_NONBLOCK) == static_cast<ssize_t>(sizeof bits)) continue;
-        timespec now{};
-        clock_gettime(CLOCK_REALTIME, &now);
-        bits = (static_cast<std::uint64_t>(now.tv_nsec) * 0x9e3779b97f4a7c15u) ^
-               static_cast<std::uint64_t>(now.tv_sec) ^ (static_cast<std::uint64_t>(getpid()) << 32);
+        bits = (kernel_ns(CLOCK_REALTIME) * 0x9e3779b97f4a7c15u) ^ (static_cast<std::uint64_t>(getpid()) << 32);
     }
     return bits & kInstanceMask;
-}
-
-// A few milliseconds behind, and a third of the price.
-std::uint64_t coarse_ns() noexcept {
-    timespec now{};
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-    return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000u + static_cast<std::uint64_t>(now.tv_nsec);
 }
 
 }  // namespace
@@ -96,7 +86,7 @@ void Process::on_statedump() noexcept {
 }
 
 std::uint64_t Process::look(Clock& clock) noexcept {
-    const std::uint64_t now_ns = coarse_ns();
+    const std::uint64_t now_ns = coarse_kernel_ns();
     std::uint64_t due_ns = next_look_ns_.load(std::memory_order_relaxed);
     if (now_ns < due_ns) return now_ns;
     // one worker looks; acquire and release hand it what the last one saw

@@ -1,4 +1,3 @@
-#include <time.h>
 #include <unistd.h>
 
 #include <tiffany/telemetry/detail/on_word.hpp>
@@ -6,7 +5,7 @@
 #include <tiffany/tracepoints/event_structs.hpp>
 #include <tiffany/tracepoints/usdt_probes.hpp>
 
-#include "look_pace.hpp"
+#include "kernel_time.hpp"
 #include "pal_ring.hpp"
 #include "process.hpp"
 #include "scheduler_core.hpp"
@@ -21,12 +20,6 @@ namespace {
 constexpr std::uint64_t kTidBlock = 1024;           // tids that a worker takes at once
 constexpr std::uint64_t kBlockedNs = 10'000'000;    // an LTTng call this long waited for its consumer: see ADR 0006
 constexpr std::uint64_t kGiveUpNs = 2'000'000'000;  // so long in blocked calls in a row: the consumer is dead
-
-std::uint64_t kernel_ns() noexcept {
-    timespec now{};
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000u + static_cast<std::uint64_t>(now.tv_nsec);
-}
 
 template <typename Enum>
 constexpr std::uint8_t number(Enum value) noexcept {
@@ -482,80 +475,6 @@ void Worker::end_tick() noexcept {
     event.state = number(last_state_);
     event.run_ns = last_run_ns_;
     fire_tick(EventId::TickEnd, event);
-}
-
-// ---- keeping the on-word up to date ----
-
-void Worker::look() noexcept {
-    const std::uint64_t now_ns = core_->process.look(*clock_);
-    ticks_per_look_ = ticks_to_look_ = ticks_until_look(ticks_per_look_, now_ns - looked_ns_);
-    looked_ns_ = now_ns;
-}
-
-/// Takes up what is offered. Returns its bits.
-std::uint32_t Worker::take_rings(std::uint64_t position) noexcept {
-    std::uint32_t on = 0;
-    for (std::size_t exit = 0; exit < kPalExits; ++exit) {
-        // acquire: the ring is seen as it was made
-        PalRing* const ring = offered_ring_[exit].load(std::memory_order_acquire);
-        if (ring != nullptr && ring != ring_[exit]) ring->attach(id(), position);
-        ring_[exit] = ring;
-        if (ring != nullptr) on |= ring->takes_ticks() ? kPalBits[exit] | kTickPalBits[exit] : kPalBits[exit];
-    }
-    return on;
-}
-
-/// @param position  the last seq whose event has fired
-void Worker::make_on_word(std::uint64_t position) noexcept {
-    std::uint32_t on = on_ & (kEveryHook | kAnnounce);
-    if (core_->metrics) on |= core_->process.first_own_tid() != 0 ? kMetrics | kForked : kMetrics;
-    if (usdt_semaphore() != 0) on |= kUsdt;
-    if (usdt_tick_semaphore() != 0) on |= kTickUsdt;
-    if (const LttngTable* lttng = core_->process.lttng()) {
-        if (lttng->any_enabled()) on |= kLttng;
-        if (lttng->any_tick_enabled()) on |= kTickLttng;
-    }
-    on_ = on | take_rings(position);
-    core_->process.found_off(~on_);
-    blocked_ns_ = 0;
-    // release: whoever sees it may free the ring that was used before
-    made_for_.store(generation_, std::memory_order_release);
-}
-
-/// @param may_have_spawned  since the new generation began
-void Worker::catch_up(std::uint64_t position, bool may_have_spawned) noexcept {
-    generation_ = core_->process.generation();
-    const bool had_lttng = (on_ & kLttng) != 0;
-    make_on_word(position);
-    if (!had_lttng && (on_ & kLttng) != 0) on_seq_ = position + 1;
-    if ((on_ & kTracers) == 0) return;
-    begin_dump(position, may_have_spawned);
-}
-
-void Worker::begin_dump(std::uint64_t position, bool may_have_spawned) noexcept {
-    fire_dump(position, DumpPhase::begin, 0);
-    core_->tell_groups(*this, generation_);
-    join_dump(may_have_spawned);
-}
-
-void Worker::drop_what_is_off() noexcept {
-    std::uint32_t off = 0;
-    if ((on_ & kUsdt) != 0 && usdt_semaphore() == 0) off |= kUsdt;
-    if ((on_ & kTickUsdt) != 0 && usdt_tick_semaphore() == 0) off |= kTickUsdt;
-    const LttngTable* lttng = core_->process.lttng();
-    if ((on_ & (kLttng | kLeftOut)) != 0 && !lttng->any_enabled()) off |= kLttng | kLeftOut;
-    if ((on_ & (kTickLttng | kTickLeftOut)) != 0 && !lttng->any_tick_enabled()) off |= kTickLttng | kTickLeftOut;
-    if (off == 0) return;
-    on_ &= ~off;
-    core_->process.found_off(off);
-}
-
-/// In a forked child, before the first event there: nobody but a tracer that came through the fork knows this worker.
-void Worker::announce(std::uint64_t position) noexcept {
-    on_ &= ~kAnnounce;
-    core_->process.start_log();
-    on_ |= take_rings(position);
-    fire_started(position);
 }
 
 void Worker::fire_started(std::uint64_t position) noexcept {

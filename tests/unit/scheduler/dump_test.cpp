@@ -52,6 +52,17 @@ bool is(const tiffany_dump_task& task, const char* name, TaskState state, WaitKi
 class SchedulerDump : public Recorded {
   protected:
     SchedulerDump() { recording().set_enabled(false); }
+
+    static void run_until_told(Scheduler& scheduler) {
+        std::thread stopper{[&] {
+            const auto deadline = std::chrono::steady_clock::now() + 60s;
+            while (told().ends.empty() && std::chrono::steady_clock::now() < deadline)
+                std::this_thread::sleep_for(1ms);
+            scheduler.stop();
+        }};
+        scheduler.run();
+        stopper.join();
+    }
 };
 
 TEST_F(SchedulerDump, TellsOfEachTaskWhereItIs) {
@@ -90,14 +101,7 @@ TEST_F(SchedulerDump, GoesOnWhileTheSchedulerIsIdle) {
         scheduler.spawn({.name = "sleeper"}, sleep_for_ever());
     scheduler.run_until_idle();
     start_session();
-    std::thread stopper{[&] {
-        const auto deadline = std::chrono::steady_clock::now() + 60s;
-        while (told().ends.empty() && std::chrono::steady_clock::now() < deadline)
-            std::this_thread::sleep_for(1ms);
-        scheduler.stop();
-    }};
-    scheduler.run();
-    stopper.join();
+    run_until_told(scheduler);
     EXPECT_EQ(told().ends, std::vector{kTasks});
     EXPECT_EQ(told().tasks.size(), kTasks);
 }
@@ -116,14 +120,7 @@ TEST_F(SchedulerDump, FindsTasksInPlacesThatWereFreed) {
         scheduler.run_until_idle();
     }
     start_session();
-    std::thread stopper{[&] {
-        const auto deadline = std::chrono::steady_clock::now() + 60s;
-        while (told().ends.empty() && std::chrono::steady_clock::now() < deadline)
-            std::this_thread::sleep_for(1ms);
-        scheduler.stop();
-    }};
-    scheduler.run();
-    stopper.join();
+    run_until_told(scheduler);
     const Told seen = told();
     EXPECT_EQ(seen.tasks.size(), kept.size());
     for (const TaskHandle& task : kept)

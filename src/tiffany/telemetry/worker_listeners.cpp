@@ -1,0 +1,88 @@
+// Who listens to a worker: keeping its on-word up to date.
+
+#include <tiffany/telemetry/detail/on_word.hpp>
+#include <tiffany/telemetry/worker.hpp>
+#include <tiffany/tracepoints/usdt_probes.hpp>
+
+#include "look_pace.hpp"
+#include "pal_ring.hpp"
+#include "process.hpp"
+#include "scheduler_core.hpp"
+
+namespace tiffany {
+
+using namespace detail;
+
+void Worker::look() noexcept {
+    const std::uint64_t now_ns = core_->process.look(*clock_);
+    ticks_per_look_ = ticks_to_look_ = ticks_until_look(ticks_per_look_, now_ns - looked_ns_);
+    looked_ns_ = now_ns;
+}
+
+/// Takes up what is offered. Returns its bits.
+std::uint32_t Worker::take_rings(std::uint64_t position) noexcept {
+    std::uint32_t on = 0;
+    for (std::size_t exit = 0; exit < kPalExits; ++exit) {
+        // acquire: the ring is seen as it was made
+        PalRing* const ring = offered_ring_[exit].load(std::memory_order_acquire);
+        if (ring != nullptr && ring != ring_[exit]) ring->attach(id(), position);
+        ring_[exit] = ring;
+        if (ring != nullptr) on |= ring->takes_ticks() ? kPalBits[exit] | kTickPalBits[exit] : kPalBits[exit];
+    }
+    return on;
+}
+
+/// @param position  the last seq whose event has fired
+void Worker::make_on_word(std::uint64_t position) noexcept {
+    std::uint32_t on = on_ & (kEveryHook | kAnnounce);
+    if (core_->metrics) on |= core_->process.first_own_tid() != 0 ? kMetrics | kForked : kMetrics;
+    if (usdt_semaphore() != 0) on |= kUsdt;
+    if (usdt_tick_semaphore() != 0) on |= kTickUsdt;
+    if (const LttngTable* lttng = core_->process.lttng()) {
+        if (lttng->any_enabled()) on |= kLttng;
+        if (lttng->any_tick_enabled()) on |= kTickLttng;
+    }
+    on_ = on | take_rings(position);
+    core_->process.found_off(~on_);
+    blocked_ns_ = 0;
+    // release: whoever sees it may free the ring that was used before
+    made_for_.store(generation_, std::memory_order_release);
+}
+
+/// @param may_have_spawned  since the new generation began
+void Worker::catch_up(std::uint64_t position, bool may_have_spawned) noexcept {
+    generation_ = core_->process.generation();
+    const bool had_lttng = (on_ & kLttng) != 0;
+    make_on_word(position);
+    if (!had_lttng && (on_ & kLttng) != 0) on_seq_ = position + 1;
+    if ((on_ & kTracers) == 0) return;
+    begin_dump(position, may_have_spawned);
+}
+
+void Worker::begin_dump(std::uint64_t position, bool may_have_spawned) noexcept {
+    fire_dump(position, DumpPhase::begin, 0);
+    core_->tell_groups(*this, generation_);
+    join_dump(may_have_spawned);
+}
+
+void Worker::drop_what_is_off() noexcept {
+    std::uint32_t off = 0;
+    if ((on_ & kUsdt) != 0 && usdt_semaphore() == 0) off |= kUsdt;
+    if ((on_ & kTickUsdt) != 0 && usdt_tick_semaphore() == 0) off |= kTickUsdt;
+    const LttngTable* lttng = core_->process.lttng();
+    if ((on_ & (kLttng | kLeftOut)) != 0 && !lttng->any_enabled()) off |= kLttng | kLeftOut;
+    if ((on_ & (kTickLttng | kTickLeftOut)) != 0 && !lttng->any_tick_enabled()) off |= kTickLttng | kTickLeftOut;
+    if (off == 0) return;
+    on_ &= ~off;
+    core_->process.found_off(off);
+}
+
+/// In a forked child, before the first event there: nobody but a tracer that came through the fork knows this worker.
+void Worker::announce(std::uint64_t position) noexcept {
+    on_ &= ~kAnnounce;
+    core_->process.start_log();
+    on_ |= take_rings(position);
+    fire_started(position);
+}
+
+}  // namespace tiffany

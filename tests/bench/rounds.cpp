@@ -1,0 +1,84 @@
+#include "rounds.hpp"
+
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+
+namespace bench {
+namespace {
+
+[[noreturn]] void fail(const std::string& why) {
+    std::fprintf(stderr, "%s\n", why.c_str());
+    std::exit(3);
+}
+
+double ns_of(const timeval& time) {
+    return static_cast<double>(time.tv_sec) * 1e9 + static_cast<double>(time.tv_usec) * 1e3;
+}
+
+}  // namespace
+
+Run run_self(const std::vector<std::string>& arguments) {
+    int ends[2];
+    if (pipe(ends) != 0) fail("cannot make a pipe");
+    const pid_t child = fork();
+    if (child < 0) fail("cannot fork");
+    if (child == 0) {
+        dup2(ends[1], STDOUT_FILENO);
+        std::vector<char*> argv{const_cast<char*>("measurement")};
+        for (const std::string& argument : arguments)
+            argv.push_back(const_cast<char*>(argument.c_str()));
+        argv.push_back(nullptr);
+        execv("/proc/self/exe", argv.data());
+        _exit(127);
+    }
+    close(ends[1]);
+    std::string text;
+    char part[64];
+    for (ssize_t got = 0; (got = read(ends[0], part, sizeof part)) > 0;)
+        text.append(part, static_cast<std::size_t>(got));
+    close(ends[0]);
+    int status = 0;
+    rusage used{};
+    wait4(child, &status, 0, &used);
+    if (text.empty() || status != 0) fail("a measurement failed with status " + std::to_string(status));
+    Run run;
+    run.cpu_ns = ns_of(used.ru_utime) + ns_of(used.ru_stime);
+    char* end = nullptr;
+    for (const char* at = text.c_str(); *at != '\0'; at = *end == '\0' ? end : end + 1)
+        run.numbers.push_back(std::strtod(at, &end));
+    return run;
+}
+
+double median(std::vector<double> values) {
+    std::ranges::sort(values);
+    return values[values.size() / 2];
+}
+
+double median_deviation(const std::vector<double>& values) {
+    const double middle = median(values);
+    std::vector<double> deviations;
+    deviations.reserve(values.size());
+    for (const double value : values)
+        deviations.push_back(std::abs(value - middle));
+    return median(deviations);
+}
+
+double best(const std::vector<double>& values) {
+    return *std::ranges::min_element(values);
+}
+
+std::vector<double> ratios(const std::vector<double>& above, const std::vector<double>& below) {
+    std::vector<double> result;
+    result.reserve(above.size());
+    for (std::size_t i = 0; i < above.size(); ++i)
+        result.push_back(above[i] / below[i]);
+    return result;
+}
+
+}  // namespace bench

@@ -1,0 +1,26 @@
+#pragma once
+/// What the benchmarks share: measurements that each run in a process of their own, and what is said of many of them.
+
+#include <string>
+#include <vector>
+
+namespace bench {
+
+/// What one measurement told.
+struct Run {
+    std::vector<double> numbers;  ///< that it printed
+    double cpu_ns = 0;            ///< of its whole process, beginning and end included
+};
+
+/// Runs this program once more, with these arguments, to its end. Ends this one with status 3 if that fails.
+Run run_self(const std::vector<std::string>& arguments);
+
+double median(std::vector<double> values);
+/// The median of the distances from the median.
+double median_deviation(const std::vector<double>& values);
+/// What others do on the machine only ever adds: the least is nearest to what a thing costs.
+double best(const std::vector<double>& values);
+/// Round by round, so that a slow moment of the machine meets both sides.
+std::vector<double> ratios(const std::vector<double>& above, const std::vector<double>& below);
+
+}  // namespace bench
