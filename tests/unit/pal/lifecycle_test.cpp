@@ -323,6 +323,19 @@ TEST(LifecycleChecker, TakesTheStateOfATaskFromADump) {
     EXPECT_FALSE(checked({spawn, run, dump(7, 2, TaskState::Ready)}).good());
 }
 
+TEST(LifecycleChecker, AWaitIncludesTheReadyDelayAtItsEnd) {
+    const auto woken = [](std::uint64_t wait_ns, std::uint64_t ready_ns) {
+        return checked({step(Spawned, 1, 7, 1, kReady), step(Running, 2, 7, 2), step(Sleep, 3, 7, 3),
+                        step(Ready, 4, 7, 4),
+                        step(Running, 5, 7, 5,
+                             {{"waited", number(WaitKind::sleep)}, {"wait_ns", wait_ns}, {"ready_ns", ready_ns}})});
+    };
+    EXPECT_TRUE(woken(20, 20).good());
+    EXPECT_TRUE(woken(0, 20).good()) << "it is not known";
+    EXPECT_THAT(woken(19, 20).findings,
+                ElementsAre(HasSubstr("expected a wait_ns of at least its ready_ns, 20, found 19")));
+}
+
 TEST(LifecycleChecker, ComparesWhatATaskWasCancelledFromAndWaitedFor) {
     const Record spawn = step(Spawned, 1, 7, 1, kReady);
     EXPECT_THAT(checked({spawn, step(Cancelled, 2, 7, 2, {{"from_state", number(TaskState::Sleeping)}})}).findings,
