@@ -195,7 +195,8 @@ def test_bpftrace_alone_knows_every_task(tmp_path):
 def test_recording_starts_and_stops_a_hundred_times(tmp_path):
     """No false gap in the session that starts and stops; the one with tiny buffers misses what it misses, and says so."""
     with PrivateLttng(tmp_path) as lttng:
-        spin = lttng.popen([program("steady"), "0", "20"], stdout=subprocess.PIPE, text=True)
+        # a burst of 1,000 transitions is several times what the tiny buffers hold
+        spin = lttng.popen([program("steady"), "0", "20000", "500"], stdout=subprocess.PIPE, text=True)
         assert spin.stdout.readline() == "lttng available\n"
         on_off = Session(lttng, tmp_path, "on-off", transitions=TRANSITIONS, others="tiffany:dump_*,tiffany:worker_*")
         tiny = Session(lttng, tmp_path, "tiny", ["--buffers-pid", "--subbuf-size=4096", "--num-subbuf=2"],
