@@ -6,12 +6,13 @@ function(tiffany_target name)
     -Woverloaded-virtual
     # g++ 12 sees overlaps in std::string's own code (GCC bug 105329)
     $<$<AND:$<CXX_COMPILER_ID:GNU>,$<VERSION_LESS:$<CXX_COMPILER_VERSION>,13>>:-Wno-restrict>
+    # in a unity build a file is no longer the main one, where g++ does not mind it
+    $<$<AND:$<CXX_COMPILER_ID:GNU>,$<BOOL:$<TARGET_PROPERTY:UNITY_BUILD>>>:-Wno-subobject-linkage>
     $<$<BOOL:${TIFFANY_WERROR}>:-Werror>)
 endfunction()
 
-# tiffany_compiled_fast(FILES...): not optimised in a release build. For files that read a command line or write one
-# document with CLI11 or nlohmann-json: headers alone, whose optimisation takes half of such a file's compile time, and
-# what is made of them runs once.
-function(tiffany_compiled_fast)
-  set_source_files_properties(${ARGV} PROPERTIES COMPILE_OPTIONS "$<$<CONFIG:Release>:-O0>")
+# tiffany_compiled_fast(TARGET): not optimised in a release build. For code that runs once, where optimising takes most of
+# the compile time: tests, and what reads a command line or writes one document with CLI11 or nlohmann-json.
+function(tiffany_compiled_fast target)
+  target_compile_options(${target} PRIVATE "$<$<CONFIG:Release>:-O0>")
 endfunction()

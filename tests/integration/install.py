@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import subprocess
 import urllib.request
 
@@ -12,6 +11,7 @@ from kit import (
     BIN,
     BUILD_DEADLINE,
     DEADLINE,
+    QUICK_BUILD,
     SOURCE,
     PrivateLttng,
     checked,
@@ -177,8 +177,7 @@ def shared_prefix(tmp_path_factory):
     build = BIN.parent / "matrix" / "installed-shared"
     options = ["-DCMAKE_BUILD_TYPE=Release", "-DBUILD_SHARED_LIBS=ON"]
     options += [f"-DTIFFANY_{part}=OFF" for part in ("TOOLS", "TESTS", "EXAMPLES", "BENCHMARKS")]
-    if shutil.which("ccache"):
-        options.append("-DCMAKE_CXX_COMPILER_LAUNCHER=ccache")
+    options += [f"-D{key}={value}" for key, value in QUICK_BUILD.items()]
     checked(["cmake", "-G", "Ninja", "-S", SOURCE, "-B", build, *options], timeout=BUILD_DEADLINE)
     checked(["cmake", "--build", build], timeout=BUILD_DEADLINE)
     return installed(build, tmp_path_factory.mktemp("shared"))

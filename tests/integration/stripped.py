@@ -5,11 +5,10 @@ The build without telemetry is kept beside the one under test, so that a second 
 
 import os
 import re
-import shutil
 import subprocess
 
 import pytest
-from kit import BIN, BUILD_DEADLINE, SOURCE, checked, need_program
+from kit import BIN, BUILD_DEADLINE, QUICK_BUILD, SOURCE, checked, need_program
 
 MARK = "tiffany_telemetry_on_and_off_are_mixed"
 PAGE = (SOURCE / "docs" / "stripped.md").read_text()
@@ -17,9 +16,7 @@ PROGRAMS = ["first_tasks", "callback_queue", "shared_queue", "tiffany-demo"]
 
 
 def configured(folder, **options):
-    if shutil.which("ccache"):
-        options["CMAKE_CXX_COMPILER_LAUNCHER"] = "ccache"
-    definitions = [f"-D{key}={value}" for key, value in options.items()]
+    definitions = [f"-D{key}={value}" for key, value in {**QUICK_BUILD, **options}.items()]
     checked(["cmake", "-G", "Ninja", "-S", SOURCE, "-B", folder, "-DCMAKE_BUILD_TYPE=Release", *definitions], timeout=BUILD_DEADLINE)
     return folder
 

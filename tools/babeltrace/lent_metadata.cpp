@@ -20,7 +20,6 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t kUuidText = 36;
 constexpr std::size_t kUuidBytes = 16;
-constexpr std::uint32_t kStreamMagic = 0xC1FC1FC1;
 
 struct Metadata {
     std::string text;  // "" = it cannot be read

@@ -22,7 +22,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::uint32_t kMetadataMagic = 0x75D11D57;
-constexpr std::uint32_t kStreamMagic = 0xC1FC1FC1;
 constexpr std::size_t kMaxMetadata = std::size_t{256} << 20;
 
 // CTF 1.8: magic u32, uuid 16, checksum u32, content_size u32, packet_size u32 (bits), five u8

@@ -1,10 +1,13 @@
 #pragma once
 /// Looks at a trace's files before babeltrace2 does: 2.0.4 loops for ever on packetized metadata that is cut.
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
 namespace tiffany::ctf {
+
+constexpr std::uint32_t kStreamMagic = 0xC1FC1FC1;  // each packet of a stream begins with it (CTF 1.8.3, 5.1)
 
 /// The metadata's text, out of its packets or as it is.
 /// Errors (content): a packet is cut or its sizes are wrong, or it is neither packets nor CTF text.

@@ -30,7 +30,7 @@ struct Place {
     TaskHandle target;  // ends with the crowd
 };
 
-Task<> sleep_long() {
+Task<> sleep_a_day() {
     co_await sleep_for(24h);
 }
 Task<> sleep_until_called() {
@@ -83,7 +83,7 @@ constexpr int kSite = 1'000;  // of a kind: this and its place in the table
 Task<> task_of(std::size_t kind, Place& place) {
     switch (kind) {
         case 0:
-            return sleep_long();
+            return sleep_a_day();
         case 1:
             return sleep_until_called();
         case 2:

@@ -11,7 +11,7 @@
 namespace tiffany::paltrace {
 namespace {
 
-const char* label(Health health) {
+const char* word_for(Health health) {
     switch (health) {
         case Health::good:
             return "good";
@@ -25,7 +25,7 @@ const char* label(Health health) {
 
 void print_text(const Findings& findings, std::ostream& out) {
     for (const Finding& finding : findings) {
-        out << label(finding.health) << ": " << finding.what << ": " << finding.found;
+        out << word_for(finding.health) << ": " << finding.what << ": " << finding.found;
         if (finding.health != Health::good) out << "; " << finding.cost << "; mend: " << finding.mend;
         out << '\n';
     }
@@ -34,7 +34,8 @@ void print_text(const Findings& findings, std::ostream& out) {
 void print_json(const Findings& findings, std::ostream& out) {
     nlohmann::ordered_json all = nlohmann::ordered_json::array();
     for (const Finding& finding : findings) {
-        nlohmann::ordered_json one{{"what", finding.what}, {"health", label(finding.health)}, {"found", finding.found}};
+        nlohmann::ordered_json one{
+            {"what", finding.what}, {"health", word_for(finding.health)}, {"found", finding.found}};
         if (finding.health != Health::good) {
             one["cost"] = finding.cost;
             one["mend"] = finding.mend;

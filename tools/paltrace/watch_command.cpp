@@ -15,7 +15,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using namespace std::chrono_literals;
 
-constexpr std::chrono::seconds kGrace{10};
+constexpr std::chrono::seconds kTimeToEnd{10};
 constexpr std::chrono::seconds kImpatience{2};
 constexpr int kImpatientSignals = 3;
 constexpr std::chrono::milliseconds kLookAtShm{200};
@@ -91,7 +91,7 @@ class Watch {
     }
 
     void set_deadline() {
-        if (!deadline_) deadline_ = Clock::now() + kGrace;
+        if (!deadline_) deadline_ = Clock::now() + kTimeToEnd;
     }
 
     void kill_command() {

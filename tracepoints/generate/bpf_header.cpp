@@ -10,7 +10,8 @@
 namespace tiffany::catalogue {
 namespace {
 
-constexpr std::string_view kOpening = R"(/* Made from tracepoints/task_events.def by tiffany-catalogue; do not edit.
+constexpr std::string_view kHeaderOpening =
+    R"(/* Made from tracepoints/task_events.def by tiffany-catalogue; do not edit.
  *
  * The structs that Tiffany's USDT probes pass by pointer, for bpftrace. The pointer is the probe's last argument: arg5.
  *
@@ -76,7 +77,7 @@ void print_struct(std::ostream& out, const EventInfo& event) {
 }  // namespace
 
 void print_bpf_header(std::ostream& out) {
-    out << kOpening << "\n#define TIFFANY_CATALOGUE_VERSION " << kVersion << '\n';
+    out << kHeaderOpening << "\n#define TIFFANY_CATALOGUE_VERSION " << kVersion << '\n';
     for (const EnumInfo& info : enumerations())
         print_enumeration(out, info);
     for (const EventInfo& event : events())

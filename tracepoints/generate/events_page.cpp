@@ -9,7 +9,7 @@
 namespace tiffany::catalogue {
 namespace {
 
-constexpr std::string_view kOpening =
+constexpr std::string_view kPageOpening =
     R"(<!-- Made from tracepoints/task_events.def by tiffany-catalogue; do not edit. -->
 # The events
 
@@ -100,7 +100,7 @@ void print_summary_row(std::ostream& out, const EventInfo& event) {
 }  // namespace
 
 void print_events_page(std::ostream& out) {
-    out << kOpening << "\nCatalogue version " << kVersion << ".\n" << kTransitions;
+    out << kPageOpening << "\nCatalogue version " << kVersion << ".\n" << kTransitions;
     out << "\n| event | LTTng `tiffany:` | USDT `tiffany:` | from -> to | meaning |\n|---|---|---|---|---|\n";
     for (const EventInfo& event : events())
         if (event.is_transition()) print_summary_row(out, event);

@@ -48,7 +48,7 @@ void print_states(std::ostream& out, const StateSet& states) {
     out << ']';
 }
 
-void print_event(std::ostream& out, const EventInfo& event) {
+void print_json_of(std::ostream& out, const EventInfo& event) {
     out << "    {\"name\": " << quoted(event.name) << ", \"id\": " << static_cast<unsigned>(event.id)
         << ", \"transition\": " << (event.is_transition() ? "true" : "false")
         << ", \"provider\": " << quoted(event.provider) << ", \"tracepoint\": " << quoted(event.tracepoint)
@@ -90,7 +90,7 @@ void print_json(std::ostream& out) {
     comma = "";
     for (const EventInfo& event : events()) {
         out << comma;
-        print_event(out, event);
+        print_json_of(out, event);
         comma = ",\n";
     }
     out << "]}\n";

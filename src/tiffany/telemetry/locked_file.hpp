@@ -38,6 +38,8 @@ struct NameProblem {
     int error = 0;
 };
 
+constexpr int kMoreNames = 100;  // that are tried beside the first: another process may have it
+
 /// A name with its ending apart, so that what is added stays before `.zst`.
 class FileName {
   public:

@@ -6,6 +6,8 @@
 #include <mutex>
 #include <string>
 
+#include "counter.hpp"
+
 namespace tiffany::detail {
 
 struct LogCounters {
@@ -17,12 +19,5 @@ struct LogCounters {
     std::atomic<std::uint64_t> readers_left_out{0};
     std::atomic<int> error{0};  // errno of the last write that failed; 0 once it works again
 };
-
-inline void set(std::atomic<std::uint64_t>& number, std::uint64_t value) noexcept {
-    number.store(value, std::memory_order_relaxed);
-}
-inline void raise(std::atomic<std::uint64_t>& number, std::uint64_t by) noexcept {
-    number.fetch_add(by, std::memory_order_relaxed);
-}
 
 }  // namespace tiffany::detail

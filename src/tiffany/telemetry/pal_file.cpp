@@ -16,9 +16,7 @@ namespace {
 
 constexpr int kLevel = 1;
 constexpr std::size_t kMostBatch = std::size_t{256} << 10;
-constexpr std::size_t kKept = std::size_t{4} << 20;  // for a disk that is full; memory is taken only then
-constexpr std::size_t kEndBytes = 4096;              // kept free for what ends a file
-constexpr int kNames = 100;                          // that are tried beside the first
+constexpr std::size_t kEndBytes = 4096;  // kept free for what ends a file
 
 }  // namespace
 
@@ -71,7 +69,7 @@ PalFile::PalFile(const Place& place, const PalStreamNames& names, std::shared_pt
       counters_{std::move(counters)},
       is_stderr_{place.name == "-"},
       zstd_{FileName{place.name}.is_compressed() ? std::make_unique<Zstd>() : nullptr},
-      stream_{names_, *lines_, kKept, zstd_.get()} {
+      stream_{names_, *lines_, kKeptBytes, zstd_.get()} {
     open(problem);
 }
 
@@ -87,7 +85,7 @@ void PalFile::open(NameProblem& problem) {
     }
     const FileName asked{place_.name};
     const std::string pid = "." + std::to_string(place_.pid);
-    for (int attempt = place_.add_pid ? 1 : 0; attempt <= kNames; ++attempt) {
+    for (int attempt = place_.add_pid ? 1 : 0; attempt <= kMoreNames; ++attempt) {
         const std::string added = attempt == 0 ? "" : attempt == 1 ? pid : pid + "-" + std::to_string(attempt);
         const std::string older = asked.with(added + ".1");
         problem = {};

@@ -18,11 +18,9 @@ namespace tiffany::detail {
 namespace {
 
 constexpr std::size_t kMostReaders = 64;
-constexpr std::size_t kKept = std::size_t{4} << 20;  // for a reader that is slow; memory is taken only then
 constexpr std::size_t kBatch = std::size_t{64} << 10;
 constexpr int kBacklog = 16;
 constexpr const char* kLock = ".lock";  // beside the socket
-constexpr int kNames = 100;             // that are tried beside the first
 constexpr std::int64_t kEndMs = 2000;   // for readers to take what is kept, when the process ends
 constexpr int kEndStepMs = 20;
 
@@ -35,7 +33,7 @@ std::int64_t now_ms() noexcept {
 class PalSocket::Reader : private PalPipe {
   public:
     Reader(Descriptor socket, const PalStreamNames& names, PalLines& lines)
-        : socket_{std::move(socket)}, stream_{names, lines, kKept, nullptr} {}
+        : socket_{std::move(socket)}, stream_{names, lines, kKeptBytes, nullptr} {}
 
     int fd() const noexcept { return socket_.get(); }
     bool gone() const noexcept { return gone_; }
@@ -71,7 +69,7 @@ PalSocket::PalSocket(const Place& place, const PalStreamNames& names, std::share
     : names_{names}, lines_{std::move(lines)}, counters_{std::move(counters)} {
     readers_.reserve(kMostReaders);
     const std::string pid = "." + std::to_string(place.pid);
-    for (int attempt = place.add_pid ? 1 : 0; attempt <= kNames; ++attempt) {
+    for (int attempt = place.add_pid ? 1 : 0; attempt <= kMoreNames; ++attempt) {
         problem = {};
         name_ = place.name + (attempt == 0 ? "" : attempt == 1 ? pid : pid + "-" + std::to_string(attempt));
         if (listen_at(name_, problem) || problem.problem != PalProblem::in_use) return;

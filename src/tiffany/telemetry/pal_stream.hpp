@@ -45,6 +45,8 @@ struct PalStreamNames {
     std::string clock;
 };
 
+constexpr std::size_t kKeptBytes = std::size_t{4} << 20;  // for a full disk or a slow reader; taken only then
+
 /// Not shared between threads.
 class PalStream {
   public:

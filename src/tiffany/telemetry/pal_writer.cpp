@@ -29,10 +29,6 @@ SinkOptions in_bounds(SinkOptions options) noexcept {
     return options;
 }
 
-void add(std::atomic<std::uint64_t>& number, std::uint64_t by) noexcept {
-    number.fetch_add(by, std::memory_order_relaxed);
-}
-
 /// Where a worker stands, if this event tells: all up to that seq has fired.
 bool tells_position(EventId id, const std::byte* event, std::uint64_t& seq) noexcept {
     switch (id) {
@@ -98,7 +94,7 @@ bool PalWriter::flush() noexcept {
     const std::uint64_t wanted = ++flushes_wanted_;
     wake_.notify_one();
     if (told_.wait_for(lock, options_.flush_timeout, [&] { return flushes_done_ >= wanted || finished_; })) return true;
-    add(counters_.flushes_timed_out, 1);
+    raise(counters_.flushes_timed_out, 1);
     return false;
 }
 
@@ -112,7 +108,7 @@ bool PalWriter::finish() noexcept {
     if (in_time) {
         thread_.join();
     } else {
-        add(counters_.flushes_timed_out, 1);
+        raise(counters_.flushes_timed_out, 1);
         thread_.detach();  // it keeps what it needs, and ends when the outlet's call returns
     }
     return in_time;
@@ -186,7 +182,7 @@ PalWriter::Found PalWriter::look(bool flush) noexcept {
         }
     }
     if (!abandoned_.load(std::memory_order_relaxed) && !outlet_->looked(found.bytes != 0, flush))
-        add(counters_.refused, 1);
+        raise(counters_.refused, 1);
     count_told();
     return found;
 }
@@ -266,7 +262,7 @@ bool PalWriter::has_next(Lane& lane) noexcept {
 
 void PalWriter::end_look(Lane& lane, bool flush) noexcept {
     if (lane.ring->tail() != lane.head) return;  // the rest comes first
-    add(counters_.lost_others, lane.dropped.others - lane.others_dropped);
+    raise(counters_.lost_others, lane.dropped.others - lane.others_dropped);
     lane.others_dropped = lane.dropped.others;
     if (lane.begun && (flush || lane.orphaned)) tell_gap(lane, lane.dropped.up_to_seq);
     lane.done = lane.orphaned;
@@ -288,7 +284,7 @@ void PalWriter::tell(Lane& lane) noexcept {
     }
     if (abandoned_.load(std::memory_order_relaxed)) {
         ring.pop();
-        add(transition ? counters_.lost : counters_.lost_others, 1);
+        raise(transition ? counters_.lost : counters_.lost_others, 1);
         return;
     }
     const bool taken = outlet_->event(event);
@@ -298,10 +294,10 @@ void PalWriter::tell(Lane& lane) noexcept {
 }
 
 void PalWriter::count_told() noexcept {
-    add(counters_.records, told_now_.taken);
-    add(counters_.refused, told_now_.refused);
-    add(counters_.transitions, told_now_.taken_transitions);
-    add(counters_.refused_transitions, told_now_.refused_transitions);
+    raise(counters_.records, told_now_.taken);
+    raise(counters_.refused, told_now_.refused);
+    raise(counters_.transitions, told_now_.taken_transitions);
+    raise(counters_.refused_transitions, told_now_.refused_transitions);
     told_now_ = {};
 }
 
@@ -315,10 +311,10 @@ void PalWriter::tell_gap(Lane& lane, std::uint64_t up_to_seq) noexcept {
     gap.to_seq = up_to_seq;
     gap.lost = up_to_seq - lane.last_seq;
     lane.last_seq = up_to_seq;
-    add(counters_.lost, gap.lost);
+    raise(counters_.lost, gap.lost);
     if (abandoned_.load(std::memory_order_relaxed)) return;
-    add(counters_.gaps, 1);
-    if (!outlet_->gap(gap)) add(counters_.refused, 1);
+    raise(counters_.gaps, 1);
+    if (!outlet_->gap(gap)) raise(counters_.refused, 1);
 }
 
 /// Since 1970.

@@ -7,7 +7,7 @@
 namespace tiffany::testing {
 namespace {
 
-[[maybe_unused]] const int pool = register_conformance<SharedQueueDriver>("SharedQueue");
+[[maybe_unused]] const int shared_queue = register_conformance<SharedQueueDriver>("SharedQueue");
 
 }  // namespace
 }  // namespace tiffany::testing

@@ -9,7 +9,7 @@ namespace {
 
 [[maybe_unused]] const int virtual_time = register_conformance<VirtualTimeDriver>("SchedulerOnAVirtualClock");
 [[maybe_unused]] const int real_time = register_conformance<RealTimeDriver>("SchedulerOnTheSystemsClock");
-[[maybe_unused]] const int pool = register_conformance<PoolDriver>("SchedulerPool");
+[[maybe_unused]] const int scheduler_pool = register_conformance<PoolDriver>("SchedulerPool");
 
 }  // namespace
 }  // namespace tiffany::testing
