@@ -9,6 +9,7 @@
 #include <tiffany/tracepoints/event_structs.hpp>
 #include <utility>
 
+#include "counter.hpp"
 #include "kernel_time.hpp"
 
 namespace tiffany::detail {

@@ -1,6 +1,5 @@
-// steady COUNT [PAUSE_US [RUNS]]: one task that runs and yields, COUNT transitions in all (0: until SIGTERM), with a
-// pause after each RUNS runs (1). First says on one line how LTTng stands in this process, at its end how many
-// transitions were made:
+// steady COUNT [PAUSE_US]: one task that runs and yields, COUNT transitions in all (0: until SIGTERM), with a pause
+// after each two. First says on one line how LTTng stands in this process, at its end how many transitions were made:
 //
 //     lttng available
 //     transitions 1000
@@ -20,7 +19,6 @@ volatile std::sig_atomic_t asked_to_end = 0;
 int main(int argc, char** argv) {
     const std::uint64_t count = argc > 1 ? std::strtoull(argv[1], nullptr, 10) : 0;
     const auto pause_us = static_cast<useconds_t>(argc > 2 ? std::atoi(argv[2]) : 0);
-    const std::uint64_t runs_before_pause = argc > 3 ? std::strtoull(argv[3], nullptr, 10) : 1;
     std::signal(SIGTERM, [](int) { asked_to_end = 1; });
     tiffany::SchedulerTelemetry telemetry{"steady"};
     const tiffany::WorkerLease lease = telemetry.worker();
@@ -30,11 +28,11 @@ int main(int argc, char** argv) {
 
     tiffany::TaskTimes task;
     worker.spawned(task, {.name = "steady", .site = tiffany::Site::here()});
-    for (std::uint64_t runs = 1; asked_to_end == 0 && (count == 0 || telemetry.transitions() + 2 < count); ++runs) {
+    while (asked_to_end == 0 && (count == 0 || telemetry.transitions() + 2 < count)) {
         const tiffany::Worker::Tick tick{worker, task};
         worker.running(task);
         worker.yield(task);
-        if (pause_us != 0 && runs % runs_before_pause == 0) usleep(pause_us);
+        if (pause_us != 0) usleep(pause_us);
     }
     worker.running(task);
     worker.done(task);
