@@ -126,15 +126,15 @@ inline void Worker::set_head(Event& event, const TaskTimes& task) const noexcept
 
 /// Whether anything listens; what else the on-word asks for is done first. A hook that is here has found the word set.
 inline bool Worker::enter_hook() noexcept {
-    return (on_ & kSpecial) == 0 || enter_specially();
+    // this hook has taken its seq, and has not fired yet
+    return (on_ & kSpecial) == 0 || enter_specially(seq() - 1);
 }
 
-bool Worker::enter_specially() noexcept {
+bool Worker::enter_specially(std::uint64_t position) noexcept {
     if ((on_ & kRefused) != 0) {
         core_->process.count_refused();
         return false;
     }
-    const std::uint64_t position = seq() - 1;  // this hook has taken its seq, and has not fired yet
     if ((on_ & kAnnounce) != 0) announce(position);
     if (generation_ != core_->process.generation()) catch_up(position);
     if ((on_ & kEveryHook) != 0) {
@@ -409,6 +409,23 @@ void Worker::on_cancelled(TaskTimes& task, std::uint64_t before, Stamp at, Cance
     event.canceller = canceller;
     event.from_state = number(from);
     fire(EventId::TaskCancelled, event, now);
+}
+
+// ---- beside the transitions ----
+
+void Worker::on_note(TaskTimes& task, std::string_view key, std::string_view value) noexcept {
+    if ((on_ & kSpecial) != 0 && !enter_specially(seq())) return;
+    if ((on_ & kTracers) == 0) return;
+    const std::uint64_t now = clock_->ticks();
+    const std::uint64_t word = task.word_.load(std::memory_order_relaxed);
+    const std::uint64_t since = stamp_of(task, word);
+    introduce(task, word, since == 0 ? 0 : clock_->to_ns(now - since));
+    tiffany_note event;
+    event.worker = id();
+    event.tid = task.tid_;
+    copy_text(event.key, key);
+    copy_text(event.value, value);
+    fire(EventId::Note, event, now);
 }
 
 // ---- the worker's own ----

@@ -160,6 +160,20 @@ class alignas(64) Worker {
             on_cancelled(task, before, at, cause, canceller);
     }
 
+    // ---- beside the transitions ----
+
+    /// Tells what the application knows of the task: a trace id, a tenant. Fires `Note`; counts in no `seq` and no
+    /// `step`, and changes nothing. Whoever may call hooks on the task now: its run, its spawner before it is
+    /// published.
+    /// @param key    what kind of thing it is; @param value  the thing. Borrowed for the call; UTF-8, cut at 31 and 127
+    ///               bytes.
+    /// Cost with nothing but metrics on: a load and a test; else a clock read, the text's copy and each listener's
+    /// price.
+    void note(TaskTimes& task, std::string_view key, std::string_view value) noexcept {
+        if ((on_ & detail::kNotable) != 0) [[unlikely]]
+            on_note(task, key, value);
+    }
+
     // ---- the time, for several hooks ----
 
     /// Whether metrics or a tracer take what the hooks tell. May be one tick old; a foreign thread's worker looks at
@@ -249,6 +263,7 @@ class alignas(64) Worker {
     void on_failed(TaskTimes& task, std::uint64_t before, Stamp at, std::string_view error) noexcept;
     void on_cancelled(TaskTimes& task, std::uint64_t before, Stamp at, CancelCause cause,
                       std::uint64_t canceller) noexcept;
+    void on_note(TaskTimes& task, std::string_view key, std::string_view value) noexcept;
 
     template <typename Event>
     Event event_of(const TaskTimes& task) const noexcept;
@@ -267,7 +282,7 @@ class alignas(64) Worker {
 
     // what the hooks share
     bool enter_hook() noexcept;
-    bool enter_specially() noexcept;
+    bool enter_specially(std::uint64_t position) noexcept;
     std::uint64_t moment(Stamp at) const noexcept;
     std::uint64_t quick_moment(Stamp at) const noexcept;
     void count(const TaskTimes& task, std::uint64_t before, detail::Move move) noexcept;

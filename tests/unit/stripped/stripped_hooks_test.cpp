@@ -41,6 +41,7 @@ TEST(StrippedHooks, CountNothing) {
     {
         const Worker::Tick tick{*worker, task};
         worker->running(task);
+        worker->note(task, "trace", "1");
         worker->yield(task);
         worker->running(task);
         worker->throttled(task, 0);

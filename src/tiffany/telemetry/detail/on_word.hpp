@@ -39,5 +39,6 @@ constexpr std::uint32_t kTickBits = kTickLttng | kTickUsdt | kTickLeftOut | kTic
 constexpr std::uint32_t kTracers = kLttng | kUsdt | kLeftOut | kPalAny;
 constexpr std::uint32_t kListeners = kMetrics | kTracers | kTickBits;
 constexpr std::uint32_t kSpecial = kEveryHook | kAnnounce | kRefused;
+constexpr std::uint32_t kNotable = kTracers | kSpecial;  // what a note has to look at: metrics take none
 
 }  // namespace tiffany::detail
