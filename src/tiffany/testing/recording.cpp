@@ -37,7 +37,38 @@ class Bytes : public pal::ByteSink {
     std::string all;
 };
 
+/// By tid. One that has notes and made no transition has no steps.
+std::vector<TaskLife> lives_of(const std::vector<pal::Record>& records) {
+    std::map<std::uint64_t, TaskLife> lives;
+    for (const pal::Record& record : records) {
+        const bool is_note = record.info->id == EventId::Note;
+        if (!record.is_transition() && !is_note) continue;
+        TaskLife& life = lives[record.tid];
+        life.tid = record.tid;
+        if (is_note) {
+            life.notes.push_back({std::string{record.text("key")}, std::string{record.text("value")}});
+            continue;
+        }
+        if (record.info->id == EventId::TaskSpawned) life.name = record.text("name");
+        life.steps.push_back(record);
+    }
+    std::vector<TaskLife> all;
+    all.reserve(lives.size());
+    for (auto& [tid, life] : lives) {
+        std::stable_sort(life.steps.begin(), life.steps.end(),
+                         [](const pal::Record& a, const pal::Record& b) { return a.step < b.step; });
+        all.push_back(std::move(life));
+    }
+    return all;
+}
+
 }  // namespace
+
+std::string_view TaskLife::note(std::string_view key) const {
+    const auto found =
+        std::find_if(notes.rbegin(), notes.rend(), [&](const TaskNote& note) { return note.key == key; });
+    return found == notes.rend() ? std::string_view{} : found->value;
+}
 
 Recording::Recording(std::vector<pal::Record> records, std::vector<pal::Gap> gaps)
     : records_{std::move(records)}, gaps_{std::move(gaps)} {
@@ -54,28 +85,15 @@ std::uint64_t Recording::lost() const {
 }
 
 std::vector<TaskLife> Recording::tasks() const {
-    std::map<std::uint64_t, TaskLife> lives;
-    for (const pal::Record& record : records_) {
-        if (!record.is_transition()) continue;
-        TaskLife& life = lives[record.tid];
-        life.tid = record.tid;
-        if (record.info->id == EventId::TaskSpawned) life.name = record.text("name");
-        life.steps.push_back(record);
-    }
-    std::vector<TaskLife> all;
-    all.reserve(lives.size());
-    for (auto& [tid, life] : lives) {
-        std::stable_sort(life.steps.begin(), life.steps.end(),
-                         [](const pal::Record& a, const pal::Record& b) { return a.step < b.step; });
-        all.push_back(std::move(life));
-    }
+    std::vector<TaskLife> all = lives_of(records_);
+    std::erase_if(all, [](const TaskLife& life) { return life.steps.empty(); });
     return all;
 }
 
 TaskLife Recording::task(std::uint64_t tid) const {
-    for (TaskLife& life : tasks())
+    for (TaskLife& life : lives_of(records_))
         if (life.tid == tid) return std::move(life);
-    return {tid, {}, {}};
+    return {tid, {}, {}, {}};
 }
 
 TaskLife Recording::task(std::string_view name) const {

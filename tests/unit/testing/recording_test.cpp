@@ -17,6 +17,7 @@ namespace tiffany::testing {
 namespace {
 
 using namespace std::chrono_literals;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
@@ -92,6 +93,33 @@ TEST(Recording, ATaskThatIsNotThereIsAnErrorThatNamesTheOthers) {
         EXPECT_STREQ(error.what(), "expected one task 'missing', found 0; the others: 'there'");
     }
     EXPECT_THAT(run.task(std::uint64_t{1} << 60).steps, IsEmpty());
+}
+
+TEST(Recording, ATaskHasItsNotesBesideItsSteps) {
+    ScopedSink sink;
+    SchedulerTelemetry telemetry{"notes"};
+    const WorkerLease worker = telemetry.worker();
+    TaskTimes task;
+    TaskTimes silent;
+    worker->spawned(task, {.name = "request"});
+    worker->spawned(silent, {.name = "silent"});
+    worker->running(task);
+    worker->note(task, "tenant", "blue");
+    worker->note(task, "try", "1");
+    worker->note(task, "try", "2");
+    worker->done(task);
+    const TaskLife life = sink.recording().task("request");
+    EXPECT_THAT(life, EventsAre("Spawned", "Running", "Done"));
+    EXPECT_THAT(life.notes, ElementsAre(TaskNote{"tenant", "blue"}, TaskNote{"try", "1"}, TaskNote{"try", "2"}));
+    EXPECT_EQ(life.note("try"), "2") << "the last one";
+    EXPECT_EQ(life.note("missing"), "");
+    EXPECT_THAT(sink.recording().task("silent").notes, IsEmpty());
+
+    sink.clear();
+    worker->note(silent, "late", "yes");  // all that is told of it now
+    EXPECT_EQ(sink.recording().task(silent.tid()).note("late"), "yes");
+    EXPECT_THAT(sink.recording().tasks(), IsEmpty()) << "it made no transition";
+    worker->cancelled(silent, CancelCause::asked);
 }
 
 TEST(Recording, LossIsNotLegal) {
