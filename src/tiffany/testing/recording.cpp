@@ -14,6 +14,11 @@ bool is_before(const pal::Record& a, const pal::Record& b) {
     return a.ts_ns != b.ts_ns ? a.ts_ns < b.ts_ns : a.worker < b.worker;
 }
 
+/// A Stalled is told of a worker, by the thread that watches: it has no place among what that worker did.
+bool is_told_by_its_worker(const pal::Record& record) {
+    return record.info->id != EventId::Stalled;
+}
+
 /// A hook may be given a stamp from before the worker's last one. No record is earlier than the one before it of the
 /// same worker, so that sorting by time keeps each worker's order, which is that of its seq.
 void keep_order_of_each_worker(std::vector<pal::Record>& records) {
@@ -23,6 +28,7 @@ void keep_order_of_each_worker(std::vector<pal::Record>& records) {
     };
     std::map<pal::WorkerId, Last> last_of;
     for (pal::Record& record : records) {
+        if (!is_told_by_its_worker(record)) continue;
         Last& last = last_of[record.worker];
         // of one that had the same index before: its ring was emptied later, and its own times tell where it belongs
         if (record.seq != 0 && record.seq < last.seq) last = {};
@@ -115,14 +121,15 @@ TaskLife Recording::task(std::string_view name) const {
 std::vector<pal::WorkerId> Recording::workers() const {
     std::vector<pal::WorkerId> found;
     for (const pal::Record& record : records_)
-        if (std::find(found.begin(), found.end(), record.worker) == found.end()) found.push_back(record.worker);
+        if (is_told_by_its_worker(record) && std::find(found.begin(), found.end(), record.worker) == found.end())
+            found.push_back(record.worker);
     return found;
 }
 
 std::vector<pal::Record> Recording::of_worker(const pal::WorkerId& worker) const {
     std::vector<pal::Record> found;
     for (const pal::Record& record : records_)
-        if (record.worker == worker) found.push_back(record);
+        if (record.worker == worker && is_told_by_its_worker(record)) found.push_back(record);
     return found;
 }
 

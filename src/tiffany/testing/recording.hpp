@@ -61,7 +61,7 @@ class Recording {
 
     /// Each worker once, in the order in which they appear.
     std::vector<pal::WorkerId> workers() const;
-    /// What one worker told, in the order in which it fired.
+    /// What one worker told, in the order in which it fired. Without Stalled, which another thread tells of it.
     std::vector<pal::Record> of_worker(const pal::WorkerId& worker) const;
 
     /// What `paltrace check` would say of this run.

@@ -174,6 +174,21 @@ TEST(Recording, AStampOlderThanTheHookBeforeItChangesNoOrder) {
     EXPECT_EQ(run.records()[8].ts_ns, 80u);
 }
 
+TEST(Recording, AStallIsNotAmongWhatItsWorkerDid) {
+    pal::Record spawned = fired(EventId::TaskSpawned, 20, 1, 7, 1);
+    spawned.set_number("state", static_cast<std::uint64_t>(TaskState::Ready));
+    // the watching thread's ring was emptied first; and the lease was given back while it told
+    const Recording run{{fired(EventId::WorkerStarted, 10, 0), fired(EventId::Stalled, 70, 0, 7), spawned,
+                         fired(EventId::TaskRunning, 30, 2, 7, 2), fired(EventId::TaskDone, 60, 3, 7, 3),
+                         fired(EventId::WorkerStopped, 65, 3)},
+                        {}};
+    EXPECT_EQ(run.records()[1].ts_ns, 20u) << "what came after it in the sink is not later";
+    EXPECT_EQ(run.records().back().info->name, "Stalled");
+    EXPECT_THAT(run, WorkersAreWhole());
+    EXPECT_THAT(run, LifecycleIsLegal());
+    EXPECT_THAT(run.of_worker(run.workers().at(0)), SizeIs(5));
+}
+
 TEST(Recording, AWorkerWhoseIndexIsUsedAgainIsSortedByTimeWhereItsEndCameLate) {
     const Recording run{{fired(EventId::WorkerStarted, 10, 0), fired(EventId::TaskSpawned, 20, 1, 7, 1),
                          fired(EventId::WorkerStarted, 50, 2), fired(EventId::TaskSpawned, 60, 3, 8, 1),
