@@ -286,6 +286,21 @@ TEST_F(Stalls, ARunThatLastsIsToldToWhoeverComesWhileItDoes) {
     worker->done(task);
 }
 
+TEST_F(Stalls, ASessionThatStartsWhileEverythingStandsIsTold) {
+    recording().set_enabled(false);
+    SchedulerTelemetry telemetry{"s", {.clock = &clock}};
+    telemetry.watch(kBound);
+    const WorkerLease worker = telemetry.worker();
+    TaskTimes task;
+    begin(*worker, task);
+    pass(2 * kBoundNs);
+    ASSERT_TRUE(eventually([&] { return telemetry.snapshot(true).each_worker.size() == 2; }));
+    start_session();
+    ASSERT_TRUE(eventually([] { return !recording().of(EventId::Stalled).empty(); }));
+    EXPECT_EQ(recording().last<tiffany_stalled>(EventId::Stalled).tid, task.tid());
+    worker->done(task);
+}
+
 TEST_F(Stalls, NoRunIsBlamedForAnothers) {
     recording().set_enabled(false);
     install_sink(sink, {.ring_bytes = std::size_t{1} << 24, .flush_timeout = 60s});
