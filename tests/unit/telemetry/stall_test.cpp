@@ -3,6 +3,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <filesystem>
 #include <fstream>
 #include <latch>
@@ -304,38 +305,44 @@ TEST_F(Stalls, ASessionThatStartsWhileEverythingStandsIsTold) {
 TEST_F(Stalls, NoRunIsBlamedForAnothers) {
     recording().set_enabled(false);
     install_sink(sink, {.ring_bytes = std::size_t{1} << 24, .flush_timeout = 60s});
-    SchedulerTelemetry telemetry{"s"};
+    // time stands still, and each run begins with a stamp of its own: a told length names the run
+    constexpr std::uint64_t kNow = 1'000'000'000'000;
+    pass(kNow - 1);
+    SchedulerTelemetry telemetry{"s", {.clock = &clock}};
     telemetry.watch(1ns);  // every run that is met
+    struct Run {
+        std::uint64_t began;
+        std::uint64_t worker;
+    };
+    constexpr std::size_t kThreads = 3;
+    std::array<std::map<std::uint64_t, Run>, kThreads> runs;  // by tid
     std::vector<std::jthread> threads;
-    for (int i = 0; i < 3; ++i)
-        threads.emplace_back([&](const std::stop_token& end) {
+    for (std::size_t i = 0; i < kThreads; ++i)
+        threads.emplace_back([&, i](const std::stop_token& end) {
             const WorkerLease worker = telemetry.worker();
-            while (!end.stop_requested()) {
-                // some runs one after the other, of lengths that differ, so that a begin and a tid of two would show
-                for (const std::uint64_t length_ns : {200'000, 20'000, 100'000}) {
-                    TaskTimes task;
-                    begin(*worker, task);
-                    const std::uint64_t end_ns = telemetry.clock().monotonic_ns() + length_ns;
-                    while (telemetry.clock().monotonic_ns() < end_ns) {
-                    }
-                    worker->done(task);
+            for (std::uint64_t began = 1 + i; !end.stop_requested(); began += kThreads) {
+                TaskTimes task;
+                worker->spawned(task, {.name = "t"});
+                worker->running(task, Stamp{began});
+                const auto until = std::chrono::steady_clock::now() + 50us;
+                while (std::chrono::steady_clock::now() < until) {
                 }
-                std::this_thread::sleep_for(50us);
+                worker->done(task);
+                runs[i][task.tid()] = {began, worker->id()};
+                if (began % 8 == 0) std::this_thread::sleep_for(50us);
             }
         });
     const bool enough = eventually([&] { return sink->of("Stalled").size() >= 25; });
     threads.clear();
     ASSERT_TRUE(enough);
-    telemetry.watch(0ns);
     ASSERT_TRUE(flush_sink());
-    ASSERT_TRUE(sink->gaps().empty());
-    std::map<std::uint64_t, pal::Record> ended;
-    for (const pal::Record& record : sink->of("Done"))
-        ended[record.tid] = record;
+    for (std::size_t i = 1; i < kThreads; ++i)
+        runs[0].merge(runs[i]);
     for (const pal::Record& record : sink->of("Stalled")) {
-        ASSERT_TRUE(ended.contains(record.tid));
-        EXPECT_EQ(record.worker, ended[record.tid].worker);
-        EXPECT_LE(record.number("run_ns"), ended[record.tid].number("run_ns"));
+        ASSERT_TRUE(runs[0].contains(record.tid));
+        const Run& run = runs[0][record.tid];
+        EXPECT_EQ(record.worker, pal::WorkerId::from_event(run.worker));
+        EXPECT_EQ(record.number("run_ns"), kNow - run.began);
     }
 }
 
