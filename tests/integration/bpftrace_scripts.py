@@ -317,7 +317,7 @@ def test_a_full_map_is_seen_by_its_empty_name(monkeypatch):
     assert "@ready_us[]: " in text
 
 
-@pytest.mark.parametrize("name", [*NAMES, "tasks"])
+@pytest.mark.parametrize("name", [*NAMES, "stalls", "tasks"])
 def test_each_tells_what_it_shows_and_what_is_wrong(name):
     def run(*arguments):
         return subprocess.run([SCRIPTS / name, *arguments], text=True, capture_output=True, timeout=DEADLINE)
@@ -359,6 +359,9 @@ def test_every_command_of_the_page_works():
                     text = script.ended()
             if words[0].endswith("/tasks"):
                 assert "Waiting for the process" in text  # nothing lived when it came; attach.py sees what it prints
+                continue
+            if words[0].endswith("/stalls"):
+                assert "Waiting for runs" in text  # nobody watches; stalls.py sees what it prints
                 continue
             assert "@" in text, f"{line}: {text}"
             parsed(text)  # each key once: of a name that is one

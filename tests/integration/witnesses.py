@@ -15,7 +15,7 @@ import signal
 import subprocess
 import urllib.request
 
-from catalogue_kit import Catalogue
+from catalogue_kit import Catalogue, bpf_header
 from kit import Bpftrace, checked, end_process, need_bpftrace, private_copy, program
 
 PALTRACE = program("paltrace")
@@ -132,6 +132,28 @@ def compare_histograms(series, made):
         assert round(float(series[key("_sum")]) * 1e9) == histogram.sum, key("_sum")
 
 
+def notes_of(records):
+    """{"tid,value": how often}; the demo's clients number their requests, so each note is told apart."""
+    return dict(collections.Counter(f"{note['tid']},{note['value']}" for note in records if note["event"] == "Note"))
+
+
+def compare_notes(by_lttng, by_bpftrace, by_itself):
+    """Notes are in no counter: three witnesses, and what the demo is known to do."""
+    told = notes_of(by_lttng)
+    assert told == by_bpftrace == notes_of(by_itself)
+    assert {note["key"] for note in by_lttng if note["event"] == "Note"} == {"request"}
+    names = {record["tid"]: record["name"] for record in by_lttng if record["event"] == "Spawned"}
+    requests = collections.defaultdict(list)
+    for record in by_lttng:
+        if record["event"] == "Note":
+            assert names[record["tid"]] == "echo client"
+            client, request = map(int, record["value"].split("-"))
+            requests[client].append(request)
+    assert sorted(requests) == list(range(50)), "half of the demo's 100 tasks are clients"
+    assert all(numbers == list(range(len(numbers))) for numbers in requests.values()), "each request once, in order"
+    assert len(told) == sum(map(len, requests.values())) > 50
+
+
 def test_the_four_witnesses_of_one_run_agree(tmp_path):
     need_bpftrace()
     transitions = [event for event in Catalogue().events if event["transition"]]
@@ -145,7 +167,8 @@ def test_the_four_witnesses_of_one_run_agree(tmp_path):
         f" @first[\"{event['name']}\"] = sum(arg4); }}\n"
         for event in transitions
     )
-    with Bpftrace(script) as tracer:
+    script += f"usdt:{demo}:tiffany:note {{ @notes[arg1, str(arg5 + TIFFANY_AT_NOTE_VALUE)] = count(); }}\n"
+    with Bpftrace(script, include=[bpf_header()], env={"BPFTRACE_MAP_KEYS_MAX": "65536"}) as tracer:
         running = Demo(demo, tmp_path, 100_000)
         try:
             series, text = running.scraped()
@@ -171,6 +194,8 @@ def test_the_four_witnesses_of_one_run_agree(tmp_path):
     itself = read_log(tmp_path / "own.pal")
     assert itself[-1]["event"] == "End" and itself[-1]["lost"] == 0
     assert dict(collections.Counter(record["event"] for record in itself if record["event"] in names)) == own["events"]
+
+    compare_notes(records, by_bpftrace["@notes"], itself)
 
     # the sum of the counters is the sum of the workers' seq
     last_seq = {}
@@ -199,6 +224,16 @@ def test_the_four_witnesses_of_one_run_agree(tmp_path):
 
     checked([PALTRACE, "check", tmp_path / "run" / "tiffany.pal"])
     checked([PALTRACE, "check", tmp_path / "own.pal"])
+
+    # a note that two inputs both hold is given once, and is counted
+    for twice in ([tmp_path / "run", tmp_path / "run" / "tiffany.pal"], [tmp_path / "own.pal", tmp_path / "own.pal"]):
+        checked([PALTRACE, "convert", *twice, "-o", tmp_path / "both.pal"], timeout=DEADLINE)
+        both = read_log(tmp_path / "both.pal")
+        assert notes_of(both) == notes_of(records)
+    stats = json.loads(checked([PALTRACE, "stats", "--json", tmp_path / "both.pal"]).stdout)
+    assert stats["other_records"]["Note"] == len(notes_of(records))
+    assert stats["coverage"]["unknown_events"] == {}
+
     # the scrape is what Prometheus accepts
     done = subprocess.run(["promtool", "check", "metrics"], input=text, text=True, capture_output=True, timeout=60)
     assert (done.returncode, done.stdout + done.stderr) == (0, "")

@@ -118,7 +118,9 @@ Task<> chat(std::uint16_t port, int number, std::chrono::nanoseconds pause, cons
     setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     std::array<char, 512> buffer{};
     for (int message = 0; message == 0 || !stop; ++message) {
-        const std::string line = "client " + std::to_string(number) + " says " + std::to_string(message) + "\n";
+        const std::string request = std::to_string(number) + '-' + std::to_string(message);
+        note("request", request);
+        const std::string line = "request " + request + "\n";
         co_await send_all(socket.get(), line);
         std::string echo;
         while (echo.size() < line.size()) {

@@ -14,6 +14,7 @@
 #include <tiffany/pal/error.hpp>
 #include <tiffany/pal/output.hpp>
 #include <tiffany/scheduler/scheduler.hpp>
+#include <tiffany/telemetry/configure.hpp>
 
 #include "crowd.hpp"
 #include "report.hpp"
@@ -79,6 +80,9 @@ int run(const Options& options) {
     block_signals();
     Scheduler scheduler{{.name = "demo", .quantum = 1ms}};
     const Metrics metrics{scheduler, options};
+    if (const StallProblem problem = stall_status().problem;
+        problem != StallProblem::none && problem != StallProblem::stripped)
+        std::cerr << "tiffany-demo: nobody watches for runs that do not end: " << label(problem) << '\n';
     if (options.crowd.tasks != 0) {
         demo::run_crowd(scheduler, options.crowd);
         if (!options.report.empty()) demo::write_report(scheduler.telemetry(), options.report);
@@ -125,6 +129,10 @@ int main(int argc, char** argv) {
                    "work until so many transitions were fired; without --seconds there is no other bound");
     app.add_option("--report", options.report, "write the program's own count as JSON to FILE, - = stdout")
         ->type_name("FILE");
+    app.add_option("--stall", options.work.stall_ms,
+                   "a task computes for so many ms without giving way, once: TIFFANY_STALL=1s tells of it")
+        ->type_name("MS")
+        ->check(CLI::Range(1, 3'600'000));
     CLI::Option* const crowd =
         app.add_option("--crowd", options.crowd.tasks,
                        "instead: N tasks that stand still, in every state that lasts, until SIGINT\n"

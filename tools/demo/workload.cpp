@@ -102,6 +102,14 @@ Task<> keep_until_woken() {
     co_await sleep_until_woken();
 }
 
+/// Does not give way, so that nothing else runs.
+Task<> stall(std::chrono::milliseconds time) {
+    const SchedulerBase& scheduler = co_await this_scheduler();
+    const std::uint64_t end = scheduler.now_ns() + static_cast<std::uint64_t>(std::chrono::nanoseconds{time}.count());
+    while (scheduler.now_ns() < end) {
+    }
+}
+
 std::vector<TaskHandle> start_long_lived(SchedulerBase& scheduler, Work& work) {
     const int clients = std::max(1, work.options.tasks / 2);
     const int tickers = std::max(1, work.options.tasks / 4);
@@ -170,6 +178,7 @@ Outcome run_workload(Scheduler& scheduler, const WorkloadOptions& options) {
         here.stop();
     };
     scheduler.spawn({.name = "stop"}, stop_after(conductor));
+    if (options.stall_ms != 0) scheduler.spawn({.name = "stall"}, stall(std::chrono::milliseconds{options.stall_ms}));
     scheduler.spawn({.name = "ends when asked"}, keep_until_asked());
     scheduler.spawn({.name = "sleeps to the end"}, keep_sleeping());
     scheduler.spawn({.name = "waits to the end"}, keep_waiting(never));

@@ -11,6 +11,7 @@ struct WorkloadOptions {
     int tasks = 100;                ///< long-lived tasks: clients, tickers, joiners
     double seconds = 2;             ///< how long; 0 = no bound
     std::uint64_t transitions = 0;  ///< go on until so many were fired; 0 = no such aim
+    std::uint64_t stall_ms = 0;     ///< a task of its own stops everything for so long; 0 = none does
 };
 
 /// How the work ended.

@@ -34,6 +34,7 @@ void each_wait(const TaskTimesSeen& seen, Visit visit) {
 void add_times(Json& to, const TaskTimesSeen& seen) {
     to["spawned"] = seen.spawned;
     to["ended"] = {{"done", seen.done}, {"failed", seen.failed}, {"cancelled", seen.cancelled}};
+    to["stalled"] = {{"count", seen.stalls}, {"longest_ns", seen.stalls == 0 ? Json{} : Json(seen.longest_stall_ns)}};
     to["run"] = times(seen.run);
     to["ready"] = times(seen.ready);
     to["wait"] = Json::object();

@@ -192,6 +192,17 @@ void print_endings(const analysis::TaskReport& report, std::ostream& out) {
     table.print(out);
 }
 
+void print_stalls(const analysis::TaskReport& report, std::ostream& out) {
+    Table table{3, {"scheduler", "group", "name", "runs", "longest"}};
+    for (const analysis::KindOfTask& kind : report.kinds)
+        if (kind.times.stalls != 0)
+            table.add({printable(kind.scheduler), printable(kind.group), printable(kind.name),
+                       std::to_string(kind.times.stalls), readable(kind.times.longest_stall_ns)});
+    if (table.empty()) return;
+    out << "\nruns that stalled\n";
+    table.print(out);
+}
+
 void print_times(const analysis::TaskReport& report, const std::vector<GroupTimes>& groups, std::ostream& out) {
     Table by_scheduler{2, with_times({"scheduler", "time"})};
     for (const analysis::SchedulerCounts& scheduler : report.schedulers) {
@@ -272,6 +283,7 @@ void print_stats_text(const analysis::TaskReport& report, const ctf::ReadSummary
     print_coverage(report, seen, total, out);
     print_counts(report, seen, out);
     if (ends) print_endings(report, out);
+    print_stalls(report, out);
     print_times(report, groups, out);
     if (histograms) print_histograms(groups, out);
 }

@@ -63,6 +63,8 @@ void TaskTimesSeen::merge(const TaskTimesSeen& other) {
     done += other.done;
     failed += other.failed;
     cancelled += other.cancelled;
+    stalls += other.stalls;
+    longest_stall_ns = std::max(longest_stall_ns, other.longest_stall_ns);
     run.merge(other.run);
     ready.merge(other.ready);
     for (std::size_t kind = 0; kind < kWaitKinds; ++kind)
@@ -103,6 +105,9 @@ class TaskStats::State {
                 return;
             case EventId::State:
                 if (record.tid != 0) dumped({record.worker.instance, record.tid}, record);
+                return;
+            case EventId::Stalled:
+                stalled(slot, record);
                 return;
             default:
                 if (record.info->is_transition()) transition(slot, record);
@@ -171,7 +176,10 @@ class TaskStats::State {
             task.spawn_seen = true;
             see(task, {slot, What::spawned, 0, 0});
         }
-        if (ends_a_run(event, record)) see(task, {slot, What::run, 0, record.number("run_ns")});
+        if (ends_a_run(event, record)) {
+            see(task, {slot, What::run, 0, record.number("run_ns")});
+            if (std::exchange(task.stalled, false)) see(task, {slot, What::stalled_run, 0, record.number("run_ns")});
+        }
         if (event == TaskEvent::Running) {
             see(task, {slot, What::ready, 0, record.number("ready_ns")});
             const std::uint64_t waited = record.number("waited");
@@ -182,6 +190,14 @@ class TaskStats::State {
         if (event == TaskEvent::Done) ended(key, task, {slot, What::done, 0, 0});
         if (event == TaskEvent::Failed) ended(key, task, {slot, What::failed, 0, 0});
         if (event == TaskEvent::Cancelled) ended(key, task, {slot, What::cancelled, 0, 0});
+    }
+
+    void stalled(std::uint32_t slot, const pal::Record& record) {
+        const Sighting sighting{slot, What::stall, 0, record.number("run_ns")};
+        if (record.tid == 0) return add(KnownTask{}, sighting);  // nobody knew which task it was
+        KnownTask& task = tasks_.at({record.worker.instance, record.tid});
+        task.stalled = !task.ended;
+        see(task, sighting);
     }
 
     void ended(const TaskKey& key, KnownTask& task, const Sighting& how) {
@@ -249,6 +265,12 @@ class TaskStats::State {
                 break;
             case What::wait:
                 times.wait[sighting.wait_kind].add(sighting.ns);
+                break;
+            case What::stall:
+                ++times.stalls;
+                [[fallthrough]];
+            case What::stalled_run:
+                times.longest_stall_ns = std::max(times.longest_stall_ns, sighting.ns);
                 break;
         }
     }

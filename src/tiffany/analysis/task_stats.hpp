@@ -38,6 +38,8 @@ struct TaskTimesSeen {
     std::uint64_t done = 0;
     std::uint64_t failed = 0;
     std::uint64_t cancelled = 0;
+    std::uint64_t stalls = 0;            ///< runs that were told of before they ended
+    std::uint64_t longest_stall_ns = 0;  ///< of these runs: whole, or what was told of one whose end was not seen
     Durations run{kDefaultBounds};
     Durations ready{kReadyBounds};
     std::vector<Durations> wait{};  ///< by WaitKind, kWaitKinds of them; `none` stays empty
@@ -66,7 +68,7 @@ struct TaskReport {
     std::array<std::uint64_t, kEvents> events{};          ///< by EventId
     std::map<std::string, std::uint64_t> unknown_events;  ///< of a newer catalogue
     std::uint64_t gaps = 0;                               ///< Gap entries
-    std::uint64_t tasks = 0;                              ///< that a transition or a dump told of
+    std::uint64_t tasks = 0;                              ///< that a transition, a dump or a stall told of
     std::uint64_t live = 0;                               ///< of these: their end was not seen
     std::uint64_t unseen_start = 0;                       ///< of these: Spawned was not seen
     std::uint64_t dumped_start = 0;                       ///< of those: a state dump told of them

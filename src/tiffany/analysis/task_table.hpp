@@ -14,7 +14,7 @@ namespace tiffany::analysis {
 
 /// Something that was seen of a task at a worker of scheduler `slot`.
 struct Sighting {
-    enum class What : std::uint8_t { spawned, done, failed, cancelled, run, ready, wait };
+    enum class What : std::uint8_t { spawned, done, failed, cancelled, run, ready, wait, stall, stalled_run };
     std::uint32_t slot = 0;
     What what = What::run;
     std::uint8_t wait_kind = 0;
@@ -56,6 +56,7 @@ struct KnownTask {
     bool spawn_seen = false;
     bool dumped = false;
     bool ended = false;
+    bool stalled = false;           // its present run was told of
     std::vector<Sighting> pending;  // until the name is known
 };
 

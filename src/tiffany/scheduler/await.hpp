@@ -20,8 +20,10 @@
 #include <chrono>
 #include <concepts>
 #include <cstdint>
+#include <string_view>
 #include <tiffany/scheduler/detail/awaiters.hpp>
 #include <tiffany/scheduler/task_handle.hpp>
+#include <tiffany/telemetry/config.hpp>
 #include <utility>
 
 namespace tiffany {
@@ -82,5 +84,15 @@ inline detail::CurrentTask current_task() noexcept {
 inline detail::CurrentScheduler this_scheduler() noexcept {
     return {};
 }
+
+#if TIFFANY_TELEMETRY
+/// Tells the tracers what the application knows of the task that runs on this thread: a trace id, a tenant. No await:
+/// any function that the task calls may do so. Fires `Note`, with the key cut at 31 bytes and the value at 127. Where
+/// no task runs (a function that was posted, another thread, a frame that close() destroys): does nothing. Cost: as
+/// Worker::note, a thread-local load and a call.
+void note(std::string_view key, std::string_view value) noexcept;
+#else
+inline void note(std::string_view, std::string_view) noexcept {}
+#endif
 
 }  // namespace tiffany

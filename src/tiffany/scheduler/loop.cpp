@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <tiffany/scheduler/await.hpp>
 #include <utility>
 
 #include "engine.hpp"
@@ -497,3 +498,14 @@ Stamp Loop::moment_of_wakes(Stamp end) noexcept {
 }
 
 }  // namespace tiffany::detail
+
+#if TIFFANY_TELEMETRY
+namespace tiffany {
+
+void note(std::string_view key, std::string_view value) noexcept {
+    detail::Loop* const loop = detail::Loop::current();
+    if (loop != nullptr && loop->running() != nullptr) loop->hooks().note(loop->running()->life, key, value);
+}
+
+}  // namespace tiffany
+#endif

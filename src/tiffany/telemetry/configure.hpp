@@ -7,8 +7,9 @@
 ///     }                                                                    // the log is whole, with End
 
 #include <tiffany/telemetry/config.hpp>
-#include <tiffany/telemetry/pal_status.hpp>  // IWYU pragma: export
-#include <tiffany/telemetry/settings.hpp>    // IWYU pragma: export
+#include <tiffany/telemetry/pal_status.hpp>    // IWYU pragma: export
+#include <tiffany/telemetry/settings.hpp>      // IWYU pragma: export
+#include <tiffany/telemetry/stall_status.hpp>  // IWYU pragma: export
 
 #if !TIFFANY_TELEMETRY
 #include <tiffany/telemetry/off/configure.hpp>  // IWYU pragma: export
@@ -26,6 +27,10 @@ void configure(const Settings& settings);
 
 /// What became of the log. Any thread. Locks, allocates. Errors: std::bad_alloc.
 PalStatus pal_status();
+
+/// What schedulers are watched with from their start, and why not: known once the first one was made. Any thread.
+/// Locks.
+StallStatus stall_status();
 
 /// Waits until what has fired before this call was handed to the file or the readers, at most 5 s. Returns whether that
 /// was so. True if there is no log. For a moment before an abort; the end of the process does it by itself. Any thread.

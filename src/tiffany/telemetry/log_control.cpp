@@ -26,6 +26,10 @@ PalStatus pal_status() {
     return process.log().status(process.pal(detail::PalExit::log));
 }
 
+StallStatus stall_status() {
+    return detail::Process::get().log().stall_status();
+}
+
 bool flush_pal() noexcept {
     return detail::Process::get().pal(detail::PalExit::log).flush();
 }
@@ -77,6 +81,7 @@ void LogControl::open(PalHub& hub) {
         asked_environment_ = true;
         settings_ = std::move(resolved.settings);
         problem_ = resolved.problem;
+        if (resolved.bad_stall) stall_problem_ = StallProblem::bad_bound;
     }
     if (settings_.pal.empty()) problem_ = PalProblem::none;  // a size alone asks for nothing
     if (settings_.pal.empty() || problem_ != PalProblem::none) return;
@@ -140,6 +145,17 @@ PalStatus LogControl::status(const PalHub& hub) const {
     status.readers = of(counters_->readers);
     status.readers_lost = of(counters_->readers_left_out);
     return status;
+}
+
+StallStatus LogControl::stall_status() const {
+    const std::lock_guard lock{mutex_};
+    return {asked_environment_ ? settings_.stall : std::chrono::nanoseconds{0}, stall_problem_, stall_error_};
+}
+
+void LogControl::stall_refused(int error) noexcept {
+    const std::lock_guard lock{mutex_};
+    stall_problem_ = StallProblem::refused;
+    stall_error_ = error;
 }
 
 void LogControl::become_child() noexcept {

@@ -7,6 +7,7 @@
 #include <string>
 #include <tiffany/telemetry/pal_status.hpp>
 #include <tiffany/telemetry/settings.hpp>
+#include <tiffany/telemetry/stall_status.hpp>
 
 #include "log_counters.hpp"
 #include "log_settings.hpp"
@@ -25,6 +26,10 @@ class LogControl {
         if (!started_.load(std::memory_order_acquire)) start_once(hub);
     }
     PalStatus status(const PalHub& hub) const;
+    /// What each scheduler is to be watched for: what `start` found.
+    StallStatus stall_status() const;
+    /// There was no thread to be had for it.
+    void stall_refused(int error) noexcept;
 
     // ---- fork ----
 
@@ -45,6 +50,8 @@ class LogControl {
     bool active_ = false;
     PalProblem problem_ = PalProblem::none;
     int error_ = 0;
+    StallProblem stall_problem_ = StallProblem::none;
+    int stall_error_ = 0;
     std::string where_;
     std::shared_ptr<LogCounters> counters_;
 };

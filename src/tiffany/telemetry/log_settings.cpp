@@ -2,6 +2,7 @@
 
 #include <sys/un.h>
 
+#include <array>
 #include <charconv>
 #include <cstdlib>
 
@@ -61,6 +62,23 @@ std::optional<std::uint64_t> parse_size(std::string_view text) noexcept {
     return number << shift;
 }
 
+std::optional<std::chrono::nanoseconds> parse_time(std::string_view text) noexcept {
+    struct Unit {
+        std::string_view name;
+        std::uint64_t ns;
+    };
+    constexpr std::array<Unit, 3> kUnits{{{"ms", 1'000'000}, {"s", 1'000'000'000}, {"min", 60'000'000'000}}};
+    constexpr auto kMost = static_cast<std::uint64_t>(std::chrono::nanoseconds::max().count());
+    std::uint64_t number = 0;
+    const char* const last = text.data() + text.size();
+    const auto [end, error] = std::from_chars(text.data(), last, number);
+    if (error != std::errc{}) return std::nullopt;
+    const std::string_view unit{end, static_cast<std::size_t>(last - end)};
+    for (const Unit& known : kUnits)
+        if (unit == known.name && number <= kMost / known.ns) return std::chrono::nanoseconds{number * known.ns};
+    return std::nullopt;
+}
+
 std::optional<std::string> expand_name(std::string_view pattern, std::uint32_t pid, std::string_view host) {
     std::string name;
     for (std::size_t i = 0; i < pattern.size(); ++i) {
@@ -103,6 +121,9 @@ std::string why_bad(const Settings& settings) {
     if (settings.pal_ring_bytes < kLeastRing || settings.pal_ring_bytes > kMostRing)
         return "cannot give a worker a ring of " + std::to_string(settings.pal_ring_bytes) + " bytes: expected " +
                std::to_string(kLeastRing) + " to " + std::to_string(kMostRing);
+    if (settings.stall.count() < 0)
+        return "cannot watch for runs of more than " + std::to_string(settings.stall.count()) +
+               " ns: expected 0, for none, or more";
     return {};
 }
 
@@ -120,6 +141,11 @@ ResolvedSettings with_environment(Settings settings) {
     };
     size_of("TIFFANY_PAL_MAX", resolved.settings.pal_max_bytes);
     size_of("TIFFANY_PAL_RING", resolved.settings.pal_ring_bytes);
+    if (const std::string_view text = from_environment("TIFFANY_STALL"); !text.empty()) {
+        const std::optional<std::chrono::nanoseconds> bound = parse_time(text);
+        resolved.bad_stall = !bound;
+        resolved.settings.stall = bound.value_or(std::chrono::nanoseconds{0});
+    }
     if (!why_bad_target(resolved.settings.pal).empty())
         resolved.problem = PalProblem::bad_target;
     else if (!why_bad(resolved.settings).empty())

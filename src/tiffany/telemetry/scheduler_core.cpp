@@ -42,11 +42,13 @@ SchedulerCore::SchedulerCore(std::string_view scheduler_name, Clock& its_clock, 
 }
 
 SchedulerCore::~SchedulerCore() {
+    end_watch();
     process.remove(*this);
 }
 
 Worker& SchedulerCore::take(bool has_loop) {
     process.start_log();  // in a forked child: it locks, too
+    keep_watching();      // likewise
     // before our lock: with liblttng-ust-fork a fork holds LTTng's lock first and then wants ours
     if (const LttngTable* lttng = process.lttng()) lttng->prepare_thread();
     const std::uint64_t delay_ns = metrics ? run_delay_of(static_cast<std::uint32_t>(gettid())) : 0;
@@ -121,6 +123,7 @@ void SchedulerCore::become_child(std::uint64_t instance) noexcept {
         free_.push_back(held.worker);
         return true;
     });
+    StallWatch::leave_behind(std::move(stall_watch_));  // the next that comes here starts another
     for (Held& held : held_)
         held.run_delay_ns = 0;  // the kernel counts the child's threads from 0
     run_delay_before_ns_ = 0;
@@ -130,6 +133,57 @@ void SchedulerCore::become_child(std::uint64_t instance) noexcept {
             std::any_of(held_.begin(), held_.end(), [&](const Held& held) { return held.worker == worker.get(); });
         worker->become_child(instance, is_held);
     }
+}
+
+// ---- runs that do not end ----
+
+void SchedulerCore::watch(std::uint64_t bound_ns) {
+    std::unique_ptr<StallWatch> ended;  // without the lock: its thread may want it
+    bool is_news = false;
+    {
+        const std::lock_guard lock{mutex()};
+        if (bound_ns == 0) {
+            ended = std::move(stall_watch_);
+        } else if (stall_watch_ == nullptr) {
+            stall_watch_ = std::make_unique<StallWatch>(*this);
+        }
+        const std::uint64_t before = stall_bound_ns.exchange(bound_ns, std::memory_order_relaxed);
+        if (stall_watch_ != nullptr) stall_watch_->change_pace();
+        is_news = (before == 0) != (bound_ns == 0) && !held_.empty();
+    }
+    if (is_news) process.bump();
+}
+
+void SchedulerCore::end_watch() noexcept {
+    std::unique_ptr<StallWatch> ended;
+    const std::lock_guard lock{mutex()};
+    stall_bound_ns.store(0, std::memory_order_relaxed);
+    ended = std::move(stall_watch_);
+}
+
+void SchedulerCore::keep_watching() noexcept {
+    if (stall_bound_ns.load(std::memory_order_relaxed) == 0) return;
+    try {
+        const std::lock_guard lock{mutex()};
+        if (stall_bound_ns.load(std::memory_order_relaxed) == 0 || stall_watch_ != nullptr) return;
+        stall_watch_ = std::make_unique<StallWatch>(*this);
+    } catch (...) {  // no memory, or no thread to be had: the next worker that is taken tries again
+    }
+}
+
+void SchedulerCore::set_stall_told(const Stall& stall) noexcept {
+    const std::lock_guard lock{mutex()};
+    stall.worker->stall_told_ = stall.since;
+}
+
+std::optional<Stall> SchedulerCore::find_stall(const StallWatch& by) noexcept {
+    const std::lock_guard lock{mutex()};
+    if (stall_watch_.get() != &by) return std::nullopt;  // it is to end
+    const std::uint64_t bound_ns = stall_bound_ns.load(std::memory_order_relaxed);
+    Stall stall;
+    for (const Held& held : held_)
+        if (held.worker->is_stalled(bound_ns, stall)) return stall;
+    return std::nullopt;
 }
 
 // ---- the sink ----

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <tiffany/telemetry/metrics_snapshot.hpp>
 #include <tiffany/telemetry/task_list.hpp>
@@ -14,6 +15,7 @@
 
 #include "dump_turn.hpp"
 #include "process.hpp"
+#include "stall_watch.hpp"
 
 namespace tiffany::detail {
 
@@ -48,6 +50,20 @@ struct SchedulerCore {
     void tell_groups(Worker& by, std::uint32_t generation) noexcept;
     static void tell_group(Worker& by, std::uint16_t number, const char* name) noexcept;
 
+    // ---- runs that do not end ----
+
+    /// Has runs of more than that found; 0 = no more. Errors: std::bad_alloc; std::system_error, no thread to be had.
+    void watch(std::uint64_t bound_ns);
+    /// Before it is closed.
+    void end_watch() noexcept;
+    /// In a forked child the thread that watches is not there: starts another. Cost where nobody watches: a load.
+    void keep_watching() noexcept;
+    // for StallWatch
+    /// A run that is to be told of by this watch.
+    std::optional<Stall> find_stall(const StallWatch& by) noexcept;
+    void set_stall_told(const Stall& stall) noexcept;
+    static bool tell_stall(Worker& by, const Stall& stall) noexcept { return by.tell_stall(stall); }
+
     MetricsSnapshot snapshot(bool each_worker) const;
     std::uint64_t sum(std::uint64_t (*of)(const Worker&, std::uint64_t), std::uint64_t argument) const;
 
@@ -63,6 +79,7 @@ struct SchedulerCore {
     alignas(64) std::atomic<bool> closed{false};  // no lock needed to read
     std::atomic<TaskList*> task_list{nullptr};    // the runtime's. Read when a dump begins and while it goes on
     DumpTurn dump_turn{process.generation()};
+    std::atomic<std::uint64_t> stall_bound_ns{0};  // runs of more are told of; 0 = nobody watches
 
   private:
     struct WorkerDeleter {
@@ -81,7 +98,7 @@ struct SchedulerCore {
         std::uint32_t id;
         std::uint64_t base_ns;  // its run delay when it took its worker
     };
-    // behind it: held_, free_, all_, closed, the writing of groups, what has been told
+    // behind it: held_, free_, all_, stall_watch_, closed, the writing of groups, what has been told
     std::mutex& mutex() const noexcept { return process.workers_mutex(); }
     void add_up(MetricsSnapshot& total, bool each_worker, std::vector<ThreadDelay>& threads) const;
     void add_groups(WorkSnapshot& to) const;
@@ -90,6 +107,7 @@ struct SchedulerCore {
     std::vector<Owned> all_;
     std::vector<Worker*> free_;
     std::vector<Held> held_;
+    std::unique_ptr<StallWatch> stall_watch_;
     std::uint64_t run_delay_before_ns_ = 0;        // of workers that were given back
     mutable std::uint64_t run_delay_told_ns_ = 0;  // the largest that a snapshot has told
 

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <stdexcept>
+#include <system_error>
 #include <tiffany/telemetry/scheduler_telemetry.hpp>
 #include <utility>
 #include <vector>
@@ -93,9 +94,17 @@ SchedulerTelemetry::SchedulerTelemetry(std::string_view name, const TelemetryOpt
     Process::get().start_log();
     Clock& clock = options.clock != nullptr ? *options.clock : Clock::system();
     core_ = std::make_shared<SchedulerCore>(name, clock, options.metrics, options.buckets);
+    const std::chrono::nanoseconds bound = Process::get().log().stall_status().bound;
+    if (bound.count() == 0) return;
+    try {
+        watch(bound);
+    } catch (const std::system_error& error) {  // who asked from outside must not end the program
+        Process::get().log().stall_refused(error.code().value());
+    }
 }
 
 SchedulerTelemetry::~SchedulerTelemetry() {
+    core_->end_watch();
     core_->close();
     Process::get().pal(detail::PalExit::sink).flush();
 }
@@ -137,6 +146,14 @@ std::uint16_t SchedulerTelemetry::group(std::string_view name) {
 
 void SchedulerTelemetry::list_tasks_by(TaskList* list) noexcept {
     core_->task_list.store(list, std::memory_order_release);
+}
+
+void SchedulerTelemetry::watch(std::chrono::nanoseconds bound) {
+    core_->watch(bound.count() > 0 ? static_cast<std::uint64_t>(bound.count()) : 0);
+}
+
+std::chrono::nanoseconds SchedulerTelemetry::watch_bound() const noexcept {
+    return std::chrono::nanoseconds{core_->stall_bound_ns.load(std::memory_order_relaxed)};
 }
 
 const std::string& SchedulerTelemetry::name() const noexcept {

@@ -15,6 +15,7 @@
 #include <tiffany/telemetry/off/scheduler_telemetry.hpp>  // IWYU pragma: export
 #else
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -87,6 +88,19 @@ class SchedulerTelemetry {
     /// Before the first `worker()`, or on a runtime's thread that has a loop. It is called by the runtime's own threads
     /// only: it lives until they have given their workers back. Any one thread at a time. Cost: a store.
     void list_tasks_by(TaskList* list) noexcept;
+
+    /// Has a thread of its own look for runs that last for longer than `bound`; each is told of once, within about a
+    /// quarter of the bound (10 ms at least, 1 s at most), while somebody listens: fires `Stalled`, with the worker and
+    /// the task. Zero, or less: no more, and waits for the end of that thread. To begin with it is what TIFFANY_STALL
+    /// or Settings::stall says.
+    ///
+    /// Workers take it up at their next tick, park or (foreign threads) hook. Of a run that began before that the task
+    /// is not known (tid 0), and without metrics the run neither: docs/stalls.md. A watched worker keeps what runs and
+    /// since when: a clock read a hook, or none with a stamp; one that is not watched pays nothing. Any thread. Locks,
+    /// allocates. Errors: std::bad_alloc; std::system_error, no thread to be had.
+    void watch(std::chrono::nanoseconds bound);
+    /// What runs are told of; 0 = nobody watches. Any thread. Cost: a load.
+    std::chrono::nanoseconds watch_bound() const noexcept;
 
     /// As it is told: cut, and UTF-8.
     const std::string& name() const noexcept;

@@ -9,6 +9,7 @@
 #include "pal_ring.hpp"
 #include "process.hpp"
 #include "scheduler_core.hpp"
+#include "stall_watch.hpp"
 #include "text.hpp"
 
 namespace tiffany {
@@ -126,15 +127,15 @@ inline void Worker::set_head(Event& event, const TaskTimes& task) const noexcept
 
 /// Whether anything listens; what else the on-word asks for is done first. A hook that is here has found the word set.
 inline bool Worker::enter_hook() noexcept {
-    return (on_ & kSpecial) == 0 || enter_specially();
+    // this hook has taken its seq, and has not fired yet
+    return (on_ & kSpecial) == 0 || enter_specially(seq() - 1);
 }
 
-bool Worker::enter_specially() noexcept {
+bool Worker::enter_specially(std::uint64_t position) noexcept {
     if ((on_ & kRefused) != 0) {
         core_->process.count_refused();
         return false;
     }
-    const std::uint64_t position = seq() - 1;  // this hook has taken its seq, and has not fired yet
     if ((on_ & kAnnounce) != 0) announce(position);
     if (generation_ != core_->process.generation()) catch_up(position);
     if ((on_ & kEveryHook) != 0) {
@@ -256,12 +257,28 @@ inline Worker::Delays Worker::begin_run(TaskTimes& task, std::uint64_t before, s
     return delays;
 }
 
-inline void Worker::observe(const TaskTimes& task, WaitKind waited, Delays delays, std::uint64_t now) noexcept {
+inline void Worker::observe(const TaskTimes& task, WaitKind waited, Delays delays) noexcept {
     GroupShard& group = shard_.group(task.group_);
     if (delays.ready_ns != 0) [[likely]]
         group.ready.observe(core_->ready_bounds, delays.ready_ns);
     if (delays.wait_ns != 0) group.wait[number(waited)].observe(core_->wait_bounds, delays.wait_ns);
-    shard_.running_since.store(now, std::memory_order_relaxed);
+}
+
+/// For others that look at it: what runs here, and since when. With metrics or a watch.
+inline void Worker::keep_run(const TaskTimes& task, std::uint64_t now) noexcept {
+    if ((on_ & kWatched) != 0) {
+        shard_.running_since.store(0, std::memory_order_relaxed);
+        // release: who sees this tid sees that the run before it is over
+        shard_.running_tid.store(task.tid_, std::memory_order_release);
+    }
+    // release: who sees the begin sees the tid
+    shard_.running_since.store(now, std::memory_order_release);
+}
+
+/// The watch begins or ends: what is kept of a run from now on is whole, and what was kept is no later run's.
+void Worker::forget_run() noexcept {
+    if (!core_->metrics) shard_.running_since.store(0, std::memory_order_relaxed);
+    shard_.running_tid.store(0, std::memory_order_release);
 }
 
 [[gnu::aligned(kLine)]] void Worker::on_running(TaskTimes& task, std::uint64_t before, Stamp at) noexcept {
@@ -271,7 +288,8 @@ inline void Worker::observe(const TaskTimes& task, WaitKind waited, Delays delay
         return;
     }
     shard_.count(number(TaskTimes::state_of(before)), Move::Running);
-    observe(task, TaskTimes::waited_of(before), begin_run(task, before, now), now);
+    observe(task, TaskTimes::waited_of(before), begin_run(task, before, now));
+    shard_.running_since.store(now, std::memory_order_relaxed);
 }
 
 void Worker::tell_running(TaskTimes& task, std::uint64_t before, Stamp at) noexcept {
@@ -281,8 +299,9 @@ void Worker::tell_running(TaskTimes& task, std::uint64_t before, Stamp at) noexc
     const Delays delays = begin_run(task, before, now);
     if ((on_ & kMetrics) != 0) {
         count(task, before, Move::Running);
-        observe(task, waited, delays, now);
+        observe(task, waited, delays);
     }
+    if ((on_ & (kMetrics | kWatched)) != 0) keep_run(task, now);
     if ((on_ & kTracers) == 0) return;
     introduce(task, before, delays.ready_ns);
     fire_filled<tiffany_task_running>(EventId::TaskRunning, now, task, [=](tiffany_task_running& event) {
@@ -323,6 +342,8 @@ inline std::uint64_t Worker::end_told_run(TaskTimes& task, std::uint64_t before,
     if ((on_ & kMetrics) != 0) {
         count(task, before, move);
         observe_run(task, run_ns);
+    } else if ((on_ & kWatched) != 0) {
+        shard_.running_since.store(0, std::memory_order_relaxed);
     }
     return run_ns;
 }
@@ -411,6 +432,23 @@ void Worker::on_cancelled(TaskTimes& task, std::uint64_t before, Stamp at, Cance
     fire(EventId::TaskCancelled, event, now);
 }
 
+// ---- beside the transitions ----
+
+void Worker::on_note(TaskTimes& task, std::string_view key, std::string_view value) noexcept {
+    if ((on_ & kSpecial) != 0 && !enter_specially(seq())) return;
+    if ((on_ & kTracers) == 0) return;
+    const std::uint64_t now = clock_->ticks();
+    const std::uint64_t word = task.word_.load(std::memory_order_relaxed);
+    const std::uint64_t since = stamp_of(task, word);
+    introduce(task, word, since == 0 ? 0 : clock_->to_ns(now - since));
+    tiffany_note event;
+    event.worker = id();
+    event.tid = task.tid_;
+    copy_text(event.key, key);
+    copy_text(event.value, value);
+    fire(EventId::Note, event, now);
+}
+
 // ---- the worker's own ----
 
 void Worker::park() noexcept {
@@ -451,7 +489,7 @@ void Worker::end_park() noexcept {
 void Worker::begin_tick(const TaskTimes& task) noexcept {
     if ((on_ & kRefused) != 0) return;  // shared by threads: nothing of it is touched
     if (--ticks_to_look_ == 0) look();
-    if ((on_ & ~(kMetrics | kForked)) != 0) {
+    if ((on_ & ~kPlainTick) != 0) {
         if ((on_ & kAnnounce) != 0) announce(seq());
         drop_what_is_off();
         if ((on_ & kDumping) != 0 && generation_ == core_->process.generation()) dump_some();
@@ -547,6 +585,31 @@ std::uint64_t Worker::current_run_ns() const noexcept {
     return since == 0 ? 0 : clock_->to_ns(clock_->ticks() - since);
 }
 
+/// Whether its present run lasts for longer than the bound, and was not told of.
+bool Worker::is_stalled(std::uint64_t bound_ns, Stall& stall) noexcept {
+    const std::uint64_t now = clock_->ticks();  // before what is read next: so long it lasts at least
+    const std::uint64_t since = shard_.running_since.load(std::memory_order_acquire);
+    if (since == 0 || since == stall_told_) return false;
+    const std::uint64_t tid = shard_.running_tid.load(std::memory_order_acquire);
+    if (shard_.running_since.load(std::memory_order_relaxed) != since) return false;  // another run's tid, perhaps
+    const std::uint64_t run_ns = clock_->to_ns(now - since);
+    if (run_ns <= bound_ns) return false;
+    stall = {this, tid, since, run_ns};
+    return true;
+}
+
+/// Of another worker's run, on the worker of the thread that watches. Returns whether anybody listens.
+bool Worker::tell_stall(const Stall& stall) noexcept {
+    if ((on_ & kSpecial) != 0 && !enter_specially(seq())) return false;
+    if ((on_ & kTracers) == 0) return false;
+    tiffany_stalled event;
+    event.worker = stall.worker->id();
+    event.tid = stall.tid;
+    event.run_ns = stall.run_ns;
+    fire(EventId::Stalled, event);
+    return true;
+}
+
 void Worker::start(bool has_loop) noexcept {
     thread_ = static_cast<std::uint32_t>(gettid());
     generation_ = core_->process.generation();
@@ -572,6 +635,7 @@ void Worker::stop() noexcept {
     if (core_->metrics) end_busy_stretch(clock_->ticks());
     shard_.parked_at.store(0, std::memory_order_relaxed);
     shard_.running_since.store(0, std::memory_order_relaxed);  // who gives it back in a run will not end that run here
+    shard_.running_tid.store(0, std::memory_order_release);
     if ((on_ & kTracers) == 0) return;
     tiffany_worker_stopped event;
     event.worker = id();

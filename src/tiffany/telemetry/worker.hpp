@@ -48,6 +48,7 @@ namespace tiffany {
 namespace detail {
 class PalRing;
 struct SchedulerCore;
+struct Stall;
 }  // namespace detail
 
 /// One thread's stream of events: the single writer of its counters and of its `seq`.
@@ -160,10 +161,24 @@ class alignas(64) Worker {
             on_cancelled(task, before, at, cause, canceller);
     }
 
+    // ---- beside the transitions ----
+
+    /// Tells what the application knows of the task: a trace id, a tenant. Fires `Note`; counts in no `seq` and no
+    /// `step`, and changes nothing. Whoever may call hooks on the task now: its run, its spawner before it is
+    /// published.
+    /// @param key    what kind of thing it is; @param value  the thing. Borrowed for the call; UTF-8, cut at 31 and 127
+    ///               bytes.
+    /// Cost with nothing but metrics on: a load and a test; else a clock read, the text's copy and each listener's
+    /// price.
+    void note(TaskTimes& task, std::string_view key, std::string_view value) noexcept {
+        if ((on_ & detail::kNotable) != 0) [[unlikely]]
+            on_note(task, key, value);
+    }
+
     // ---- the time, for several hooks ----
 
-    /// Whether metrics or a tracer take what the hooks tell. May be one tick old; a foreign thread's worker looks at
-    /// every hook. The worker's own thread.
+    /// Whether metrics, a tracer or a watch (SchedulerTelemetry::watch) take what the hooks tell. May be one tick old;
+    /// a foreign thread's worker looks at every hook. The worker's own thread.
     bool listens() const noexcept { return (on_ & detail::kListeners) != 0; }
     /// The time for hooks that tell of one moment; unknown, and no clock read, if nothing listens. The worker's own
     /// thread. Cost: the on-word is tested; then one clock read.
@@ -249,6 +264,7 @@ class alignas(64) Worker {
     void on_failed(TaskTimes& task, std::uint64_t before, Stamp at, std::string_view error) noexcept;
     void on_cancelled(TaskTimes& task, std::uint64_t before, Stamp at, CancelCause cause,
                       std::uint64_t canceller) noexcept;
+    void on_note(TaskTimes& task, std::string_view key, std::string_view value) noexcept;
 
     template <typename Event>
     Event event_of(const TaskTimes& task) const noexcept;
@@ -267,7 +283,7 @@ class alignas(64) Worker {
 
     // what the hooks share
     bool enter_hook() noexcept;
-    bool enter_specially() noexcept;
+    bool enter_specially(std::uint64_t position) noexcept;
     std::uint64_t moment(Stamp at) const noexcept;
     std::uint64_t quick_moment(Stamp at) const noexcept;
     void count(const TaskTimes& task, std::uint64_t before, detail::Move move) noexcept;
@@ -275,8 +291,10 @@ class alignas(64) Worker {
         std::uint64_t ready_ns;
         std::uint64_t wait_ns;
     };
+    void keep_run(const TaskTimes& task, std::uint64_t now) noexcept;
+    void forget_run() noexcept;
     Delays begin_run(TaskTimes& task, std::uint64_t before, std::uint64_t now) noexcept;
-    void observe(const TaskTimes& task, WaitKind waited, Delays delays, std::uint64_t now) noexcept;
+    void observe(const TaskTimes& task, WaitKind waited, Delays delays) noexcept;
     [[gnu::noinline]] void tell_running(TaskTimes& task, std::uint64_t before, Stamp at) noexcept;
     static std::uint64_t become_ready(TaskTimes& task, std::uint64_t before, std::uint64_t now) noexcept;
     [[gnu::noinline]] void tell_ready(TaskTimes& task, std::uint64_t before, Stamp at, WakeCause cause,
@@ -295,9 +313,9 @@ class alignas(64) Worker {
     static void stamp(TaskTimes& task, std::uint64_t before, std::uint64_t now) noexcept;
 
     // keeping the on-word up to date; `position`: the last seq whose event has fired
-    /// A tick that only counts down to the next look: nothing but metrics is on, and that is still so.
+    /// A tick that only counts down to the next look: nothing but metrics or a watch is on, and that is still so.
     bool begins_plainly() noexcept {
-        if ((on_ & ~(detail::kMetrics | detail::kForked)) != 0 || ticks_to_look_ <= 1) return false;
+        if ((on_ & ~detail::kPlainTick) != 0 || ticks_to_look_ <= 1) return false;
         // relaxed: what the new generation is about is read where it is acquired
         if (generation_ != process_generation_->load(std::memory_order_relaxed)) return false;
         --ticks_to_look_;
@@ -325,9 +343,11 @@ class alignas(64) Worker {
     void fire_dump(std::uint64_t position, DumpPhase phase, std::uint64_t tasks) noexcept;
     void fire_task(const tiffany_dump_task& event) noexcept;
 
-    // for SchedulerCore; the first two: any thread
+    // for SchedulerCore; the first two: any thread; is_stalled: whoever holds workers_mutex
     std::uint64_t busy_ns() const noexcept;
     std::uint64_t current_run_ns() const noexcept;
+    bool is_stalled(std::uint64_t bound_ns, detail::Stall& stall) noexcept;
+    bool tell_stall(const detail::Stall& stall) noexcept;
     void start(bool has_loop) noexcept;
     void get_loop() noexcept;
     void begin_busy_stretch(std::uint64_t now) noexcept;
@@ -372,6 +392,7 @@ class alignas(64) Worker {
                            detail::kPalExits> offered_ring_{};  // to use from the next generation on
     std::vector<std::shared_ptr<detail::PalRing> > rings_;      // those, and what it may still use
     std::uint64_t busy_told_ns_ = 0;                            // the largest busy time that a scrape was told
+    std::uint64_t stall_told_ = 0;  // ticks: when the run began that was told as stalled last
 };
 
 }  // namespace tiffany

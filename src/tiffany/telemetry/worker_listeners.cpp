@@ -42,6 +42,8 @@ void Worker::make_on_word(std::uint64_t position) noexcept {
         if (lttng->any_enabled()) on |= kLttng;
         if (lttng->any_tick_enabled()) on |= kTickLttng;
     }
+    if (core_->stall_bound_ns.load(std::memory_order_relaxed) != 0) on |= kWatched;
+    if (((on ^ on_) & kWatched) != 0) forget_run();
     on_ = on | take_rings(position);
     core_->process.found_off(~on_);
     blocked_ns_ = 0;
@@ -81,6 +83,7 @@ void Worker::drop_what_is_off() noexcept {
 void Worker::announce(std::uint64_t position) noexcept {
     on_ &= ~kAnnounce;
     core_->process.start_log();
+    core_->keep_watching();
     on_ |= take_rings(position);
     fire_started(position);
 }

@@ -14,6 +14,11 @@ bool is_before(const pal::Record& a, const pal::Record& b) {
     return a.ts_ns != b.ts_ns ? a.ts_ns < b.ts_ns : a.worker < b.worker;
 }
 
+/// A Stalled is told of a worker, by the thread that watches: it has no place among what that worker did.
+bool is_told_by_its_worker(const pal::Record& record) {
+    return record.info->id != EventId::Stalled;
+}
+
 /// A hook may be given a stamp from before the worker's last one. No record is earlier than the one before it of the
 /// same worker, so that sorting by time keeps each worker's order, which is that of its seq.
 void keep_order_of_each_worker(std::vector<pal::Record>& records) {
@@ -23,6 +28,7 @@ void keep_order_of_each_worker(std::vector<pal::Record>& records) {
     };
     std::map<pal::WorkerId, Last> last_of;
     for (pal::Record& record : records) {
+        if (!is_told_by_its_worker(record)) continue;
         Last& last = last_of[record.worker];
         // of one that had the same index before: its ring was emptied later, and its own times tell where it belongs
         if (record.seq != 0 && record.seq < last.seq) last = {};
@@ -37,7 +43,38 @@ class Bytes : public pal::ByteSink {
     std::string all;
 };
 
+/// By tid. One that has notes and made no transition has no steps.
+std::vector<TaskLife> lives_of(const std::vector<pal::Record>& records) {
+    std::map<std::uint64_t, TaskLife> lives;
+    for (const pal::Record& record : records) {
+        const bool is_note = record.info->id == EventId::Note;
+        if (!record.is_transition() && !is_note) continue;
+        TaskLife& life = lives[record.tid];
+        life.tid = record.tid;
+        if (is_note) {
+            life.notes.push_back({std::string{record.text("key")}, std::string{record.text("value")}});
+            continue;
+        }
+        if (record.info->id == EventId::TaskSpawned) life.name = record.text("name");
+        life.steps.push_back(record);
+    }
+    std::vector<TaskLife> all;
+    all.reserve(lives.size());
+    for (auto& [tid, life] : lives) {
+        std::stable_sort(life.steps.begin(), life.steps.end(),
+                         [](const pal::Record& a, const pal::Record& b) { return a.step < b.step; });
+        all.push_back(std::move(life));
+    }
+    return all;
+}
+
 }  // namespace
+
+std::string_view TaskLife::note(std::string_view key) const {
+    const auto found =
+        std::find_if(notes.rbegin(), notes.rend(), [&](const TaskNote& note) { return note.key == key; });
+    return found == notes.rend() ? std::string_view{} : found->value;
+}
 
 Recording::Recording(std::vector<pal::Record> records, std::vector<pal::Gap> gaps)
     : records_{std::move(records)}, gaps_{std::move(gaps)} {
@@ -54,28 +91,15 @@ std::uint64_t Recording::lost() const {
 }
 
 std::vector<TaskLife> Recording::tasks() const {
-    std::map<std::uint64_t, TaskLife> lives;
-    for (const pal::Record& record : records_) {
-        if (!record.is_transition()) continue;
-        TaskLife& life = lives[record.tid];
-        life.tid = record.tid;
-        if (record.info->id == EventId::TaskSpawned) life.name = record.text("name");
-        life.steps.push_back(record);
-    }
-    std::vector<TaskLife> all;
-    all.reserve(lives.size());
-    for (auto& [tid, life] : lives) {
-        std::stable_sort(life.steps.begin(), life.steps.end(),
-                         [](const pal::Record& a, const pal::Record& b) { return a.step < b.step; });
-        all.push_back(std::move(life));
-    }
+    std::vector<TaskLife> all = lives_of(records_);
+    std::erase_if(all, [](const TaskLife& life) { return life.steps.empty(); });
     return all;
 }
 
 TaskLife Recording::task(std::uint64_t tid) const {
-    for (TaskLife& life : tasks())
+    for (TaskLife& life : lives_of(records_))
         if (life.tid == tid) return std::move(life);
-    return {tid, {}, {}};
+    return {tid, {}, {}, {}};
 }
 
 TaskLife Recording::task(std::string_view name) const {
@@ -97,14 +121,15 @@ TaskLife Recording::task(std::string_view name) const {
 std::vector<pal::WorkerId> Recording::workers() const {
     std::vector<pal::WorkerId> found;
     for (const pal::Record& record : records_)
-        if (std::find(found.begin(), found.end(), record.worker) == found.end()) found.push_back(record.worker);
+        if (is_told_by_its_worker(record) && std::find(found.begin(), found.end(), record.worker) == found.end())
+            found.push_back(record.worker);
     return found;
 }
 
 std::vector<pal::Record> Recording::of_worker(const pal::WorkerId& worker) const {
     std::vector<pal::Record> found;
     for (const pal::Record& record : records_)
-        if (record.worker == worker) found.push_back(record);
+        if (record.worker == worker && is_told_by_its_worker(record)) found.push_back(record);
     return found;
 }
 

@@ -18,11 +18,22 @@
 
 namespace tiffany::testing {
 
-/// The transitions of one task.
+/// What a task told of itself, or was told of it: Worker::note.
+struct TaskNote {
+    std::string key;
+    std::string value;
+    friend bool operator==(const TaskNote&, const TaskNote&) = default;
+};
+
+/// The transitions of one task, and its notes.
 struct TaskLife {
     std::uint64_t tid = 0;
     std::string name;                ///< as Spawned tells it; empty if that is not there
     std::vector<pal::Record> steps;  ///< by rising step, in the order of arrival where one comes twice
+    std::vector<TaskNote> notes;     ///< in the order of their time
+
+    /// The last one with that key; empty if there is none.
+    std::string_view note(std::string_view key) const;
 };
 
 class Recording {
@@ -43,14 +54,14 @@ class Recording {
 
     /// All tasks that made a transition, by tid. Tid 0: hooks on tasks that were never spawned.
     std::vector<TaskLife> tasks() const;
-    /// One task; without steps if it made none.
+    /// One task; without steps if it made none, and without notes if there are none.
     TaskLife task(std::uint64_t tid) const;
     /// The one task that was spawned with that name. Errors: std::out_of_range, naming those that there are.
     TaskLife task(std::string_view name) const;
 
     /// Each worker once, in the order in which they appear.
     std::vector<pal::WorkerId> workers() const;
-    /// What one worker told, in the order in which it fired.
+    /// What one worker told, in the order in which it fired. Without Stalled, which another thread tells of it.
     std::vector<pal::Record> of_worker(const pal::WorkerId& worker) const;
 
     /// What `paltrace check` would say of this run.

@@ -1,5 +1,6 @@
-// count_allocations: a million transitions, each kind of hook, and every call of malloc and its kin, and of operator
-// new, that this thread makes meanwhile. Says "transitions 1000000 allocations 0"; fails unless there were none.
+// count_allocations: a million transitions, each kind of hook and a note among them, and every call of malloc and its
+// kin, and of operator new, that this thread makes meanwhile. Says "transitions 1000000 allocations 0"; fails unless
+// there were none.
 // --sink: with a pal::Sink installed; says then also how many transitions it was told of, and how many were lost.
 //
 // The functions below take the place of the C library's for the whole program and its libraries; operator new comes
@@ -68,6 +69,7 @@ void every_hook(Worker& worker) {
     worker.spawned(task, {.name = "counted", .site = Site::here(), .waiting = true});
     worker.ready(task, WakeCause::dependency);
     worker.running(task);
+    worker.note(task, "trace", "a value that is long enough not to fit into a short string");
     worker.yield(task);
     worker.running(task);
     worker.sleep(task, 1);

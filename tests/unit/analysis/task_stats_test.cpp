@@ -111,6 +111,27 @@ TEST(TaskStats, AStalledRunIsNoRun) {
     EXPECT_EQ(report.kinds.at(0).times.run.count(), 0u);
 }
 
+TEST(TaskStats, AStallCountsWithTheWholeRunWhereItsEndIsThere) {
+    const auto stalled = [](std::uint64_t tid, std::uint64_t run_ns) {
+        Record record = make(EventId::Stalled, {{"run_ns", run_ns}});
+        record.tid = tid;
+        return record;
+    };
+    const TaskReport report = report_of({spawned(7, "ends"), spawned(8, "goes on"), stalled(7, 1'000),
+                                         step(TaskEvent::Yield, 3, 7, 3, {{"run_ns", 5'000}}),
+                                         step(TaskEvent::Yield, 4, 7, 5, {{"run_ns", 9'000}}),  // did not stall
+                                         stalled(8, 1'200), stalled(0, 2'000)});
+    const auto of = [&](std::string_view name) {
+        for (const KindOfTask& kind : report.kinds)
+            if (kind.name == name) return std::pair{kind.times.stalls, kind.times.longest_stall_ns};
+        return std::pair{std::uint64_t{99}, std::uint64_t{99}};
+    };
+    EXPECT_EQ(of("ends"), (std::pair{std::uint64_t{1}, std::uint64_t{5'000}}));
+    EXPECT_EQ(of("goes on"), (std::pair{std::uint64_t{1}, std::uint64_t{1'200}}));
+    EXPECT_EQ(of(kUnknownName), (std::pair{std::uint64_t{1}, std::uint64_t{2'000}})) << "nobody knew the task";
+    EXPECT_EQ(report.tasks, 2u) << "tid 0 is none";
+}
+
 TEST(TaskStats, ANameThatIsToldLateIsThatOfWhatWasSeenBefore) {
     Record state = make(EventId::State, {{"group", 2}});
     state.tid = 7;

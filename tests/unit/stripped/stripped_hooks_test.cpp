@@ -2,8 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <memory>
 #include <stdexcept>
+#include <tiffany/telemetry/configure.hpp>
 #include <tiffany/telemetry/hooks.hpp>
 #include <tiffany/telemetry/sink.hpp>
 #include <type_traits>
@@ -41,6 +43,7 @@ TEST(StrippedHooks, CountNothing) {
     {
         const Worker::Tick tick{*worker, task};
         worker->running(task);
+        worker->note(task, "trace", "1");
         worker->yield(task);
         worker->running(task);
         worker->throttled(task, 0);
@@ -76,6 +79,14 @@ TEST(StrippedHooks, CountNothing) {
     EXPECT_FALSE(telemetry.snapshot_source()().has_value());
     EXPECT_EQ(label(tracing_status()), "stripped");
     EXPECT_EQ(refused_hooks(), 0u);
+}
+
+TEST(StrippedHooks, WatchNothing) {
+    configure({.stall = std::chrono::seconds{1}});
+    SchedulerTelemetry telemetry{"stripped"};
+    telemetry.watch(std::chrono::seconds{1});
+    EXPECT_EQ(telemetry.watch_bound().count(), 0);
+    EXPECT_EQ(label(stall_status().problem), "stripped");
 }
 
 TEST(StrippedHooks, KnowNoTime) {

@@ -25,6 +25,7 @@ class StrippedScheduler : public ::testing::Test {
     std::vector<std::string> order;
 
     Task<> note(std::string what) {
+        tiffany::note("order", what);  // told to nobody
         order.push_back(std::move(what));
         co_return;
     }

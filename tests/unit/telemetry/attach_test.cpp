@@ -61,6 +61,30 @@ TEST_F(Attach, NothingFiresWhileNobodyListensAndSeqGoesOn) {
     EXPECT_EQ(task.state(), TaskState::Running);
 }
 
+TEST_F(Attach, ANoteFiresForATracerAndForNobodyElse) {
+    SchedulerTelemetry counted{"counted"};
+    const WorkerLease lease = counted.worker();
+    lease->spawned(task, {.name = "t"});
+    lease->running(task);
+    lease->note(task, "trace", "7");
+    EXPECT_EQ(recording().ids(),
+              (std::vector{EventId::WorkerStarted, EventId::TaskSpawned, EventId::TaskRunning, EventId::Note}));
+    const auto note = recording().last<tiffany_note>(EventId::Note);
+    EXPECT_EQ(note.worker, lease->id());
+    EXPECT_EQ(note.tid, task.tid());
+    EXPECT_STREQ(note.key, "trace");
+    EXPECT_STREQ(note.value, "7");
+    const std::uint64_t before = lease->seq();
+    recording().set_enabled(false);
+    tick(*lease, task);
+    recording().clear();
+    lease->note(task, "trace", "8");  // metrics alone take none
+    EXPECT_TRUE(recording().ids().empty());
+    EXPECT_EQ(lease->seq(), before);
+    EXPECT_EQ(counted.transitions(), 2u);
+    EXPECT_EQ(task.step(), 2u);
+}
+
 TEST_F(Attach, ASessionThatStartsIsSeenAtTheNextTickAndGetsADump) {
     recording().set_enabled(false);
     const WorkerLease lease = telemetry.worker();

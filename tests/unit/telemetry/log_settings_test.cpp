@@ -20,6 +20,18 @@ TEST(LogSettings, ASizeIsANumberWithOrWithoutASuffix) {
         EXPECT_EQ(parse_size(bad), std::nullopt) << bad;
 }
 
+TEST(LogSettings, ATimeIsAWholeNumberWithAUnit) {
+    using namespace std::chrono_literals;
+    EXPECT_EQ(parse_time("250ms"), 250ms);
+    EXPECT_EQ(parse_time("1s"), 1s);
+    EXPECT_EQ(parse_time("2min"), 120s);
+    EXPECT_EQ(parse_time("0s"), 0s);
+    EXPECT_EQ(parse_time("9223372036s"), 9223372036s) << "an int64 holds as many ns";
+    for (const char* bad : {"", "1", "s", "1 s", "1.5s", "-1s", "1sec", "1m", "1h", "1us", " 1s", "1s ", "9223372037s",
+                            "18446744073709551616ms", "0x1s"})
+        EXPECT_EQ(parse_time(bad), std::nullopt) << bad;
+}
+
 TEST(LogSettings, ANameTakesThePidAndTheHost) {
     EXPECT_EQ(expand_name("/run/%h/%p.pal", 812, "web1"), "/run/web1/812.pal");
     EXPECT_EQ(expand_name("100%%", 812, "web1"), "100%");
@@ -44,12 +56,14 @@ TEST(LogSettings, BadOnesAreRefusedWithTheirReason) {
     EXPECT_EQ(why_bad({.pal = "unix:/" + std::string(106, 'x')}), "");
     EXPECT_NE(why_bad({.pal = "x", .pal_max_bytes = 65535}).find("at least 65536"), std::string::npos);
     EXPECT_NE(why_bad({.pal = "x", .pal_ring_bytes = 1}).find("ring of 1 bytes"), std::string::npos);
+    EXPECT_EQ(why_bad({.stall = std::chrono::nanoseconds{-1}}),
+              "cannot watch for runs of more than -1 ns: expected 0, for none, or more");
 }
 
 class FromEnvironment : public ::testing::Test {
   protected:
     ~FromEnvironment() override {
-        for (const char* name : {"TIFFANY_PAL", "TIFFANY_PAL_MAX", "TIFFANY_PAL_RING"})
+        for (const char* name : {"TIFFANY_PAL", "TIFFANY_PAL_MAX", "TIFFANY_PAL_RING", "TIFFANY_STALL"})
             unsetenv(name);
     }
 };
@@ -65,6 +79,21 @@ TEST_F(FromEnvironment, ItComesBeforeTheProgramUnlessTheProgramForbidsIt) {
         with_environment({.pal = "program.pal", .pal_max_bytes = 1 << 20, .environment = false});
     EXPECT_EQ(alone.settings.pal, "program.pal");
     EXPECT_EQ(alone.settings.pal_max_bytes, 1u << 20);
+}
+
+TEST_F(FromEnvironment, ABadStallMeansThatNobodyWatchesAndLeavesTheLogAlone) {
+    using namespace std::chrono_literals;
+    EXPECT_EQ(with_environment({.stall = 3s}).settings.stall, 3s);
+    setenv("TIFFANY_STALL", "250ms", 1);
+    EXPECT_EQ(with_environment({.stall = 3s}).settings.stall, 250ms);
+    EXPECT_EQ(with_environment({.stall = 3s, .environment = false}).settings.stall, 3s);
+    setenv("TIFFANY_STALL", "0s", 1);
+    EXPECT_EQ(with_environment({.stall = 3s}).settings.stall, 0s) << "the operator wants none";
+    setenv("TIFFANY_STALL", "1", 1);
+    const ResolvedSettings bad = with_environment({.pal = "run.pal", .stall = 3s});
+    EXPECT_TRUE(bad.bad_stall);
+    EXPECT_EQ(bad.settings.stall, 0s);
+    EXPECT_EQ(bad.problem, PalProblem::none);
 }
 
 TEST_F(FromEnvironment, WhatIsBadIsSaidAndNothingThrown) {

@@ -87,6 +87,96 @@ TEST_F(SinkTest, AWorkersEventsComeInTheirOrderWithTheirValues) {
     EXPECT_EQ(sink->of("WorkerStopped").at(0).seq, before + 6);
 }
 
+TEST_F(SinkTest, ANoteComesBetweenItsTasksTransitionsAndCountsInNoSeq) {
+    VirtualClock clock;
+    SchedulerTelemetry telemetry{"pool", {.clock = &clock}};
+    install_sink(sink);
+    TaskTimes task;
+    {
+        const WorkerLease worker = telemetry.worker();
+        const std::uint64_t before = worker->seq();
+        worker->spawned(task, {.name = "request"});
+        worker->note(task, "trace", "4bf92f");  // by whoever spawns it, before it is published
+        worker->running(task);
+        clock.advance(7);
+        worker->note(task, "tenant", "");
+        worker->done(task);
+        EXPECT_EQ(worker->seq(), before + 3);
+        EXPECT_EQ(task.step(), 3u);
+    }
+    ASSERT_TRUE(flush_sink());
+    ASSERT_THAT(sink->names(),
+                ElementsAre("WorkerStarted", "Spawned", "Note", "Running", "Note", "Done", "WorkerStopped"));
+    const pal::Record trace = sink->of("Note").at(0);
+    EXPECT_EQ(trace.tid, task.tid());
+    EXPECT_EQ(trace.worker, sink->of("Running").at(0).worker);
+    EXPECT_EQ(trace.text("key"), "trace");
+    EXPECT_EQ(trace.text("value"), "4bf92f");
+    const pal::Record tenant = sink->of("Note").at(1);
+    EXPECT_EQ(tenant.text("value"), "");
+    EXPECT_EQ(tenant.ts_ns, 8u) << "the clock begins at 1";
+    EXPECT_TRUE(sink->gaps().empty());
+}
+
+TEST_F(SinkTest, ANotesTextIsCutAtACharacterAndIsUtf8) {
+    SchedulerTelemetry telemetry{"s"};
+    install_sink(sink);
+    Worker& worker = telemetry.here();
+    TaskTimes task;
+    worker.spawned(task, {});
+    worker.note(task, std::string(30, 'k') + "\u00e4", std::string(126, 'v') + "\u00e4");  // a byte too long
+    worker.note(task, std::string(31, 'k') + 'k', std::string(127, 'v') + 'v');
+    worker.note(task, "a\xff", std::string_view{"b\0c", 3});
+    ASSERT_TRUE(flush_sink());
+    const std::vector<pal::Record> notes = sink->of("Note");
+    ASSERT_EQ(notes.size(), 3u);
+    EXPECT_EQ(notes[0].text("key"), std::string(30, 'k'));
+    EXPECT_EQ(notes[0].text("value"), std::string(126, 'v'));
+    EXPECT_EQ(notes[1].text("key"), std::string(31, 'k'));
+    EXPECT_EQ(notes[1].text("value"), std::string(127, 'v'));
+    EXPECT_EQ(notes[2].text("key"), "a\uFFFD");
+    EXPECT_EQ(notes[2].text("value"), "b\uFFFDc");
+}
+
+TEST_F(SinkTest, AForeignThreadsNoteTakesUpALateSinkAndTellsOfItsTaskFirst) {
+    SchedulerTelemetry telemetry{"s"};
+    Worker& worker = telemetry.here();
+    TaskTimes task;
+    worker.spawned(task, {.name = "before"});
+    worker.running(task);
+    std::thread{[&] { install_sink(sink); }}.join();
+    worker.note(task, "trace", "1");  // no hook in between
+    worker.done(task);
+    ASSERT_TRUE(flush_sink());
+    EXPECT_THAT(sink->names(), ElementsAre("WorkerDumped", "State", "Note", "Done"));
+    const pal::Record dumped = sink->of("WorkerDumped").at(0);
+    EXPECT_EQ(dumped.seq, worker.seq() - 1) << "a note takes no seq: the next transition has one more";
+    const pal::Record state = sink->of("State").at(0);
+    EXPECT_EQ(state.number("state"), static_cast<std::uint64_t>(TaskState::Running)) << "a note moves nothing";
+    EXPECT_EQ(state.step, 2u);
+    EXPECT_EQ(sink->stretch_of(worker).lost, 0u);
+}
+
+TEST_F(SinkTest, ANoteThatDoesNotFitIsCountedAndMakesNoGap) {
+    SchedulerTelemetry telemetry{"s"};
+    install_sink(sink, kTiny);
+    const WorkerLease worker = telemetry.worker();
+    TaskTimes task;
+    worker->spawned(task, {});
+    const std::uint64_t lost_before = sink_stats().lost_others;
+    sink->close();
+    worker->note(task, "first", "");
+    ASSERT_TRUE(eventually([&] { return sink->in_call(); }));
+    for (int i = 0; i < 100; ++i)
+        worker->note(task, "more", "");
+    sink->open();
+    ASSERT_TRUE(flush_sink());
+    const std::uint64_t lost = sink_stats().lost_others - lost_before;
+    EXPECT_EQ(sink->of("Note").size() + lost, 101u);
+    EXPECT_GT(lost, 70u) << "4096 bytes hold 21 notes";
+    EXPECT_TRUE(sink->gaps().empty());
+}
+
 TEST_F(SinkTest, ARecordsTimeIsTheTimeOfDay) {
     SchedulerTelemetry telemetry{"s"};
     install_sink(sink);

@@ -17,6 +17,7 @@ namespace tiffany::testing {
 namespace {
 
 using namespace std::chrono_literals;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
@@ -94,6 +95,33 @@ TEST(Recording, ATaskThatIsNotThereIsAnErrorThatNamesTheOthers) {
     EXPECT_THAT(run.task(std::uint64_t{1} << 60).steps, IsEmpty());
 }
 
+TEST(Recording, ATaskHasItsNotesBesideItsSteps) {
+    ScopedSink sink;
+    SchedulerTelemetry telemetry{"notes"};
+    const WorkerLease worker = telemetry.worker();
+    TaskTimes task;
+    TaskTimes silent;
+    worker->spawned(task, {.name = "request"});
+    worker->spawned(silent, {.name = "silent"});
+    worker->running(task);
+    worker->note(task, "tenant", "blue");
+    worker->note(task, "try", "1");
+    worker->note(task, "try", "2");
+    worker->done(task);
+    const TaskLife life = sink.recording().task("request");
+    EXPECT_THAT(life, EventsAre("Spawned", "Running", "Done"));
+    EXPECT_THAT(life.notes, ElementsAre(TaskNote{"tenant", "blue"}, TaskNote{"try", "1"}, TaskNote{"try", "2"}));
+    EXPECT_EQ(life.note("try"), "2") << "the last one";
+    EXPECT_EQ(life.note("missing"), "");
+    EXPECT_THAT(sink.recording().task("silent").notes, IsEmpty());
+
+    sink.clear();
+    worker->note(silent, "late", "yes");  // all that is told of it now
+    EXPECT_EQ(sink.recording().task(silent.tid()).note("late"), "yes");
+    EXPECT_THAT(sink.recording().tasks(), IsEmpty()) << "it made no transition";
+    worker->cancelled(silent, CancelCause::asked);
+}
+
 TEST(Recording, LossIsNotLegal) {
     const ScopedSink sink{{.ring_bytes = 4096, .poll = 10s}};
     SchedulerTelemetry telemetry{"lossy"};
@@ -144,6 +172,21 @@ TEST(Recording, AStampOlderThanTheHookBeforeItChangesNoOrder) {
     EXPECT_THAT(run, TicksAreNested());
     EXPECT_THAT(run, RunsOneAtATime());
     EXPECT_EQ(run.records()[8].ts_ns, 80u);
+}
+
+TEST(Recording, AStallIsNotAmongWhatItsWorkerDid) {
+    pal::Record spawned = fired(EventId::TaskSpawned, 20, 1, 7, 1);
+    spawned.set_number("state", static_cast<std::uint64_t>(TaskState::Ready));
+    // the watching thread's ring was emptied first; and the lease was given back while it told
+    const Recording run{{fired(EventId::WorkerStarted, 10, 0), fired(EventId::Stalled, 70, 0, 7), spawned,
+                         fired(EventId::TaskRunning, 30, 2, 7, 2), fired(EventId::TaskDone, 60, 3, 7, 3),
+                         fired(EventId::WorkerStopped, 65, 3)},
+                        {}};
+    EXPECT_EQ(run.records()[1].ts_ns, 20u) << "what came after it in the sink is not later";
+    EXPECT_EQ(run.records().back().info->name, "Stalled");
+    EXPECT_THAT(run, WorkersAreWhole());
+    EXPECT_THAT(run, LifecycleIsLegal());
+    EXPECT_THAT(run.of_worker(run.workers().at(0)), SizeIs(5));
 }
 
 TEST(Recording, AWorkerWhoseIndexIsUsedAgainIsSortedByTimeWhereItsEndCameLate) {

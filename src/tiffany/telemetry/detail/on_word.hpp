@@ -24,6 +24,8 @@ constexpr std::uint32_t kTickLog = 1u << 14;
 
 constexpr std::uint32_t kDumping = 1u << 15;  // with a tracer: this worker lists the live tasks, some at each tick
 
+constexpr std::uint32_t kWatched = 1u << 16;  // a watch wants to know what runs, and since when
+
 constexpr std::uint64_t kParkNs = 1'000'000'000;  // a thread that has nothing to do looks so often who listens
 constexpr std::uint64_t kDumpPauseNs = 512'000;   // and so often while it lists tasks: 256 at a time, 500,000 a second
 
@@ -37,7 +39,9 @@ constexpr std::uint32_t kTickPalAny = kTickPal | kTickLog;
 
 constexpr std::uint32_t kTickBits = kTickLttng | kTickUsdt | kTickLeftOut | kTickPalAny;
 constexpr std::uint32_t kTracers = kLttng | kUsdt | kLeftOut | kPalAny;
-constexpr std::uint32_t kListeners = kMetrics | kTracers | kTickBits;
+constexpr std::uint32_t kListeners = kMetrics | kTracers | kTickBits | kWatched;
+constexpr std::uint32_t kPlainTick = kMetrics | kForked | kWatched;  // a tick has nothing to do for these
 constexpr std::uint32_t kSpecial = kEveryHook | kAnnounce | kRefused;
+constexpr std::uint32_t kNotable = kTracers | kSpecial;  // what a note has to look at: metrics take none
 
 }  // namespace tiffany::detail

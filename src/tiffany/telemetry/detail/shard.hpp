@@ -171,6 +171,10 @@ struct Shard {
     std::atomic<std::uint32_t> thread{0};         // its thread's id. Writer: whoever holds the process's workers_mutex
     // made when the group is registered, before its number is known to anybody; never replaced
     std::array<std::atomic<GroupShard*>, kMaxGroups> groups{};
+    // While the worker is watched: the task that runs since running_since; 0 = not known. Written while running_since
+    // is 0, so that who finds the same running_since before and after it has both of one run. Writer: the worker's
+    // thread
+    std::atomic<std::uint64_t> running_tid{0};
 
     Shard() = default;
     Shard(const Shard&) = delete;
@@ -205,7 +209,7 @@ struct Shard {
                 number.store(0, std::memory_order_relaxed);
         for (auto& group : groups)
             if (GroupShard* found = group.load(std::memory_order_relaxed)) found->clear();
-        for (auto* number : {&busy_ns, &busy_since, &parked_at, &running_since})
+        for (auto* number : {&busy_ns, &busy_since, &parked_at, &running_since, &running_tid})
             number->store(0, std::memory_order_relaxed);
     }
 };

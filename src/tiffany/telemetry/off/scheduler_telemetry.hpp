@@ -2,6 +2,7 @@
 /// A scheduler's telemetry without telemetry: a name and a clock. Included by
 /// tiffany/telemetry/scheduler_telemetry.hpp.
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -41,6 +42,9 @@ class SchedulerTelemetry {
     Worker& here() noexcept { return nobody_; }
     std::uint16_t group(std::string_view) { return 0; }
     void list_tasks_by(TaskList*) noexcept {}
+
+    void watch(std::chrono::nanoseconds) {}
+    static constexpr std::chrono::nanoseconds watch_bound() noexcept { return std::chrono::nanoseconds{0}; }
 
     const std::string& name() const noexcept { return name_; }
     Clock& clock() const noexcept { return clock_ != nullptr ? *clock_ : Clock::system(); }

@@ -28,6 +28,8 @@ class Worker {
     void failed(TaskTimes&, std::string_view, Stamp = {}) noexcept {}
     void cancelled(TaskTimes&, CancelCause, std::uint64_t = 0, Stamp = {}) noexcept {}
 
+    void note(TaskTimes&, std::string_view, std::string_view) noexcept {}
+
     static constexpr bool listens() noexcept { return false; }
     static constexpr Stamp now() noexcept { return {}; }
     static constexpr bool is_dumping() noexcept { return false; }

@@ -1,0 +1,59 @@
+#pragma once
+/// The thread that looks for runs which do not end: docs/stalls.md.
+
+#include <condition_variable>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <thread>
+
+namespace tiffany {
+class Worker;
+}
+
+namespace tiffany::detail {
+
+struct SchedulerCore;
+
+/// A run that has lasted for longer than the bound.
+struct Stall {
+    Worker* worker = nullptr;  ///< that runs it
+    std::uint64_t tid = 0;     ///< 0: the run began before its worker knew that it is watched
+    std::uint64_t since = 0;   ///< ticks: what tells one run of a worker from another
+    std::uint64_t run_ns = 0;  ///< up to when it was looked at
+};
+
+/// One for each scheduler that is watched. Its thread takes no signal. It tells of each run once, when somebody
+/// listens, on a worker of its own: the rings of the worker that stands still have one writer.
+class StallWatch {
+  public:
+    /// Starts the thread. Errors: std::bad_alloc; std::system_error, no thread to be had.
+    explicit StallWatch(SchedulerCore& core);
+    /// Waits for the end of the thread: not with the process's workers_mutex.
+    ~StallWatch();
+    StallWatch(const StallWatch&) = delete;
+    StallWatch& operator=(const StallWatch&) = delete;
+
+    /// The bound is another one from now on.
+    void change_pace() noexcept;
+    /// In a forked child, where its thread is not: keeps it, never to be destroyed. With the process's workers_mutex.
+    static void leave_behind(std::unique_ptr<StallWatch> watch) noexcept;
+
+  private:
+    void run() noexcept;
+    void look() noexcept;
+    bool tell(const Stall& stall) noexcept;
+
+    SchedulerCore& core_;
+    Worker* worker_ = nullptr;  // the thread's own; taken when there is something to tell
+
+    std::mutex mutex_;  // these three
+    std::condition_variable changed_;
+    bool stopping_ = false;
+    bool new_pace_ = false;
+
+    StallWatch* left_before_ = nullptr;  // the next one of those that were left behind
+    std::thread thread_;
+};
+
+}  // namespace tiffany::detail
