@@ -62,6 +62,47 @@ def test_the_tail_of_a_program_that_died_is_told_by_the_discarded_counts(tmp_pat
     assert transitions + lost == counted
 
 
+def test_what_has_no_seq_and_was_lost_is_counted_apart(tmp_path):
+    rooms = {
+        "all": ("4M", "8"),
+        # emptied five times a second, it holds what is noted in a few milliseconds
+        "few": ("4k", "2", "--read-timer=200000"),
+    }
+    with PrivateLttng(tmp_path) as lttng:
+        for name, (size, count, *more) in rooms.items():
+            lttng.lttng("create", name, f"--output={tmp_path / name}")
+            for channel, events, room in (
+                ("transitions", "tiffany:task_*", ["--subbuf-size=4M", "--num-subbuf=8"]),
+                ("notes", "tiffany:note", [f"--subbuf-size={size}", f"--num-subbuf={count}", *more]),
+            ):
+                lttng.lttng("enable-channel", "-u", "-s", name, "--buffers-pid", *room, channel)
+                lttng.lttng("enable-event", "-u", "-s", name, events, "-c", channel)
+            lttng.lttng("start", name)
+        lttng.run([program("tiffany-demo"), "--transitions", "100000"])
+        for name in rooms:
+            lttng.lttng("destroy", name)
+
+    def seen(name, status):
+        log = tmp_path / f"{name}.pal"
+        said = run(PALTRACE, "convert", tmp_path / name, "-o", log, status=status)
+        records = read_log(log)
+        assert accounts(records)[1:] == (0, 0), "no transition is lost"
+        return sum(record["event"] == "Note" for record in records), records[-1].get("lost_others", 0), said.stderr
+
+    noted, lost, _ = seen("all", 0)
+    assert noted > 1000 and lost == 0
+    kept, lost, said = seen("few", 4)
+    # after a channel's last packet nobody counts
+    assert 0 < lost <= noted - kept
+    assert f"at least {lost} other events lost" in said
+    for where in (tmp_path / "few", tmp_path / "few.pal"):
+        checked = run(PALTRACE, "check", where, status=4).stdout
+        assert f"lost of other events: at least {lost}\n" in checked
+        assert checked.endswith(f"good, but at least {lost} other events lost\n")
+    coverage = json.loads(run(PALTRACE, "stats", "--json", tmp_path / "few.pal", status=4).stdout)["coverage"]
+    assert (coverage["lost"], coverage["lost_others"]) == (0, lost)
+
+
 def test_a_selection_is_named_and_is_no_loss(tmp_path):
     with PrivateLttng(tmp_path) as lttng:
         lttng.lttng("create", "run", f"--output={tmp_path / 'trace'}")

@@ -3,6 +3,7 @@
 The build without telemetry is kept beside the one under test, so that a second run only builds what changed.
 """
 
+import hashlib
 import os
 import re
 import subprocess
@@ -184,8 +185,22 @@ LINKERS = {
 }
 
 
+@pytest.fixture(scope="module")
+def objects(tmp_path_factory):
+    """Where the linkers find what they have in common."""
+    return tmp_path_factory.mktemp("objects")
+
+
+def compiled_once(objects, compiler, options, source):
+    key = hashlib.sha256("\0".join([compiler, *options, source.name]).encode()).hexdigest()
+    output = objects / f"{key}.o"
+    if not output.exists():
+        checked([compiler, "-std=c++20", *options, "-c", source, "-o", output])
+    return output
+
+
 @pytest.mark.parametrize("name", LINKERS)
-def test_files_that_disagree_do_not_link(prefixes, name, tmp_path):
+def test_files_that_disagree_do_not_link(prefixes, objects, name, tmp_path):
     compiler, *options = LINKERS[name]
     need_program(compiler)
     if "-fuse-ld=lld" in options:
@@ -200,14 +215,12 @@ def test_files_that_disagree_do_not_link(prefixes, name, tmp_path):
     def compiled(function, choice):
         # the linker's options are none of the compiler's
         chosen = [option for option in [*options, *choice] if not option.startswith(("-l", "-L", "-Wl", "-fuse-ld"))]
-        output = f"{function}-{choice is on}.o"
-        checked([compiler, "-std=c++20", *chosen, "-c", f"{function}.cpp", "-o", output], cwd=tmp_path)
-        return output
+        return compiled_once(objects, compiler, chosen, tmp_path / f"{function}.cpp")
 
     def linked(a, b):
         libraries = on if on in (a, b) else off
-        objects = [compiled("a", a), compiled("b", b)]
-        command = [compiler, "-std=c++20", *options, "main.cpp", *objects, "-o", "program", *libraries]
+        files = [compiled("a", a), compiled("b", b)]
+        command = [compiler, "-std=c++20", *options, "main.cpp", *files, "-o", "program", *libraries]
         return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=BUILD_DEADLINE)
 
     together = linked(on, on)

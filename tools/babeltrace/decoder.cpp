@@ -124,6 +124,7 @@ struct Decoder::Channel {
     bool clock = false;
     bool transitions = false;
     bool only_transitions = true;
+    bool others = false;  // events of ours that are none, and that are asked for
     bool discarded_times = false;
     bool packet_times = false;
 };
@@ -188,10 +189,11 @@ const Decoder::Channel& Decoder::channel_of(const bt_stream_class* stream_class)
     channel->clock = bt_stream_class_borrow_default_clock_class_const(stream_class) != nullptr;
     channel->discarded_times = bt_stream_class_discarded_events_have_default_clock_snapshots(stream_class) != BT_FALSE;
     channel->packet_times = bt_stream_class_discarded_packets_have_default_clock_snapshots(stream_class) != BT_FALSE;
-    for (std::uint64_t e = 0; e < bt_stream_class_get_event_class_count(stream_class); ++e)
-        channel->only_transitions =
-            channel->only_transitions &&
-            is_transition(name_of(bt_stream_class_borrow_event_class_by_index_const(stream_class, e)));
+    for (std::uint64_t e = 0; e < bt_stream_class_get_event_class_count(stream_class); ++e) {
+        const std::string_view name = name_of(bt_stream_class_borrow_event_class_by_index_const(stream_class, e));
+        channel->only_transitions = channel->only_transitions && is_transition(name);
+        channel->others = channel->others || name.starts_with(kProvider) || (ticks_ && name.starts_with(kTickProvider));
+    }
     channel->transitions = carries_transitions(stream_class);
     // of two channels with transitions one may have what the other discarded: then their counts are upper bounds
     const bt_trace_class* trace_class = bt_stream_class_borrow_trace_class_const(stream_class);
@@ -304,8 +306,9 @@ void Decoder::event(const bt_message* message) {
 void Decoder::discarded_events(const bt_message* message) {
     const Channel& channel =
         channel_of(bt_stream_borrow_class_const(bt_message_discarded_events_borrow_stream_const(message)));
-    if (!channel.transitions) return;
+    if (!channel.transitions && !channel.others) return;
     pal::Discarded made;
+    made.only_others = !channel.transitions;
     made.end_ns = ~std::uint64_t{0};  // without times: it may explain any gap
     made.only_transitions = channel.only_transitions;
     made.counted = bt_message_discarded_events_get_count(message, &made.count) == BT_PROPERTY_AVAILABILITY_AVAILABLE;
@@ -319,8 +322,9 @@ void Decoder::discarded_events(const bt_message* message) {
 void Decoder::discarded_packets(const bt_message* message) {
     const Channel& channel =
         channel_of(bt_stream_borrow_class_const(bt_message_discarded_packets_borrow_stream_const(message)));
-    if (!channel.transitions) return;
+    if (!channel.transitions && !channel.others) return;
     pal::Discarded made;
+    made.only_others = !channel.transitions;
     made.end_ns = ~std::uint64_t{0};
     made.counted = false;
     if (channel.packet_times) {

@@ -199,6 +199,7 @@ void FrameWriter::discarded(const pal::Discarded& discarded) {
     put(discarded.end_ns);
     put(discarded.count);
     put(discarded.only_transitions);
+    put(discarded.only_others);
     put(discarded.counted);
     close();
 }
@@ -237,6 +238,7 @@ void FrameWriter::end(const pal::End& end) {
     put(end.lost);
     put(end.tail);
     put(end.at_most);
+    put(end.lost_others);
     close();
 }
 
@@ -296,6 +298,7 @@ FrameResult take_frame(std::string_view frame, pal::Record& record, FrameHandler
             discarded.end_ns = from.number<std::uint64_t>();
             discarded.count = from.number<std::uint64_t>();
             discarded.only_transitions = from.number<bool>();
+            discarded.only_others = from.number<bool>();
             discarded.counted = from.number<bool>();
             handler.discarded(discarded);
             return FrameResult::handled;
@@ -333,6 +336,7 @@ FrameResult take_frame(std::string_view frame, pal::Record& record, FrameHandler
             end.lost = from.number<std::uint64_t>();
             end.tail = from.number<std::uint64_t>();
             end.at_most = from.number<bool>();
+            end.lost_others = from.number<std::uint64_t>();
             handler.end(end);
             return FrameResult::handled;
         }

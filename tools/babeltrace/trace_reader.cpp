@@ -307,6 +307,7 @@ class Reading {
         summary_.lost = end.lost;
         summary_.tail = end.tail;
         summary_.at_most = end.at_most;
+        summary_.lost_others = end.lost_others;
         summary_.unexplained = judge_.unexplained();
         summary_.untraced = judge_.untraced();
         if (options_.strict && summary_.unexplained != 0)

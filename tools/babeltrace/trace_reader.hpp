@@ -29,6 +29,7 @@ struct ReadSummary {
     std::uint64_t lost = 0;
     std::uint64_t tail = 0;            ///< the part of `lost` after the last record of each worker
     bool at_most = false;              ///< `lost` is an upper bound
+    std::uint64_t lost_others = 0;     ///< at least so many events were lost that are no transitions
     std::uint64_t unexplained = 0;     ///< of `lost`: in gaps that the discarded counts do not explain
     std::uint64_t untraced = 0;        ///< transitions that were not traced: the session was off, or not ready: no loss
     std::uint64_t ticks_left_out = 0;  ///< events of ticks in traces, if ReadOptions::ticks is off

@@ -22,8 +22,9 @@ constexpr std::uint64_t kMi = kKi * kKi;
 // before the ring is full. With LTTng's own default, 4 sub-buffers of 512 KiB, bursts of 3 million lost up to 8 % in
 // any case.
 constexpr BufferSize kFull{4 * kMi, 16};
-// Parks, wakes of workers, dumps: far fewer than transitions.
-constexpr BufferSize kOthers{kMi, 4};
+// Parks, wakes of workers, notes, dumps: fewer than transitions. With 1Mx4 a demo that notes each of its requests lost
+// 8 % of them.
+constexpr BufferSize kOthers{4 * kMi, 4};
 // Below this even a slow program may lose events whenever the consumer is not scheduled for some milliseconds.
 constexpr BufferSize kLeast{64 * kKi, 4};
 // Blocking is not lossless with small rings: a writer that is pre-empted half way holds its sub-buffer.

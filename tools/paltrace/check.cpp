@@ -28,8 +28,9 @@ void print_coverage(const pal::LifecycleReport& report, const ctf::ReadSummary& 
             out << " whole, " << report.dumps.incomplete << " not: tasks that were there before may be missing";
     }
     out << "\nlost: " << (seen.at_most ? "at most " : "") << seen.lost << " transitions (gaps: " << report.gaps
-        << ", after the last record: " << seen.tail << ", not explained: " << seen.unexplained << ")\n"
-        << "not traced: " << seen.untraced << " transitions\n";
+        << ", after the last record: " << seen.tail << ", not explained: " << seen.unexplained << ")\n";
+    if (seen.lost_others != 0) out << "lost of other events: at least " << seen.lost_others << '\n';
+    out << "not traced: " << seen.untraced << " transitions\n";
     if (!seen.selection.empty()) {
         out << "selection: lives are not judged; recorded were";
         for (const std::string& event : seen.selection)
@@ -56,6 +57,7 @@ std::string verdict(const pal::LifecycleReport& report, const ctf::ReadSummary& 
     const auto but = [&less](const std::string& what) { less += (less.empty() ? ", but " : ", ") + what; };
     if (seen.lost != 0)
         but(std::string{seen.at_most ? "at most " : ""} + std::to_string(seen.lost) + " transitions lost");
+    if (seen.lost_others != 0) but("at least " + std::to_string(seen.lost_others) + " other events lost");
     if (seen.untraced != 0) but(std::to_string(seen.untraced) + " transitions not traced");
     if (doubtful) but("some may be missing, uncounted");
     return "good" + less;

@@ -33,6 +33,7 @@ class Watched : public pal::EntrySink {
         seen.lost = end.lost;
         seen.tail = end.tail;
         seen.at_most = end.at_most;
+        seen.lost_others = end.lost_others;
         sink_.end(end);
     }
 
@@ -91,13 +92,16 @@ void print_remarks(const ctf::ReadSummary& summary, bool strict, std::ostream& e
 }
 
 std::string loss_remark(const ctf::ReadSummary& summary) {
-    if (summary.lost == 0) return "";
-    return std::string{summary.at_most ? ", at most " : ", "} + std::to_string(summary.lost) + " transitions lost";
+    std::string said;
+    if (summary.lost != 0)
+        said = (summary.at_most ? ", at most " : ", ") + std::to_string(summary.lost) + " transitions lost";
+    if (summary.lost_others != 0) said += ", at least " + std::to_string(summary.lost_others) + " other events lost";
+    return said;
 }
 
 ExitCode exit_code(const ctf::ReadSummary& summary) {
     ExitCode code = ExitCode::good;
-    if (summary.lost != 0) code = worse(code, ExitCode::lost);
+    if (summary.lost != 0 || summary.lost_others != 0) code = worse(code, ExitCode::lost);
     if (!summary.bad_parts.empty()) code = worse(code, ExitCode::bad_content);
     if (summary.refused) code = worse(code, ExitCode::system);
     return code;

@@ -262,6 +262,10 @@ void Recording::judge(const ctf::ReadSummary& found) {
                       ? ""  // then larger ones would not help
                       : ": give --buffers more than " + facts_.buffers.transitions.text() + ", or --lossless")
               << std::endl;
+    if (found.lost_others != 0)
+        talk_ << "paltrace: lost at least " << found.lost_others
+              << " events that are no transitions (parks, notes, state dumps" << (options_.ticks ? ", ticks" : "")
+              << ")" << std::endl;
     if (facts_.command_wait_status == SIGKILL)  // in the middle of an event, perhaps
         talk_ << "paltrace: COMMAND was killed: of its last second, up to "
               << human_bytes(facts_.buffers.transitions.bytes) << " on each CPU may be missing and not counted"

@@ -68,6 +68,7 @@ Json document(const RecordOptions& options, const RecordFacts& facts) {
     json["transitions"] = count(&ctf::ReadSummary::transitions);
     json["lost"] = count(&ctf::ReadSummary::lost);
     json["lost_at_most"] = facts.found && facts.found->at_most;
+    json["lost_others"] = facts.found ? facts.found->lost_others : 0;
     json["not_traced"] = count(&ctf::ReadSummary::untraced);
     json["processes_without_buffers"] = facts.found ? Json(facts.found->without_buffers) : Json(nullptr);
     json["shm_was_full"] = at_end(facts.shm_was_full);

@@ -77,6 +77,7 @@ Json coverage(const analysis::TaskReport& report, const ctf::ReadSummary& seen, 
     json["lost_is_upper_bound"] = seen.at_most;
     json["lost_unexplained"] = seen.unexplained;
     json["lost_tail"] = seen.tail;
+    json["lost_others"] = seen.lost_others;
     json["gaps"] = report.gaps;
     json["untraced"] = seen.untraced;
     json["selection"] = seen.selection;

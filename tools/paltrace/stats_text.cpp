@@ -117,6 +117,7 @@ void print_coverage(const analysis::TaskReport& report, const ctf::ReadSummary& 
     out << "coverage\n  lost: " << (seen.at_most ? "at most " : "") << seen.lost
         << " transitions (gaps: " << report.gaps << ", after the last record: " << seen.tail
         << ", not explained: " << seen.unexplained << ")\n"
+        << "  lost of other events: " << (seen.lost_others == 0 ? "" : "at least ") << seen.lost_others << '\n'
         << "  not traced: " << seen.untraced << " transitions\n"
         << "  tasks whose start was not seen: " << report.unseen_start << ", of them without a name: " << report.unnamed
         << ", told of in a state dump: " << report.dumped_start << '\n'

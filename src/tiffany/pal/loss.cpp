@@ -48,8 +48,9 @@ struct LossJudge::Source {
     bool from_start = false;
     bool is_log = false;
     std::deque<Range> ranges;
-    std::uint64_t exact = 0;  // discarded in channels of transitions only; modulo 2^64
-    std::uint64_t mixed = 0;  // in other channels that carry transitions
+    std::uint64_t exact = 0;   // discarded in channels of transitions only; modulo 2^64
+    std::uint64_t mixed = 0;   // in other channels that carry transitions
+    std::uint64_t others = 0;  // in channels that carry none; modulo 2^64
     std::uint64_t told_tail = 0;
     bool told_at_most = false;
     std::unordered_map<std::uint64_t, std::uint64_t> last;  // by worker: the last seq in this source
@@ -292,6 +293,10 @@ std::uint64_t LossJudge::take_discarded(const Worker& worker, std::uint64_t from
 
 void LossJudge::discarded(std::size_t source, const Discarded& discarded) {
     Source& here = *sources_[source];
+    if (discarded.only_others) {
+        here.others += discarded.counted ? discarded.count : 0;
+        return;
+    }
     (discarded.only_transitions ? here.exact : here.mixed) += discarded.counted ? discarded.count : 0;  // modulo 2^64
     here.ranges.push_back({discarded.begin_ns, discarded.end_ns,
                            discarded.counted ? static_cast<std::int64_t>(discarded.count) : 0, discarded.counted});
@@ -316,6 +321,7 @@ void LossJudge::told(std::size_t source, const End& end) {
     sources_[source]->is_log = true;
     sources_[source]->told_tail = end.tail;
     sources_[source]->told_at_most = end.at_most;
+    sources_[source]->others = end.lost_others;
 }
 
 void LossJudge::push(const Record& record) {
@@ -443,6 +449,8 @@ End LossJudge::finish() {
     end.at_most = late_;
     add_tails(end);
     end.lost = lost_ + end.tail;
+    for (const auto& source : sources_)
+        end.lost_others += clamped(source->others);
     out_.end(end);
     return end;
 }

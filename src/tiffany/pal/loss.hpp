@@ -43,6 +43,7 @@ struct Discarded {
     std::uint64_t count = 0;
     bool only_transitions = false;  ///< nothing but transitions goes through this channel
     bool counted = true;            ///< false: it does not know how many (packets that were overwritten)
+    bool only_others = false;       ///< nothing of what is discarded can be a transition
 };
 
 class LossJudge {

@@ -88,11 +88,12 @@ struct Gap {
 
 /// Last entry of a log: without it the log was cut.
 struct End {
-    std::uint64_t ts_ns = 0;    ///< of the last record
-    std::uint64_t records = 0;  ///< records in the log, without Begin, Gap and End
-    std::uint64_t lost = 0;     ///< transitions lost: all gaps, and the tail
-    std::uint64_t tail = 0;     ///< the part of `lost` that no Gap tells: after the last record seen of each worker
-    bool at_most = false;       ///< `lost` is an upper bound (events that are no transitions share the channel)
+    std::uint64_t ts_ns = 0;        ///< of the last record
+    std::uint64_t records = 0;      ///< records in the log, without Begin, Gap and End
+    std::uint64_t lost = 0;         ///< transitions lost: all gaps, and the tail
+    std::uint64_t tail = 0;         ///< the part of `lost` that no Gap tells: after the last record seen of each worker
+    bool at_most = false;           ///< `lost` is an upper bound (events that are no transitions share the channel)
+    std::uint64_t lost_others = 0;  ///< at least so many events were lost that are no transitions
 };
 
 /// Where the entries of one log go, in order: begin, then records and gaps, then end.

@@ -121,6 +121,7 @@ class LogWriter::Formatter {
         put_number(",\"lost\":", end.lost);
         put_number_unless_zero(",\"tail\":", end.tail);
         if (end.at_most) line_.put(",\"at_most\":true");
+        put_number_unless_zero(",\"lost_others\":", end.lost_others);
         close();
     }
 

@@ -48,6 +48,7 @@ struct PalWorkers {
     ByIndex<PalWorkerState> state;
     std::vector<std::uint16_t> known;    ///< indices
     std::vector<std::uint16_t> touched;  ///< those with transitions in the present batch
+    std::uint64_t lost_others = 0;       ///< events that are no transitions and found no room in a ring, up to now
 };
 
 struct PalBatch {

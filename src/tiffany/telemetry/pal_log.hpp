@@ -17,6 +17,7 @@ class PalLog : public PalOutlet {
     void worker(pal::WorkerId id, std::uint64_t position) noexcept override;
     bool event(const PalEvent& event) noexcept override;
     bool gap(const pal::Gap& gap) noexcept override;
+    void lost_others(std::uint64_t count) noexcept override { workers_.lost_others += count; }
     bool looked(bool told, bool flush) noexcept override;
     void end() noexcept override;
 

@@ -29,6 +29,8 @@ class PalOutlet {
     /// time, as far as one look at the rings reaches.
     virtual bool event(const PalEvent& event) noexcept = 0;
     virtual bool gap(const pal::Gap& gap) noexcept = 0;
+    /// So many events that are no transitions found no room in a ring.
+    virtual void lost_others(std::uint64_t /*count*/) noexcept {}
     /// After each look at the rings.
     /// @param told   it found something
     /// @param flush  somebody waits

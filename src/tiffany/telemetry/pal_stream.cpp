@@ -45,6 +45,7 @@ void PalStream::begin(PalPipe& pipe, const PalWorkers& workers, std::uint64_t ts
     put(pipe, text_.text);
     records_ = told;
     lost_ = 0;
+    lost_others_before_ = workers.lost_others + others_left_out_;
     begun_ = true;
 } catch (...) {  // no memory: the next batch tries again
 }
@@ -146,6 +147,7 @@ bool PalStream::end(PalPipe& pipe, const PalWorkers& workers, std::uint64_t ts_n
     end.ts_ns = ts_ns;
     end.records = records_;
     end.lost = lost_;
+    end.lost_others = workers.lost_others + others_left_out_ - lost_others_before_;
     writer_.end(end);
     if (!fits(text_.text.size())) return false;
     put(pipe, text_.text);

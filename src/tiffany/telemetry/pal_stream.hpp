@@ -110,6 +110,7 @@ class PalStream {
     std::uint64_t lost_ = 0;
     std::uint64_t left_out_ = 0;
     std::uint64_t others_left_out_ = 0;
+    std::uint64_t lost_others_before_ = 0;  // this log's first line
     std::uint64_t written_ = 0;
 };
 

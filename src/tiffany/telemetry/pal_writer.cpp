@@ -263,8 +263,11 @@ bool PalWriter::has_next(Lane& lane) noexcept {
 
 void PalWriter::end_look(Lane& lane, bool flush) noexcept {
     if (lane.ring->tail() != lane.head) return;  // the rest comes first
-    raise(counters_.lost_others, lane.dropped.others - lane.others_dropped);
-    lane.others_dropped = lane.dropped.others;
+    if (const std::uint64_t lost = lane.dropped.others - lane.others_dropped; lost != 0) {
+        raise(counters_.lost_others, lost);
+        outlet_->lost_others(lost);
+        lane.others_dropped = lane.dropped.others;
+    }
     if (lane.begun && (flush || lane.orphaned)) tell_gap(lane, lane.dropped.up_to_seq);
     lane.done = lane.orphaned;
 }

@@ -99,6 +99,21 @@ TEST_F(LossJudgeTest, AMissingOneThatWasDiscardedIsAnExplainedGapBeforeTheNext) 
     EXPECT_FALSE(end.at_most);
 }
 
+TEST_F(LossJudgeTest, WhatIsDiscardedWhereNoTransitionGoesIsNoTransition) {
+    const auto others = [&](std::uint64_t count) {
+        judge.discarded(source, {.begin_ns = 0, .end_ns = 9 * kMs, .count = count, .only_others = true});
+    };
+    others(5);
+    others(std::uint64_t{0} - 2);  // modulo 2^64, as single counts come
+    give(1, 2, kMs);
+    give(transition(4, 2 * kMs));
+    const End end = judge.finish();
+    EXPECT_EQ(end.lost_others, 3u);
+    EXPECT_EQ(end.lost, 1u);
+    ASSERT_EQ(kept.gaps.size(), 1u);
+    EXPECT_FALSE(kept.gaps[0].explained) << "what is no transition explains no missing one";
+}
+
 TEST_F(LossJudgeTest, AMissingOneThatNobodyDiscardedIsLostButNotExplained) {
     give(1, 2, kMs);
     give(4, 5, 2 * kMs);

@@ -177,6 +177,29 @@ TEST_F(PalStreamTest, WhatAPipeDoesNotTakeBecomesAGapOnceItTakesAgain) {
               })));
 }
 
+TEST_F(PalStreamTest, EndTellsHowManyEventsWithoutSeqAreMissing) {
+    make(8192);
+    started(0, 0);
+    log->lost_others(3);  // in a ring
+    transition(0, 1);
+    log->looked(true, false);
+    pipe.allowed = 0;
+    for (std::uint16_t index = 1; index <= 200; ++index) {  // their starts are no transitions
+        started(index, 0);
+        log->looked(true, false);
+    }
+    const std::uint64_t left_out = stream->stream().others_left_out();
+    EXPECT_GT(left_out, 0u);
+    pipe.allowed = ~std::size_t{0};
+    log->looked(false, false);
+    transition(0, 2);
+    log->looked(true, false);
+    log->end();
+    const std::vector<json> all = entries();
+    EXPECT_EQ(all.back()["lost"], 0u);
+    EXPECT_EQ(all.back()["lost_others"], 3 + left_out);
+}
+
 TEST_F(PalStreamTest, TheTailThatDidNotFitIsAGapBeforeEnd) {
     make(4096);
     started(0, 0);
