@@ -1,6 +1,7 @@
 #include <tiffany/pal/lifecycle.hpp>
 
 #include <algorithm>
+#include <deque>
 #include <map>
 #include <string_view>
 #include <unordered_map>
@@ -36,19 +37,38 @@ std::string states(const catalogue::StateSet& set) {
     return out;
 }
 
+/// What a worker did for one scheduler: a worker index that was given back is taken again, by any scheduler.
+struct Tenure {
+    std::string scheduler;           // empty: not known
+    std::uint64_t transitions = 0;   // records
+    std::int64_t queue_balance = 0;  // pushes - pops
+};
+
 struct WorkerLife {
     WorkerId id;
-    IntervalSet covered;             // seqs of records and of Gaps
-    std::uint64_t transitions = 0;   // records
-    bool started = false;            // its WorkerStarted was seen
-    bool stopped = false;            // its WorkerStopped was seen, and no start after it
-    std::uint64_t started_seq = 0;   // the lowest of these
-    std::uint64_t first_seq = 0;     // where the log says that its part begins; 0: it does not say
-    std::uint64_t position = 0;      // the highest seq that a Worker record tells of
-    std::uint64_t stopped_seq = 0;   // the highest of WorkerStopped
-    std::string scheduler;           // empty: not known
-    std::int64_t queue_balance = 0;  // pushes - pops
+    IntervalSet covered;            // seqs of records and of Gaps
+    std::uint64_t transitions = 0;  // records
+    bool started = false;           // its WorkerStarted was seen
+    bool stopped = false;           // its WorkerStopped was seen, and no start after it
+    std::uint64_t started_seq = 0;  // the lowest of these
+    std::uint64_t first_seq = 0;    // where the log says that its part begins; 0: it does not say
+    std::uint64_t position = 0;     // the highest seq that a Worker record tells of
+    std::uint64_t stopped_seq = 0;  // the highest of WorkerStopped
+    std::deque<Tenure> tenures{1};  // one for each scheduler
+    std::size_t tenure = 0;         // the present one
 
+    Tenure& now() { return tenures[tenure]; }
+    void belongs_to(std::string_view scheduler) {
+        if (now().scheduler == scheduler) return;
+        if (now().scheduler.empty()) {
+            now().scheduler = scheduler;
+            return;
+        }
+        const auto known = std::find_if(tenures.begin(), tenures.end(),
+                                        [&](const Tenure& other) { return other.scheduler == scheduler; });
+        tenure = static_cast<std::size_t>(known - tenures.begin());
+        if (known == tenures.end()) tenures.push_back({std::string{scheduler}});
+    }
     std::uint64_t highest() const { return std::max(position, covered.empty() ? 0 : covered.highest()); }
     /// Transitions of this worker that are not in the log, those before its first record too.
     std::uint64_t absent() const { return highest() - std::min(highest(), transitions); }
@@ -65,6 +85,7 @@ struct Move {
     std::uint64_t step = 0;
     std::uint64_t seq = 0;
     WorkerLife* worker = nullptr;
+    Tenure* tenure = nullptr;
     const EventInfo* info = nullptr;  // null: a transition that this version does not know
     TaskState after = TaskState::None;
     TaskState from_state = TaskState::None;  // Cancelled
@@ -83,9 +104,9 @@ struct Task {
     TaskState state = TaskState::None;
     bool state_known = true;
     WaitKind waited = WaitKind::none;
-    WorkerLife* home = nullptr;  // where it was first seen
-    std::vector<Move> held;      // by step: they wait for a step that has not come
-    std::uint64_t held_at = 0;   // the entry that the first of them was
+    Tenure* home = nullptr;     // where it was first seen
+    std::vector<Move> held;     // by step: they wait for a step that has not come
+    std::uint64_t held_at = 0;  // the entry that the first of them was
 };
 
 /// Steps that are missing; whether that is a broken rule is known at the end.
@@ -238,7 +259,7 @@ class LifecycleChecker::State {
         }
         worker.position = std::max(worker.position, record.seq);
         if (const std::string_view scheduler = record.text("scheduler"); !scheduler.empty())
-            worker.scheduler = scheduler;
+            worker.belongs_to(scheduler);
     }
 
     /// Keeps memory bounded when seqs are missing all over and no Gap tells of it.
@@ -292,6 +313,7 @@ class LifecycleChecker::State {
         move.step = record.step;
         move.seq = record.seq;
         move.worker = &worker;
+        move.tenure = &worker.now();
         move.info = record.info;
         if (record.info == nullptr) return move;
         switch (record.info->id) {
@@ -331,7 +353,8 @@ class LifecycleChecker::State {
         bound_holes(worker);
         ++worker.transitions;
         if (record.info == nullptr) instance.unknown_transitions = true;
-        worker.queue_balance += queue_change(move);
+        ++worker.now().transitions;
+        worker.now().queue_balance += queue_change(move);
         if (record.tid == 0) return find(move, record.tid, "a task", "tid 0, which means none");
         if (record.step == 0) return find(move, record.tid, "step from 1", "0");
         take(instance, record.tid, move);
@@ -342,6 +365,7 @@ class LifecycleChecker::State {
         Move move;
         move.step = record.step;
         move.worker = &worker;
+        move.tenure = &worker.now();
         move.info = record.info;
         move.after = static_cast<TaskState>(record.number("state"));
         move.waited = static_cast<WaitKind>(record.number("waited"));
@@ -365,7 +389,7 @@ class LifecycleChecker::State {
         Task& task = at->second;
         if (is_new) {
             ++report_.tasks;
-            task.home = move.worker;
+            task.home = move.tenure;
             if (move.is_dump) return adopt(instance, task, move);
         }
         if (move.step > task.step + (move.is_dump ? 0 : 1)) return hold(task, move);
@@ -566,7 +590,8 @@ class LifecycleChecker::State {
         bool schedulers_known = true;
         for (const auto& [index, worker] : instance.workers) {
             whole &= !worker.is_late() && worker.absent() == 0;
-            schedulers_known &= worker.transitions == 0 || !worker.scheduler.empty();
+            for (const Tenure& tenure : worker.tenures)
+                schedulers_known &= tenure.transitions == 0 || !tenure.scheduler.empty();
         }
         if (!whole) return false;
 
@@ -575,11 +600,12 @@ class LifecycleChecker::State {
             std::int64_t ready = 0;
         };
         std::map<std::string, Queue> queues;
-        const auto queue_of = [&](const WorkerLife& worker) -> Queue& {
-            return queues[schedulers_known ? worker.scheduler : std::string{}];
+        const auto queue_of = [&](const Tenure& tenure) -> Queue& {
+            return queues[schedulers_known ? tenure.scheduler : std::string{}];
         };
         for (const auto& [index, worker] : instance.workers)
-            if (worker.transitions != 0) queue_of(worker).balance += worker.queue_balance;
+            for (const Tenure& tenure : worker.tenures)
+                if (tenure.transitions != 0) queue_of(tenure).balance += tenure.queue_balance;
         for (const auto& [tid, task] : instance.tasks)
             if (task.state == TaskState::Ready) ++queue_of(*task.home).ready;
         for (const auto& [scheduler, queue] : queues) {

@@ -367,6 +367,30 @@ TEST(LifecycleChecker, BalancesTheReadyQueueOfEachScheduler) {
     EXPECT_TRUE(checked(same).queues_checked);
 }
 
+TEST(LifecycleChecker, BalancesAWorkerIndexApartForEachSchedulerThatHadIt) {
+    const auto stopped = [](std::uint16_t worker, std::uint64_t seq) {
+        Record record = started(worker, seq);
+        record.info = &catalogue::info(EventId::WorkerStopped);
+        return record;
+    };
+    // a foreign thread, worker 2, spawns into "a"; then worker 1 is of "b", and of "a" again
+    const std::vector<Record> log = {started(1, 0, "a"),
+                                     started(2, 0, "a"),
+                                     step(Spawned, 1, 7, 1, kReady, 2),
+                                     step(Running, 1, 7, 2),
+                                     step(Done, 2, 7, 3),
+                                     stopped(1, 2),
+                                     started(1, 2, "b"),
+                                     step(Spawned, 3, 8, 1, kReady),
+                                     step(Running, 4, 8, 2),
+                                     step(Done, 5, 8, 3),
+                                     stopped(1, 5),
+                                     started(1, 5, "a"),
+                                     step(Spawned, 6, 9, 1, kReady)};
+    EXPECT_THAT(checked(log).findings, IsEmpty());
+    EXPECT_TRUE(checked(log).queues_checked);
+}
+
 TEST(LifecycleChecker, DoesNotJudgeLivesInASelection) {
     LifecycleChecker checker;
     Begin begin;
