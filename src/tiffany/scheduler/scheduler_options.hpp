@@ -29,6 +29,8 @@ struct SpawnOptions {
     std::uint8_t priority = 10;  ///< 0 is the most urgent; first come, first served within one
     std::uint16_t group = 0;     ///< from SchedulerTelemetry::group(); 0 = the default one
     /// It begins when these have finished; when one of them fails or is cancelled, it is cancelled (cause dependency).
+    /// With g++ 12.2 options that have some are a variable, never made inside a statement that awaits: it would destroy
+    /// them twice.
     std::vector<TaskRef> dependencies = {};
     std::optional<std::chrono::nanoseconds> quantum = {};  ///< its own; none = the scheduler's, 0 = no quantum
     std::chrono::nanoseconds budget{0};                    ///< how long it may run in each period; 0 = no limit

@@ -1,4 +1,5 @@
-// What docs/scheduler.md shows of the pool, as it stands there; tests/integration/examples.py holds the two together.
+// What docs/scheduler.md shows beside its example, as it stands there; tests/integration/examples.py holds the two
+// together.
 
 #include <gtest/gtest.h>
 
@@ -24,6 +25,26 @@ long crunch_all() {
 }
 // [docs/scheduler.md]
 
+// [docs/scheduler.md]
+Task<> fetch() {
+    co_await yield();
+}
+
+Task<> build() {
+    const TaskHandle source = co_await spawn({.name = "fetch source"}, fetch());
+    const TaskHandle tools = co_await spawn({.name = "fetch tools"}, fetch());
+    const SpawnOptions after_both{.name = "compile", .dependencies = {source, tools}};
+    co_await join(co_await spawn(after_both, fetch()));
+}
+// [docs/scheduler.md]
+
 TEST(SchedulerPage, ItsPoolCrunchesAllChunks) {
     EXPECT_EQ(crunch_all(), 5050);
+}
+
+TEST(SchedulerPage, ItsBuildCompilesWhatItFetched) {
+    Scheduler scheduler;
+    const TaskHandle all = scheduler.spawn({}, build());
+    scheduler.run();
+    EXPECT_EQ(all.state(), TaskState::Finished);
 }
