@@ -65,6 +65,34 @@ Finding lttng_tools() {
     return finding;
 }
 
+/// "lttng (LTTng Trace Control) 2.13.9 - a name"
+std::string version_of_tools() {
+    const std::string said = first_line_of({"lttng", "--version"});
+    const std::size_t begin = said.find(") ");
+    return begin == std::string::npos ? "" : said.substr(begin + 2, said.find(' ', begin + 2) - begin - 2);
+}
+
+/// Of the package that the file is from: neither the library nor its name says it. Empty if no package manager knows.
+std::string version_of_package(const std::string& path) {
+    std::error_code error;
+    const std::string file = std::filesystem::canonical(path, error).string();
+    std::string version;
+    if (have_program("dpkg-query")) {
+        const std::string owner =
+            first_line_of({"dpkg-query", "--search", file});  // "liblttng-ust1:amd64: /usr/lib/..."
+        const std::string package = owner.substr(0, owner.rfind(": "));
+        if (!package.empty()) version = first_line_of({"dpkg-query", "--show", "--showformat=${Version}", package});
+    }
+    if (version.empty() && have_program("rpm"))
+        version = first_line_of({"rpm", "--query", "--queryformat=%{VERSION}\n", "--file", file});
+    version.erase(0, version.find(':') + 1);  // an epoch
+    return version.substr(0, version.find_first_of("-+~"));
+}
+
+std::string major_and_minor(const std::string& version) {
+    return version.substr(0, version.find('.', version.find('.') + 1));
+}
+
 Finding lttng_ust() {
     Finding finding{.what = "lttng-ust", .found = {}, .cost = {}, .mend = {}};
     const char* const ldconfig = have_program("ldconfig") ? "ldconfig" : "/sbin/ldconfig";
@@ -72,7 +100,15 @@ Finding lttng_ust() {
     const std::size_t at = known.output.find("liblttng-ust.so.1 ");
     if (at != std::string::npos) {
         const std::string line = known.output.substr(at, known.output.find('\n', at) - at);
-        finding.found = line.substr(line.rfind(' ') + 1);
+        const std::string path = line.substr(line.rfind(' ') + 1);
+        const std::string version = version_of_package(path);
+        finding.found = path + (version.empty() ? ", of no package that tells its version" : ", version " + version);
+        const std::string tools = have_program("lttng") ? version_of_tools() : "";
+        if (version.empty() || tools.empty() || major_and_minor(version) == major_and_minor(tools)) return finding;
+        finding.health = Health::limited;
+        finding.found += ", beside lttng-tools " + tools;
+        finding.cost = "the session daemon may refuse programs that load an lttng-ust of another minor version";
+        finding.mend = "apt-get install lttng-tools liblttng-ust1";
         return finding;
     }
     finding.health = Health::wrong;

@@ -13,6 +13,7 @@ namespace {
 struct Stat {
     char state = 0;
     pid_t parent = 0;
+    unsigned long flags = 0;
 };
 
 /// The first fields in /proc/PID/stat after the name, which is in brackets and may hold anything.
@@ -24,7 +25,8 @@ Stat stat_in(const std::filesystem::path& entry) {
     const std::size_t end_of_name = line.rfind(')');
     if (end_of_name == std::string::npos) return found;
     std::istringstream rest{line.substr(end_of_name + 1)};
-    rest >> found.state >> found.parent;
+    long other = 0;  // group, session, terminal, its group
+    rest >> found.state >> found.parent >> other >> other >> other >> other >> found.flags;
     return found;
 }
 
@@ -53,6 +55,11 @@ std::string name_of(pid_t process) {
 
 char state_of(pid_t process) {
     return stat_in("/proc/" + std::to_string(process)).state;
+}
+
+bool is_kernel_thread(pid_t process) {
+    constexpr unsigned long kKernelThread = 0x0020'0000;  // PF_KTHREAD in the kernel's sched.h
+    return (stat_in("/proc/" + std::to_string(process)).flags & kKernelThread) != 0;
 }
 
 std::string user_name(uid_t user) {
