@@ -13,8 +13,11 @@ import pytest
 from kit import (
     BIN,
     DEADLINE,
+    SOURCE,
     PrivateLttng,
+    alive,
     checked,
+    children,
     end_process,
     need_bpftrace,
     need_program,
@@ -117,6 +120,38 @@ def test_without_the_programs_it_names_their_packages(tmp_path):
     assert found["bpftrace"]["mend"] == "apt-get install bpftrace"
 
 
+def fake(directory, name, says):
+    directory.mkdir(exist_ok=True)
+    (directory / name).write_text(f"#!/bin/sh\n{says}\n")
+    (directory / name).chmod(0o755)
+
+
+def versions(path):
+    done = subprocess.run([program("paltrace"), "doctor", "--json"], capture_output=True, text=True, timeout=DEADLINE,
+                          env=dict(os.environ, PATH=f"{path}:{os.environ['PATH']}"))
+    return {finding["what"]: finding for finding in json.loads(done.stdout)}["lttng-ust"]
+
+
+def test_the_version_of_lttng_ust_is_told_and_one_that_is_not_that_of_the_tools_is_limited(tmp_path):
+    need_program("dpkg-query")
+    installed = checked(["dpkg-query", "--show", "--showformat=${Version}", "liblttng-ust1"]).stdout.split("-")[0]
+    found = doctor()["lttng-ust"]
+    assert found["health"] == "good"
+    assert found["found"].endswith(f"/liblttng-ust.so.1, version {installed}"), found
+    tools = tmp_path / "tools"
+    fake(tools, "lttng", 'echo "lttng (LTTng Trace Control) 2.12.4 - a name"')
+    found = versions(tools)
+    assert found["health"] == "limited" and found["found"].endswith(f"{installed}, beside lttng-tools 2.12.4"), found
+    assert found["mend"] == "apt-get install lttng-tools liblttng-ust1"
+    fake(tools, "lttng", f'echo "lttng (LTTng Trace Control) {".".join(installed.split(".")[:2])}.99 - a name"')
+    assert versions(tools)["health"] == "good", "the last number may differ"
+    unknown = tmp_path / "unknown"
+    fake(unknown, "dpkg-query", "exit 1")
+    fake(unknown, "rpm", "exit 1")
+    found = versions(unknown)
+    assert found["health"] == "good" and found["found"].endswith("of no package that tells its version"), found
+
+
 def test_a_module_that_is_named_and_missing_is_told(tmp_path):
     done = subprocess.run([program("paltrace"), "doctor", "--json"], capture_output=True, text=True, timeout=DEADLINE,
                           env={**os.environ, "TIFFANY_LTTNG_MODULE": str(tmp_path / "none.so")})
@@ -195,6 +230,60 @@ def test_a_process_that_is_not_there_is_an_error():
                           timeout=DEADLINE)
     assert done.returncode == 3
     assert done.stderr == "paltrace: cannot look at process 4194305: there is none\n"
+
+
+def test_a_process_whose_program_was_replaced_is_told_and_can_be_traced_by_the_line_that_is_told(demo):
+    need_bpftrace()
+    copied, pid = demo
+    copied.unlink()
+    private_copy(program("tiffany-demo"), copied.parent)
+    found = doctor("--pid", pid)
+    replaced = found["replaced file"]
+    assert replaced["health"] == "limited"
+    assert replaced["found"].startswith(f"{copied} was replaced or removed after process {pid} began"), replaced
+    line = attach_line(found["USDT probes"]["found"])
+    assert replaced["mend"] == f"start it again; or leave out -p: {line}"
+    assert f"usdt:/proc/{pid}/exe:" in line and " -p " not in line
+    assert found["USDT tracers"]["found"] == "none is attached (semaphore 0)"
+    tracer = subprocess.Popen(["sh", "-c", "exec " + line], stdout=subprocess.PIPE, text=True)
+    try:
+        poll(lambda: "attached (semaphore 1" in doctor("--pid", pid)["USDT tracers"]["found"], "it attaches")
+    finally:
+        tracer.send_signal(signal.SIGINT)
+        said, _ = tracer.communicate(timeout=DEADLINE)
+    assert "@running" in said
+    refused = subprocess.run([SOURCE / "tools" / "bpftrace" / "counts", str(pid)], capture_output=True, text=True,
+                             timeout=DEADLINE)
+    assert refused.returncode == 3
+    assert refused.stderr.startswith(f"counts: {copied} was replaced or removed after process {pid} began"), refused
+
+
+def test_a_process_that_has_ended_and_a_kernel_thread_are_called_so():
+    need_bpftrace()
+    ended = subprocess.Popen(["true"])
+    try:
+        poll(lambda: not alive(ended.pid), "it has ended, and nobody has asked how")
+        kernel = next((pid for pid in children(2)), None)
+        for pid, says in ((ended.pid, "has ended"), (kernel, "is a kernel thread")):
+            if pid is None:
+                continue  # a container does not see the kernel's
+            found = doctor("--pid", pid)
+            assert found["process"]["health"] == "wrong" and f"(pid {pid}) {says}" in found["process"]["found"], found
+            assert "USDT probes" not in found and "LTTng in the process" not in found
+            refused = subprocess.run([SOURCE / "tools" / "bpftrace" / "counts", str(pid)], capture_output=True, text=True,
+                                     timeout=DEADLINE)
+            assert refused.returncode == 3 and refused.stderr.startswith(f"counts: process {pid} {says}"), refused
+    finally:
+        ended.wait()
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_what_is_no_regular_file_is_an_error_at_once(tmp_path, make):
+    odd = tmp_path / "odd"
+    make(odd)
+    done = subprocess.run([program("paltrace"), "doctor", odd], capture_output=True, text=True, timeout=DEADLINE)
+    assert done.returncode == 1
+    assert done.stderr == f"paltrace: cannot look for probes in {odd}: it is no regular file\n"
 
 
 def test_files_with_probes_without_and_no_elf(tmp_path):

@@ -23,6 +23,7 @@ import shutil
 import signal
 import stat
 import subprocess
+import tempfile
 import threading
 import time
 
@@ -280,6 +281,68 @@ class PrivateLttng:
 
     def consumers(self):
         return [pid for pid in children(self.daemon.pid) if alive(pid)]
+
+
+class OrdinaryUser:
+    """A user who is not root, with a home and programs of their own: the checkout may be closed to others.
+
+    with OrdinaryUser("paltrace", "tiffany-demo") as user:
+        user.start_daemon()
+        user.run([user.program("paltrace"), "doctor"])
+    """
+
+    UID = 65534
+
+    def __init__(self, *programs):
+        self._programs = programs
+        self._started = []
+
+    def __enter__(self):
+        need_root()
+        need_program("setpriv")
+        self._directory = tempfile.TemporaryDirectory(prefix="user-")
+        self.base = pathlib.Path(self._directory.name)
+        self.base.chmod(0o755)
+        self.home = self.base / "home"
+        self.home.mkdir()
+        os.chown(self.home, self.UID, self.UID)
+        for name in (*self._programs, "libtiffany-lttng.so"):
+            private_copy(program(name), self.base)
+        return self
+
+    def __exit__(self, *_):
+        for process in reversed(self._started):
+            below = children(process.pid)
+            process.send_signal(signal.SIGCONT)
+            end_process(process)
+            for pid in below:
+                poll(lambda: not alive(pid), f"process {pid} ends with {process.args}")
+        self._directory.cleanup()
+
+    def program(self, name):
+        return self.base / name
+
+    def _options(self, command, options):
+        identity = [f"--reuid={self.UID}", f"--regid={self.UID}", "--clear-groups"]
+        options.setdefault("cwd", self.home)
+        options["env"] = dict(os.environ, HOME=str(self.home), TMPDIR=str(self.home))
+        return ["setpriv", *identity, *map(str, command)], options
+
+    def run(self, command, **options):
+        command, options = self._options(command, options)
+        options.setdefault("timeout", DEADLINE)
+        return subprocess.run(command, check=False, text=True, capture_output=True, **options)
+
+    def popen(self, command, **options):
+        command, options = self._options(command, options)
+        process = subprocess.Popen(command, preexec_fn=_die_with_parent, **options)
+        self._started.append(process)
+        return process
+
+    def start_daemon(self):
+        daemon = self.popen(["lttng-sessiond", "--no-kernel"], stderr=subprocess.DEVNULL)
+        poll(lambda: self.run(["lttng", "--no-sessiond", "list"]).returncode == 0, "the user's session daemon answers")
+        return daemon
 
 
 # ---- bpftrace ----

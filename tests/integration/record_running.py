@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 from attach import ROOM, Crowd, check, expect_the_account
-from kit import DEADLINE, PrivateLttng, end_process, need_root, poll, program
+from kit import DEADLINE, OrdinaryUser, PrivateLttng, alive, children, end_process, need_root, poll, program
 
 
 def log_of(directory):
@@ -111,3 +111,120 @@ def test_what_belongs_to_a_command_is_refused_without_one(tmp_path):
                               text=True, timeout=DEADLINE)
         assert done.returncode == 2 and done.stderr.count("\n") == 1, done
         assert not (tmp_path / "run").exists()
+
+
+def record_without_end(popen, paltrace, directory):
+    """Starts it, and waits until it records."""
+    recorder = popen([paltrace, "record", "-o", directory], stderr=subprocess.PIPE, text=True)
+    said = ""
+    while "until Ctrl-C" not in said:
+        line = recorder.stderr.readline()
+        assert line, said
+        said += line
+    return recorder
+
+
+def test_the_current_session_of_an_ordinary_user_stays_what_it_is():
+    with OrdinaryUser("paltrace", "tiffany-demo") as user:
+        daemon = user.start_daemon()
+        demo = user.popen([user.program("tiffany-demo"), "--seconds", "0", "--tasks", "10"], stdout=subprocess.DEVNULL)
+        poll(lambda: "tiffany:task_spawned" in user.run(["lttng", "list", "--userspace"]).stdout, "the demo is registered")
+        assert user.run(["lttng", "create", "mine", f"--output={user.home}/mine"]).returncode == 0
+        current = (user.home / ".lttngrc").read_text()
+        assert "mine" in current
+        recorder = record_without_end(user.popen, user.program("paltrace"), "run")
+        assert (user.home / ".lttngrc").read_text() == current
+        # they go on with it while it records
+        assert user.run(["lttng", "enable-event", "--userspace", "tiffany:*"]).returncode == 0
+        assert user.run(["lttng", "start"]).returncode == 0
+        recorder.send_signal(signal.SIGINT)
+        said = recorder.stderr.read()
+        assert recorder.wait(DEADLINE) == 0, said
+        assert f"{user.home}" not in said
+        assert (user.home / ".lttngrc").read_text() == current
+        assert daemon.poll() is None
+        stopped = user.run(["lttng", "stop"])
+        assert stopped.returncode == 0 and "mine" in stopped.stdout, stopped
+        assert user.run(["lttng", "destroy"]).returncode == 0
+        end_process(demo)
+        assert {entry.name for entry in user.home.iterdir()} <= {"run", "mine", ".lttng"}, "no private directory is left"
+        for trace in ("run", "mine"):
+            found = user.run([user.program("paltrace"), "check", trace])
+            assert found.returncode == 0, found
+
+
+def test_an_ordinary_user_without_a_daemon_gets_one_that_their_programs_find():
+    with OrdinaryUser("paltrace", "tiffany-demo") as user:
+        recorder = record_without_end(user.popen, user.program("paltrace"), "run")
+        demo = [user.program("tiffany-demo"), "--tasks", "20", "--transitions", "2000"]
+        assert user.run(demo).returncode == 0
+        recorder.send_signal(signal.SIGTERM)
+        said = recorder.stderr.read()
+        assert recorder.wait(DEADLINE) == 0, said
+        assert user.run([user.program("paltrace"), "check", "run"]).stdout.endswith("good\n")
+        assert not (user.home / ".lttngrc").exists()
+
+
+def expect_refused(done, daemon):
+    assert done.returncode == 3, done
+    assert f"(pid {daemon.pid}): it is stopped; mend: kill -CONT {daemon.pid}\n" in done.stderr, done
+    assert done.stderr.count("\n") == 1 and "cannot start" not in done.stderr, done
+
+
+def test_a_session_daemon_that_is_stopped_is_named_and_no_other_is_started():
+    with OrdinaryUser("paltrace") as user:
+        daemon = user.start_daemon()
+        daemon.send_signal(signal.SIGSTOP)
+        expect_refused(user.run([user.program("paltrace"), "record", "-o", "run", "--seconds", "2"]), daemon)
+        assert {entry.name for entry in user.home.iterdir()} == {".lttng"}
+        daemon.send_signal(signal.SIGCONT)
+        done = user.run([user.program("paltrace"), "record", "-o", "run", "--seconds", "1"])
+        assert "using the session daemon that runs" in done.stderr and "cannot use" not in done.stderr, done
+
+
+def test_a_stopped_daemon_of_root_is_named_too(tmp_path):
+    with PrivateLttng(tmp_path) as lttng:
+        lttng.daemon.send_signal(signal.SIGSTOP)
+        try:
+            done = lttng.run([program("paltrace"), "record", "-o", tmp_path / "run", "--seconds", "2"], check=False)
+        finally:
+            lttng.daemon.send_signal(signal.SIGCONT)
+        expect_refused(done, lttng.daemon)
+        assert not (tmp_path / "run").exists()
+
+
+def expect_killed_without_a_session(recorder, listing):
+    keepers = children(recorder.pid)
+    assert keepers
+    recorder.kill()
+    recorder.wait(DEADLINE)
+    poll(lambda: "paltrace-join" not in listing(), "its session is destroyed")
+    for pid in keepers:
+        poll(lambda: not alive(pid), "its keeper is gone")
+
+
+def test_kill_9_destroys_its_session_and_no_other(tmp_path):
+    with PrivateLttng(tmp_path) as lttng:
+        lttng.lttng("create", "somebody-elses", f"--output={tmp_path / 'other'}")
+        demo = lttng.popen([program("tiffany-demo"), "--seconds", "0", "--tasks", "10"])
+        recorder = record_without_end(lttng.popen, program("paltrace"), tmp_path / "run")
+        trace = tmp_path / "run" / "trace"
+        poll(lambda: any(file.stat().st_size > 4096 for file in trace.rglob("transitions_*")), "something is on disk")
+        assert "paltrace-join" in sessions(lttng)
+        expect_killed_without_a_session(recorder, lambda: sessions(lttng))
+        assert "somebody-elses" in sessions(lttng)
+        assert demo.poll() is None and lttng.daemon.poll() is None
+        facts = json.loads((tmp_path / "run" / "record.json").read_text())
+        assert facts["ended"] is None
+        judged = check(tmp_path / "run")
+        assert judged.returncode == 0 and "record.json has no end" in judged.stdout, judged
+        end_process(demo)
+        lttng.lttng("destroy", "somebody-elses")
+
+
+def test_kill_9_by_an_ordinary_user_leaves_no_session_and_no_private_directory():
+    with OrdinaryUser("paltrace") as user:
+        user.start_daemon()
+        recorder = record_without_end(user.popen, user.program("paltrace"), "run")
+        expect_killed_without_a_session(recorder, lambda: user.run(["lttng", "--no-sessiond", "list"]).stdout)
+        poll(lambda: {entry.name for entry in user.home.iterdir()} == {"run", ".lttng"}, "its private directory is gone")

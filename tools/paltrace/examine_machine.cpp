@@ -1,7 +1,5 @@
 #include "examine_machine.hpp"
 
-#include <grp.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -19,6 +17,7 @@
 #include "find_program.hpp"
 #include "process_table.hpp"
 #include "run_tool.hpp"
+#include "user_daemon.hpp"
 
 namespace tiffany::paltrace {
 namespace {
@@ -27,7 +26,6 @@ using namespace std::chrono_literals;
 
 constexpr std::chrono::seconds kPatience{5};
 constexpr const char* kShm = "/dev/shm";
-constexpr const char* kRootsDaemon = "/var/run/lttng";
 
 bool is_root() {
     return geteuid() == 0;
@@ -67,6 +65,34 @@ Finding lttng_tools() {
     return finding;
 }
 
+/// "lttng (LTTng Trace Control) 2.13.9 - a name"
+std::string version_of_tools() {
+    const std::string said = first_line_of({"lttng", "--version"});
+    const std::size_t begin = said.find(") ");
+    return begin == std::string::npos ? "" : said.substr(begin + 2, said.find(' ', begin + 2) - begin - 2);
+}
+
+/// Of the package that the file is from: neither the library nor its name says it. Empty if no package manager knows.
+std::string version_of_package(const std::string& path) {
+    std::error_code error;
+    const std::string file = std::filesystem::canonical(path, error).string();
+    std::string version;
+    if (have_program("dpkg-query")) {
+        const std::string owner =
+            first_line_of({"dpkg-query", "--search", file});  // "liblttng-ust1:amd64: /usr/lib/..."
+        const std::string package = owner.substr(0, owner.rfind(": "));
+        if (!package.empty()) version = first_line_of({"dpkg-query", "--show", "--showformat=${Version}", package});
+    }
+    if (version.empty() && have_program("rpm"))
+        version = first_line_of({"rpm", "--query", "--queryformat=%{VERSION}\n", "--file", file});
+    version.erase(0, version.find(':') + 1);  // an epoch
+    return version.substr(0, version.find_first_of("-+~"));
+}
+
+std::string major_and_minor(const std::string& version) {
+    return version.substr(0, version.find('.', version.find('.') + 1));
+}
+
 Finding lttng_ust() {
     Finding finding{.what = "lttng-ust", .found = {}, .cost = {}, .mend = {}};
     const char* const ldconfig = have_program("ldconfig") ? "ldconfig" : "/sbin/ldconfig";
@@ -74,7 +100,15 @@ Finding lttng_ust() {
     const std::size_t at = known.output.find("liblttng-ust.so.1 ");
     if (at != std::string::npos) {
         const std::string line = known.output.substr(at, known.output.find('\n', at) - at);
-        finding.found = line.substr(line.rfind(' ') + 1);
+        const std::string path = line.substr(line.rfind(' ') + 1);
+        const std::string version = version_of_package(path);
+        finding.found = path + (version.empty() ? ", of no package that tells its version" : ", version " + version);
+        const std::string tools = have_program("lttng") ? version_of_tools() : "";
+        if (version.empty() || tools.empty() || major_and_minor(version) == major_and_minor(tools)) return finding;
+        finding.health = Health::limited;
+        finding.found += ", beside lttng-tools " + tools;
+        finding.cost = "the session daemon may refuse programs that load an lttng-ust of another minor version";
+        finding.mend = "apt-get install lttng-tools liblttng-ust1";
         return finding;
     }
     finding.health = Health::wrong;
@@ -84,47 +118,9 @@ Finding lttng_ust() {
     return finding;
 }
 
-/// The daemon whose directory that is.
-struct Daemon {
-    pid_t pid = 0;  // 0: none runs
-    uid_t user = 0;
-    bool stopped = false;
-};
-
-Daemon daemon_in(const std::string& directory) {
-    Daemon daemon;
-    const std::optional<long> pid = number_in(directory + "/lttng-sessiond.pid");
-    if (!pid || name_of(static_cast<pid_t>(*pid)) != "lttng-sessiond") return daemon;
-    const std::string entry = "/proc/" + std::to_string(*pid);
-    struct stat about {};
-    if (stat(entry.c_str(), &about) != 0) return daemon;
-    daemon = {.pid = static_cast<pid_t>(*pid), .user = about.st_uid, .stopped = false};
-    std::ifstream status{entry + "/status"};
-    for (std::string line; std::getline(status, line);)
-        if (line.starts_with("State:")) daemon.stopped = line.find('T') != std::string::npos;
-    return daemon;
-}
-
-std::string own_directory() {
-    const char* home = std::getenv("LTTNG_HOME");
-    if (home == nullptr) home = std::getenv("HOME");
-    return home != nullptr ? std::string{home} + "/.lttng" : "";
-}
-
-bool in_tracing_group() {
-    const group* const tracing = getgrnam("tracing");
-    if (tracing == nullptr) return false;
-    std::vector<gid_t> groups(static_cast<std::size_t>(std::max(getgroups(0, nullptr), 0)));
-    if (getgroups(static_cast<int>(groups.size()), groups.data()) < 0) return false;
-    return getegid() == tracing->gr_gid || std::ranges::find(groups, tracing->gr_gid) != groups.end();
-}
-
 void session_daemon(Findings& findings) {
     Finding finding{.what = "session daemon", .found = {}, .cost = {}, .mend = {}};
-    const Daemon roots = daemon_in(kRootsDaemon);
-    const Daemon own = is_root() ? roots : daemon_in(own_directory());
-    const bool to_root = !is_root() && roots.pid != 0 && in_tracing_group();
-    const Daemon& used = to_root ? roots : own;
+    const UserDaemon used = daemon_of_user();
     if (used.pid == 0) {
         finding.health = Health::limited;
         finding.found = "none runs for " + user_name(geteuid());
@@ -138,13 +134,12 @@ void session_daemon(Findings& findings) {
         finding.found = user_name(used.user) + "'s (pid " + std::to_string(used.pid) +
                         (used.stopped ? ") is stopped" : ") does not answer");
         finding.cost = "each traced program starts up to 0.5 s later, and nothing is recorded";
-        finding.mend = used.stopped ? "kill -CONT " + std::to_string(used.pid)
-                                    : "kill " + std::to_string(used.pid) + " && lttng-sessiond --daemonize";
+        finding.mend = mend_of(used);
     } else {
         finding.found = user_name(used.user) + "'s (pid " + std::to_string(used.pid) + ") answers";
     }
     findings.push_back(finding);
-    if (is_root() || roots.pid == 0) return;
+    if (is_root() || daemon_in(kRootsDirectory).pid == 0) return;
     Finding group{.what = "group tracing", .found = user_name(geteuid()) + " is in it", .cost = {}, .mend = {}};
     if (!in_tracing_group()) {
         group.health = Health::limited;

@@ -29,8 +29,18 @@ struct Mapping {
     std::uint64_t end = 0;
     std::uint64_t offset = 0;  // in the file
     bool executable = false;
-    std::string path;
+    std::string path;       // what tells files of the same name apart: of one that was removed, with the kernel's mark
+    std::string file_name;  // without it
+    bool removed = false;   // what has that name now, if anything, is another file
+    std::string range;      // as the names in /proc/PID/map_files are
 };
+
+constexpr std::string_view kRemovedMark = " (deleted)";
+
+/// The process sees its files from its own root.
+std::string seen_from_here(pid_t pid, const std::string& path) {
+    return "/proc/" + std::to_string(pid) + "/root" + path;
+}
 
 std::vector<Mapping> mappings_of(pid_t pid) {
     std::ifstream file{"/proc/" + std::to_string(pid) + "/maps"};
@@ -45,14 +55,16 @@ std::vector<Mapping> mappings_of(pid_t pid) {
         fields >> std::hex >> mapping.begin >> dash >> mapping.end >> permissions >> mapping.offset >> device >> inode;
         std::getline(fields >> std::ws, mapping.path);
         mapping.executable = permissions.find('x') != std::string::npos;
-        if (mapping.path.starts_with('/')) mappings.push_back(mapping);
+        if (!mapping.path.starts_with('/')) continue;
+        mapping.file_name = mapping.path;
+        mapping.range = line.substr(0, line.find(' '));
+        struct stat about {};
+        mapping.removed =
+            mapping.path.ends_with(kRemovedMark) && stat(seen_from_here(pid, mapping.path).c_str(), &about) != 0;
+        if (mapping.removed) mapping.file_name.resize(mapping.path.size() - kRemovedMark.size());
+        mappings.push_back(mapping);
     }
     return mappings;
-}
-
-/// The process sees its files from its own root.
-std::string seen_from_here(pid_t pid, const std::string& path) {
-    return "/proc/" + std::to_string(pid) + "/root" + path;
 }
 
 /// What one of its words of two bytes says now, where the file has that offset.
@@ -142,6 +154,48 @@ Finding lttng_in(pid_t pid, const std::vector<Mapping>& mappings) {
     return finding;
 }
 
+/// Where the file of a mapping can be read, also if it has no name any more; bpftrace can be given that name, too.
+std::string readable_name_of(pid_t pid, const Mapping& mapping) {
+    if (!mapping.removed) return seen_from_here(pid, mapping.path);
+    const std::string entry = "/proc/" + std::to_string(pid);
+    std::error_code error;
+    if (std::filesystem::read_symlink(entry + "/exe", error) == mapping.path) return entry + "/exe";
+    return entry + "/map_files/" + mapping.range;
+}
+
+bool made_in_memory(const Mapping& mapping) {
+    return mapping.path.starts_with("/memfd:") || mapping.path.starts_with("/dev/zero") ||
+           mapping.path.starts_with("/dev/shm/");
+}
+
+/// A file that its process runs code of, and that has been replaced since.
+Finding replaced(pid_t pid, const Mapping& mapping, const std::string& readable_name) {
+    return {.what = "replaced file",
+            .health = Health::limited,
+            .found = mapping.file_name + " was replaced or removed after process " + std::to_string(pid) +
+                     " began, which still runs the old one",
+            .cost = "bpftrace -p, and with it tools/bpftrace, finds no probes in it",
+            .mend = "start it again; or leave out -p: " + bpftrace_line("", readable_name)};
+}
+
+Finding replaced_and_closed(pid_t pid, const Mapping& mapping) {
+    return {.what = "replaced file",
+            .health = Health::limited,
+            .found = mapping.file_name + " was replaced or removed after process " + std::to_string(pid) +
+                     " began, and this user cannot read the old one",
+            .cost = "whether it has probes is not known, and bpftrace -p finds none in it",
+            .mend = "start it again; or look as root: sudo paltrace doctor --pid " + std::to_string(pid)};
+}
+
+/// That there is nothing to look into.
+Finding without_a_program(const std::string& found) {
+    return {.what = "process",
+            .health = Health::wrong,
+            .found = found,
+            .cost = "it runs no program that could be traced",
+            .mend = "name a process that runs one: paltrace doctor --pid $(pgrep -n NAME)"};
+}
+
 Finding who_is_attached(pid_t pid, const std::vector<Mapping>& mappings, const ProbeFile& file) {
     Finding finding{.what = "USDT tracers", .found = {}, .cost = {}, .mend = {}};
     const std::optional<unsigned> attached = word_at(pid, mappings, file.path, file.semaphore_offset.value_or(0));
@@ -172,6 +226,9 @@ Findings examine_process(pid_t pid) {
     if (stat(entry.c_str(), &owner) != 0)
         throw Error{ErrorKind::system, "cannot look at process " + std::to_string(pid) + ": there is none"};
     const std::string name = name_of(pid) + " (pid " + std::to_string(pid) + ")";
+    if (state_of(pid) == 'Z')
+        return {without_a_program(name + " has ended, and its parent has not asked how (a zombie)")};
+    if (is_kernel_thread(pid)) return {without_a_program(name + " is a kernel thread")};
     Findings findings;
     if (access((entry + "/mem").c_str(), R_OK) != 0 || access((entry + "/maps").c_str(), R_OK) != 0 ||
         (geteuid() != 0 && geteuid() != owner.st_uid)) {
@@ -187,21 +244,32 @@ Findings examine_process(pid_t pid) {
     const std::vector<Mapping> mappings = mappings_of(pid);
     std::set<std::string> seen;
     bool any = false;
+    bool all = true;
     for (const Mapping& mapping : mappings) {
         if (!mapping.executable || !seen.insert(mapping.path).second) continue;
+        const std::string readable_name = readable_name_of(pid, mapping);
         ProbeFile file;
         try {
-            file = probes_of_file(seen_from_here(pid, mapping.path));
-        } catch (const Error&) {
-            continue;  // replaced since, or no ELF file: then it has no probes that could be attached to
+            file = probes_of_file(readable_name);
+        } catch (const Error& error) {
+            // no ELF file has no probes that could be attached to; code that was never in a file has none of ours
+            if (!mapping.removed || error.kind() != ErrorKind::system || made_in_memory(mapping)) continue;
+            all = false;
+            findings.push_back(replaced_and_closed(pid, mapping));
+            continue;
         }
         if (file.probes.empty()) continue;
         any = true;
         file.path = mapping.path;
-        findings.push_back(about(file, bpftrace_line("-p " + std::to_string(pid) + " ", mapping.path)));
+        std::string attach = bpftrace_line("-p " + std::to_string(pid) + " ", mapping.path);
+        if (mapping.removed) {
+            findings.push_back(replaced(pid, mapping, readable_name));
+            attach = bpftrace_line("", readable_name);
+        }
+        findings.push_back(about(file, attach));
         if (file.semaphore_offset) findings.push_back(who_is_attached(pid, mappings, file));
     }
-    if (!any) findings.push_back(no_probes(name));
+    if (!any && all) findings.push_back(no_probes(name));
     findings.push_back(lttng_in(pid, mappings));
     return findings;
 }

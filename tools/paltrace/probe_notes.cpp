@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <gelf.h>
 #include <libelf.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -20,8 +21,14 @@ constexpr GElf_Word kProbeNote = 3;
 /// An open file with libelf's view of it.
 class ElfFile {
   public:
-    explicit ElfFile(const std::string& path) : fd_{open(path.c_str(), O_RDONLY | O_CLOEXEC)} {
+    // O_NONBLOCK: a pipe without a writer would keep us waiting in open().
+    explicit ElfFile(const std::string& path) : fd_{open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)} {
         if (fd_ < 0) throw Error{ErrorKind::system, "cannot read " + path + ": " + std::strerror(errno)};
+        struct stat about {};
+        if (fstat(fd_, &about) != 0 || !S_ISREG(about.st_mode)) {
+            release();
+            throw Error{ErrorKind::content, "cannot look for probes in " + path + ": it is no regular file"};
+        }
         if (elf_version(EV_CURRENT) != EV_NONE) elf_ = elf_begin(fd_, ELF_C_READ_MMAP, nullptr);
         if (elf_ != nullptr && elf_kind(elf_) == ELF_K_ELF) return;
         release();

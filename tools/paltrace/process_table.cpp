@@ -10,18 +10,24 @@
 namespace tiffany::paltrace {
 namespace {
 
-/// The parent in /proc/PID/stat: the second field after the name, which is in brackets and may hold anything.
-pid_t parent_of(const std::filesystem::path& entry) {
+struct Stat {
+    char state = 0;
+    pid_t parent = 0;
+    unsigned long flags = 0;
+};
+
+/// The first fields in /proc/PID/stat after the name, which is in brackets and may hold anything.
+Stat stat_in(const std::filesystem::path& entry) {
     std::ifstream file{entry / "stat"};
     std::string line;
     std::getline(file, line);
+    Stat found;
     const std::size_t end_of_name = line.rfind(')');
-    if (end_of_name == std::string::npos) return 0;
+    if (end_of_name == std::string::npos) return found;
     std::istringstream rest{line.substr(end_of_name + 1)};
-    char state = 0;
-    pid_t parent = 0;
-    rest >> state >> parent;
-    return parent;
+    long other = 0;  // group, session, terminal, its group
+    rest >> found.state >> found.parent >> other >> other >> other >> other >> found.flags;
+    return found;
 }
 
 }  // namespace
@@ -35,7 +41,7 @@ std::vector<pid_t> children_of(pid_t parent) {
         pid_t pid = 0;
         const auto [stop, failure] = std::from_chars(name.data(), name.data() + name.size(), pid);
         if (failure != std::errc{} || stop != name.data() + name.size()) continue;
-        if (parent_of(entry->path()) == parent) children.push_back(pid);
+        if (stat_in(entry->path()).parent == parent) children.push_back(pid);
     }
     return children;
 }
@@ -45,6 +51,15 @@ std::string name_of(pid_t process) {
     std::string name;
     std::getline(file, name);
     return name;
+}
+
+char state_of(pid_t process) {
+    return stat_in("/proc/" + std::to_string(process)).state;
+}
+
+bool is_kernel_thread(pid_t process) {
+    constexpr unsigned long kKernelThread = 0x0020'0000;  // PF_KTHREAD in the kernel's sched.h
+    return (stat_in("/proc/" + std::to_string(process)).flags & kKernelThread) != 0;
 }
 
 std::string user_name(uid_t user) {

@@ -42,6 +42,7 @@ Session::Session(SessionDaemon& daemon, const SessionPlan& plan) : daemon_{daemo
     try {
         std::vector<std::string> create{"create", name_, "--output=" + plan.output};
         if (!plan.shm_path.empty()) create.push_back("--shm-path=" + plan.shm_path);
+        guard_ = daemon.guard(name_);
         command(create);
         active_ = true;
         for (const Channel& channel : plan.channels) {
@@ -103,6 +104,7 @@ std::string Session::end() noexcept try {
     const ToolResult stopped = daemon_.lttng({"stop", name_}, kStopDeadline);
     // It would wait for ever for a buffer that a killed program left half written; all data is on disk by now.
     const ToolResult destroyed = daemon_.lttng({"destroy", "--no-wait", name_}, kDeadline);
+    guard_.reset();
     if (!stopped.good()) return "lttng stop: " + failure(stopped);
     if (!destroyed.good()) return "lttng destroy: " + failure(destroyed);
     return "";

@@ -1,6 +1,7 @@
 #pragma once
 /// One LTTng session on a daemon: made, begun, ended, and each step verified.
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -47,6 +48,7 @@ class Session {
 
     SessionDaemon& daemon_;
     std::string name_;
+    std::unique_ptr<SessionGuard> guard_;
     bool active_ = false;
 };
 

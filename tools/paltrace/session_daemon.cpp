@@ -12,12 +12,15 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <ostream>
 #include <sstream>
 #include <tiffany/pal/error.hpp>
+#include <utility>
 
 #include "private_directory.hpp"
 #include "process_table.hpp"
+#include "user_daemon.hpp"
 
 namespace tiffany::paltrace {
 namespace {
@@ -29,8 +32,6 @@ constexpr std::chrono::seconds kEndDeadline{15};
 // The consumer daemon has to empty the rings before they are full, whatever else the machine does. Root may ask for
 // that.
 constexpr int kNice = -10;
-
-constexpr char kRootsDirectory[] = "/var/run/lttng";  // where root's lttng-sessiond always is
 
 // A member of group `tracing` would be sent to root's daemon, if there is one. Naming a group that nobody is in keeps
 // lttng with the user's own.
@@ -49,6 +50,13 @@ std::string hide_roots_directory() {
     if (mount("tmpfs", kRootsDirectory, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755") != 0)
         return refused(std::string{"mount "} + kRootsDirectory);
     return "";
+}
+
+/// In another home than the user's, `lttng` finds the user's daemon all the same.
+void link_to_own_daemon(const std::string& home) {
+    const std::string link = home + "/.lttng";
+    if (symlink(own_daemon_directory().c_str(), link.c_str()) != 0)
+        throw Error{ErrorKind::system, "cannot make " + link + ": " + std::strerror(errno)};
 }
 
 std::string last_line_of(const std::string& path) {
@@ -72,7 +80,10 @@ SessionDaemon::SessionDaemon(std::ostream& talk) {
     }
     home_ = ctf::make_private_directory(kLongestBase);
     try {
-        if (private_ || !answers()) start(log_path());
+        if (private_ || !answers()) {
+            if (!private_) need_silence();
+            start(log_path());
+        }
     } catch (...) {
         end();
         throw;
@@ -80,11 +91,13 @@ SessionDaemon::SessionDaemon(std::ostream& talk) {
 }
 
 SessionDaemon::SessionDaemon(std::ostream& talk, OfUser) : private_{false}, of_user_{true} {
-    home_ = ctf::make_private_directory(kLongestBase);  // for a log
+    home_ = ctf::make_private_directory(kLongestBase);
     try {
-        if (answers())
+        if (geteuid() != 0) link_to_own_daemon(home_);
+        if (answers()) {
             watch_other(talk);
-        else {
+        } else {
+            need_silence();
             start(log_path());
             talk << "paltrace: no session daemon ran: started one, which ends with the recording" << std::endl;
         }
@@ -98,16 +111,23 @@ SessionDaemon::~SessionDaemon() {
     end();
 }
 
-/// Of those that `lttng` asks for, in its order: https://lttng.org/man/8/lttng-sessiond/v2.13/ (FILES).
+/// Another one beside a daemon that runs would get none of its programs.
+void SessionDaemon::need_silence() const {
+    const UserDaemon running = daemon_of_user();
+    if (running.pid == 0) return;
+    throw Error{ErrorKind::system,
+                "cannot use the session daemon of " + user_name(running.user) + " (pid " + std::to_string(running.pid) +
+                    "): it " + (running.stopped ? "is stopped" : "does not answer") + "; mend: " + mend_of(running)};
+}
+
 void SessionDaemon::watch_other(std::ostream& talk) {
-    for (const std::string& directory : {std::string{kRootsDirectory}, directory_of_daemon()}) {
-        pid_t pid = 0;
-        if (!(std::ifstream{directory + "/lttng-sessiond.pid"} >> pid) || name_of(pid) != "lttng-sessiond") continue;
-        other_fd_ = static_cast<int>(syscall(SYS_pidfd_open, pid, 0));
-        talk << "paltrace: using the session daemon that runs, process " << pid << std::endl;
-        return;
+    const UserDaemon other = daemon_of_user();
+    talk << "paltrace: using the session daemon that runs";
+    if (other.pid != 0) {
+        other_fd_ = static_cast<int>(syscall(SYS_pidfd_open, other.pid, 0));
+        talk << ", process " << other.pid;
     }
-    talk << "paltrace: using the session daemon that runs" << std::endl;
+    talk << std::endl;
 }
 
 std::size_t SessionDaemon::instrumented_processes() const {
@@ -139,7 +159,11 @@ void SessionDaemon::start(const std::string& log) {
     const auto deadline = std::chrono::steady_clock::now() + kStartDeadline;
     // The second condition: programs find it by that socket, and do not wait for one that is not there yet.
     while (!answers() || !std::filesystem::exists(directory + "/lttng-ust-sock-8")) {
-        if (daemon_->wait(20ms)) throw Error{ErrorKind::system, "cannot start lttng-sessiond: " + last_line_of(log)};
+        if (const std::optional<int> status = daemon_->wait(20ms)) {
+            const std::string said = last_line_of(log);
+            throw Error{ErrorKind::system, "cannot start lttng-sessiond: " +
+                                               (said.empty() ? "exit " + std::to_string(shell_status(*status)) : said)};
+        }
         if (std::chrono::steady_clock::now() > deadline)
             throw Error{ErrorKind::system, "cannot start lttng-sessiond: it does not answer"};
     }
@@ -150,25 +174,36 @@ bool SessionDaemon::answers() const {
 }
 
 Environment SessionDaemon::daemon_environment() const {
-    // Root's daemon is found without it; `lttng create` writes there which session is the current one, and the user's
-    // stays what it was.
-    const bool finds_it = !of_user_ || geteuid() == 0;
-    return finds_it ? Environment{{"LTTNG_HOME", home_}} : Environment{};
+    // The user's programs look for it where they always do.
+    return of_user_ ? Environment{} : Environment{{"LTTNG_HOME", home_}};
+}
+
+/// `lttng create` writes into its home which session is the current one, and `destroy` forgets it: the user's stays
+/// what it is. Root's daemon is found from every home, an ordinary user's by a link (link_to_own_daemon).
+Environment SessionDaemon::client_environment() const {
+    return {{"LTTNG_HOME", home_}};
 }
 
 std::string SessionDaemon::directory_of_daemon() const {
     if (geteuid() == 0) return kRootsDirectory;
-    if (!of_user_) return home_ + "/.lttng";
-    const char* const set_home = std::getenv("LTTNG_HOME");
-    const char* const home = set_home != nullptr ? set_home : std::getenv("HOME");
-    return std::string{home != nullptr ? home : ""} + "/.lttng";
+    return of_user_ ? own_daemon_directory() : home_ + "/.lttng";
 }
 
-ToolResult SessionDaemon::lttng(std::vector<std::string> arguments, std::chrono::milliseconds deadline) const {
+std::vector<std::string> SessionDaemon::lttng_command(std::vector<std::string> arguments) const {
     std::vector<std::string> argv{"lttng", "--no-sessiond"};
     if (geteuid() != 0 && !of_user_) argv.emplace_back(kNoGroup);
     argv.insert(argv.end(), arguments.begin(), arguments.end());
-    return run_tool(argv, daemon_environment(), deadline);
+    return argv;
+}
+
+ToolResult SessionDaemon::lttng(std::vector<std::string> arguments, std::chrono::milliseconds deadline) const {
+    return run_tool(lttng_command(std::move(arguments)), client_environment(), deadline);
+}
+
+std::unique_ptr<SessionGuard> SessionDaemon::guard(const std::string& session) const {
+    if (daemon_) return nullptr;
+    return std::make_unique<SessionGuard>(lttng_command({"destroy", "--no-wait", session}), client_environment(),
+                                          home_);
 }
 
 Environment SessionDaemon::environment() const {

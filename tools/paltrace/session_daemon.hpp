@@ -10,6 +10,7 @@
 
 #include "kept_child.hpp"
 #include "run_tool.hpp"
+#include "session_guard.hpp"
 
 namespace tiffany::paltrace {
 
@@ -25,7 +26,8 @@ class SessionDaemon {
     explicit SessionDaemon(std::ostream& talk);
     /// The daemon that `lttng` finds: root's, for root and for members of group `tracing`, else the user's own; there
     /// the programs that run already are registered. If there is none one is started there, our child, which ends with
-    /// this. Says which. Errors: ErrorKind::system.
+    /// this. Says which. The user's current session (~/.lttngrc) stays what it is. Errors: ErrorKind::system, also if
+    /// one runs and does not answer.
     struct OfUser {};
     SessionDaemon(std::ostream& talk, OfUser);
     ~SessionDaemon();
@@ -34,6 +36,10 @@ class SessionDaemon {
 
     /// Runs `lttng ARGUMENTS...` against this daemon. Never waits longer than `deadline`.
     ToolResult lttng(std::vector<std::string> arguments, std::chrono::milliseconds deadline) const;
+
+    /// Destroys the session if we are killed before the result is: null where the daemon ends with us, and so needs
+    /// none.
+    std::unique_ptr<SessionGuard> guard(const std::string& session) const;
 
     /// What a program needs in its environment to register here.
     Environment environment() const;
@@ -59,7 +65,10 @@ class SessionDaemon {
   private:
     void start(const std::string& log);
     bool answers() const;
+    void need_silence() const;
     void watch_other(std::ostream& talk);
+    std::vector<std::string> lttng_command(std::vector<std::string> arguments) const;
+    Environment client_environment() const;
     Environment daemon_environment() const;
     std::string directory_of_daemon() const;
     std::string log_path() const { return home_ + "/lttng-sessiond.log"; }

@@ -48,6 +48,7 @@ struct LossJudge::Source {
     bool from_start = false;
     bool is_log = false;
     std::deque<Range> ranges;
+    std::size_t merged = 0;    // how many older ranges are in the first one
     std::uint64_t exact = 0;   // discarded in channels of transitions only; modulo 2^64
     std::uint64_t mixed = 0;   // in other channels that carry transitions
     std::uint64_t others = 0;  // in channels that carry none; modulo 2^64
@@ -74,15 +75,26 @@ struct LossJudge::Worker {
     std::vector<Gap> told;      // what logs say of the seqs to come
 };
 
+/// A part of a discarded count that a jump has got.
+struct LossJudge::Taken {
+    std::size_t source;
+    std::size_t range;  // its number in that source, from 0
+    std::uint64_t count;
+};
+
 /// An entry that waits for the judgement on a jump before it; or that jump's gap.
 struct LossJudge::Held {
     std::unique_ptr<Record> record;  // null: it is a gap
     Gap gap;
     Worker* worker = nullptr;
     bool settled = true;
-    std::uint64_t unexplained = 0;  // missing transitions that no discarded count accounts for yet
-    std::uint64_t since_ns = 0;     // time of the record before the gap
-    bool unsure = false;            // some discarded count is there that cannot be trusted as a number
+    std::uint64_t unexplained = 0;       // missing transitions that no discarded count accounts for yet
+    std::uint64_t since_ns = 0;          // time of the record before the gap
+    bool unsure = false;                 // some discarded count is there that cannot be trusted as a number
+    bool excused = false;                // a dump says why it was not traced: it gets what the other jumps leave
+    std::uint64_t told_unexplained = 0;  // lost, and a log says that its tracer did not discard it
+    std::uint64_t not_explained = 0;     // lost, and no discarded count accounts for it
+    std::vector<Taken> taken;            // until it is settled
 };
 
 LossJudge::LossJudge(EntrySink& out) : out_{out} {}
@@ -189,7 +201,7 @@ void LossJudge::position(std::size_t source, Worker& worker, const Record& recor
         worker.generation = std::max(worker.generation, generation);
         if (excused && waiting_ != 0)
             for (Held& held : held_)
-                if (!held.settled && held.worker == &worker) settle(held, 0, true);
+                if (!held.settled && held.worker == &worker) excuse(held);
     }
     if (!worker.known) {
         meet(source, worker, record.seq + 1, record.ts_ns, true);
@@ -240,55 +252,81 @@ void LossJudge::jump(Worker& worker, std::uint64_t from, std::uint64_t to, std::
 
     // what a log says of these seqs was judged when that log was made, with the discarded counts at hand
     std::uint64_t told = 0;
+    std::uint64_t told_unexplained = 0;
     for (const Gap& said : worker.told) {
         if (said.from_seq > to || said.to_seq < from) continue;
         const std::uint64_t overlap = std::min(to, said.to_seq) - std::max(from, said.from_seq) + 1;
         told += overlap;
         gap.lost += std::min(overlap, said.lost);
+        if (!said.explained) told_unexplained += std::min(overlap, said.lost);
         gap.explained = gap.explained && said.explained;
     }
     std::erase_if(worker.told, [&](const Gap& said) { return said.to_seq <= to; });
     gap.lost = std::min(gap.lost, missing);
 
-    Held held;
-    held.gap = gap;
-    held.worker = &worker;
-    held.settled = false;
-    held.since_ns = worker.last_ns;
-    held.unexplained = minus(missing, told);
+    Held made;
+    made.gap = gap;
+    made.worker = &worker;
+    made.settled = false;
+    made.since_ns = worker.last_ns;
+    made.unexplained = minus(missing, told);
+    made.told_unexplained = std::min(told_unexplained, gap.lost);
     ++waiting_;
-    held_.push_back(std::move(held));
+    held_.push_back(std::move(made));
 
-    // judged at once, unless a dump still to come may excuse it
-    Held& made = held_.back();
-    const std::uint64_t taken = take_discarded(worker, made.since_ns, ts_ns, made.unexplained, made.unsure);
-    made.gap.lost += taken;
-    made.unexplained -= taken;
-    if (excused || made.unexplained == 0) settle(made, 0, true);
+    // Judged at once, unless a dump still to come may excuse it, or a jump still to come may need what it would take.
+    Held& held = held_.back();
+    if (excused) {
+        excuse(held);
+    } else {
+        take_discarded(held);
+        if (held.unexplained == 0) settle(held);
+    }
     flush();
 }
 
-std::uint64_t LossJudge::take_discarded(const Worker& worker, std::uint64_t from_ns, std::uint64_t to_ns,
-                                        std::uint64_t most, bool& unsure) {
+/// What was not traced is missing without having been discarded, and the same count may account for what another worker
+/// really lost. So an excused jump gives back what it took, and takes again when it is settled, after the others.
+void LossJudge::excuse(Held& held) {
+    held.excused = true;
+    for (const Taken& taken : held.taken) {
+        Source& source = *sources_[taken.source];
+        source.ranges[minus(taken.range, source.merged)].left += static_cast<std::int64_t>(taken.count);
+        held.gap.lost -= taken.count;
+        held.unexplained += taken.count;
+    }
+    held.taken.clear();
+    if (held.unexplained == 0 || left_for(held) == 0) settle(held);
+}
+
+/// What the discarded counts of its time have left, at most what it is short of.
+std::uint64_t LossJudge::left_for(Held& held) const {
     std::int64_t net = 0;
-    for (const std::size_t source : *worker.sources)
+    for (const std::size_t source : *held.worker->sources)
         for (const Range& range : sources_[source]->ranges) {
-            if (!range.touches(from_ns, to_ns)) continue;
-            if (range.left < 0 || !range.counted) unsure = true;
+            if (!range.touches(held.since_ns, held.gap.ts_ns)) continue;
+            if (range.left < 0 || !range.counted) held.unsure = true;
             net += range.left;
         }
-    if (net <= 0 || most == 0) return 0;
-    const std::uint64_t taken = std::min(most, static_cast<std::uint64_t>(net));
-    std::uint64_t to_take = taken;
-    for (const std::size_t source : *worker.sources)
-        for (Range& range : sources_[source]->ranges) {
-            if (to_take == 0) return taken;
-            if (!range.touches(from_ns, to_ns) || range.left <= 0) continue;
+    return net <= 0 ? 0 : std::min(held.unexplained, static_cast<std::uint64_t>(net));
+}
+
+void LossJudge::take_discarded(Held& held) {
+    std::uint64_t to_take = left_for(held);
+    held.gap.lost += to_take;
+    held.unexplained -= to_take;
+    for (const std::size_t number : *held.worker->sources) {
+        Source& source = *sources_[number];
+        for (std::size_t i = 0; i < source.ranges.size(); ++i) {
+            if (to_take == 0) return;
+            Range& range = source.ranges[i];
+            if (!range.touches(held.since_ns, held.gap.ts_ns) || range.left <= 0) continue;
             const std::uint64_t part = std::min(to_take, static_cast<std::uint64_t>(range.left));
             range.left -= static_cast<std::int64_t>(part);
             to_take -= part;
+            held.taken.push_back({number, source.merged + i, part});
         }
-    return taken;
+    }
 }
 
 void LossJudge::discarded(std::size_t source, const Discarded& discarded) {
@@ -303,6 +341,7 @@ void LossJudge::discarded(std::size_t source, const Discarded& discarded) {
     if (here.ranges.size() <= kMaxRanges) return;
     const Range oldest = here.ranges.front();
     here.ranges.pop_front();
+    ++here.merged;
     Range& next = here.ranges.front();
     next = {std::min(oldest.begin_ns, next.begin_ns), std::max(oldest.end_ns, next.end_ns), oldest.left + next.left,
             oldest.counted && next.counted};
@@ -335,25 +374,39 @@ void LossJudge::push(const Record& record) {
     held_.push_back(std::move(held));
 }
 
-void LossJudge::settle(Held& held, std::uint64_t lost, bool explained) {
-    held.gap.lost += lost;
-    held.gap.explained = held.gap.explained && explained;
+/// Nothing changes what is known of it any more.
+void LossJudge::settle(Held& held) {
+    if (held.excused) {
+        take_discarded(held);  // the rest was not traced
+    } else {
+        // no dump excuses it: all of it was lost, whether or not the tracer says so
+        if (!held.unsure) held.not_explained = held.unexplained;
+        held.gap.lost += held.unexplained;
+    }
+    held.gap.explained = held.gap.explained && held.not_explained == 0;
     held.settled = true;
+    held.taken = {};
     --waiting_;
 }
 
-void LossJudge::settle_old(std::uint64_t now_ns) {
-    for (Held& held : held_) {
-        if (held.settled) continue;
-        if (held_.size() < kHeldRecords && now_ns < held.gap.ts_ns + kHeldNs) break;
-        // no dump excuses it: all of it was lost, whether or not the tracer says so
-        const std::uint64_t taken =
-            take_discarded(*held.worker, held.since_ns, held.gap.ts_ns, held.unexplained, held.unsure);
-        settle(held, held.unexplained, held.unsure || taken == held.unexplained);
-    }
+/// Settles the first of the held entries, a gap.
+void LossJudge::settle_first() {
+    Held& first = held_.front();
+    if (!first.excused)
+        take_discarded(first);
+    else if (left_for(first) != 0)
+        for (Held& other : held_)
+            if (!other.settled && !other.excused) take_discarded(other);
+    settle(first);
     flush();
 }
 
+void LossJudge::settle_old(std::uint64_t now_ns) {
+    while (!held_.empty() && (held_.size() >= kHeldRecords || now_ns >= held_.front().gap.ts_ns + kHeldNs))
+        settle_first();
+}
+
+/// Afterwards the first of the held entries, if there is one, is a gap that is not settled.
 void LossJudge::flush() {
     while (!held_.empty() && held_.front().settled) {
         const Held& front = held_.front();
@@ -361,16 +414,17 @@ void LossJudge::flush() {
             out_.record(*front.record);
         } else {
             front.worker->lost += front.gap.lost;
-            emit(front.gap);
+            emit(front);
         }
         held_.pop_front();
     }
 }
 
-void LossJudge::emit(const Gap& gap) {
+void LossJudge::emit(const Held& held) {
+    const Gap& gap = held.gap;
     lost_ += gap.lost;
     untraced_ += gap.to_seq - gap.from_seq + 1 - gap.lost;
-    if (!gap.explained) unexplained_ += gap.lost;
+    unexplained_ += std::min(held.told_unexplained + held.not_explained, gap.lost);
     out_.gap(gap);
 }
 
@@ -436,13 +490,8 @@ void LossJudge::add_tails(End& end) {
 }
 
 End LossJudge::finish() {
-    for (Held& held : held_)
-        if (!held.settled) {
-            const std::uint64_t taken =
-                take_discarded(*held.worker, held.since_ns, held.gap.ts_ns, held.unexplained, held.unsure);
-            settle(held, held.unexplained, held.unsure || taken == held.unexplained);
-        }
-    flush();
+    while (!held_.empty())
+        settle_first();
     End end;
     end.ts_ns = last_ts_;
     end.records = records_;

@@ -14,13 +14,15 @@
 /// Lost = gaps of `seq` + the tail after the last record of each worker. The tail comes from `worker_stopped.seq`, or
 /// else from the discarded counts: exactly where a channel carries transitions only, as an upper bound elsewhere.
 /// Between two dumps of different generation (or the start and the first dump) a session may have been off: there only
-/// what the discarded counts say was lost, the rest was not traced. What precedes a worker's first `seq` is no jump
-/// unless its `worker_started` is there, or the source was to have everything from the start of each process: then a
-/// dump or a start that is the first of a worker tells of a session that was not ready yet, as between two dumps, and
-/// where the first is anything else it is a jump like any other. A source that is a selection has no jumps.
+/// what the discarded counts say was lost, once the jumps that nothing excuses have had theirs; the rest was not
+/// traced. What precedes a worker's first `seq` is no jump unless its `worker_started` is there, or the source was to
+/// have everything from the start of each process: then a dump or a start that is the first of a worker tells of a
+/// session that was not ready yet, as between two dumps, and where the first is anything else it is a jump like any
+/// other. A source that is a selection has no jumps.
 ///
 /// Memory: grows with workers and sources, not with records. A jump that no discarded count explains waits for a dump
-/// that may excuse it; what follows it is held back meanwhile, at most kHeldRecords or kHeldNs.
+/// that may excuse it, and an excused one for jumps that need a count more than it does; what follows it is held back
+/// meanwhile, at most kHeldRecords or kHeldNs.
 ///
 /// Not shared between threads. Errors: those of the sink.
 
@@ -76,7 +78,7 @@ class LossJudge {
 
     std::uint64_t transitions() const { return transitions_; }
     std::uint64_t duplicates() const { return duplicates_; }
-    /// Transitions lost in gaps that the discarded counts do not explain.
+    /// Transitions lost that no discarded count accounts for.
     std::uint64_t unexplained() const { return unexplained_; }
     /// Transitions that were not traced: the tracer was off, or not ready yet.
     std::uint64_t untraced() const { return untraced_; }
@@ -85,6 +87,7 @@ class LossJudge {
     struct Source;
     struct Worker;
     struct Held;
+    struct Taken;
 
     Worker& worker_of(std::size_t source, const WorkerId& id);
     void transition(std::size_t source, Worker& worker, const Record& record);
@@ -93,12 +96,14 @@ class LossJudge {
     void jump(Worker& worker, std::uint64_t from, std::uint64_t to, std::uint64_t ts_ns, bool excused);
     bool fills_a_gap(Worker& worker, std::uint64_t seq);
     void push(const Record& record);
-    void settle(Held& held, std::uint64_t lost, bool explained);
+    void excuse(Held& held);
+    void settle(Held& held);
+    void settle_first();
     void settle_old(std::uint64_t now_ns);
     void flush();
-    void emit(const Gap& gap);
-    std::uint64_t take_discarded(const Worker& worker, std::uint64_t from_ns, std::uint64_t to_ns, std::uint64_t most,
-                                 bool& unsure);
+    void emit(const Held& held);
+    std::uint64_t left_for(Held& held) const;
+    void take_discarded(Held& held);
     void add_tails(End& end);
 
     EntrySink& out_;

@@ -41,11 +41,12 @@ Record transition(std::uint64_t seq, std::uint64_t ts_ns, std::uint16_t index = 
     return record;
 }
 
-Record position(EventId id, std::uint64_t seq, std::uint64_t ts_ns, std::uint64_t generation = 0) {
+Record position(EventId id, std::uint64_t seq, std::uint64_t ts_ns, std::uint64_t generation = 0,
+                std::uint16_t index = 0) {
     Record record;
     record.info = &catalogue::info(id);
     record.ts_ns = ts_ns;
-    record.worker = {kInstance, 0};
+    record.worker = {kInstance, index};
     record.seq = seq;
     record.set_number("generation", generation);
     return record;
@@ -273,6 +274,94 @@ TEST_F(LossJudgeTest, AStretchLosesAtMostWhatIsMissing) {
     ASSERT_EQ(kept.gaps.size(), 1u);
     EXPECT_EQ(kept.gaps[0].lost, 4u);
     EXPECT_EQ(end.lost, 4u);
+}
+
+TEST_F(LossJudgeTest, WhatWasNotTracedTakesNoCountThatExplainsWhatAnotherWorkerLost) {
+    give(position(EventId::WorkerDumped, 0, kMs, 1, 1));  // idle: worker 1 is at 0, then, the session off, at 4
+    give(position(EventId::WorkerDumped, 0, kMs, 1));
+    give(1, 1, 2 * kMs);
+    discarded(10, 3 * kMs, 9 * kMs);
+    give(position(EventId::WorkerDumped, 4, 4 * kMs, 2, 1));
+    give(position(EventId::WorkerDumped, 1, 4 * kMs, 2));
+    give(2, 2, 5 * kMs);
+    give(13, 13, 8 * kMs);  // 3 to 12, the 10 that were discarded
+    const End end = judge.finish();
+    ASSERT_EQ(kept.gaps.size(), 2u);
+    EXPECT_EQ(kept.gaps[0].worker.index, 1u);
+    EXPECT_EQ(kept.gaps[0].lost, 0u);
+    EXPECT_EQ(kept.gaps[1].lost, 10u);
+    EXPECT_TRUE(kept.gaps[1].explained);
+    EXPECT_EQ(judge.unexplained(), 0u);
+    EXPECT_EQ(judge.untraced(), 4u);
+    EXPECT_EQ(end.lost, 10u);
+}
+
+TEST_F(LossJudgeTest, AJumpThatIsExcusedLaterGivesBackTheCountsThatItTook) {
+    give(position(EventId::WorkerDumped, 0, kMs, 1, 1));
+    give(position(EventId::WorkerDumped, 0, kMs, 1));
+    give(1, 1, 2 * kMs);
+    discarded(3, 2 * kMs, 9 * kMs);
+    give(transition(8, 3 * kMs, 1));  // 1 to 7 of worker 1: not explained by 3, so it waits
+    give(5, 5, 4 * kMs);              // 2 to 4, the 3 that were discarded
+    give(position(EventId::WorkerDumped, 8, 5 * kMs, 2, 1));
+    const End end = judge.finish();
+    ASSERT_EQ(kept.gaps.size(), 2u);
+    EXPECT_EQ(kept.gaps[0].lost, 0u);
+    EXPECT_EQ(kept.gaps[1].lost, 3u);
+    EXPECT_TRUE(kept.gaps[1].explained);
+    EXPECT_EQ(judge.unexplained(), 0u);
+    EXPECT_EQ(judge.untraced(), 7u);
+    EXPECT_EQ(end.lost, 3u);
+}
+
+TEST_F(LossJudgeTest, AGivenBackCountIsFoundAgainAfterTheOldestWereMerged) {
+    give(position(EventId::WorkerDumped, 0, kMs, 1, 1));
+    give(1, 1, 2 * kMs);
+    discarded(3, 2 * kMs, 9 * kMs);
+    give(transition(8, 3 * kMs, 1));
+    for (std::size_t i = 0; i < LossJudge::kMaxRanges; ++i)
+        discarded(0, 900 * kMs, 999 * kMs);
+    give(position(EventId::WorkerDumped, 8, 5 * kMs, 2, 1));
+    give(5, 5, 4 * kMs);
+    EXPECT_EQ(judge.finish().lost, 3u);
+    EXPECT_EQ(judge.unexplained(), 0u);
+    EXPECT_EQ(judge.untraced(), 7u);
+}
+
+TEST_F(LossJudgeTest, WhatOtherJumpsLeaveIsOfTheExcusedOne) {
+    give(position(EventId::WorkerDumped, 0, kMs, 1, 1));
+    give(1, 1, 2 * kMs);
+    discarded(5, 2 * kMs, 9 * kMs);
+    give(position(EventId::WorkerDumped, 4, 4 * kMs, 2, 1));
+    give(5, 5, 5 * kMs);  // 3 of the 5
+    const End end = judge.finish();
+    ASSERT_EQ(kept.gaps.size(), 2u);
+    EXPECT_EQ(kept.gaps[0].lost, 2u);
+    EXPECT_EQ(kept.gaps[1].lost, 3u);
+    EXPECT_EQ(judge.untraced(), 2u);
+    EXPECT_EQ(end.lost, 5u);
+}
+
+TEST_F(LossJudgeTest, AnExcusedJumpWaitsForOthersNoLongerThanItsTime) {
+    give(position(EventId::WorkerDumped, 0, kMs, 1, 1));
+    discarded(5, 2 * kMs, 9 * kMs);
+    give(position(EventId::WorkerDumped, 4, 4 * kMs, 2, 1));
+    give(transition(1, 5 * kMs));
+    EXPECT_EQ(kept.order, "o");
+    give(transition(2, 4 * kMs + LossJudge::kHeldNs));
+    EXPECT_EQ(kept.order, "ogott");
+}
+
+TEST_F(LossJudgeTest, OnlyTheRestThatNoCountExplainsIsUnexplained) {
+    discarded(997, kMs, 3 * kMs);
+    give(1, 1, kMs);
+    give(1001, 1001, 2 * kMs);  // 999 are missing
+    const End end = judge.finish();
+    ASSERT_EQ(kept.gaps.size(), 1u);
+    EXPECT_EQ(kept.gaps[0].lost, 999u);
+    EXPECT_FALSE(kept.gaps[0].explained);
+    EXPECT_EQ(judge.unexplained(), 2u);
+    EXPECT_EQ(end.lost, 999u);
 }
 
 TEST_F(LossJudgeTest, ADumpOfTheSameGenerationExcusesNothing) {
