@@ -217,6 +217,25 @@ TEST_F(SinkTest, WhatDoesNotFitIsAnExactGap) {
     EXPECT_GT(told.delivered, 5u * 20);
 }
 
+TEST_F(SinkTest, WhatWasDroppedAtTheEndOfABurstIsToldThoughNothingFollows) {
+    SchedulerTelemetry telemetry{"s"};
+    install_sink(sink, kTiny);
+    const WorkerLease worker = telemetry.worker();
+    const std::uint64_t lost_before = sink_stats().lost;
+    sink->close();
+    live(*worker);
+    ASSERT_TRUE(eventually([&] { return sink->in_call(); }));
+    for (int i = 0; i < 1000; ++i)
+        live(*worker);
+    sink->open();
+    // no flush, and the worker keeps quiet
+    ASSERT_TRUE(eventually([&] { return sink->stretch_of(*worker).last == worker->seq(); }));
+    const Kept::Stretch told = sink->stretch_of(*worker);
+    EXPECT_GT(told.lost, 900u * 3);
+    EXPECT_EQ(told.delivered + told.lost, 1001u * 3);
+    ASSERT_TRUE(eventually([&] { return sink_stats().lost - lost_before == told.lost; }));
+}
+
 TEST_F(SinkTest, AFullRingStillTellsWhereItsWorkerEnded) {
     SchedulerTelemetry telemetry{"s"};
     install_sink(sink, kTiny);
