@@ -8,9 +8,7 @@
 //       inherit    a forked child goes on with the parent's scheduler
 //       sink       with a pal::Sink of its own beside it
 //       configure  the same with tiffany::configure, and late, which is an error
-//       steps      one task that lives on, two transitions each 50 ms, and COUNT more for each line on stdin, until
-//       that
-//                  ends
+//       steps      one task that lives on until stdin ends: a few transitions now and then, COUNT for each line there
 //       burst      a worker of a second thread too, as fast as it goes; waits for a line on stdin before and after
 // Prints a JSON document: what it fired, what its sink saw, what pal_status() says (before the end of the process).
 

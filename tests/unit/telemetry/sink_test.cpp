@@ -3,10 +3,17 @@
 #include "kept.hpp"
 
 #include <gmock/gmock.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <atomic>
+#include <cerrno>
+#include <cstddef>
 #include <latch>
 #include <stdexcept>
 
@@ -175,6 +182,30 @@ TEST_F(SinkTest, ANoteThatDoesNotFitIsCountedAndMakesNoGap) {
     EXPECT_EQ(sink->of("Note").size() + lost, 101u);
     EXPECT_GT(lost, 70u) << "4096 bytes hold 21 notes";
     EXPECT_TRUE(sink->gaps().empty());
+}
+
+TEST_F(SinkTest, AHookThatTellsOfItsWorkerDoesNotAskTheKernelForThePid) {
+    SchedulerTelemetry telemetry{"s"};
+    install_sink(sink);
+    const auto pid = static_cast<std::uint32_t>(getpid());
+    std::uint32_t asked = 0;
+    // a filter is its thread's alone, and goes with it
+    std::thread{[&] {
+        std::array<sock_filter, 4> rules{{BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+                                          BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_getpid, 0, 1),
+                                          BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+                                          BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)}};
+        const sock_fprog filter{rules.size(), rules.data()};
+        if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) != 0)
+            return;
+        asked = static_cast<std::uint32_t>(getpid());
+        const WorkerLease worker = telemetry.worker();
+        live(*worker);
+    }}.join();
+    if (asked == 0) GTEST_SKIP() << "no filter of system calls here";
+    ASSERT_NE(asked, pid) << "the filter works";
+    ASSERT_TRUE(flush_sink());
+    EXPECT_EQ(sink->of("WorkerStarted").at(0).pid, pid);
 }
 
 TEST_F(SinkTest, ARecordsTimeIsTheTimeOfDay) {
