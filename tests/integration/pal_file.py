@@ -1,8 +1,10 @@
 """The process's own log: `TIFFANY_PAL`, in real processes that end, fork, are killed, and run out of disk."""
 
 import collections
+import contextlib
 import json
 import os
+import pathlib
 import re
 import shutil
 import signal
@@ -11,6 +13,7 @@ import stat
 import subprocess
 import threading
 import time
+import urllib.request
 
 import pytest
 from kit import DEADLINE, PrivateLttng, checked, end_process, full_device, need_root, poll, private_copy, program
@@ -115,7 +118,7 @@ def test_of_two_processes_the_second_adds_its_pid_and_leaves_the_first_alone(tmp
         end_process(first, signal.SIGKILL)
     # nobody has it now: the next run takes the name, and keeps what was there
     run("run.pal.zst", "return", 10, tmp_path)
-    assert "run.pal.1.zst" in files(tmp_path)
+    assert "run.pal.old.zst" in files(tmp_path)
     assert check(tmp_path / "run.pal.zst").endswith("good\n")
 
 
@@ -140,7 +143,7 @@ def test_a_forked_child_goes_on_with_its_parents_scheduler_in_a_file_of_its_own(
     assert check(tmp_path / f"{child}.pal").endswith("good\n")
 
 
-@pytest.mark.parametrize("name,older", [("run.pal", "run.pal.1"), ("run.pal.zst", "run.pal.1.zst")])
+@pytest.mark.parametrize("name,older", [("run.pal", "run.pal.old"), ("run.pal.zst", "run.pal.old.zst")])
 def test_a_full_file_turns_over_and_each_can_be_checked_and_both_together(tmp_path, name, older):
     # between one turn and two, so that both files together are all of it
     fit = 5000 if name == "run.pal" else 90000
@@ -163,9 +166,47 @@ def test_a_full_file_turns_over_and_each_can_be_checked_and_both_together(tmp_pa
 
 def test_only_the_last_two_files_stay(tmp_path):
     [said], _ = run("run.pal", "return", 20000, tmp_path, TIFFANY_PAL_MAX="256K", TIFFANY_PAL_RING="64M")
-    assert files(tmp_path) == ["run.pal", "run.pal.1"] and said["files"] > 5
-    old, new = transitions(entries(tmp_path / "run.pal.1")), transitions(entries(tmp_path / "run.pal"))
+    assert files(tmp_path) == ["run.pal", "run.pal.old"] and said["files"] > 5
+    old, new = transitions(entries(tmp_path / "run.pal.old")), transitions(entries(tmp_path / "run.pal"))
     assert old[-1][2] + 1 == new[0][2] and new[-1][2] == 60000
+
+
+def inode(path):
+    """None: it has no name just now, between two files."""
+    try:
+        return path.stat().st_ino
+    except FileNotFoundError:
+        return None
+
+
+def dumped_in(path):
+    """The tasks and groups that a dump told of, in a file that is still written."""
+    if inode(path) is None:
+        return set()
+    lines = path.read_text().rpartition("\n")[0].splitlines()
+    return {r.get("name") for r in map(json.loads, lines) if r["event"] in ("State", "Group")}
+
+
+def test_after_two_turns_the_third_file_still_knows_who_lives(tmp_path):
+    process = start("run.pal", "steps", 500, tmp_path, TIFFANY_PAL_MAX="256K")
+    path = tmp_path / "run.pal"
+    try:
+        for _ in range(2):
+            before = poll(lambda: inode(path), "there is a file")
+            while inode(path) in (None, before):
+                tell(process)
+                time.sleep(0.2)
+            # the second time it takes 10 s: a dump at each turn would be too much
+            poll(lambda: {"long", "readers"} <= dumped_in(path), "the file tells of the task and its group")
+        process.stdin.close()
+        said = json.loads(process.stdout.readline())
+        assert process.wait(DEADLINE) == 0 and said["files"] == 3
+    finally:
+        end_process(process, signal.SIGKILL)
+    log = entries(path)
+    assert {r["name"] for r in log if r["event"] == "State"} == {"long"} and not [r for r in log if r["event"] == "Spawned"]
+    for each in (path, tmp_path / "run.pal.old"):
+        assert check(each).endswith("good\n")
 
 
 # ---- how a process ends ----
@@ -307,51 +348,160 @@ def test_a_device_that_is_full_costs_the_log_and_nothing_else(tmp_path):
     assert said["active"] and said["error"] == 28 and said["lost"] > 0 and said["fired"] == 150_000
 
 
-def test_a_full_disk_becomes_an_exact_gap_when_there_is_room_again(tmp_path):
-    need_root()
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    # in a mount namespace of its own: a shell that the test talks to
-    shell = subprocess.Popen(
-        ["unshare", "--mount", "--propagation", "private", "sh", "-c", f"mount -t tmpfs -o size=14m tmpfs {disk} && exec sh"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        inside = f"/proc/{shell.pid}/root{disk}"
+class Disk:
+    """A tmpfs in a mount namespace of its own, behind a shell that the test talks to."""
 
-        def tell(command):
-            shell.stdin.write(command + "\n")
-            shell.stdin.flush()
+    def __init__(self, tmp_path, options):
+        self.tmp_path = tmp_path
+        self.path = tmp_path / "disk"
+        self.options = options
 
-        tell(f"head -c 12000000 /dev/zero > {disk}/ballast; echo ready")
-        assert shell.stdout.readline() == "ready\n"
-        tell(f"cd {tmp_path}; mkfifo in out; TIFFANY_LTTNG=0 TIFFANY_PAL={disk}/run.pal TIFFANY_PAL_RING=64M {ITSELF} burst 20000 < in > out & ")
-        poll(lambda: (tmp_path / "out").exists(), "the fifos are there")
-        with open(tmp_path / "in", "w") as commands, open(tmp_path / "out") as answers:
+    def __enter__(self):
+        self.path.mkdir()
+        mount = f"mount -t tmpfs -o {self.options} tmpfs {self.path} && exec sh"
+        self.shell = subprocess.Popen(
+            ["unshare", "--mount", "--propagation", "private", "sh", "-c", mount], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        self.inside = pathlib.Path(f"/proc/{self.shell.pid}/root{self.path}")
+        return self
+
+    def __exit__(self, *_):
+        self.shell.kill()
+        self.shell.wait()
+
+    def do(self, command):
+        self.shell.stdin.write(f"{command}; echo done\n")
+        self.shell.stdin.flush()
+        assert self.shell.stdout.readline() == "done\n"
+
+    def burst(self, count, between, **more):
+        """A program bursts while the disk has no room, then `between` is done, and it ends. Returns what it said."""
+        settings = " ".join(f"{name}={value}" for name, value in more.items())
+        self.do(f"cd {self.tmp_path} && mkfifo in out")
+        self.do(f"TIFFANY_LTTNG=0 TIFFANY_PAL={self.path}/run.pal TIFFANY_PAL_RING=64M {settings} {ITSELF} burst {count} < in > out & true")
+        with open(self.tmp_path / "in", "w") as commands, open(self.tmp_path / "out") as answers:
             commands.write("go\n")
             commands.flush()
             said = json.loads(answers.readline())
-            assert said["fired"] == 120_000 and said["lost"] > 0 and said["error"] == 28, "the disk was full"
-            os.unlink(f"{inside}/ballast")
-            before = os.stat(f"{inside}/run.pal").st_size
-            poll(lambda: os.stat(f"{inside}/run.pal").st_size > before, "it writes again")
+            between()
             commands.write("end\n")
             commands.flush()
-            tell("wait; echo done")
-            assert shell.stdout.readline() == "done\n"
-        shutil.copy(f"{inside}/run.pal", tmp_path / "run.pal")
-    finally:
-        shell.kill()
-        shell.wait()
-    lines = (tmp_path / "run.pal").read_text().splitlines()
-    log = [json.loads(line) for line in lines]
+            self.do("wait")
+        for name in files(self.inside):
+            shutil.copy(self.inside / name, self.tmp_path / name)
+        return said
+
+
+def lost_in(log):
+    assert log[-1]["event"] == "End"
     lost = sum(r["lost"] for r in log if r["event"] == "Gap")
+    assert log[-1]["lost"] == lost
+    return lost
+
+
+def test_a_full_disk_becomes_an_exact_gap_when_there_is_room_again(tmp_path):
+    need_root()
+    with Disk(tmp_path, "size=14m") as disk:
+        disk.do(f"head -c 12000000 /dev/zero > {disk.path}/ballast")
+
+        def make_room():
+            os.unlink(disk.inside / "ballast")
+            before = os.stat(disk.inside / "run.pal").st_size
+            poll(lambda: os.stat(disk.inside / "run.pal").st_size > before, "it writes again")
+
+        said = disk.burst(20_000, make_room)
+    assert said["fired"] == 120_000 and said["lost"] > 0 and said["error"] == 28, "the disk was full"
+    log = entries(tmp_path / "run.pal")
+    lost = lost_in(log)
     there = transitions(log)
-    assert log[-1]["event"] == "End" and lost == said["lost"] == log[-1]["lost"]
+    assert lost == said["lost"]
     assert len(set(there)) == len(there) == said["fired"] - lost
     assert f"good, but {lost} transitions lost" in check(tmp_path / "run.pal", 4)
+
+
+@pytest.mark.parametrize("name", ["run.pal", "run.pal.zst"])
+def test_a_disk_that_is_full_at_a_turn_hides_no_loss(tmp_path, name):
+    need_root()
+    with Disk(tmp_path, "size=2m") as disk:
+        disk.do(f"head -c 1200000 /dev/zero > {disk.path}/ballast")
+        said = disk.burst(
+            20_000 if name == "run.pal" else 150_000,
+            lambda: os.unlink(disk.inside / "ballast"),
+            TIFFANY_PAL_MAX="898K",
+            TIFFANY_PAL=f"{disk.path}/{name}",
+        )
+    assert said["lost"] > 0
+    logs = [entries(tmp_path / each) for each in files(tmp_path) if each.startswith("run.")]
+    assert sum(lost_in(log) for log in logs) >= said["lost"]
+    there = [t for log in logs for t in transitions(log)]
+    assert len(set(there)) == len(there) == said["fired"] - sum(lost_in(log) for log in logs)
+
+
+def test_where_no_file_can_be_made_for_the_next_turn_the_full_one_stays(tmp_path):
+    need_root()
+    with Disk(tmp_path, "nr_inodes=3") as disk:  # the folder, the ballast and one log
+        disk.do(f"touch {disk.path}/ballast")
+        said = disk.burst(5_000, lambda: os.unlink(disk.inside / "ballast"), TIFFANY_PAL_MAX="256K")
+    assert said["lost"] > 0 and said["error"] == 28 and said["files"] == 1
+    old, new = entries(tmp_path / "run.pal.old"), entries(tmp_path / "run.pal")
+    assert lost_in(old) == 0 and lost_in(new) == said["lost"]
+    there = transitions(old) + transitions(new)
+    assert len(transitions(old)) > 1000 and len(set(there)) == len(there) == said["fired"] - said["lost"]
+
+
+# ---- metrics ----
+
+
+@contextlib.contextmanager
+def scraped_demo(target, cwd, *arguments, **more):
+    """The demo, and what calls for a metric's samples: {its labels: its value}."""
+    demo = subprocess.Popen(
+        [DEMO, "--metrics-port", "0", "--stay", *arguments],
+        env=environment(target, **more),
+        cwd=cwd,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        url = re.search(r"metrics on (http://\S+)", demo.stderr.readline()).group(1)
+
+        def samples(metric):
+            text = urllib.request.urlopen(url, timeout=DEADLINE).read().decode()
+            return {labels: float(value) for labels, value in re.findall(rf"^{metric}(\{{.*\}})? (\S+)$", text, re.M)}
+
+        yield demo, samples
+    finally:
+        end_process(demo, signal.SIGTERM)
+    assert demo.returncode == 0
+
+
+def test_the_metrics_say_why_there_is_no_log(tmp_path):
+    with scraped_demo("run%q.pal", tmp_path, "--transitions", "100") as (_, samples):
+        assert samples("tiffany_pal_unavailable") == {'{reason="bad_target"}': 1}
+        assert samples("tiffany_pal_lost_total") == {}
+    with scraped_demo("", tmp_path, "--transitions", "100") as (_, samples):
+        assert samples("tiffany_pal_unavailable") == samples("tiffany_pal_lost_total") == {}, "nobody asked for one"
+    assert files(tmp_path) == []
+
+
+def test_the_metrics_tell_what_the_log_lacks_and_the_logs_gaps_say_the_same(tmp_path):
+    with scraped_demo("run.pal", tmp_path, "--transitions", "300000", TIFFANY_PAL_RING="64K") as (demo, samples):
+        demo.stdout.readline()  # its work is finished
+        fired = sum(samples("task_transitions_total").values())
+        # nothing follows that would tell of it
+        poll(lambda: log_so_far(tmp_path / "run.pal")[0] == fired, "the log tells of all")
+        assert samples("tiffany_pal_unavailable") == {}
+        assert samples("tiffany_pal_lost_total") == {"": log_so_far(tmp_path / "run.pal")[1]}
+    with scraped_demo(full_device(tmp_path), tmp_path, "--transitions", "100000", TIFFANY_PAL_RING="64M") as (demo, samples):
+        poll(lambda: samples("tiffany_pal_lost_total").get("", 0) > 0, "what a full disk costs is seen")
+
+
+def log_so_far(path):
+    """The transitions that a log tells of while it is written, and how many of them as lost."""
+    log = [json.loads(line) for line in path.read_text().rpartition("\n")[0].splitlines()]
+    lost = sum(r["lost"] for r in log if r["event"] == "Gap")
+    return len(transitions(log)) + lost, lost
 
 
 # ---- the socket ----
@@ -362,11 +512,22 @@ class Reader:
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.settimeout(DEADLINE)
         self.socket.connect(str(path))
+        self.text = b""
 
     def begun(self):
         """Waits until the stream has begun, and keeps it."""
         self.text = self.socket.recv(1 << 16)
         return self
+
+    def until(self, wanted):
+        """Reads on until what came is as it is wanted, whole lines of it, which it returns; keeps all."""
+        until = time.monotonic() + DEADLINE
+        while True:
+            log = [json.loads(line) for line in self.text.rpartition(b"\n")[0].splitlines()]
+            if wanted(log):
+                return log
+            assert time.monotonic() < until, log[-5:]
+            self.text += self.socket.recv(1 << 16)
 
     def rest(self):
         parts = [self.text]
@@ -473,6 +634,55 @@ def test_a_reader_that_goes_is_no_matter_and_one_that_comes_late_learns_who_is_t
     log = [json.loads(line) for line in late.rest().decode().splitlines()]
     assert log[0]["event"] == "Begin" and log[-1]["event"] == "End"
     assert process.wait(DEADLINE) == 0
+
+
+def stepping(tmp_path):
+    process = start("unix:sock", "steps", 10, tmp_path)
+    poll(lambda: (tmp_path / "sock").exists(), "the socket is there")
+    return process
+
+
+def test_one_that_comes_late_is_told_what_lives(tmp_path):
+    process = stepping(tmp_path)
+    first = Reader(tmp_path / "sock")
+    first.until(lambda log: len(transitions(log)) > 10)
+    late = Reader(tmp_path / "sock")
+    log = late.until(lambda log: [r for r in log if r["event"] == "State"])
+    assert log[0]["event"] == "Begin" and (log[1]["event"], log[1]["kind"]) == ("Worker", "started")
+    [dumped] = [r for r in log if r["event"] == "Worker" and r["kind"] == "dumped"]
+    assert dumped["scheduler"] == "itself" and dumped["phase"] == "begin"
+    [state] = [r for r in log if r["event"] == "State"]
+    assert state["name"] == "long" and state["state"] in ("Ready", "Running")
+    [group] = [r for r in log if r["event"] == "Group"]
+    assert group["name"] == "readers" and group["group"] == state["group"]
+    process.stdin.close()
+    assert process.wait(DEADLINE) == 0
+
+
+def test_a_reader_that_is_turned_away_causes_no_dump(tmp_path):
+    process = stepping(tmp_path)
+    readers = [Reader(tmp_path / "sock").begun() for _ in range(64)]
+    last = readers[-1]
+    before = len(transitions(last.until(lambda log: [r for r in log if r["event"] == "State"])))
+    refused = Reader(tmp_path / "sock")
+    assert refused.socket.recv(1) == b""
+    log = last.until(lambda log: len(transitions(log)) > before + 20)
+    assert len([r for r in log if r.get("kind") == "dumped"]) == 1
+    process.stdin.close()
+    for reader in readers:
+        reader.socket.close()
+    assert json.loads(process.stdout.readline())["readers_refused"] == 1
+    assert process.wait(DEADLINE) == 0
+
+
+def test_a_file_that_is_called_like_the_sockets_lock_is_left_alone(tmp_path):
+    (tmp_path / "sock.lock").write_text("my notes")
+    assert problem("unix:sock", tmp_path) == "not_a_log"
+    assert files(tmp_path) == ["sock.lock"] and (tmp_path / "sock.lock").read_text() == "my notes"
+    (tmp_path / "sock.lock").unlink()
+    (tmp_path / "sock").write_text("no socket")
+    assert problem("unix:sock", tmp_path) == "not_a_log"
+    assert files(tmp_path) == ["sock"], "it leaves no lock behind"
 
 
 def test_a_dead_socket_is_replaced_and_a_live_one_is_not(tmp_path):

@@ -2,6 +2,7 @@
 not name."""
 
 import json
+import os
 import subprocess
 
 import jsonschema
@@ -65,6 +66,19 @@ def test_a_log_with_losses_keeps_to_the_schema(tmp_path):
     assert any(record["event"] == "Gap" for record in records)
     assert records[-1]["event"] == "End" and records[-1]["lost"] > 0
     assert faults(records)[:3] == []
+
+
+def test_a_log_that_a_process_writes_itself_keeps_to_the_schema(tmp_path):
+    settings = {"TIFFANY_LTTNG": "0", "TIFFANY_PAL": "run.pal", "TIFFANY_PAL_MAX": "1M", "TIFFANY_PAL_RING": "64K"}
+    command = [program("tiffany-demo"), "--transitions", "9000"]
+    subprocess.run(command, cwd=tmp_path, env=os.environ | settings, stdout=subprocess.DEVNULL, timeout=300, check=True)
+    older, newer = ([json.loads(line) for line in open(tmp_path / name)] for name in ("run.pal.old", "run.pal"))
+    assert "first" in newer[0], "it begins in the middle"
+    for records in (older, newer):
+        assert {"Begin", "Worker", "Running", "Park", "End"} <= {record["event"] for record in records}
+        assert faults(records)[:3] == []
+    kinds = {(record["event"], record.get("kind")) for record in older + newer}
+    assert {("Worker", "dumped"), ("State", None), ("Group", None)} <= kinds, "a turn has told what lives"
 
 
 def test_the_comparison_finds_what_does_not_keep_to_it(whole):

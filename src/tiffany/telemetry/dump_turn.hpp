@@ -52,6 +52,9 @@ class DumpTurn {
                generation_of(word) != generation;
     }
 
+    /// Whether somebody lists.
+    bool is_going_on() const noexcept { return (word_.load(std::memory_order_acquire) & kFinished) == 0; }
+
   private:
     static constexpr std::uint64_t kFinished = 1;
     static constexpr std::uint64_t kOneLate = 2;

@@ -45,7 +45,7 @@ class FileName {
   public:
     /// Errors: std::bad_alloc.
     explicit FileName(std::string_view name);
-    /// "run.pal", ".1" -> "run.pal.1"; "run.pal.zst", ".1" -> "run.pal.1.zst".
+    /// "run.pal", ".812" -> "run.pal.812"; "run.pal.zst", ".812" -> "run.pal.812.zst".
     std::string with(std::string_view added) const { return stem_ + std::string{added} + ending_; }
     bool is_compressed() const noexcept { return !ending_.empty(); }
 
@@ -55,7 +55,7 @@ class FileName {
 };
 
 /// Makes a new file of mode 0600 and locks it. One of this name that is a log, and that nobody has locked, becomes
-/// `older` first (an empty one is replaced).
+/// `older` first; an empty one of the same user is replaced.
 ///
 /// Returns it open for writing; closed if `problem` says why not: `in_use` if another process has locked it. What is no
 /// regular file (a fifo, a device) is opened as it is, and does not block. Errors: std::bad_alloc.
@@ -63,10 +63,14 @@ Descriptor take_file(const std::string& name, const std::string& older, NameProb
 
 /// Whether a descriptor is the file of that name, now.
 bool is_named(int fd, const std::string& name) noexcept;
-/// Whether a file of that name may go: it is a log, or empty, or not there.
+/// Whether a file of that name may go: it is a log, or empty and the user's own, and nobody has locked it; or it is not
+/// there.
 bool may_replace(const std::string& name, NameProblem& problem) noexcept;
+/// Gives a file its name back, unless somebody has taken that meanwhile.
+void rename_unless_there(const std::string& from, const std::string& to) noexcept;
 
-/// Opens a file that exists to be locked and for nothing else, and locks it. Closed: `problem` says why not.
+/// Opens an empty file that exists to be locked and for nothing else, and locks it. Closed: `problem` says why not;
+/// `not_a_log` if there is something in it.
 Descriptor take_lock_file(const std::string& name, NameProblem& problem);
 
 }  // namespace tiffany::detail

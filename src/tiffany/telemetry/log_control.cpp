@@ -100,12 +100,10 @@ void LogControl::open(PalHub& hub) {
     const std::string name = expand_name(pattern, pid, host).value_or("");
     if (socket) {
         auto made = std::make_unique<PalSocket>(PalSocket::Place{name, pid, add_pid}, names, lines, counters_, problem);
-        where_ = std::string{kSocketScheme} + made->name();
         target = std::move(made);
     } else {
         auto made = std::make_unique<PalFile>(PalFile::Place{name, pid, add_pid, settings_.pal_max_bytes}, names, lines,
                                               counters_, problem);
-        where_ = made->name();
         target = std::move(made);
     }
     problem_ = problem.problem;
@@ -130,13 +128,13 @@ PalStatus LogControl::status(const PalHub& hub) const {
     status.active = active_ && hub.is_installed();
     status.problem = problem_;
     status.error = error_;
-    status.where = where_;
     status.transitions = rings.transitions;
     status.lost = rings.lost;
     status.lost_others = rings.lost_others;
     status.workers_without_ring = rings.workers_without_ring;
     if (counters_ == nullptr) return status;
     const auto of = [](const std::atomic<std::uint64_t>& number) { return number.load(std::memory_order_relaxed); };
+    status.where = counters_->where();
     if (status.error == 0) status.error = counters_->error.load(std::memory_order_relaxed);
     status.lost += of(counters_->left_out);
     status.lost_others += of(counters_->left_out_others);
@@ -144,6 +142,7 @@ PalStatus LogControl::status(const PalHub& hub) const {
     status.files = of(counters_->files);
     status.readers = of(counters_->readers);
     status.readers_lost = of(counters_->readers_left_out);
+    status.readers_refused = of(counters_->readers_refused);
     return status;
 }
 
@@ -165,7 +164,6 @@ void LogControl::become_child() noexcept {
     active_ = false;
     problem_ = PalProblem::none;
     error_ = 0;
-    where_.clear();
     counters_.reset();
 }
 

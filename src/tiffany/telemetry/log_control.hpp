@@ -52,7 +52,6 @@ class LogControl {
     int error_ = 0;
     StallProblem stall_problem_ = StallProblem::none;
     int stall_error_ = 0;
-    std::string where_;
     std::shared_ptr<LogCounters> counters_;
 };
 

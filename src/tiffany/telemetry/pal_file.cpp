@@ -11,12 +11,31 @@
 #include <new>
 #include <utility>
 
+#include "kernel_time.hpp"
+#include "process.hpp"
+
 namespace tiffany::detail {
 namespace {
 
 constexpr int kLevel = 1;
 constexpr std::size_t kMostBatch = std::size_t{256} << 10;
 constexpr std::size_t kEndBytes = 4096;  // kept free for what ends a file
+constexpr const char* kOlder = ".old";
+constexpr std::uint64_t kAskForTasksNs = 10'000'000'000;
+constexpr std::uint64_t kDumpEndsNs = 60'000'000'000;
+
+/// Whether a file's name cannot be given to another, now or later.
+bool stays_where_it_is(const NameProblem& why) noexcept {
+    switch (why.problem) {
+        case PalProblem::symbolic_link:
+        case PalProblem::not_a_log:
+            return true;
+        case PalProblem::refused:  // EBUSY: something is mounted there
+            return why.error == EPERM || why.error == EACCES || why.error == EROFS || why.error == EBUSY;
+        default:
+            return false;
+    }
+}
 
 }  // namespace
 
@@ -70,35 +89,42 @@ PalFile::PalFile(const Place& place, const PalStreamNames& names, std::shared_pt
       is_stderr_{place.name == "-"},
       zstd_{FileName{place.name}.is_compressed() ? std::make_unique<Zstd>() : nullptr},
       stream_{names_, *lines_, kKeptBytes, zstd_.get()} {
-    open(problem);
+    if (!is_stderr_) {
+        open(place.add_pid ? 1 : 0, problem);
+        return;
+    }
+    file_ = Descriptor{STDERR_FILENO};
+    counters_->set_where(place.name);
 }
 
 PalFile::~PalFile() {
     if (is_stderr_) file_.release();
 }
 
-void PalFile::open(NameProblem& problem) {
-    if (is_stderr_) {
-        name_ = place_.name;
-        file_ = Descriptor{STDERR_FILENO};
-        return;
-    }
+/// Takes the first name that is free, beginning with that attempt. Without one everything is as before.
+bool PalFile::open(int attempt, NameProblem& problem) {
     const FileName asked{place_.name};
     const std::string pid = "." + std::to_string(place_.pid);
-    for (int attempt = place_.add_pid ? 1 : 0; attempt <= kMoreNames; ++attempt) {
+    for (; attempt <= kMoreNames; ++attempt) {
         const std::string added = attempt == 0 ? "" : attempt == 1 ? pid : pid + "-" + std::to_string(attempt);
-        const std::string older = asked.with(added + ".1");
+        std::string name = asked.with(added);
+        std::string older = asked.with(added + kOlder);
         problem = {};
-        name_ = asked.with(added);
-        file_ = take_file(name_, older, problem);
-        if (file_.is_open()) {
+        Descriptor made = take_file(name, older, problem);
+        if (made.is_open()) {
             struct stat found {};
-            if (fstat(file_.get(), &found) == 0 && S_ISREG(found.st_mode)) older_ = older;
+            const bool regular = fstat(made.get(), &found) == 0 && S_ISREG(found.st_mode);
+            counters_->set_where(name);
+            attempt_ = attempt;
+            name_ = std::move(name);
+            older_ = regular ? std::move(older) : "";
+            file_ = std::move(made);
             raise(counters_->files, 1);
-            return;
+            return true;
         }
-        if (problem.problem != PalProblem::in_use) return;
+        if (problem.problem != PalProblem::in_use) return false;
     }
+    return false;
 }
 
 std::size_t PalFile::write(std::string_view bytes) noexcept {
@@ -128,40 +154,44 @@ bool PalFile::is_full_with(std::size_t bytes) const noexcept {
 }
 
 void PalFile::take(const PalBatch& batch, const PalWorkers& workers) noexcept {
+    bool room = true;
     if (!std::exchange(begun_, true)) {
         stream_.begin(*this, workers, batch.first_ts_ns);
     } else if (ending_ || is_full_with(batch.lines.size())) {
-        turn_over(workers, batch.first_ts_ns);
+        room = turn_over(workers, batch.first_ts_ns);
     }
-    if (ending_)
-        stream_.leave_out(batch);
-    else
+    if (room)
         stream_.take(*this, batch, workers);
+    else
+        stream_.leave_out(batch);
     count();
 }
 
-void PalFile::turn_over(const PalWorkers& workers, std::uint64_t ts_ns) noexcept {
+/// Returns whether there is a file for what comes next.
+bool PalFile::turn_over(const PalWorkers& workers, std::uint64_t ts_ns) noexcept {
+    // what is kept belongs to this file, and while the disk takes nothing more is lost: then End must not be told yet
+    if (!stream_.retry(*this)) return false;
     if (!ending_) ending_ = stream_.end(*this, workers, ts_ns);
-    // while the disk takes nothing, what is kept belongs to this file
-    if (!ending_ || !stream_.retry(*this) || !begin_anew()) return;
+    return ending_ && stream_.retry(*this) && begin_next(workers, ts_ns);
+}
+
+/// After End.
+bool PalFile::begin_next(const PalWorkers& workers, std::uint64_t ts_ns) noexcept {
+    if (!begin_anew()) return false;
     ending_ = false;
     begun_at_ = stream_.written();
     stream_.begin(*this, workers, ts_ns);
+    tasks_wanted_ns_ = coarse_kernel_ns();
+    return true;
 }
 
-/// The full file gets its other name, and a new one takes its place.
 bool PalFile::begin_anew() noexcept try {
     const std::lock_guard lock{mutex_};
     NameProblem problem;
-    if (may_replace(older_, problem) &&
-        (!is_named(file_.get(), name_) || std::rename(name_.c_str(), older_.c_str()) == 0)) {
-        Descriptor full = std::move(file_);  // locked until there is a new one
-        open(problem);
-        if (file_.is_open()) return true;
-        file_ = std::move(full);
-    }
-    counters_->error.store(problem.error != 0 ? problem.error : errno, std::memory_order_relaxed);
-    // it cannot be renamed, or nothing can be made in its place: then this file begins once more
+    if (replace_full(problem)) return true;
+    counters_->error.store(problem.error != 0 ? problem.error : EEXIST, std::memory_order_relaxed);
+    if (!stays_where_it_is(problem))
+        return false;  // another time, perhaps: what is there is worth more than what comes
     if (ftruncate(file_.get(), 0) != 0 || lseek(file_.get(), 0, SEEK_SET) != 0) return false;
     raise(counters_->files, 1);
     return true;
@@ -169,22 +199,72 @@ bool PalFile::begin_anew() noexcept try {
     return false;
 }
 
+/// The full file gets its other name, and a new one takes its place. If that cannot be, `problem` says why the full
+/// file's name stays; none: there was no new one to be had.
+bool PalFile::replace_full(NameProblem& problem) {
+    const bool moved_before = is_named(file_.get(), older_);
+    const bool may = moved_before || may_replace(older_, problem);
+    const bool in_use = problem.problem == PalProblem::in_use;  // the name beside ours is somebody's: we take others
+    if (!may && !in_use) return false;
+    const std::string name = name_;
+    const std::string older = older_;
+    const bool moves = may && is_named(file_.get(), name);
+    if (moves && std::rename(name.c_str(), older.c_str()) != 0) {
+        problem = {PalProblem::refused, errno};
+        return false;
+    }
+    Descriptor full = std::move(file_);  // locked until there is a new one
+    if (open(in_use ? attempt_ + 1 : attempt_, problem)) return true;
+    file_ = std::move(full);
+    if (moves) rename_unless_there(older, name);
+    problem.problem = PalProblem::none;
+    return false;
+}
+
+/// It cannot be followed by another file, which would tell what it lacks: it must look cut, not whole.
+void PalFile::take_back_end() noexcept {
+    struct stat found {};
+    if (older_.empty() || !file_.is_ours() || fstat(file_.get(), &found) != 0) return;
+    // the end of the line, or of the checksum
+    constexpr off_t kCut = 2;
+    if (found.st_size > kCut && ftruncate(file_.get(), found.st_size - kCut) != 0)
+        counters_->error.store(errno, std::memory_order_relaxed);
+}
+
+/// A file that began in the middle of the run shall tell of the tasks and groups that live. A dump may itself fill a
+/// file: then the next one is for later.
+void PalFile::ask_for_tasks() noexcept {
+    if (tasks_wanted_ns_ == 0) return;
+    const std::uint64_t now_ns = coarse_kernel_ns();
+    if (tasks_asked_ns_ != 0 && now_ns - tasks_asked_ns_ < kAskForTasksNs) return;
+    Process& process = Process::get();
+    // one whose worker was given back, with nobody there to go on, never ends
+    if (now_ns - tasks_wanted_ns_ < kDumpEndsNs && process.is_dumping()) return;
+    tasks_wanted_ns_ = 0;
+    tasks_asked_ns_ = now_ns;
+    process.bump();
+}
+
 void PalFile::tend(const PalWorkers& workers, std::uint64_t ts_ns) noexcept {
     if (!begun_ && ts_ns == 0) return;
     if (!std::exchange(begun_, true)) stream_.begin(*this, workers, ts_ns);
-    if (ending_)
-        stream_.retry(*this);
-    else
-        stream_.flush(*this);
+    if (stream_.retry(*this) && stream_.is_behind() && (!ending_ || begin_next(workers, ts_ns)))
+        stream_.tell_left_out(*this, workers, ts_ns);
+    if (!ending_) stream_.flush(*this);
+    ask_for_tasks();
     count();
 }
 
 void PalFile::end(const PalWorkers& workers, std::uint64_t ts_ns) noexcept {
     if (!begun_) stream_.begin(*this, workers, ts_ns);
-    if (ending_)
-        stream_.retry(*this);
-    else
+    if (!ending_) {
         stream_.end(*this, workers, ts_ns);
+    } else if (const bool whole = stream_.retry(*this); stream_.is_behind()) {
+        if (whole && begin_next(workers, ts_ns))
+            stream_.end(*this, workers, ts_ns);
+        else
+            take_back_end();
+    }
     count();
     const std::lock_guard lock{mutex_};
     if (is_stderr_) file_.release();

@@ -25,9 +25,6 @@ class PalFile : public PalTarget, private PalPipe {
             std::shared_ptr<LogCounters> counters, NameProblem& problem);
     ~PalFile() override;
 
-    /// The name that it got.
-    const std::string& name() const noexcept { return name_; }
-
     bool wants() const noexcept override { return true; }
     bool is_live() const noexcept override { return false; }
     std::size_t batch_bytes() const noexcept override { return batch_bytes_; }
@@ -42,14 +39,19 @@ class PalFile : public PalTarget, private PalPipe {
 
   private:
     class Zstd;
-    void open(NameProblem& problem);
+    bool open(int attempt, NameProblem& problem);
     std::size_t write(std::string_view bytes) noexcept override;
     bool is_full_with(std::size_t bytes) const noexcept;
-    void turn_over(const PalWorkers& workers, std::uint64_t ts_ns) noexcept;
+    bool turn_over(const PalWorkers& workers, std::uint64_t ts_ns) noexcept;
+    bool begin_next(const PalWorkers& workers, std::uint64_t ts_ns) noexcept;
     bool begin_anew() noexcept;
+    bool replace_full(NameProblem& problem);
+    void take_back_end() noexcept;
+    void ask_for_tasks() noexcept;
     void count() noexcept;
 
     const Place place_;
+    int attempt_ = 0;  // at a name: the one that was won is kept
     std::string name_;
     std::string older_;  // the name that a full file gets; empty: it does not turn over
     const std::size_t batch_bytes_;
@@ -63,7 +65,9 @@ class PalFile : public PalTarget, private PalPipe {
     PalStream stream_;
     std::uint64_t begun_at_ = 0;  // stream_.written() when this file began
     bool begun_ = false;
-    bool ending_ = false;  // End is on its way
+    bool ending_ = false;                // it has its End, or the rest of that is kept: it takes nothing more
+    std::uint64_t tasks_wanted_ns_ = 0;  // when a file began that was not told of what lives; 0 = it was
+    std::uint64_t tasks_asked_ns_ = 0;   // when they were asked for the last time; 0 = never
 };
 
 }  // namespace tiffany::detail

@@ -12,6 +12,7 @@
 #include <cstring>
 
 #include "kernel_time.hpp"
+#include "log_settings.hpp"
 #include "process.hpp"
 
 namespace tiffany::detail {
@@ -72,7 +73,8 @@ PalSocket::PalSocket(const Place& place, const PalStreamNames& names, std::share
     for (int attempt = place.add_pid ? 1 : 0; attempt <= kMoreNames; ++attempt) {
         problem = {};
         name_ = place.name + (attempt == 0 ? "" : attempt == 1 ? pid : pid + "-" + std::to_string(attempt));
-        if (listen_at(name_, problem) || problem.problem != PalProblem::in_use) return;
+        if (listen_at(name_, problem)) counters_->set_where(std::string{kSocketScheme} + name_);
+        if (problem.problem != PalProblem::in_use) return;
     }
 }
 
@@ -80,16 +82,22 @@ PalSocket::~PalSocket() = default;
 
 /// Whoever holds the lock beside it may take a socket's name from one that is dead.
 bool PalSocket::listen_at(const std::string& name, NameProblem& problem) {
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    if (name.size() >= sizeof address.sun_path) {
+    if (name.size() >= sizeof sockaddr_un{}.sun_path) {
         problem = {PalProblem::bad_target, ENAMETOOLONG};
         return false;
     }
-    std::memcpy(address.sun_path, name.c_str(), name.size() + 1);
-    Descriptor lock_file = take_lock_file(name + kLock, problem);
-    if (!lock_file.is_open()) return false;
+    lock_file_ = take_lock_file(name + kLock, problem);
+    if (!lock_file_.is_open()) return false;
+    if (listen_with_lock(name, problem)) return true;
+    unlink((name + kLock).c_str());
+    lock_file_.close();
+    return false;
+}
 
+bool PalSocket::listen_with_lock(const std::string& name, NameProblem& problem) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    std::memcpy(address.sun_path, name.c_str(), name.size() + 1);
     struct stat there {};
     if (lstat(name.c_str(), &there) == 0) {
         if (!S_ISSOCK(there.st_mode)) {
@@ -115,7 +123,6 @@ bool PalSocket::listen_at(const std::string& name, NameProblem& problem) {
         return false;
     }
     if (lstat(name.c_str(), &there) == 0) inode_ = there.st_ino;
-    lock_file_ = std::move(lock_file);
     listener_ = std::move(listener);
     return true;
 }
@@ -137,28 +144,32 @@ void PalSocket::take(const PalBatch& batch, const PalWorkers& workers) noexcept 
 
 void PalSocket::tend(const PalWorkers& workers, std::uint64_t ts_ns) noexcept {
     for (const auto& reader : readers_)
-        reader->stream().retry(reader->pipe());
+        if (reader->stream().retry(reader->pipe())) reader->stream().tell_left_out(reader->pipe(), workers, ts_ns);
     drop_gone();
     bool came = false;
-    while (accept_one(workers, ts_ns))
-        came = true;
+    for (Accepted one = accept_one(workers, ts_ns); one != Accepted::none; one = accept_one(workers, ts_ns))
+        came = came || one == Accepted::taken;
     count();
     // whoever comes late is told of what lives: a state dump
     if (came) Process::get().bump();
 }
 
-bool PalSocket::accept_one(const PalWorkers& workers, std::uint64_t ts_ns) noexcept try {
+PalSocket::Accepted PalSocket::accept_one(const PalWorkers& workers, std::uint64_t ts_ns) noexcept try {
     const std::lock_guard lock{mutex_};
-    if (!listener_.is_ours()) return false;
+    if (!listener_.is_ours()) return Accepted::none;
     Descriptor socket{accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK)};
-    if (!socket.is_open()) return false;
-    if (readers_.size() == kMostReaders) return true;
+    if (!socket.is_open()) return Accepted::none;
+    if (readers_.size() == kMostReaders) {
+        raise(counters_->readers_refused, 1);
+        return Accepted::refused;
+    }
     auto reader = std::make_unique<Reader>(std::move(socket), names_, *lines_);
     reader->stream().begin(reader->pipe(), workers, ts_ns);
     readers_.push_back(std::move(reader));
-    return true;
+    return Accepted::taken;
 } catch (...) {  // no memory: this reader is turned away
-    return true;
+    raise(counters_->readers_refused, 1);
+    return Accepted::refused;
 }
 
 /// A reader that has gone is noticed when something is sent to it, or here.
@@ -178,7 +189,7 @@ void PalSocket::drop_gone() noexcept {
 }
 
 void PalSocket::end(const PalWorkers& workers, std::uint64_t ts_ns) noexcept {
-    while (accept_one(workers, ts_ns)) {  // who came before the end gets a log that is whole
+    while (accept_one(workers, ts_ns) != Accepted::none) {  // who came before the end gets a log that is whole
     }
     const std::int64_t until_ms = now_ms() + kEndMs;
     while (!end_of_all(workers, ts_ns) && now_ms() < until_ms)

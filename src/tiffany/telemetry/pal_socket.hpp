@@ -25,9 +25,6 @@ class PalSocket : public PalTarget {
               std::shared_ptr<LogCounters> counters, NameProblem& problem);
     ~PalSocket() override;
 
-    /// The name that it got.
-    const std::string& name() const noexcept { return name_; }
-
     bool wants() const noexcept override { return !readers_.empty(); }
     bool is_live() const noexcept override { return true; }
     std::size_t batch_bytes() const noexcept override;
@@ -43,8 +40,10 @@ class PalSocket : public PalTarget {
   private:
     class Reader;
     bool listen_at(const std::string& name, NameProblem& problem);
+    bool listen_with_lock(const std::string& name, NameProblem& problem);
     bool end_of_all(const PalWorkers& workers, std::uint64_t ts_ns) noexcept;
-    bool accept_one(const PalWorkers& workers, std::uint64_t ts_ns) noexcept;
+    enum class Accepted : std::uint8_t { none, taken, refused };
+    Accepted accept_one(const PalWorkers& workers, std::uint64_t ts_ns) noexcept;
     void drop_gone() noexcept;
     void count() noexcept;
 

@@ -58,6 +58,7 @@ struct PalStatus {
     std::uint64_t files = 0;                 ///< begun: more than 1 when the file turned over
     std::uint64_t readers = 0;               ///< of the socket, now
     std::uint64_t readers_lost = 0;          ///< transitions that readers were too slow for, summed over them
+    std::uint64_t readers_refused = 0;       ///< turned away: 64 were there, or there was no memory
     std::uint64_t workers_without_ring = 0;  ///< there was no memory: nothing of these workers is told
 };
 

@@ -122,6 +122,12 @@ void PalStream::leave_out(const PalBatch& batch) noexcept {
     others_left_out_ += batch.records - batch.transitions;
 }
 
+void PalStream::tell_left_out(PalPipe& pipe, const PalWorkers& workers, std::uint64_t ts_ns) noexcept {
+    if (!behind_) return;
+    if (!begun_) begin(pipe, workers, ts_ns);
+    if (begun_) catch_up(pipe, workers, ts_ns, 0);
+}
+
 bool PalStream::retry(PalPipe& pipe) noexcept {
     write_kept(pipe);
     return empty();

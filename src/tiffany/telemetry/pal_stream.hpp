@@ -65,6 +65,10 @@ class PalStream {
     void flush(PalPipe& pipe) noexcept;
     /// The same without the coder. Returns whether nothing is left.
     bool retry(PalPipe& pipe) noexcept;
+    /// Whether a batch was left out of which nothing is told yet.
+    bool is_behind() const noexcept { return behind_; }
+    /// With no batch on its way: tells the gap, if there is one and room for it.
+    void tell_left_out(PalPipe& pipe, const PalWorkers& workers, std::uint64_t ts_ns) noexcept;
     /// Tells End, and a gap before it. Returns whether there was room for it; then only retry follows, or begin.
     bool end(PalPipe& pipe, const PalWorkers& workers, std::uint64_t ts_ns) noexcept;
     /// A worker is met for the first time.

@@ -179,10 +179,10 @@ PalWriter::Found PalWriter::look(bool flush) noexcept {
         merge();
         for (Lane* lane : taken_) {
             found.bytes -= lane->head - lane->ring->tail();
-            end_look(*lane, flush);
+            found.gaps = end_look(*lane, flush) || found.gaps;
         }
     }
-    if (!abandoned_.load(std::memory_order_relaxed) && !outlet_->looked(found.bytes != 0, flush))
+    if (!abandoned_.load(std::memory_order_relaxed) && !outlet_->looked(found.bytes != 0 || found.gaps, flush))
         raise(counters_.refused, 1);
     count_told();
     return found;
@@ -210,6 +210,7 @@ void PalWriter::begin_look(Lane& lane) noexcept {
     lane.orphaned = ring.orphaned.load(std::memory_order_acquire);
     lane.dropped = ring.dropped();
     lane.head = ring.head();
+    lane.moved = false;
     if (lane.begun || (lane.head == 0 && lane.dropped.up_to_seq == 0)) return;
     lane.begun = true;
     lane.last_seq = ring.start_seq();
@@ -261,15 +262,19 @@ bool PalWriter::has_next(Lane& lane) noexcept {
     return false;
 }
 
-void PalWriter::end_look(Lane& lane, bool flush) noexcept {
-    if (lane.ring->tail() != lane.head) return;  // the rest comes first
+/// Returns whether it told a gap.
+bool PalWriter::end_look(Lane& lane, bool flush) noexcept {
+    // since the last look no transition came, and none was dropped: else the next one tells the gap, whole
+    const bool quiet = !lane.moved && lane.dropped.up_to_seq == lane.dropped_before;
+    lane.dropped_before = lane.dropped.up_to_seq;
+    if (lane.ring->tail() != lane.head) return false;  // the rest comes first
     if (const std::uint64_t lost = lane.dropped.others - lane.others_dropped; lost != 0) {
         raise(counters_.lost_others, lost);
         outlet_->lost_others(lost);
         lane.others_dropped = lane.dropped.others;
     }
-    if (lane.begun && (flush || lane.orphaned)) tell_gap(lane, lane.dropped.up_to_seq);
     lane.done = lane.orphaned;
+    return lane.begun && (flush || quiet || lane.orphaned) && tell_gap(lane, lane.dropped.up_to_seq);
 }
 
 /// Tells the lane's next entry, and before it what is missing.
@@ -283,6 +288,7 @@ void PalWriter::tell(Lane& lane) noexcept {
         const std::uint64_t seq = seq_of_transition(event.payload);
         tell_gap(lane, seq - 1);
         lane.last_seq = seq;
+        lane.moved = true;
     } else if (tells_position(event.id, event.payload, position)) {
         tell_gap(lane, position);
     }
@@ -305,9 +311,9 @@ void PalWriter::count_told() noexcept {
     told_now_ = {};
 }
 
-/// All after the last transition that was told, up to this one, is lost.
-void PalWriter::tell_gap(Lane& lane, std::uint64_t up_to_seq) noexcept {
-    if (up_to_seq <= lane.last_seq) return;
+/// All after the last transition that was told, up to this one, is lost. Returns whether there is such.
+bool PalWriter::tell_gap(Lane& lane, std::uint64_t up_to_seq) noexcept {
+    if (up_to_seq <= lane.last_seq) return false;
     pal::Gap gap;
     gap.ts_ns = lane.last_ts_ns;
     gap.worker = pal::WorkerId::from_event(lane.ring->worker());
@@ -316,9 +322,10 @@ void PalWriter::tell_gap(Lane& lane, std::uint64_t up_to_seq) noexcept {
     gap.lost = up_to_seq - lane.last_seq;
     lane.last_seq = up_to_seq;
     raise(counters_.lost, gap.lost);
-    if (abandoned_.load(std::memory_order_relaxed)) return;
+    if (abandoned_.load(std::memory_order_relaxed)) return true;
     raise(counters_.gaps, 1);
     if (!outlet_->gap(gap)) raise(counters_.refused, 1);
+    return true;
 }
 
 /// Since 1970.

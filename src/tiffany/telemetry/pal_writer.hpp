@@ -73,11 +73,13 @@ class PalWriter {
         std::uint64_t last_seq = 0;  // the last transition that was told, or told to be lost
         std::uint64_t last_ts_ns = 0;
         std::uint64_t others_dropped = 0;
+        std::uint64_t dropped_before = 0;  // up to that seq, as the last look found
 
         // of this look
         bool orphaned = false;
         PalRing::Dropped dropped{0, 0};
         std::uint64_t head = 0;
+        bool moved = false;            // a transition was told
         std::uint64_t horizon_ns = 0;  // what is later waits for the next look
     };
     /// A lane that has something to tell.
@@ -93,6 +95,7 @@ class PalWriter {
     struct Found {
         std::size_t bytes = 0;    // that were told
         std::size_t fullest = 0;  // percent of a ring
+        bool gaps = false;        // one was told behind the last event
     };
 
     /// Told since it was added to the counters: they are shared, and an addition there has its price.
@@ -111,10 +114,10 @@ class PalWriter {
     void set_horizon(bool flush, std::size_t fullest) noexcept;
     void merge() noexcept;
     bool has_next(Lane& lane) noexcept;
-    void end_look(Lane& lane, bool flush) noexcept;
+    bool end_look(Lane& lane, bool flush) noexcept;
     void tell(Lane& lane) noexcept;
     void count_told() noexcept;
-    void tell_gap(Lane& lane, std::uint64_t up_to_seq) noexcept;
+    bool tell_gap(Lane& lane, std::uint64_t up_to_seq) noexcept;
     std::uint64_t time_of(const Lane& lane, std::uint64_t ticks) const noexcept;
     void anchor() noexcept;
 

@@ -42,6 +42,7 @@ Process& Process::get() noexcept {
 
 Process::Process() noexcept {
     instance_.store(draw_instance(), std::memory_order_relaxed);
+    pid_.store(static_cast<std::uint32_t>(getpid()), std::memory_order_relaxed);
     semaphore_.value.store(usdt_semaphore(), std::memory_order_relaxed);
     tick_semaphore_.value.store(usdt_tick_semaphore(), std::memory_order_relaxed);
     pthread_atfork(&before_fork, &after_fork_in_parent, &after_fork_in_child);
@@ -148,6 +149,12 @@ void Process::remove(SchedulerCore& core) noexcept {
     if (found != cores_.rend()) cores_.erase(std::next(found).base());
 }
 
+bool Process::is_dumping() noexcept {
+    bool dumping = false;
+    for_each_core([&](const SchedulerCore& core) { dumping = dumping || core.dump_turn.is_going_on(); });
+    return dumping;
+}
+
 // ---- fork ----
 
 // All locks are held across the fork, so that the child finds whole lists behind locks that nobody holds.
@@ -172,6 +179,7 @@ void Process::unlock_all() noexcept {
 void Process::become_child() noexcept {
     const std::uint64_t instance = draw_instance();
     instance_.store(instance, std::memory_order_relaxed);
+    pid_.store(static_cast<std::uint32_t>(getpid()), std::memory_order_relaxed);
     for (Index& index : free_indices_)
         index.seq = 0;
     refused_.store(0, std::memory_order_relaxed);

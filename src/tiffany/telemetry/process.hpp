@@ -33,6 +33,9 @@ class Process {
         std::uint16_t index;
         std::uint64_t seq;  ///< the last one that this index used: whoever gets it goes on from there
     };
+    /// Kept, because asking for it is a system call.
+    std::uint32_t pid() const noexcept { return pid_.load(std::memory_order_relaxed); }
+
     /// An index for a worker; nothing when all 65,536 are in use. Errors: std::bad_alloc.
     std::optional<Index> take_index();
     void give_index(Index index) noexcept;
@@ -91,6 +94,9 @@ class Process {
             each(*core);
     }
 
+    /// Whether a state dump of a scheduler has begun and not ended. Locks; not for a thread that holds a hub's lock.
+    bool is_dumping() noexcept;
+
     /// Guards the lists of workers and the groups of every scheduler. One for all of them, so that a fork holds as many
     /// locks however many schedulers there are: ThreadSanitizer ends a program that holds more than 64.
     std::mutex& workers_mutex() noexcept { return workers_mutex_; }
@@ -120,6 +126,7 @@ class Process {
 
     // read at every event, written at the start and in a forked child
     alignas(64) std::atomic<std::uint64_t> instance_{0};
+    std::atomic<std::uint32_t> pid_{0};
     std::atomic<const LttngTable*> lttng_{nullptr};
     std::atomic<TracingStatus> status_{TracingStatus::not_tried};
     bool lttng_may_block_ = false;  // written before lttng_

@@ -520,7 +520,7 @@ void Worker::fire_started(std::uint64_t position) noexcept {
     tiffany_worker_started event;
     event.worker = id();
     copy_text(event.scheduler, core_->name);
-    event.pid = static_cast<std::uint32_t>(getpid());
+    event.pid = core_->process.pid();
     event.thread = thread_;
     event.catalogue = catalogue::kVersion;
     event.seq = position;
@@ -531,7 +531,7 @@ void Worker::fire_dump(std::uint64_t position, DumpPhase phase, std::uint64_t ta
     tiffany_dump_worker event;
     event.worker = id();
     copy_text(event.scheduler, core_->name);
-    event.pid = static_cast<std::uint32_t>(getpid());
+    event.pid = core_->process.pid();
     event.thread = thread_;
     event.catalogue = catalogue::kVersion;
     event.seq = position;

@@ -8,6 +8,7 @@
 //       inherit    a forked child goes on with the parent's scheduler
 //       sink       with a pal::Sink of its own beside it
 //       configure  the same with tiffany::configure, and late, which is an error
+//       steps      one task that lives on until stdin ends: a few transitions now and then, COUNT for each line there
 //       burst      a worker of a second thread too, as fast as it goes; waits for a line on stdin before and after
 // Prints a JSON document: what it fired, what its sink saw, what pal_status() says (before the end of the process).
 
@@ -61,13 +62,13 @@ void report(std::uint64_t fired, const Counting* sink) {
     std::printf(
         "{\"fired\":%llu,\"sink\":%llu,\"active\":%s,\"problem\":\"%s\",\"error\":%d,\"where\":\"%s\",\"transitions\":%"
         "llu,"
-        "\"lost\":%llu,\"readers\":%llu,\"readers_lost\":%llu,\"files\":%llu}\n",
+        "\"lost\":%llu,\"readers\":%llu,\"readers_lost\":%llu,\"readers_refused\":%llu,\"files\":%llu}\n",
         static_cast<unsigned long long>(fired),
         static_cast<unsigned long long>(sink != nullptr ? sink->transitions + sink->lost : 0),
         log.active ? "true" : "false", std::string{label(log.problem)}.c_str(), log.error, log.where.c_str(),
         static_cast<unsigned long long>(log.transitions), static_cast<unsigned long long>(log.lost),
         static_cast<unsigned long long>(log.readers), static_cast<unsigned long long>(log.readers_lost),
-        static_cast<unsigned long long>(log.files));
+        static_cast<unsigned long long>(log.readers_refused), static_cast<unsigned long long>(log.files));
     std::fflush(stdout);
 }
 
@@ -95,6 +96,39 @@ void wait_for_line() {
     std::getline(std::cin, line);
 }
 
+void step(tiffany::Worker& worker, tiffany::TaskTimes& task, std::uint64_t count) {
+    for (std::uint64_t i = 0; i < count; i += 2) {
+        worker.running(task);
+        worker.yield(task);
+    }
+}
+
+void live_on(tiffany::SchedulerTelemetry& telemetry, std::uint64_t count) {
+    const tiffany::WorkerLease worker = telemetry.worker();
+    tiffany::TaskTimes task;
+    worker->spawned(task, {.name = "long", .group = telemetry.group("readers")});
+    std::atomic<std::uint64_t> lines{0};
+    std::atomic<bool> over{false};
+    std::thread commands{[&] {
+        for (std::string line; std::getline(std::cin, line);)
+            ++lines;
+        over = true;
+    }};
+    for (std::uint64_t done = 0; !over || done != lines;) {
+        if (done != lines) {
+            step(*worker, task, count);
+            ++done;
+        }
+        step(*worker, task, 2);
+        worker->park();
+        std::this_thread::sleep_for(50ms);
+        worker->unpark();
+    }
+    commands.join();
+    worker->running(task);
+    worker->done(task);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -118,7 +152,10 @@ int main(int argc, char** argv) {
         wait_for_line();
         return 0;
     }
-    live(telemetry, count);
+    if (action == "steps")
+        live_on(telemetry, count);
+    else
+        live(telemetry, count);
     if (action == "configure") {
         try {
             tiffany::configure({.pal = "late.pal"});

@@ -3,10 +3,17 @@
 #include "kept.hpp"
 
 #include <gmock/gmock.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <atomic>
+#include <cerrno>
+#include <cstddef>
 #include <latch>
 #include <stdexcept>
 
@@ -177,6 +184,30 @@ TEST_F(SinkTest, ANoteThatDoesNotFitIsCountedAndMakesNoGap) {
     EXPECT_TRUE(sink->gaps().empty());
 }
 
+TEST_F(SinkTest, AHookThatTellsOfItsWorkerDoesNotAskTheKernelForThePid) {
+    SchedulerTelemetry telemetry{"s"};
+    install_sink(sink);
+    const auto pid = static_cast<std::uint32_t>(getpid());
+    std::uint32_t asked = 0;
+    // a filter is its thread's alone, and goes with it
+    std::thread{[&] {
+        std::array<sock_filter, 4> rules{{BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+                                          BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_getpid, 0, 1),
+                                          BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+                                          BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)}};
+        const sock_fprog filter{rules.size(), rules.data()};
+        if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) != 0)
+            return;
+        asked = static_cast<std::uint32_t>(getpid());
+        const WorkerLease worker = telemetry.worker();
+        live(*worker);
+    }}.join();
+    if (asked == 0) GTEST_SKIP() << "no filter of system calls here";
+    ASSERT_NE(asked, pid) << "the filter works";
+    ASSERT_TRUE(flush_sink());
+    EXPECT_EQ(sink->of("WorkerStarted").at(0).pid, pid);
+}
+
 TEST_F(SinkTest, ARecordsTimeIsTheTimeOfDay) {
     SchedulerTelemetry telemetry{"s"};
     install_sink(sink);
@@ -215,6 +246,25 @@ TEST_F(SinkTest, WhatDoesNotFitIsAnExactGap) {
     EXPECT_EQ(told.delivered + told.lost, 5u * 1001 * 3);
     EXPECT_GT(told.lost, 5u * 900 * 3) << "4096 bytes hold less than 70 events";
     EXPECT_GT(told.delivered, 5u * 20);
+}
+
+TEST_F(SinkTest, WhatWasDroppedAtTheEndOfABurstIsToldThoughNothingFollows) {
+    SchedulerTelemetry telemetry{"s"};
+    install_sink(sink, kTiny);
+    const WorkerLease worker = telemetry.worker();
+    const std::uint64_t lost_before = sink_stats().lost;
+    sink->close();
+    live(*worker);
+    ASSERT_TRUE(eventually([&] { return sink->in_call(); }));
+    for (int i = 0; i < 1000; ++i)
+        live(*worker);
+    sink->open();
+    // no flush, and the worker keeps quiet
+    ASSERT_TRUE(eventually([&] { return sink->stretch_of(*worker).last == worker->seq(); }));
+    const Kept::Stretch told = sink->stretch_of(*worker);
+    EXPECT_GT(told.lost, 900u * 3);
+    EXPECT_EQ(told.delivered + told.lost, 1001u * 3);
+    ASSERT_TRUE(eventually([&] { return sink_stats().lost - lost_before == told.lost; }));
 }
 
 TEST_F(SinkTest, AFullRingStillTellsWhereItsWorkerEnded) {
