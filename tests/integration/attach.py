@@ -133,7 +133,7 @@ def test_a_session_that_starts_late_knows_every_task(tmp_path, busy):
     assert ends(entries)[-1]["tasks"] == len(states)
     done = check(session.trace.with_suffix(".pal"), "--strict")
     assert done.returncode == 0, done
-    assert "state dumps: 1\n" in done.stdout and f"told of in a state dump: {len(states)}\n" in done.stdout
+    assert "state dumps: 1\n" in done.stdout and f"told of first by a state dump: {len(states)}\n" in done.stdout
     # each was cancelled in the end: the whole of its life from the dump on is there
     assert f"cancelled {len(states)}" in done.stdout or f"cancelled {len(states) - 1}" in done.stdout, done.stdout
     told = stats(session.trace.with_suffix(".pal"))

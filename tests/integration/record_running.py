@@ -91,6 +91,27 @@ def test_without_a_daemon_it_starts_one_that_ends_with_it(tmp_path):
     assert check(tmp_path / "run").returncode == 0
 
 
+def test_a_program_is_recorded_again_though_its_first_daemon_is_gone(tmp_path):
+    """It looks for a new one every 5 s: the second recording, much shorter, begins when it has."""
+    need_root()
+    script = """
+        mount -t tmpfs tmpfs /run/lttng
+        "$1" --crowd 70 > "$3/crowd" & crowd=$!
+        while ! grep -q stand "$3/crowd"; do sleep 0.05; done
+        for run in first second; do "$2" record -o "$3/$run" --convert --seconds 1 || exit; done
+        kill -INT $crowd
+        wait $crowd
+    """
+    os.makedirs("/run/lttng", exist_ok=True)
+    command = ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh", program("tiffany-demo"),
+               program("paltrace"), tmp_path]
+    done = subprocess.run([str(part) for part in command], text=True, capture_output=True, timeout=2 * DEADLINE)
+    assert done.returncode == 0, done
+    assert "to find the new session daemon\n" in done.stderr
+    for run in ("first", "second"):
+        assert len({entry["tid"] for entry in log_of(tmp_path / run) if entry["event"] == "State"}) == 71, run
+
+
 def test_a_daemon_that_ends_is_an_error_and_what_was_recorded_is_there(tmp_path):
     with PrivateLttng(tmp_path) as lttng:
         demo = lttng.popen([program("tiffany-demo"), "--seconds", "0", "--tasks", "10"])

@@ -20,7 +20,7 @@ void print_coverage(const pal::LifecycleReport& report, const ctf::ReadSummary& 
         out << "\ntasks: " << report.tasks << " (finished " << report.ended(TaskState::Finished) << ", failed "
             << report.ended(TaskState::Failed) << ", cancelled " << report.ended(TaskState::Cancelled)
             << ", end not seen " << report.live() << "), start not seen: " << report.unseen_start;
-        if (report.dumped_start != 0) out << ", of them told of in a state dump: " << report.dumped_start;
+        if (report.dumped_start != 0) out << ", of them told of first by a state dump: " << report.dumped_start;
     }
     if (report.dumps.whole + report.dumps.incomplete != 0) {
         out << "\nstate dumps: " << report.dumps.whole;

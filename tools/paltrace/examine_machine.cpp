@@ -125,7 +125,7 @@ void session_daemon(Findings& findings) {
         finding.health = Health::limited;
         finding.found = "none runs for " + user_name(geteuid());
         finding.cost =
-            "programs that run already cannot be recorded; paltrace record -- COMMAND starts a daemon of its own";
+            "lttng itself records nothing; paltrace record starts a daemon, for COMMAND or for what runs already";
         finding.mend = "lttng-sessiond --daemonize";
     } else if (const bool answers = !used.stopped && have_program("lttng") &&
                                     run_tool({"lttng", "--no-sessiond", "list"}, {}, kPatience).good();
@@ -207,15 +207,23 @@ Finding provider_module() {
 
 // ---- the kernel, bpftrace ----
 
+/// Where the kernel's tracefs is mounted; its directory itself is root's alone.
+std::string place_of_tracefs() {
+    std::ifstream mounts{"/proc/self/mounts"};
+    std::string device, place, type, rest;
+    while (mounts >> device >> place >> type && std::getline(mounts, rest))
+        if (type == "tracefs") return place;
+    return "";
+}
+
 Finding tracefs() {
     Finding finding{.what = "tracefs", .found = {}, .cost = {}, .mend = {}};
-    for (const char* const place : {"/sys/kernel/tracing", "/sys/kernel/debug/tracing"})
-        if (access((std::string{place} + "/trace").c_str(), F_OK) == 0) {
-            finding.found = std::string{"mounted at "} + place;
-            return finding;
-        }
+    if (const std::string place = place_of_tracefs(); !place.empty()) {
+        finding.found = "mounted at " + place;
+        return finding;
+    }
     finding.health = Health::wrong;
-    finding.found = is_root() ? "not mounted" : "not mounted, or not to be seen by this user";
+    finding.found = "not mounted";
     finding.cost = "bpftrace complains when it attaches to probes, and cannot let go of them cleanly";
     finding.mend = "mount -t tracefs tracefs /sys/kernel/tracing";
     return finding;

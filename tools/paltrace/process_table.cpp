@@ -30,10 +30,9 @@ Stat stat_in(const std::filesystem::path& entry) {
     return found;
 }
 
-}  // namespace
-
-std::vector<pid_t> children_of(pid_t parent) {
-    std::vector<pid_t> children;
+template <typename Condition>
+std::vector<pid_t> processes_that(const Condition& holds) {
+    std::vector<pid_t> found;
     std::error_code error;
     for (std::filesystem::directory_iterator entry{"/proc", error}, end; !error && entry != end;
          entry.increment(error)) {
@@ -41,9 +40,25 @@ std::vector<pid_t> children_of(pid_t parent) {
         pid_t pid = 0;
         const auto [stop, failure] = std::from_chars(name.data(), name.data() + name.size(), pid);
         if (failure != std::errc{} || stop != name.data() + name.size()) continue;
-        if (stat_in(entry->path()).parent == parent) children.push_back(pid);
+        if (holds(entry->path())) found.push_back(pid);
     }
-    return children;
+    return found;
+}
+
+}  // namespace
+
+std::vector<pid_t> children_of(pid_t parent) {
+    return processes_that([parent](const std::filesystem::path& entry) { return stat_in(entry).parent == parent; });
+}
+
+std::vector<pid_t> processes_with(const std::string& library) {
+    const std::string end_of_line = "/" + library;
+    return processes_that([&](const std::filesystem::path& entry) {
+        std::ifstream maps{entry / "maps"};
+        for (std::string line; std::getline(maps, line);)
+            if (line.ends_with(end_of_line)) return true;
+        return false;
+    });
 }
 
 std::string name_of(pid_t process) {

@@ -11,6 +11,9 @@ namespace tiffany::paltrace {
 /// The processes whose parent is `parent`. Empty if /proc cannot be read.
 std::vector<pid_t> children_of(pid_t parent);
 
+/// The processes that have a file of this name mapped: a library. Only those whose maps we may read.
+std::vector<pid_t> processes_with(const std::string& library);
+
 /// The name of a process, at most 15 bytes; empty if it is gone.
 std::string name_of(pid_t process);
 

@@ -16,11 +16,13 @@
 #include <memory>
 #include <ostream>
 #include <utility>
+#include <vector>
 
 #include "end_signals.hpp"
 #include "find_program.hpp"
 #include "kept_child.hpp"
 #include "output_dir.hpp"
+#include "process_table.hpp"
 #include "read_back.hpp"
 #include "reading.hpp"
 #include "record_file.hpp"
@@ -53,6 +55,7 @@ class Recording {
     Environment command_environment(const SessionDaemon& daemon) const;
     std::optional<int> run_under_session();
     Session begin_session(SessionDaemon& daemon) const;
+    std::size_t wait_for_processes(const SessionDaemon& daemon, EndSignals& signals);
     std::optional<int> run_beside();
     void wait_beside(const SessionDaemon& daemon, EndSignals& signals);
     void end_session(Session& session, SessionDaemon& daemon);
@@ -185,7 +188,7 @@ std::optional<int> Recording::run_beside() {
     SessionDaemon daemon{talk_, SessionDaemon::OfUser{}};
     facts_.private_daemon = false;
     facts_.lttng_version = daemon.version();
-    const std::size_t processes = daemon.instrumented_processes();
+    const std::size_t processes = wait_for_processes(daemon, signals);
     choose_buffers(processes);
     Session session = begin_session(daemon);
     if (const auto got = signals.take()) return got->number;
@@ -193,10 +196,35 @@ std::optional<int> Recording::run_beside() {
     save();
     directory_.keep();
     talk_ << "paltrace: recording " << processes << (processes == 1 ? " process that runs" : " processes that run")
-          << ", and those that start, " << (options_.seconds ? "for a while" : "until Ctrl-C") << std::endl;
+          << ", and those that start, " << (options_.seconds ? "for a while" : "until Ctrl-C or SIGTERM") << std::endl;
     wait_beside(daemon, signals);
     end_session(session, daemon);
     return std::nullopt;
+}
+
+/// A program whose session daemon went away asks every 5 s whether there is a new one. Returns how many are registered.
+std::size_t Recording::wait_for_processes(const SessionDaemon& daemon, EndSignals& signals) {
+    constexpr std::chrono::seconds kAllHaveAsked{7};
+    bool said = false;
+    for (;;) {
+        const std::vector<pid_t> registered = daemon.instrumented_processes();
+        std::vector<pid_t> missing = processes_with("libtiffany-lttng.so");
+        std::erase_if(missing, [&](pid_t process) {
+            return std::find(registered.begin(), registered.end(), process) != registered.end();
+        });
+        const bool waits = !missing.empty() && daemon.age() < kAllHaveAsked;
+        if (!waits && !missing.empty())
+            talk_ << "paltrace: not registered, and so not recorded: process " << missing.front()
+                  << (missing.size() > 1 ? " and " + std::to_string(missing.size() - 1) + " more" : "")
+                  << " (TIFFANY_LTTNG=0, in a container, or of a user who uses another session daemon)" << std::endl;
+        if (!waits) return registered.size();
+        if (!std::exchange(said, true))
+            talk_ << "paltrace: waiting, at most " << kAllHaveAsked.count() << " s, for " << missing.size()
+                  << (missing.size() == 1 ? " process" : " processes") << " to find the new session daemon"
+                  << std::endl;
+        pollfd ended{signals.fd(), POLLIN, 0};
+        if (poll(&ended, 1, 200) > 0) return registered.size();
+    }
 }
 
 /// Until a signal, the time is over, or the daemon has ended.
@@ -241,6 +269,7 @@ void Recording::judge() try {
         judge_room();
         return;
     }
+    talk_ << "paltrace: reading the trace back" << std::endl;
     facts_.found =
         read_back(trace_path(), options_.convert ? directory_.path("tiffany.pal") : std::string{}, options_.ticks);
     judge(*facts_.found);

@@ -10,11 +10,13 @@
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <optional>
 #include <ostream>
 #include <sstream>
+#include <string_view>
 #include <tiffany/pal/error.hpp>
 #include <utility>
 
@@ -130,18 +132,24 @@ void SessionDaemon::watch_other(std::ostream& talk) {
     talk << std::endl;
 }
 
-std::size_t SessionDaemon::instrumented_processes() const {
+std::vector<pid_t> SessionDaemon::instrumented_processes() const {
+    constexpr std::string_view kProcess = "PID: ";
     const std::string listing = lttng({"list", "--userspace"}, 10s).output;
     std::istringstream lines{listing};
-    std::size_t count = 0;
-    bool counted = true;
+    std::vector<pid_t> found;
+    pid_t process = 0;
     for (std::string line; std::getline(lines, line);) {
-        if (line.starts_with("PID: ")) counted = false;
-        if (counted || line.find("tiffany:task_spawned") == std::string::npos) continue;
-        counted = true;
-        ++count;
+        if (line.starts_with(kProcess)) process = std::atoi(line.c_str() + kProcess.size());
+        if (process == 0 || line.find("tiffany:task_spawned") == std::string::npos) continue;
+        found.push_back(std::exchange(process, 0));
     }
-    return count;
+    return found;
+}
+
+std::chrono::seconds SessionDaemon::age() const {
+    struct stat socket {};  // made when it began to listen
+    if (stat((directory_of_daemon() + "/lttng-ust-sock-8").c_str(), &socket) != 0) return std::chrono::seconds::max();
+    return std::chrono::seconds{std::time(nullptr) - socket.st_mtime};
 }
 
 void SessionDaemon::start(const std::string& log) {

@@ -2,6 +2,8 @@
 /// The lttng-sessiond of a recording: a private one, our own child, in a private directory, gone when we are, however
 /// we end; or the one that the user's programs are registered with.
 
+#include <sys/types.h>
+
 #include <chrono>
 #include <iosfwd>
 #include <memory>
@@ -44,8 +46,10 @@ class SessionDaemon {
     /// What a program needs in its environment to register here.
     Environment environment() const;
     bool is_private() const noexcept { return private_; }
-    /// How many processes are registered here that have tracepoints of Tiffany.
-    std::size_t instrumented_processes() const;
+    /// The processes that are registered here and have tracepoints of Tiffany.
+    std::vector<pid_t> instrumented_processes() const;
+    /// How long programs have been able to find it.
+    std::chrono::seconds age() const;
     /// Of lttng-tools: "2.13.9"; empty if it does not say.
     std::string version() const;
 
