@@ -16,6 +16,7 @@ import time
 import urllib.request
 
 import pytest
+import schema
 from kit import DEADLINE, PrivateLttng, checked, end_process, full_device, need_root, poll, private_copy, program
 
 PALTRACE = program("paltrace")
@@ -204,6 +205,7 @@ def test_after_two_turns_the_third_file_still_knows_who_lives(tmp_path):
     finally:
         end_process(process, signal.SIGKILL)
     log = entries(path)
+    assert schema.faults(log) == []
     assert {r["name"] for r in log if r["event"] == "State"} == {"long"} and not [r for r in log if r["event"] == "Spawned"]
     for each in (path, tmp_path / "run.pal.old"):
         assert check(each).endswith("good\n")
@@ -655,6 +657,7 @@ def test_one_that_comes_late_is_told_what_lives(tmp_path):
     assert state["name"] == "long" and state["state"] in ("Ready", "Running")
     [group] = [r for r in log if r["event"] == "Group"]
     assert group["name"] == "readers" and group["group"] == state["group"]
+    assert schema.faults(log) == []
     process.stdin.close()
     assert process.wait(DEADLINE) == 0
 

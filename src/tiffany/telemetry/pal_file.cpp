@@ -213,9 +213,8 @@ bool PalFile::replace_full(NameProblem& problem) {
         problem = {PalProblem::refused, errno};
         return false;
     }
-    Descriptor full = std::move(file_);  // locked until there is a new one
+    // the full one is locked until there is a new one
     if (open(in_use ? attempt_ + 1 : attempt_, problem)) return true;
-    file_ = std::move(full);
     if (moves) rename_unless_there(older, name);
     problem.problem = PalProblem::none;
     return false;

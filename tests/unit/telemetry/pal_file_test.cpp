@@ -24,8 +24,8 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-constexpr std::uint64_t kInstance = 0x5f3a9c1e07b2;
-constexpr std::uint64_t kMax = 64 << 10;
+constexpr std::uint64_t kFileInstance = 0x5f3a9c1e07b2;
+constexpr std::uint64_t kFileMax = 64 << 10;
 
 /// While it lives the process may have no more of something.
 class Limit {
@@ -60,12 +60,12 @@ class PalFileTest : public ::testing::Test {
     }
     std::string path(const char* name) const { return folder / name; }
     void make() {
-        auto file = std::make_unique<PalFile>(PalFile::Place{path("run.pal"), 812, false, kMax},
+        auto file = std::make_unique<PalFile>(PalFile::Place{path("run.pal"), 812, false, kFileMax},
                                               PalStreamNames{"test", "unit", "monotonic"}, lines, counters, problem);
         log = std::make_unique<PalLog>(std::move(file), lines);
-        log->worker({kInstance, 0}, 0);
+        log->worker({kFileInstance, 0}, 0);
         tiffany_worker_started started{};
-        started.worker = kInstance << 16;
+        started.worker = kFileInstance << 16;
         std::strcpy(started.scheduler, "pool");
         give(EventId::WorkerStarted, started);
         log->looked(true, true);
@@ -73,7 +73,7 @@ class PalFileTest : public ::testing::Test {
     void transitions(std::uint64_t count) {
         for (const std::uint64_t last = seq + count; seq < last;) {
             tiffany_task_done event{};
-            event.worker = kInstance << 16;
+            event.worker = kFileInstance << 16;
             event.seq = ++seq;
             event.tid = event.step = 1;
             give(EventId::TaskDone, event);
@@ -82,7 +82,7 @@ class PalFileTest : public ::testing::Test {
     }
     /// Until the next batch would turn it over.
     void fill() {
-        while (fs::file_size(path("run.pal")) + 8'000 < kMax)
+        while (fs::file_size(path("run.pal")) + 8'000 < kFileMax)
             transitions(10);
     }
     void end() {
@@ -213,7 +213,7 @@ TEST_F(PalFileTest, WithoutADescriptorForTheNextFileTheFullOneStays) {
         transitions(500);
         EXPECT_EQ(counters->error, EMFILE);
         EXPECT_EQ(counters->left_out, 500u);
-        EXPECT_GT(fs::file_size(path("run.pal")), kMax / 2);
+        EXPECT_GT(fs::file_size(path("run.pal")), kFileMax / 2);
     }
     transitions(5);
     end();
@@ -250,6 +250,19 @@ TEST_F(PalFileTest, WhereAnotherHasTheOlderNameItGoesOnUnderAnotherAndSaysSo) {
     EXPECT_TRUE(is_named(other.get(), path("run.pal.old")));
     EXPECT_TRUE(has_end(entries("run.pal")));
     EXPECT_EQ(told(entries("run.pal.812")).from, told(entries("run.pal")).next);
+}
+
+TEST_F(PalFileTest, WhereTheOlderNameIsSomethingElsesTheFileBeginsAnewInItsPlace) {
+    make();
+    std::ofstream{path("run.pal.old")} << "my diary";
+    while (counters->files < 2)
+        transitions(50);
+    end();
+    const std::vector<json> all = entries("run.pal");
+    EXPECT_TRUE(has_end(all) && all.front().contains("first"));
+    EXPECT_EQ(told(all).next, seq + 1);
+    EXPECT_EQ(fs::file_size(path("run.pal.old")), 8u);
+    EXPECT_EQ(std::distance(fs::directory_iterator{folder}, {}), 2);
 }
 
 TEST_F(PalFileTest, AFileThatWasMovedAwayIsFollowedByANewOneOfItsName) {
