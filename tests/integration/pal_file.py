@@ -268,14 +268,23 @@ def test_configure_says_the_same_by_the_program(tmp_path):
     assert check(tmp_path / "configured.pal").endswith("good\n")
 
 
-def test_a_recording_and_the_log_of_one_run_give_each_transition_once(tmp_path):
+def without_seq(records):
+    """What is no transition, by what it says: the two exits stamp it with times of their own."""
+    return collections.Counter(
+        json.dumps({key: value for key, value in r.items() if key != "ts"}, sort_keys=True)
+        for r in records
+        if "step" not in r and r["event"] not in ("Begin", "Gap", "End")
+    )
+
+
+def test_a_recording_and_the_log_of_one_run_give_each_record_once(tmp_path):
     with PrivateLttng(tmp_path) as lttng:
         lttng.lttng("create", "run", f"--output={tmp_path}/trace")
         lttng.lttng("enable-channel", "-u", "--buffers-pid", "--subbuf-size=1M", "--num-subbuf=8", "transitions")
         lttng.lttng("enable-event", "-u", "tiffany:*", "-c", "transitions")
         lttng.lttng("start")
-        demo = [DEMO, "--transitions", "5000", "--report", tmp_path / "own.json"]
-        lttng.run(demo, env={"TIFFANY_PAL": tmp_path / "own.pal"})
+        demo = [DEMO, "--transitions", "5000", "--stall", "300", "--report", tmp_path / "own.json"]
+        lttng.run(demo, env={"TIFFANY_PAL": tmp_path / "own.pal", "TIFFANY_STALL": "50ms"})
         lttng.lttng("destroy", "run")
     own = json.loads((tmp_path / "own.json").read_text())
     checked([PALTRACE, "convert", tmp_path / "trace", tmp_path / "own.pal", "-o", tmp_path / "both.pal"])
@@ -283,6 +292,12 @@ def test_a_recording_and_the_log_of_one_run_give_each_transition_once(tmp_path):
     assert len(transitions(both)) == len(set(transitions(both))) == own["transitions"]
     assert collections.Counter(r["event"] for r in both if "step" in r and r["event"] != "State") == own["events"]
     assert check(tmp_path / "both.pal").endswith("good\n")
+    # each Worker, Park, Group, Note, Stalled is there as often as in either log
+    checked([PALTRACE, "convert", tmp_path / "trace", "-o", tmp_path / "trace.pal"])
+    told = without_seq(both)
+    assert told == without_seq(entries(tmp_path / "own.pal")) == without_seq(entries(tmp_path / "trace.pal"))
+    kinds = {json.loads(record)["event"] for record in told}
+    assert kinds >= {"Worker", "Park", "Group", "Note", "Stalled"}, kinds
 
 
 # ---- what is refused ----

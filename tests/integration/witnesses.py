@@ -226,7 +226,8 @@ def test_the_four_witnesses_of_one_run_agree(tmp_path):
     checked([PALTRACE, "check", tmp_path / "own.pal"])
 
     # a note that two inputs both hold is given once, and is counted
-    for twice in ([tmp_path / "run", tmp_path / "run" / "tiffany.pal"], [tmp_path / "own.pal", tmp_path / "own.pal"]):
+    recording, log = tmp_path / "run", tmp_path / "own.pal"
+    for twice in ([recording, recording / "tiffany.pal"], [log, log], [recording, log]):
         checked([PALTRACE, "convert", *twice, "-o", tmp_path / "both.pal"], timeout=DEADLINE)
         both = read_log(tmp_path / "both.pal")
         assert notes_of(both) == notes_of(records)

@@ -20,6 +20,7 @@ class RecordHeap {
     struct Place {
         std::size_t source;
         pal::Record* record;
+        std::uint64_t anchor;  // as it was added
     };
 
     /// A record to fill, and then to `add` or to `recycle`.
@@ -34,9 +35,9 @@ class RecordHeap {
     }
     void recycle(pal::Record& record) { free_.push_back(&record); }
 
-    void add(std::size_t source, pal::Record& record) {
-        heap_.push_back(
-            {record.ts_ns, record.worker.instance << 16 | record.worker.index, record.seq, count_++, source, &record});
+    void add(std::size_t source, pal::Record& record, std::uint64_t anchor) {
+        heap_.push_back({record.ts_ns, record.worker.instance << 16 | record.worker.index, record.seq, count_++, source,
+                         &record, anchor});
         std::push_heap(heap_.begin(), heap_.end());
     }
     bool empty() const { return heap_.empty(); }
@@ -55,7 +56,7 @@ class RecordHeap {
         std::pop_heap(heap_.begin(), heap_.end());
         const Entry entry = heap_.back();
         heap_.pop_back();
-        return {entry.source, entry.record};
+        return {entry.source, entry.record, entry.anchor};
     }
 
   private:
@@ -66,6 +67,7 @@ class RecordHeap {
         std::uint64_t count;  // as they came, where all else is equal
         std::size_t source;
         pal::Record* record;
+        std::uint64_t anchor;
 
         bool operator<(const Entry& other) const {  // std::heap has the greatest first
             return std::tie(other.ts_ns, other.worker, other.seq, other.count) < std::tie(ts_ns, worker, seq, count);

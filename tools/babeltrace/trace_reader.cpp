@@ -10,6 +10,7 @@
 #include <tiffany/pal/loss.hpp>
 #include <tiffany/pal/reader.hpp>
 
+#include "anchors.hpp"
 #include "child_source.hpp"
 #include "ctf_graph.hpp"
 #include "decoder.hpp"
@@ -125,6 +126,8 @@ class Reading {
         void begin(const pal::Begin& begin) override {
             tiffany = some = true;
             begin_ = begin;
+            for (const pal::FirstSeq& first : begin.first)
+                anchors.begin(first);
             if (!begin.events.empty()) reading.judge_.mark_selection(index);
         }
         void discarded(const pal::Discarded& discarded) override {
@@ -154,6 +157,7 @@ class Reading {
         bool failed = false;
         std::size_t waiting = 0;  // its records in the heap
         pal::Begin begin_;
+        Anchors anchors;
     };
 
     /// An input, or a trace in it, that is to be read.
@@ -220,7 +224,8 @@ class Reading {
             pal::Record& record = heap_.fresh();
             try {
                 if (source.child->next(record, source)) {
-                    heap_.add(index, record);
+                    // in the source's own order: the heap has those of one time by seq
+                    heap_.add(index, record, found_.size() > 1 ? source.anchors.of(record) : kNoAnchor);
                     ++source.waiting;
                     continue;
                 }
@@ -292,8 +297,9 @@ class Reading {
 
     void give(const RecordHeap::Place& next) {
         const bool named_by_seq = next.record->is_transition() && next.record->seq != 0;
-        if (sources_.size() > 1 && !named_by_seq && duplicates_.seen(next.source, *next.record)) {
+        if (sources_.size() > 1 && !named_by_seq && duplicates_.seen(next.source, *next.record, next.anchor)) {
             ++summary_.duplicates;
+            judge_.copy(next.source, *next.record);
             return;
         }
         judge_.record(next.source, *next.record);

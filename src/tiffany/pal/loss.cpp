@@ -148,6 +148,14 @@ void LossJudge::record(std::size_t source, const Record& record) {
     }
 }
 
+void LossJudge::copy(std::size_t source, const Record& record) {
+    last_ts_ = record.ts_ns;
+    worker_of(source, record.worker);
+    // what this source alone misses counts from here
+    if (is(record, EventId::WorkerStarted) && !sources_[source]->selection)
+        sources_[source]->last.try_emplace(key_of(record.worker), record.seq);
+}
+
 void LossJudge::transition(std::size_t source, Worker& worker, const Record& record) {
     const std::uint64_t seq = record.seq;
     Source& here = *sources_[source];

@@ -69,6 +69,8 @@ class LossJudge {
 
     void begin(const Begin& begin);
     void record(std::size_t source, const Record& record);
+    /// A record without a seq of its own that another source gave already; it is not told again.
+    void copy(std::size_t source, const Record& record);
     void discarded(std::size_t source, const Discarded& discarded);
     /// What a log that is merged says itself.
     void told(std::size_t source, const Gap& gap);
