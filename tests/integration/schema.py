@@ -69,8 +69,8 @@ def test_a_log_with_losses_keeps_to_the_schema(tmp_path):
 
 
 def test_a_log_that_a_process_writes_itself_keeps_to_the_schema(tmp_path):
-    settings = {"TIFFANY_LTTNG": "0", "TIFFANY_PAL": "run.pal", "TIFFANY_PAL_MAX": "1M", "TIFFANY_PAL_RING": "64K"}
-    command = [program("tiffany-demo"), "--transitions", "9000"]
+    settings = {"TIFFANY_LTTNG": "0", "TIFFANY_PAL": "run.pal", "TIFFANY_PAL_MAX": "512K", "TIFFANY_PAL_RING": "64K"}
+    command = [program("tiffany-demo"), "--transitions", "4500"]
     subprocess.run(command, cwd=tmp_path, env=os.environ | settings, stdout=subprocess.DEVNULL, timeout=300, check=True)
     older, newer = ([json.loads(line) for line in open(tmp_path / name)] for name in ("run.pal.old", "run.pal"))
     assert "first" in newer[0], "it begins in the middle"

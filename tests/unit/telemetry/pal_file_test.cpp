@@ -155,6 +155,8 @@ TEST_F(PalFileTest, WhatTheDiskDoesNotTakeBeforeTheTurnIsAGapInTheFullFile) {
         transitions(2'000);
     }
     EXPECT_GT(counters->left_out, 0u);
+    log->looked(false, true);
+    EXPECT_EQ(told(entries("run.pal")).lost, counters->left_out) << "though nothing more has come";
     end();
     const std::vector<json> all = entries("run.pal");
     ASSERT_TRUE(has_end(all));

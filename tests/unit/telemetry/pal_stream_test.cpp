@@ -44,7 +44,7 @@ class OneStream : public PalTarget {
         if (!begun_ || begin_anew) stream_.begin(pipe_, workers, ts_ns);
         begun_ = true;
         begin_anew = false;
-        stream_.retry(pipe_);
+        if (stream_.retry(pipe_)) stream_.tell_left_out(pipe_, workers, ts_ns);
     }
     void end(const PalWorkers& workers, std::uint64_t ts_ns) noexcept override {
         ended = stream_.end(pipe_, workers, ts_ns);
@@ -175,6 +175,25 @@ TEST_F(PalStreamTest, WhatAPipeDoesNotTakeBecomesAGapOnceItTakesAgain) {
               static_cast<std::uint64_t>(std::count_if(all.begin(), all.end(), [](const json& entry) {
                   return entry["event"] != "Begin" && entry["event"] != "Gap" && entry["event"] != "End";
               })));
+}
+
+TEST_F(PalStreamTest, WhatWasLeftOutIsToldAsSoonAsThePipeIsEmptyThoughNothingFollows) {
+    make(8192);
+    started(0, 0);
+    log->looked(true, false);
+    pipe.allowed = 0;
+    for (std::uint64_t seq = 1; seq <= 1000; ++seq)
+        transition(0, seq);
+    log->looked(true, false);
+    const std::uint64_t left_out = stream->stream().left_out();
+    EXPECT_GT(left_out, 500u);
+    pipe.allowed = ~std::size_t{0};
+    log->looked(false, false);
+    const Told now = told(entries()).at(0);
+    EXPECT_EQ(now.next, 1001u);
+    EXPECT_EQ(now.lost, left_out);
+    log->looked(false, false);
+    EXPECT_EQ(told(entries()).at(0).lost, left_out) << "once";
 }
 
 TEST_F(PalStreamTest, EndTellsHowManyEventsWithoutSeqAreMissing) {
