@@ -325,7 +325,9 @@ class OrdinaryUser:
     def _options(self, command, options):
         identity = [f"--reuid={self.UID}", f"--regid={self.UID}", "--clear-groups"]
         options.setdefault("cwd", self.home)
-        options["env"] = dict(os.environ, HOME=str(self.home), TMPDIR=str(self.home))
+        options["env"] = dict(
+            os.environ, HOME=str(self.home), TMPDIR=str(self.home), LTTNG_UST_REGISTER_TIMEOUT="3000"
+        )
         return ["setpriv", *identity, *map(str, command)], options
 
     def run(self, command, **options):

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from kit import PrivateLttng, program
+from kit import PrivateLttng, end_process, poll, program
 
 import subprocess
 
@@ -60,6 +60,30 @@ def test_the_tail_of_a_program_that_died_is_told_by_the_discarded_counts(tmp_pat
     assert not any(record["event"] == "Worker" and record["kind"] == "stopped" for record in records)
     transitions, _, lost = accounts(records)
     assert transitions + lost == counted
+
+
+def test_a_lossy_session_that_is_switched_on_and_off_has_nothing_that_is_not_explained(tmp_path):
+    others = "tiffany:worker_*,tiffany:dump_*,tiffany:scheduler_group"
+    with PrivateLttng(tmp_path) as lttng:
+        demo = lttng.popen([program("tiffany-demo"), "--seconds", "0", "--tasks", "50"], stdout=subprocess.DEVNULL)
+        lttng.lttng("create", "run", f"--output={tmp_path / 'trace'}")
+        for channel, events, size, count in (("transitions", "tiffany:task_*", "4k", 2), ("others", others, "1M", 8)):
+            room = [f"--subbuf-size={size}", f"--num-subbuf={count}"]
+            lttng.lttng("enable-channel", "-u", "-s", "run", "--buffers-pid", *room, channel)
+            lttng.lttng("enable-event", "-u", "-s", "run", events, "-c", channel)
+
+        def written():
+            return sum(file.stat().st_size for file in (tmp_path / "trace").rglob("transitions_*"))
+
+        for _ in range(6):
+            before = written()
+            lttng.lttng("start", "run")
+            poll(lambda: written() > before + 100_000, "something is recorded")
+            lttng.lttng("stop", "run")
+        lttng.lttng("destroy", "run")
+        end_process(demo)
+    done = run(PALTRACE, "check", "--strict", tmp_path / "trace", status=4)
+    assert "state dumps: 6\n" in done.stdout and "not explained: 0)" in done.stdout, done.stdout
 
 
 def test_what_has_no_seq_and_was_lost_is_counted_apart(tmp_path):

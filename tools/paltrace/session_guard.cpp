@@ -47,7 +47,8 @@ constexpr int kDestroyAttempts = 3;
 
 }  // namespace
 
-SessionGuard::SessionGuard(std::vector<std::string> argv, Environment environment, std::string remove_at_end) {
+SessionGuard::SessionGuard(const std::vector<std::string>& argv, const Environment& environment,
+                           const std::string& remove_at_end) {
     const pid_t caller = getpid();
     pid_ = fork();
     if (pid_ < 0)

@@ -17,7 +17,8 @@ class SessionGuard {
     /// @param argv           the command that it then runs, again if that takes longer than 20 s, three times in all
     /// @param remove_at_end  directory that it removes afterwards
     /// Errors: ErrorKind::system if there can be no process.
-    SessionGuard(std::vector<std::string> argv, Environment environment, std::string remove_at_end);
+    SessionGuard(const std::vector<std::string>& argv, const Environment& environment,
+                 const std::string& remove_at_end);
     /// Ends it; it has done nothing.
     ~SessionGuard();
     SessionGuard(const SessionGuard&) = delete;
