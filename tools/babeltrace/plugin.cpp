@@ -22,6 +22,7 @@
 #include <tiffany/pal/output.hpp>
 #include <tiffany/pal/writer.hpp>
 
+#include "anchors.hpp"
 #include "bt_ref.hpp"
 #include "decoder.hpp"
 #include "record_heap.hpp"
@@ -76,7 +77,7 @@ class PalSink : public ctf::TraceSink {
     void record(const pal::Record& record) override {
         pal::Record& kept = heap_.fresh();
         kept = record;
-        heap_.add(source_, kept);
+        heap_.add(source_, kept, ctf::kNoAnchor);  // one source: nothing comes twice
         if (heap_.size() > kWindow) give();
     }
     void discarded(const pal::Discarded& discarded) override { judge_.discarded(source_, discarded); }
