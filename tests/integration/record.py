@@ -645,14 +645,14 @@ def test_a_full_shm_keeps_a_process_from_lttng_and_it_says_so(tmp_path, spin):
 
 
 def test_it_says_beforehand_how_many_processes_have_room(tmp_path, spin):
-    prefix = small_shm(f"{CPUS * 14 * 34 // 10}M")  # 14 MiB a CPU for each process
+    prefix = small_shm(f"{CPUS * 29 * 34 // 10}M")  # 29 MiB a CPU for each process
     done = record(tmp_path / "run", "--buffers", "1Mx8", "--", spin, "1000", prefix=prefix).expect(0)
     assert "room for 3 at a time" in done.err
 
 
 def test_buffers_that_would_not_be_ready_in_time_are_refused_with_both_sizes(tmp_path, spin):
     done = record(tmp_path / "run", "--buffers", "1024Mx16", "--", spin, "1000").expect(2)
-    assert f"{(17 * 1024 + 5) * CPUS} MiB a process" in done.err and "1024 MiB" in done.err
+    assert f"{(17 * 1024 + 20) * CPUS} MiB a process" in done.err and "1024 MiB" in done.err
     assert not (tmp_path / "run").exists()
 
 
