@@ -68,48 +68,46 @@ def test_what_starts_meanwhile_is_recorded_from_its_start_until_a_signal(tmp_pat
     assert check(run / "tiffany.pal").stdout.endswith("good\n")
 
 
-def test_without_a_daemon_it_starts_one_that_ends_with_it(tmp_path):
+def beside_a_crowd(directory, script):
+    """Runs the script, in which `record NAME OPTIONS...` records, where no session daemon runs and a demo of 71 tasks does."""
     need_root()
-    script = """
+    whole = f"""
         mount -t tmpfs tmpfs /run/lttng
         "$1" --crowd 70 > "$3/crowd" & crowd=$!
         while ! grep -q stand "$3/crowd"; do sleep 0.05; done
-        "$2" record -o "$3/run" --convert --seconds 4
+        record() {{ name=$1; shift; "$paltrace" record -o "$directory/$name" --convert "$@"; }}
+        paltrace=$2 directory=$3
+        {script}
         code=$?
         kill -INT $crowd
         wait $crowd
         exit $code
     """
     os.makedirs("/run/lttng", exist_ok=True)
-    command = ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh", program("tiffany-demo"),
-               program("paltrace"), tmp_path]
+    command = ["unshare", "--mount", "--propagation", "private", "sh", "-c", whole, "sh", program("tiffany-demo"),
+               program("paltrace"), directory]
     done = subprocess.run([str(part) for part in command], text=True, capture_output=True, timeout=2 * DEADLINE)
     assert done.returncode == 0, done
+    return done
+
+
+def tasks_dumped(directory):
+    return {entry["tid"] for entry in log_of(directory) if entry["event"] == "State"}
+
+
+def test_without_a_daemon_it_starts_one_that_ends_with_it(tmp_path):
+    done = beside_a_crowd(tmp_path, "record run --seconds 4")
     assert "no session daemon ran: started one" in done.stderr
-    states = {entry["tid"] for entry in log_of(tmp_path / "run") if entry["event"] == "State"}
-    assert len(states) == 71
+    assert len(tasks_dumped(tmp_path / "run")) == 71
     assert check(tmp_path / "run").returncode == 0
 
 
 def test_a_program_is_recorded_again_though_its_first_daemon_is_gone(tmp_path):
     """It looks for a new one every 5 s: the second recording, much shorter, begins when it has."""
-    need_root()
-    script = """
-        mount -t tmpfs tmpfs /run/lttng
-        "$1" --crowd 70 > "$3/crowd" & crowd=$!
-        while ! grep -q stand "$3/crowd"; do sleep 0.05; done
-        for run in first second; do "$2" record -o "$3/$run" --convert --seconds 1 || exit; done
-        kill -INT $crowd
-        wait $crowd
-    """
-    os.makedirs("/run/lttng", exist_ok=True)
-    command = ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh", program("tiffany-demo"),
-               program("paltrace"), tmp_path]
-    done = subprocess.run([str(part) for part in command], text=True, capture_output=True, timeout=2 * DEADLINE)
-    assert done.returncode == 0, done
+    done = beside_a_crowd(tmp_path, "record first --seconds 1 && record second --seconds 1")
     assert "to find the new session daemon\n" in done.stderr
     for run in ("first", "second"):
-        assert len({entry["tid"] for entry in log_of(tmp_path / run) if entry["event"] == "State"}) == 71, run
+        assert len(tasks_dumped(tmp_path / run)) == 71, run
 
 
 def test_a_daemon_that_ends_is_an_error_and_what_was_recorded_is_there(tmp_path):
