@@ -130,6 +130,7 @@ TaskHandle Engine::spawn(const SpawnOptions& options, Frame frame, Site site, Ke
         throw std::invalid_argument{"cannot spawn a task with a budget per period of no length (budget_period)"};
     Loop& place = place_for(options);
     std::vector<TaskHandle> dependencies;
+    dependencies.reserve(options.dependencies.size());
     for (const TaskRef& ref : options.dependencies)
         dependencies.push_back(resolve(ref));
     admit();

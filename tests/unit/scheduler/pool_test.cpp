@@ -233,10 +233,8 @@ TEST_F(Pool, JoinsDependenciesAndCancelsCrossWorkers) {
     std::vector<TaskHandle> parents;
     for (int i = 0; i < kParents; ++i)
         parents.push_back(pool.spawn({}, parent(i)));
-    SpawnOptions options;
-    for (const TaskHandle& task : parents)
-        options.dependencies.push_back(task);
-    const TaskHandle last = pool.spawn(options, nothing());
+    const std::vector<TaskRef> needs{parents.begin(), parents.end()};
+    const TaskHandle last = pool.spawn({.dependencies = needs}, nothing());
     pool.wait();
     EXPECT_EQ(answered, kParents);
     EXPECT_EQ(last.state(), TaskState::Finished);
