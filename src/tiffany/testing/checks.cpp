@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <map>
+#include <stdexcept>
+#include <tiffany/pal/transition.hpp>
 #include <utility>
 
 #include "story.hpp"
@@ -48,26 +50,9 @@ bool is(const pal::Record& record, TaskEvent event) {
     return record.info->id == static_cast<EventId>(event);
 }
 
-bool number_is(const pal::Record& record, std::string_view field, TaskState state) {
-    return record.number(field) == static_cast<std::uint64_t>(state);
-}
-
-bool makes_ready(const pal::Record& record) {
-    switch (record.info->id) {
-        case EventId::TaskSpawned:
-            return number_is(record, "state", TaskState::Ready);
-        case EventId::TaskThrottled:
-            return record.number("park_ns") == 0;
-        case EventId::TaskReady:
-        case EventId::TaskYield:
-            return true;
-        default:
-            return false;
-    }
-}
-
 bool ends_run(const pal::Record& record) {
-    if (is(record, TaskEvent::Cancelled)) return number_is(record, "from_state", TaskState::Running);
+    if (is(record, TaskEvent::Cancelled))
+        return record.number("from_state") == static_cast<std::uint64_t>(TaskState::Running);
     return record.is_transition() && record.info->from.has(TaskState::Running);
 }
 
@@ -266,11 +251,11 @@ std::vector<std::string> check_ready_queue(const Recording& run) {
     std::uint64_t ready = 0;
     for (const TaskLife& life : run.tasks()) {
         for (const pal::Record& step : life.steps) {
-            pops += is(step, TaskEvent::Running) ||
-                    (is(step, TaskEvent::Cancelled) && number_is(step, "from_state", TaskState::Ready));
-            pushes += makes_ready(step);
+            const int change = pal::ready_queue_change(step);
+            pops += change < 0;
+            pushes += change > 0;
         }
-        ready += makes_ready(life.steps.back());
+        ready += pal::state_after(life.steps.back()) == TaskState::Ready;
     }
     if (pushes == pops + ready) return {};
     return {"the ready queue: expected as many pushes as pops (Running, Cancelled from Ready) and tasks still Ready, " +
