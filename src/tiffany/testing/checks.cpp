@@ -135,7 +135,19 @@ std::vector<std::string> check_durations(const Recording& run, std::string_view 
 
 }  // namespace
 
+TaskEvent event_named(std::string_view name) {
+    const catalogue::EventInfo* const found = catalogue::find_record(name, "");
+    if (found != nullptr && found->is_transition()) return static_cast<TaskEvent>(found->id);
+    std::vector<std::string_view> known;
+    for (const catalogue::EventInfo& info : catalogue::events())
+        if (info.is_transition()) known.push_back(info.name);
+    throw std::invalid_argument{"expected the name of a transition (" + join_names(known) + "), found '" +
+                                std::string{name} + "'"};
+}
+
 std::vector<std::string> check_events(const TaskLife& life, const std::vector<std::string_view>& names) {
+    for (const std::string_view name : names)
+        event_named(name);
     for (std::size_t i = 0; i < std::max(names.size(), life.steps.size()); ++i) {
         const std::string_view expected = i < names.size() ? names[i] : "nothing more";
         const std::string_view found = i < life.steps.size() ? life.steps[i].info->name : "nothing more";
