@@ -67,6 +67,15 @@ Loop* Engine::home() noexcept {
     return !many_ && std::this_thread::get_id() == home_ && !is_closed() ? loops_.front().get() : nullptr;
 }
 
+void Engine::begin_driving() {
+    const std::thread::id here = std::this_thread::get_id();
+    std::thread::id driver;
+    // acquire: what was done by the thread that ran it before is seen
+    if (driver_.compare_exchange_strong(driver, here, std::memory_order_acquire, std::memory_order_relaxed)) return;
+    throw std::logic_error{"cannot run scheduler " + name_ + ": it runs already, " +
+                           (driver == here ? "and the call comes from within" : "on another thread")};
+}
+
 std::uint64_t Engine::current_tid() noexcept {
     const Loop* const loop = home();
     return loop == nullptr || loop->running() == nullptr ? 0 : loop->running()->life.tid();
@@ -264,6 +273,9 @@ bool Engine::cancel(TaskCore& task, CancelCause cause) noexcept {
 }
 
 void Engine::cancel_all() {
+    const std::thread::id driver = driver_.load(std::memory_order_relaxed);
+    if (driver != std::thread::id{} && driver != std::this_thread::get_id())
+        throw std::logic_error{"cannot cancel all tasks of scheduler " + name_ + ": another thread runs it"};
     const std::vector<TaskHandle> tasks = store_->all();
     const Guard guard{*this};
     for (const TaskHandle& task : tasks)

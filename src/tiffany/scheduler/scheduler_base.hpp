@@ -60,7 +60,7 @@ class SchedulerBase {
     /// A thread of the scheduler's.
     bool cancel(std::uint64_t tid);
     /// Asks all tasks to end, as TaskHandle::cancel does, with cause shutdown. A Scheduler's own thread; of a pool any.
-    /// Errors: std::bad_alloc, and nobody was asked.
+    /// Errors, and nobody was asked: std::logic_error, another thread runs the Scheduler; std::bad_alloc.
     void cancel_all();
     /// Makes `run()` of a Scheduler, or one `wait()` of a pool, return soon; the next one, if there is none now. Any
     /// thread.
