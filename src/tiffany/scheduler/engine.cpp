@@ -476,11 +476,15 @@ bool Engine::advance_clock(Loop& by) noexcept {
 
 void Engine::stop() noexcept {
     if (store_->come() == nullptr) return;
-    stop_.store(true);
     if (many_) {
         const std::lock_guard lock{mutex_};
+        if (waiters_ == 0)
+            stop_.store(true);
+        else
+            ++stops_;
         changed_.notify_all();
     } else {
+        stop_.store(true);
         loops_.front()->rouse();
     }
     store_->leave();
@@ -488,9 +492,15 @@ void Engine::stop() noexcept {
 
 bool Engine::wait_until_done(std::uint64_t deadline_ns) {
     std::unique_lock lock{mutex_};
+    struct Waiter {
+        std::size_t& waiters;
+        explicit Waiter(std::size_t& all) noexcept : waiters{all} { ++waiters; }
+        ~Waiter() { --waiters; }
+    } const waiter{waiters_};
+    const std::uint64_t stops_before = stops_;
     const bool is_virtual = clock_->as_virtual() != nullptr;
     const auto done = [&] {
-        if (live() == 0 || is_closed() || take_stop()) return true;
+        if (live() == 0 || is_closed() || stops_ != stops_before || take_stop()) return true;
         return is_virtual && (now_ns() >= deadline_ns || (deadline_ns == Operation::kNever && nothing_to_come_));
     };
     if (is_virtual) {

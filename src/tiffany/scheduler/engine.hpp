@@ -168,7 +168,7 @@ class Engine {
     std::atomic<std::size_t> live_{0};
     std::atomic<bool> refusing_{false};
     std::atomic<bool> closed_{false};
-    std::atomic<bool> stop_{false};
+    std::atomic<bool> stop_{false};  // of the next run or wait
     std::atomic<unsigned> asleep_{0};
     std::atomic<unsigned> spawn_turn_{0};
     std::atomic<unsigned> post_turn_{0};
@@ -183,6 +183,8 @@ class Engine {
     bool telling_ = false;
     std::multiset<std::uint64_t> deadlines_ns_;  // on a virtual clock: until when threads wait
     bool nothing_to_come_ = false;               // on a virtual clock: no time could wake a task
+    std::size_t waiters_ = 0;                    // threads in wait_until_done
+    std::uint64_t stops_ = 0;                    // that came while there were some: each ends all of their waits
 };
 
 /// What a task waits with while it has not begun, because of its dependencies.

@@ -62,8 +62,8 @@ class SchedulerBase {
     /// Asks all tasks to end, as TaskHandle::cancel does, with cause shutdown. A Scheduler's own thread; of a pool any.
     /// Errors, and nobody was asked: std::logic_error, another thread runs the Scheduler; std::bad_alloc.
     void cancel_all();
-    /// Makes `run()` of a Scheduler, or one `wait()` of a pool, return soon; the next one, if there is none now. Any
-    /// thread.
+    /// Makes `run()` of a Scheduler, or each `wait()` of a pool that goes on now, return soon; the next one, if there
+    /// is none now. Any thread.
     void stop() noexcept;
 
     /// The live task with that number, or none. Any thread. Locks for a moment.
