@@ -102,7 +102,8 @@ Task<> task_of(std::size_t kind, Place& place) {
 TaskHandle spawn_one(std::size_t kind, Place& place, std::uint16_t group) {
     SpawnOptions options{.name = kKinds[kind].name, .priority = kKinds[kind].priority};
     if (kKinds[kind].in_group) options.group = group;
-    if (kind == 5) options.dependencies.emplace_back(place.target);
+    const TaskRef needs[] = {place.target};
+    if (kind == 5) options.dependencies = needs;
     if (kind == 6) {
         options.budget = 1us;
         options.budget_period = 24h;

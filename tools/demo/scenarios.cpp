@@ -85,16 +85,14 @@ Task<> events() {
 
 Task<> dependencies() {
     SchedulerBase& scheduler = co_await this_scheduler();
-    SpawnOptions after_parts;
-    after_parts.name = "link";
-    for (int i = 0; i < 2; ++i)
-        after_parts.dependencies.emplace_back(scheduler.spawn({.name = "compile"}, part()));
-    const TaskHandle link = scheduler.spawn(after_parts, part());
+    const TaskHandle first = scheduler.spawn({.name = "compile"}, part());
+    const TaskHandle second = scheduler.spawn({.name = "compile"}, part());
+    const TaskRef parts[] = {first, second};
+    const TaskHandle link = scheduler.spawn({.name = "link", .dependencies = parts}, part());
 
-    SpawnOptions after_failure;
-    after_failure.name = "publish";
-    after_failure.dependencies.emplace_back(scheduler.spawn({.name = "check block"}, check_block(8)));
-    const TaskHandle publish = scheduler.spawn(after_failure, part());
+    const TaskHandle check = scheduler.spawn({.name = "check block"}, check_block(8));
+    const TaskRef checked[] = {check};
+    const TaskHandle publish = scheduler.spawn({.name = "publish", .dependencies = checked}, part());
     co_await join_cancelled(publish);
     co_await join(link);
 }

@@ -4,10 +4,12 @@
 #include <deque>
 #include <map>
 #include <string_view>
+#include <tiffany/pal/transition.hpp>
 #include <unordered_map>
 #include <utility>
 
 #include "interval_set.hpp"
+#include "queue_equation.hpp"
 #include "text.hpp"
 
 namespace tiffany::pal {
@@ -315,28 +317,13 @@ class LifecycleChecker::State {
         move.worker = &worker;
         move.tenure = &worker.now();
         move.info = record.info;
-        if (record.info == nullptr) return move;
-        switch (record.info->id) {
-            case EventId::TaskSpawned:
-                move.after = static_cast<TaskState>(record.number("state"));
-                break;
-            case EventId::TaskThrottled:
-                move.after = record.number("park_ns") == 0 ? TaskState::Ready : TaskState::Throttled;
-                break;
-            case EventId::TaskRunning:
-                move.after = TaskState::Running;
-                move.waited = static_cast<WaitKind>(record.number("waited"));
-                move.wait_ns = record.number("wait_ns");
-                move.ready_ns = record.number("ready_ns");
-                break;
-            case EventId::TaskCancelled:
-                move.after = TaskState::Cancelled;
-                move.from_state = static_cast<TaskState>(record.number("from_state"));
-                break;
-            default:  // these lead to one state
-                for (unsigned i = 1; i <= static_cast<unsigned>(TaskState::Cancelled); ++i)
-                    if (record.info->to.has(static_cast<TaskState>(i))) move.after = static_cast<TaskState>(i);
-                break;
+        move.after = state_after(record);
+        if (move.is(TaskEvent::Running)) {
+            move.waited = static_cast<WaitKind>(record.number("waited"));
+            move.wait_ns = record.number("wait_ns");
+            move.ready_ns = record.number("ready_ns");
+        } else if (move.is(TaskEvent::Cancelled)) {
+            move.from_state = static_cast<TaskState>(record.number("from_state"));
         }
         return move;
     }
@@ -354,7 +341,7 @@ class LifecycleChecker::State {
         ++worker.transitions;
         if (record.info == nullptr) instance.unknown_transitions = true;
         ++worker.now().transitions;
-        worker.now().queue_balance += queue_change(move);
+        worker.now().queue_balance += ready_queue_change(record);
         if (record.tid == 0) return find(move, record.tid, "a task", "tid 0, which means none");
         if (record.step == 0) return find(move, record.tid, "step from 1", "0");
         take(instance, record.tid, move);
@@ -371,13 +358,6 @@ class LifecycleChecker::State {
         move.waited = static_cast<WaitKind>(record.number("waited"));
         move.is_dump = true;
         take(instance_of(record.worker), record.tid, move);
-    }
-
-    static int queue_change(const Move& move) {
-        if (move.info == nullptr) return 0;
-        if (move.is(TaskEvent::Running)) return -1;
-        if (move.is(TaskEvent::Cancelled)) return move.from_state == TaskState::Ready ? -1 : 0;
-        return move.after == TaskState::Ready ? 1 : 0;
     }
 
     void take(Instance& instance, std::uint64_t tid, const Move& move) {
@@ -595,32 +575,18 @@ class LifecycleChecker::State {
         }
         if (!whole) return false;
 
-        struct Queue {
-            std::int64_t balance = 0;
-            std::int64_t ready = 0;
+        const std::string not_known;
+        const auto scheduler_of = [&](const Tenure& tenure) -> const std::string& {
+            return schedulers_known ? tenure.scheduler : not_known;
         };
-        std::map<std::string, Queue> queues;
-        const auto queue_of = [&](const Tenure& tenure) -> Queue& {
-            return queues[schedulers_known ? tenure.scheduler : std::string{}];
-        };
+        QueueEquation queues;
         for (const auto& [index, worker] : instance.workers)
             for (const Tenure& tenure : worker.tenures)
-                if (tenure.transitions != 0) queue_of(tenure).balance += tenure.queue_balance;
+                if (tenure.transitions != 0) queues.add_balance(scheduler_of(tenure), tenure.queue_balance);
         for (const auto& [tid, task] : instance.tasks)
-            if (task.state == TaskState::Ready) ++queue_of(*task.home).ready;
-        for (const auto& [scheduler, queue] : queues) {
-            if (queue.balance == queue.ready) continue;
-            TextBuffer where;
-            where.put("instance ");
-            where.put_hex(id, 12);
-            if (!scheduler.empty()) {
-                where.put(" scheduler ");
-                where.put_quoted(scheduler);
-            }
-            find(std::string{where.view()} + ": expected pushes - pops of the ready queue to be " +
-                 std::to_string(queue.ready) + ", the tasks that are Ready at the end, found " +
-                 std::to_string(queue.balance));
-        }
+            if (task.state == TaskState::Ready) queues.add_ready(scheduler_of(*task.home));
+        for (std::string& finding : queues.findings(id))
+            find(std::move(finding));
         return true;
     }
 

@@ -67,6 +67,15 @@ Loop* Engine::home() noexcept {
     return !many_ && std::this_thread::get_id() == home_ && !is_closed() ? loops_.front().get() : nullptr;
 }
 
+void Engine::begin_driving() {
+    const std::thread::id here = std::this_thread::get_id();
+    std::thread::id driver;
+    // acquire: what was done by the thread that ran it before is seen
+    if (driver_.compare_exchange_strong(driver, here, std::memory_order_acquire, std::memory_order_relaxed)) return;
+    throw std::logic_error{"cannot run scheduler " + name_ + ": it runs already, " +
+                           (driver == here ? "and the call comes from within" : "on another thread")};
+}
+
 std::uint64_t Engine::current_tid() noexcept {
     const Loop* const loop = home();
     return loop == nullptr || loop->running() == nullptr ? 0 : loop->running()->life.tid();
@@ -130,6 +139,7 @@ TaskHandle Engine::spawn(const SpawnOptions& options, Frame frame, Site site, Ke
         throw std::invalid_argument{"cannot spawn a task with a budget per period of no length (budget_period)"};
     Loop& place = place_for(options);
     std::vector<TaskHandle> dependencies;
+    dependencies.reserve(options.dependencies.size());
     for (const TaskRef& ref : options.dependencies)
         dependencies.push_back(resolve(ref));
     admit();
@@ -263,6 +273,9 @@ bool Engine::cancel(TaskCore& task, CancelCause cause) noexcept {
 }
 
 void Engine::cancel_all() {
+    const std::thread::id driver = driver_.load(std::memory_order_relaxed);
+    if (driver != std::thread::id{} && driver != std::this_thread::get_id())
+        throw std::logic_error{"cannot cancel all tasks of scheduler " + name_ + ": another thread runs it"};
     const std::vector<TaskHandle> tasks = store_->all();
     const Guard guard{*this};
     for (const TaskHandle& task : tasks)
@@ -463,11 +476,15 @@ bool Engine::advance_clock(Loop& by) noexcept {
 
 void Engine::stop() noexcept {
     if (store_->come() == nullptr) return;
-    stop_.store(true);
     if (many_) {
         const std::lock_guard lock{mutex_};
+        if (waiters_ == 0)
+            stop_.store(true);
+        else
+            ++stops_;
         changed_.notify_all();
     } else {
+        stop_.store(true);
         loops_.front()->rouse();
     }
     store_->leave();
@@ -475,9 +492,15 @@ void Engine::stop() noexcept {
 
 bool Engine::wait_until_done(std::uint64_t deadline_ns) {
     std::unique_lock lock{mutex_};
+    struct Waiter {
+        std::size_t& waiters;
+        explicit Waiter(std::size_t& all) noexcept : waiters{all} { ++waiters; }
+        ~Waiter() { --waiters; }
+    } const waiter{waiters_};
+    const std::uint64_t stops_before = stops_;
     const bool is_virtual = clock_->as_virtual() != nullptr;
     const auto done = [&] {
-        if (live() == 0 || is_closed() || take_stop()) return true;
+        if (live() == 0 || is_closed() || stops_ != stops_before || take_stop()) return true;
         return is_virtual && (now_ns() >= deadline_ns || (deadline_ns == Operation::kNever && nothing_to_come_));
     };
     if (is_virtual) {

@@ -65,7 +65,7 @@ class Engine {
     /// The tasks that would wait for each other if that join began: "a (1) -> b (2) -> a (1)"; empty: it can end.
     std::string cycle_through(const TaskCore& joiner, const TaskCore& target) const;
 
-    void cancel_all();  ///< cause shutdown; with one loop: its thread. Errors: std::bad_alloc
+    void cancel_all();  ///< cause shutdown. Errors: std::logic_error, another thread runs the only loop; std::bad_alloc
     void refuse_spawns() noexcept { refusing_.store(true, std::memory_order_relaxed); }
     /// Ends all tasks where they are. No loop runs any more. One thread. Out of memory here ends the program.
     void close() noexcept;
@@ -74,6 +74,10 @@ class Engine {
 
     /// The loop whose thread this is; null on another thread.
     Loop* home() noexcept;
+    /// This thread runs the only loop until `end_driving`. Errors: std::logic_error, and it does not: it does already,
+    /// or another one does.
+    void begin_driving();
+    void end_driving() noexcept { driver_.store({}, std::memory_order_release); }
     /// Calls `fire` with the hooks of this thread.
     template <typename Fire>
     void with_hooks(const Fire& fire) noexcept {
@@ -160,10 +164,11 @@ class Engine {
     TaskStore* const store_;
     std::vector<std::unique_ptr<Loop>> loops_;
 
+    std::atomic<std::thread::id> driver_{};  // with one loop: the thread that runs it now
     std::atomic<std::size_t> live_{0};
     std::atomic<bool> refusing_{false};
     std::atomic<bool> closed_{false};
-    std::atomic<bool> stop_{false};
+    std::atomic<bool> stop_{false};  // of the next run or wait
     std::atomic<unsigned> asleep_{0};
     std::atomic<unsigned> spawn_turn_{0};
     std::atomic<unsigned> post_turn_{0};
@@ -178,6 +183,8 @@ class Engine {
     bool telling_ = false;
     std::multiset<std::uint64_t> deadlines_ns_;  // on a virtual clock: until when threads wait
     bool nothing_to_come_ = false;               // on a virtual clock: no time could wake a task
+    std::size_t waiters_ = 0;                    // threads in wait_until_done
+    std::uint64_t stops_ = 0;                    // that came while there were some: each ends all of their waits
 };
 
 /// What a task waits with while it has not begun, because of its dependencies.

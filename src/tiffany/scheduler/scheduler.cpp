@@ -52,6 +52,24 @@ SchedulerTelemetry& SchedulerBase::telemetry() noexcept {
 using detail::Loop;
 using detail::Operation;
 
+namespace {
+
+/// One call that runs a scheduler's loop. Errors: std::logic_error, and it may not.
+class Drive {
+  public:
+    explicit Drive(detail::Engine& engine) : engine_{engine} { engine_.begin_driving(); }
+    ~Drive() { engine_.end_driving(); }
+    Drive(const Drive&) = delete;
+    Drive& operator=(const Drive&) = delete;
+
+    void run(Loop::Until until, std::uint64_t deadline_ns) { engine_.loop(0).run(until, deadline_ns); }
+
+  private:
+    detail::Engine& engine_;
+};
+
+}  // namespace
+
 Scheduler::Scheduler(const SchedulerOptions& options, HooksOf)
     : SchedulerBase{std::make_unique<detail::Engine>(*this, options, 0)} {}
 
@@ -60,17 +78,18 @@ Scheduler::~Scheduler() {
 }
 
 void Scheduler::run() {
-    engine_->loop(0).run(Loop::Until::nothing_lives, Operation::kNever);
+    Drive{*engine_}.run(Loop::Until::nothing_lives, Operation::kNever);
 }
 
 void Scheduler::run_until_idle() {
-    engine_->loop(0).run(Loop::Until::nothing_is_ready, Operation::kNever);
+    Drive{*engine_}.run(Loop::Until::nothing_is_ready, Operation::kNever);
 }
 
 bool Scheduler::shutdown(std::chrono::nanoseconds timeout) {
+    Drive drive{*engine_};
     const std::uint64_t timeout_ns = detail::count_of(timeout);
     const auto run_for_timeout = [&] {
-        engine_->loop(0).run(Loop::Until::nothing_lives, detail::later(now_ns(), timeout_ns));
+        drive.run(Loop::Until::nothing_lives, detail::later(now_ns(), timeout_ns));
         return live() == 0;
     };
     engine_->refuse_spawns();

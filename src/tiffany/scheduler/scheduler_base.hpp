@@ -60,10 +60,10 @@ class SchedulerBase {
     /// A thread of the scheduler's.
     bool cancel(std::uint64_t tid);
     /// Asks all tasks to end, as TaskHandle::cancel does, with cause shutdown. A Scheduler's own thread; of a pool any.
-    /// Errors: std::bad_alloc, and nobody was asked.
+    /// Errors, and nobody was asked: std::logic_error, another thread runs the Scheduler; std::bad_alloc.
     void cancel_all();
-    /// Makes `run()` of a Scheduler, or one `wait()` of a pool, return soon; the next one, if there is none now. Any
-    /// thread.
+    /// Makes `run()` of a Scheduler, or each `wait()` of a pool that goes on now, return soon; the next one, if there
+    /// is none now. Any thread.
     void stop() noexcept;
 
     /// The live task with that number, or none. Any thread. Locks for a moment.
@@ -89,8 +89,8 @@ namespace detail {
 template <typename T>
 class [[nodiscard]] SpawnAwaiter : public ChainAwaiter {
   public:
-    SpawnAwaiter(SpawnOptions options, Task<T> task, Site site)
-        : options_{std::move(options)}, task_{std::move(task)}, site_{site} {}
+    SpawnAwaiter(const SpawnOptions& options, Task<T> task, Site site)
+        : options_{options}, task_{std::move(task)}, site_{site} {}
     auto await_resume() { return scheduler_of(*chain_).spawn(options_, std::move(task_), site_); }
 
   private:
@@ -113,7 +113,7 @@ class [[nodiscard]] CancelAwaiter : public ChainAwaiter {
 /// In a task: begins another one on the same scheduler, as SchedulerBase::spawn; never suspends.
 template <typename T>
 detail::SpawnAwaiter<T> spawn(SpawnOptions options, Task<T> task, Site site = Site::here()) {
-    return {std::move(options), std::move(task), site};
+    return {options, std::move(task), site};
 }
 /// In a task: as SchedulerBase::cancel; never suspends.
 inline detail::CancelAwaiter cancel(std::uint64_t tid) noexcept {

@@ -9,7 +9,7 @@
 #include <string_view>
 #include <tiffany/scheduler/task_handle.hpp>
 #include <tiffany/telemetry/clock.hpp>
-#include <vector>
+#include <type_traits>
 
 namespace tiffany {
 
@@ -29,9 +29,9 @@ struct SpawnOptions {
     std::uint8_t priority = 10;  ///< 0 is the most urgent; first come, first served within one
     std::uint16_t group = 0;     ///< from SchedulerTelemetry::group(); 0 = the default one
     /// It begins when these have finished; when one of them fails or is cancelled, it is cancelled (cause dependency).
-    /// With g++ 12.2 options that have some are a variable, never made inside a statement that awaits: it would destroy
-    /// them twice.
-    std::vector<TaskRef> dependencies = {};
+    /// They lie in a variable: `const TaskRef needs[] = {first, last};` and `.dependencies = needs`. A spawn copies
+    /// them.
+    TaskRefs dependencies = {};
     std::optional<std::chrono::nanoseconds> quantum = {};  ///< its own; none = the scheduler's, 0 = no quantum
     std::chrono::nanoseconds budget{0};                    ///< how long it may run in each period; 0 = no limit
     std::chrono::nanoseconds budget_period{std::chrono::milliseconds{100}};  ///< above 0
@@ -40,5 +40,7 @@ struct SpawnOptions {
     std::optional<unsigned> worker = {};
     bool pinned = false;  ///< of a pool: no other worker runs it
 };
+// g++ 12.2 destroys such a temporary twice in `co_await spawn({...}, f())`, without a warning: it may own nothing.
+static_assert(std::is_trivially_destructible_v<SpawnOptions>);
 
 }  // namespace tiffany

@@ -36,7 +36,7 @@ class SchedulerPool : public SchedulerBase {
     unsigned workers() const noexcept;
 
     /// Blocks until no task is alive, or `stop()`; on a virtual clock also when nothing could wake a task any more. Any
-    /// thread but the pool's own.
+    /// thread but the pool's own, several at a time.
     void wait();
     /// As Scheduler::shutdown. Any thread but the pool's own.
     bool shutdown(std::chrono::nanoseconds timeout);

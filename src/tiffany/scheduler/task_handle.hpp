@@ -1,9 +1,12 @@
 #pragma once
 /// A hold on a spawned task: to join it, to cancel it, to wake it, to learn how it ended.
 
+#include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <tiffany/tracepoints/catalogue.hpp>
+#include <type_traits>
 #include <utility>
 
 namespace tiffany {
@@ -96,6 +99,37 @@ class TaskRef {
   private:
     TaskHandle handle_;
     std::uint64_t tid_ = 0;
+};
+
+class TaskRefs;
+
+namespace detail {
+/// A variable in which they lie one after the other.
+template <typename Range>
+concept VariableOfTaskRefs =
+    std::is_lvalue_reference_v<Range> && !std::is_same_v<std::remove_cvref_t<Range>, TaskRefs> &&
+    std::is_constructible_v<std::span<const TaskRef>, Range>;
+}  // namespace detail
+
+/// Tasks that lie in a variable of the caller's, which outlives the call: an array, std::array, std::vector or
+/// std::span of TaskRef. Refers to them, and owns nothing.
+///
+///     const TaskRef needs[] = {first, last};
+///     scheduler.spawn({.dependencies = needs}, link());
+///
+/// A temporary does not convert: in a statement that awaits, or kept in a variable, the view would outlive it.
+class TaskRefs {
+  public:
+    constexpr TaskRefs() noexcept = default;
+    template <detail::VariableOfTaskRefs Range>
+    constexpr TaskRefs(Range&& tasks) noexcept : tasks_{tasks} {}  // NOLINT(google-explicit-constructor)
+
+    constexpr const TaskRef* begin() const noexcept { return tasks_.data(); }
+    constexpr const TaskRef* end() const noexcept { return tasks_.data() + tasks_.size(); }
+    constexpr std::size_t size() const noexcept { return tasks_.size(); }
+
+  private:
+    std::span<const TaskRef> tasks_;
 };
 
 }  // namespace tiffany

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <map>
+#include <stdexcept>
+#include <tiffany/pal/transition.hpp>
 #include <utility>
 
 #include "story.hpp"
@@ -48,26 +50,9 @@ bool is(const pal::Record& record, TaskEvent event) {
     return record.info->id == static_cast<EventId>(event);
 }
 
-bool number_is(const pal::Record& record, std::string_view field, TaskState state) {
-    return record.number(field) == static_cast<std::uint64_t>(state);
-}
-
-bool makes_ready(const pal::Record& record) {
-    switch (record.info->id) {
-        case EventId::TaskSpawned:
-            return number_is(record, "state", TaskState::Ready);
-        case EventId::TaskThrottled:
-            return record.number("park_ns") == 0;
-        case EventId::TaskReady:
-        case EventId::TaskYield:
-            return true;
-        default:
-            return false;
-    }
-}
-
 bool ends_run(const pal::Record& record) {
-    if (is(record, TaskEvent::Cancelled)) return number_is(record, "from_state", TaskState::Running);
+    if (is(record, TaskEvent::Cancelled))
+        return record.number("from_state") == static_cast<std::uint64_t>(TaskState::Running);
     return record.is_transition() && record.info->from.has(TaskState::Running);
 }
 
@@ -150,7 +135,19 @@ std::vector<std::string> check_durations(const Recording& run, std::string_view 
 
 }  // namespace
 
+TaskEvent event_named(std::string_view name) {
+    const catalogue::EventInfo* const found = catalogue::find_record(name, "");
+    if (found != nullptr && found->is_transition()) return static_cast<TaskEvent>(found->id);
+    std::vector<std::string_view> known;
+    for (const catalogue::EventInfo& info : catalogue::events())
+        if (info.is_transition()) known.push_back(info.name);
+    throw std::invalid_argument{"expected the name of a transition (" + join_names(known) + "), found '" +
+                                std::string{name} + "'"};
+}
+
 std::vector<std::string> check_events(const TaskLife& life, const std::vector<std::string_view>& names) {
+    for (const std::string_view name : names)
+        event_named(name);
     for (std::size_t i = 0; i < std::max(names.size(), life.steps.size()); ++i) {
         const std::string_view expected = i < names.size() ? names[i] : "nothing more";
         const std::string_view found = i < life.steps.size() ? life.steps[i].info->name : "nothing more";
@@ -266,11 +263,11 @@ std::vector<std::string> check_ready_queue(const Recording& run) {
     std::uint64_t ready = 0;
     for (const TaskLife& life : run.tasks()) {
         for (const pal::Record& step : life.steps) {
-            pops += is(step, TaskEvent::Running) ||
-                    (is(step, TaskEvent::Cancelled) && number_is(step, "from_state", TaskState::Ready));
-            pushes += makes_ready(step);
+            const int change = pal::ready_queue_change(step);
+            pops += change < 0;
+            pushes += change > 0;
         }
-        ready += makes_ready(life.steps.back());
+        ready += pal::state_after(life.steps.back()) == TaskState::Ready;
     }
     if (pushes == pops + ready) return {};
     return {"the ready queue: expected as many pushes as pops (Running, Cancelled from Ready) and tasks still Ready, " +

@@ -6,11 +6,16 @@
 #include <string>
 #include <string_view>
 #include <tiffany/testing/recording.hpp>
+#include <tiffany/tracepoints/catalogue.hpp>
 #include <vector>
 
 namespace tiffany::testing {
 
-/// A task's transitions are exactly these, by their names in the catalogue.
+/// The transition of that name in the catalogue. Errors: std::invalid_argument, which names all that there are.
+TaskEvent event_named(std::string_view name);
+
+/// A task's transitions are exactly these, by their names in the catalogue. Errors: as `event_named`: a name that is
+/// misspelt would never be found.
 std::vector<std::string> check_events(const TaskLife& life, const std::vector<std::string_view>& names);
 
 /// No worker begins to run a task while another one that it runs has not ended its run.

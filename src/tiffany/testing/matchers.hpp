@@ -60,14 +60,15 @@ class CheckMatcher {
 
 namespace detail {
 inline std::string_view event_name(std::string_view name) {
-    return name;
+    return label(event_named(name));
 }
 inline std::string_view event_name(TaskEvent event) {
     return label(event);
 }
 }  // namespace detail
 
-/// The task's transitions, by name ("Running") or by TaskEvent, are exactly these.
+/// The task's transitions, by name ("Running") or by TaskEvent, are exactly these. Errors: std::invalid_argument, no
+/// transition has that name; so a misspelt one fails within Not(), too.
 template <typename... Events>
 CheckMatcher<TaskLife> EventsAre(const Events&... events) {
     std::vector<std::string> names{std::string{detail::event_name(events)}...};

@@ -114,8 +114,11 @@ TaskLife Recording::task(std::string_view name) const {
         }
     }
     if (found.size() == 1) return std::move(found.front());
+    std::string tids;
+    for (const TaskLife& life : found)
+        tids += (tids.empty() ? " (tid " : ", ") + std::to_string(life.tid);
     throw std::out_of_range{"expected one task '" + std::string{name} + "', found " + std::to_string(found.size()) +
-                            "; the others: " + (others.empty() ? "none" : others)};
+                            tids + (tids.empty() ? "" : ")") + "; the others: " + (others.empty() ? "none" : others)};
 }
 
 std::vector<pal::WorkerId> Recording::workers() const {

@@ -56,7 +56,8 @@ class Recording {
     std::vector<TaskLife> tasks() const;
     /// One task; without steps if it made none, and without notes if there are none.
     TaskLife task(std::uint64_t tid) const;
-    /// The one task that was spawned with that name. Errors: std::out_of_range, naming those that there are.
+    /// The one task that was spawned with that name. Errors: std::out_of_range, none or several have it: with the tids
+    /// of these, for `task(tid)`, and the names of the others.
     TaskLife task(std::string_view name) const;
 
     /// Each worker once, in the order in which they appear.

@@ -109,8 +109,8 @@ TEST_F(Cancel, AThrottledTaskGoesReadyAtOnce) {
 
 TEST_F(Cancel, ATaskThatWaitsForDependenciesGoesReadyRunsAndNeverBegins) {
     Event event;
-    const TaskHandle dependency = scheduler.spawn({}, wait_for(event));
-    const TaskHandle task = scheduler.spawn({.dependencies = {dependency}}, nothing());
+    const TaskRef needs[] = {scheduler.spawn({}, wait_for(event))};
+    const TaskHandle task = scheduler.spawn({.dependencies = needs}, nothing());
     scheduler.run_until_idle();
     task.cancel();
     scheduler.run_until_idle();

@@ -18,7 +18,8 @@ TEST_F(Close, CancelsEachTaskOnceFromWhereItIs) {
     const TaskHandle throttled = scheduler.spawn({.budget = 10us}, burner(clock));
     scheduler.run_until_idle();
     const TaskHandle ready = scheduler.spawn({}, nothing());
-    const TaskHandle dependent = scheduler.spawn({.dependencies = {waiting}}, nothing());
+    const TaskRef needs[] = {waiting};
+    const TaskHandle dependent = scheduler.spawn({.dependencies = needs}, nothing());
     scheduler.close();
     EXPECT_EQ(story_of(sleeping).back(), "Cancelled destroyed from Sleeping");
     EXPECT_EQ(story_of(waiting).back(), "Cancelled destroyed from Waiting");

@@ -1,9 +1,30 @@
 // Tasks that begin when others have finished.
 
+#include <array>
+#include <initializer_list>
+#include <span>
+#include <type_traits>
+#include <vector>
+
 #include "story.hpp"
 
 namespace tiffany::testing {
 namespace {
+
+// What outlives the call converts to dependencies, what would not does not.
+template <typename Range>
+constexpr bool kConverts = std::is_convertible_v<Range, TaskRefs>;
+static_assert(kConverts<TaskRef (&)[2]> && kConverts<const TaskRef (&)[1]>);
+static_assert(kConverts<std::array<TaskRef, 2>&> && kConverts<const std::array<TaskRef, 0>&>);
+static_assert(kConverts<std::vector<TaskRef>&> && kConverts<const std::vector<TaskRef>&>);
+static_assert(kConverts<std::span<TaskRef>&> && kConverts<const std::span<const TaskRef, 3>&>);
+static_assert(kConverts<TaskRefs&> && kConverts<TaskRefs>);
+static_assert(!kConverts<TaskRef (&&)[2]> && !kConverts<const TaskRef (&&)[2]>);
+static_assert(!kConverts<std::array<TaskRef, 2>> && !kConverts<const std::array<TaskRef, 2>>);
+static_assert(!kConverts<std::vector<TaskRef>> && !kConverts<const std::vector<TaskRef>>);
+static_assert(!kConverts<std::span<const TaskRef>> && !kConverts<std::initializer_list<TaskRef>>);
+static_assert(!kConverts<std::vector<TaskHandle>&> && !kConverts<TaskRef&> && !kConverts<const TaskHandle&>);
+static_assert(std::is_trivially_copyable_v<TaskRefs> && std::is_trivially_destructible_v<TaskRefs>);
 
 class Depend : public Scheduled {};
 
@@ -11,7 +32,8 @@ TEST_F(Depend, ATaskBeginsWhenItsLastDependencyHasFinished) {
     Event event;
     const TaskHandle first = scheduler.spawn({}, nothing());
     const TaskHandle last = scheduler.spawn({}, wait_for(event));
-    const TaskHandle task = scheduler.spawn({.dependencies = {first, last}}, nothing());
+    const TaskRef needs[] = {first, last};
+    const TaskHandle task = scheduler.spawn({.dependencies = needs}, nothing());
     scheduler.run_until_idle();
     EXPECT_EQ(task.state(), TaskState::Waiting);
     event.set();
@@ -23,15 +45,16 @@ TEST_F(Depend, ATaskBeginsWhenItsLastDependencyHasFinished) {
 }
 
 TEST_F(Depend, DependenciesThatHaveFinishedDoNotCount) {
-    const TaskHandle first = scheduler.spawn({}, nothing());
+    const TaskRef needs[] = {scheduler.spawn({}, nothing())};
     scheduler.run_until_idle();
-    const TaskHandle task = scheduler.spawn({.dependencies = {first}}, nothing());
+    const TaskHandle task = scheduler.spawn({.dependencies = needs}, nothing());
     EXPECT_EQ(story_of(task).front(), "Spawned Ready");
 }
 
 TEST_F(Depend, ADependencyThatFailsCancelsTheTaskWhereItIs) {
     const TaskHandle broken = scheduler.spawn({}, fail("no"));
-    const TaskHandle task = scheduler.spawn({.dependencies = {broken}}, nothing());
+    const TaskRef needs[] = {broken};
+    const TaskHandle task = scheduler.spawn({.dependencies = needs}, nothing());
     scheduler.run_until_idle();
     EXPECT_THAT(story_of(task),
                 ElementsAre("Spawned Waiting", by("Cancelled dependency by", broken) + " from Waiting"));
@@ -40,7 +63,8 @@ TEST_F(Depend, ADependencyThatFailsCancelsTheTaskWhereItIs) {
 TEST_F(Depend, ADependencyThatHadFailedCancelsTheTaskAtItsSpawn) {
     const TaskHandle broken = scheduler.spawn({}, fail("no"));
     scheduler.run_until_idle();
-    const TaskHandle task = scheduler.spawn({.dependencies = {broken}}, nothing());
+    const TaskRef needs[] = {broken};
+    const TaskHandle task = scheduler.spawn({.dependencies = needs}, nothing());
     EXPECT_THAT(story_of(task),
                 ElementsAre("Spawned Waiting", by("Cancelled dependency by", broken) + " from Waiting"));
     EXPECT_EQ(scheduler.live(), 0u);
@@ -50,8 +74,10 @@ TEST_F(Depend, ACancellationGoesDownALongChainWithoutStack) {
     Event never;
     TaskHandle last = scheduler.spawn({}, wait_for(never));
     const TaskHandle first = last;
-    for (int i = 0; i < 50'000; ++i)
-        last = scheduler.spawn({.dependencies = {last}}, nothing());
+    for (int i = 0; i < 50'000; ++i) {
+        const TaskRef needs[] = {last};
+        last = scheduler.spawn({.dependencies = needs}, nothing());
+    }
     scheduler.run_until_idle();
     first.cancel();
     scheduler.run_until_idle();
@@ -62,9 +88,10 @@ TEST_F(Depend, ACancellationGoesDownALongChainWithoutStack) {
 
 TEST_F(Depend, ATaskOfAnotherSchedulerIsNoDependency) {
     Scheduler other{{.name = "other", .clock = &clock}};
-    const TaskHandle foreign = other.spawn({}, nothing());
-    EXPECT_THROW(scheduler.spawn({.dependencies = {foreign}}, nothing()), std::invalid_argument);
-    EXPECT_THROW(scheduler.spawn({.dependencies = {TaskHandle{}}}, nothing()), std::invalid_argument);
+    const TaskRef foreign[] = {other.spawn({}, nothing())};
+    const TaskRef none[] = {TaskHandle{}};
+    EXPECT_THROW(scheduler.spawn({.dependencies = foreign}, nothing()), std::invalid_argument);
+    EXPECT_THROW(scheduler.spawn({.dependencies = none}, nothing()), std::invalid_argument);
 }
 
 TEST_F(Depend, ATidIsEnoughWhileSomebodyHasAHandle) {
@@ -74,8 +101,10 @@ TEST_F(Depend, ATidIsEnoughWhileSomebodyHasAHandle) {
     scheduler.run_until_idle();
     cancelled.cancel();
     scheduler.run_until_idle();
-    const TaskHandle waits = scheduler.spawn({.dependencies = {pending.tid()}}, nothing());
-    const TaskHandle refused = scheduler.spawn({.dependencies = {pending.tid(), cancelled.tid()}}, nothing());
+    const std::array<TaskRef, 2> tids{pending.tid(), cancelled.tid()};
+    const std::span<const TaskRef> first_tid{tids.data(), 1};
+    const TaskHandle waits = scheduler.spawn({.dependencies = first_tid}, nothing());
+    const TaskHandle refused = scheduler.spawn({.dependencies = tids}, nothing());
     EXPECT_EQ(waits.state(), TaskState::Waiting);
     EXPECT_EQ(story_of(refused).back(), by("Cancelled dependency by", cancelled) + " from Waiting");
     event.set();
@@ -89,20 +118,23 @@ TEST_F(Depend, ADependencyIsLetGoWhenTheTaskBegins) {
     const std::uint64_t tid = first.tid();
     Event event;
     const TaskHandle second = scheduler.spawn({}, wait_for(event));
-    const TaskHandle task = scheduler.spawn({.dependencies = {first, second}}, wait_for(never));
-    first = {};
+    std::vector<TaskRef> needs{std::move(first), second};
+    const TaskHandle task = scheduler.spawn({.dependencies = needs}, wait_for(never));
+    needs.clear();
     scheduler.run_until_idle();
-    EXPECT_THROW(scheduler.spawn({.dependencies = {std::uint64_t{999'999}}}, nothing()), std::invalid_argument);
-    EXPECT_NO_THROW(scheduler.spawn({.dependencies = {tid}}, nothing())) << "the waiting task holds it";
+    const TaskRef unknown[] = {std::uint64_t{999'999}};
+    const TaskRef known[] = {tid};
+    EXPECT_THROW(scheduler.spawn({.dependencies = unknown}, nothing()), std::invalid_argument);
+    EXPECT_NO_THROW(scheduler.spawn({.dependencies = known}, nothing())) << "the waiting task holds it";
     event.set();
     scheduler.run_until_idle();
     EXPECT_EQ(task.state(), TaskState::Waiting);
-    EXPECT_THROW(scheduler.spawn({.dependencies = {tid}}, nothing()), std::invalid_argument) << "nobody does any more";
+    EXPECT_THROW(scheduler.spawn({.dependencies = known}, nothing()), std::invalid_argument) << "nobody does any more";
 }
 
 TEST_F(Depend, WhoIsCancelledInTheMiddleLeavesTheOthersInTheirOrder) {
     Event event;
-    const TaskHandle first = scheduler.spawn({}, wait_for(event));
+    const TaskRef first[] = {scheduler.spawn({}, wait_for(event))};
     std::vector<int> order;
     auto notes = [](std::vector<int>& list, int number) -> Task<> {
         list.push_back(number);
@@ -110,7 +142,7 @@ TEST_F(Depend, WhoIsCancelledInTheMiddleLeavesTheOthersInTheirOrder) {
     };
     std::vector<TaskHandle> tasks;
     for (int i = 0; i < 4; ++i)
-        tasks.push_back(scheduler.spawn({.dependencies = {first}}, notes(order, i)));
+        tasks.push_back(scheduler.spawn({.dependencies = first}, notes(order, i)));
     scheduler.run_until_idle();
     tasks[1].cancel();
     scheduler.run_until_idle();
@@ -118,6 +150,30 @@ TEST_F(Depend, WhoIsCancelledInTheMiddleLeavesTheOthersInTheirOrder) {
     event.set();
     scheduler.run_until_idle();
     EXPECT_THAT(order, ElementsAre(0, 2, 3));
+}
+
+// With g++ 12.2 what such a temporary owned would be destroyed twice, and the handles with it.
+TEST_F(Depend, OptionsMayBeMadeInTheStatementThatAwaits) {
+    TaskHandle kept;
+    TaskHandle dependent;
+    auto spawner = [](TaskHandle& one, TaskHandle& other) -> Task<> {
+        const TaskHandle first = co_await spawn({.name = "first"}, sleep(2ms));
+        const TaskHandle last = co_await spawn({.name = "last"}, sleep(1ms));
+        one = first;
+        const TaskRef needs[] = {first, last};
+        other = co_await spawn({.name = "dependent", .dependencies = needs}, nothing());
+        co_await join(co_await spawn({.name = "joined", .dependencies = needs}, nothing()));
+    };
+    const TaskHandle task = scheduler.spawn({}, spawner(kept, dependent));
+    scheduler.run();
+    EXPECT_EQ(task.state(), TaskState::Finished) << task.error();
+    EXPECT_THAT(story_of(dependent),
+                ElementsAre("Spawned Waiting", by("Ready dependency by", kept), "Running", "Done"));
+    const TaskRef by_tid[] = {kept.tid()};
+    EXPECT_NO_THROW(scheduler.spawn({.dependencies = by_tid}, nothing())) << "this handle is left";
+    scheduler.run();
+    kept = {};
+    EXPECT_THROW(scheduler.spawn({.dependencies = by_tid}, nothing()), std::invalid_argument) << "and no other one";
 }
 
 }  // namespace

@@ -71,7 +71,8 @@ TEST_F(SchedulerDump, TellsOfEachTaskWhereItIs) {
     const TaskHandle sleeper = scheduler.spawn({.name = "sleeper", .priority = 3}, sleep_for_ever());
     const TaskHandle waiter = scheduler.spawn({.name = "waiter"}, wait_for(event));
     const TaskHandle joiner = scheduler.spawn({.name = "joiner"}, join_it(sleeper));
-    const TaskHandle dependent = scheduler.spawn({.name = "dependent", .dependencies = {sleeper}}, nothing());
+    const TaskRef needs[] = {sleeper};
+    const TaskHandle dependent = scheduler.spawn({.name = "dependent", .dependencies = needs}, nothing());
     const TaskHandle ended = scheduler.spawn({.name = "ended"}, nothing());
     scheduler.run_until_idle();
     start_session();

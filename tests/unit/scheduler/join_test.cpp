@@ -187,12 +187,13 @@ TEST_F(Joins, ATidIsEnoughWhileSomebodyHasAHandle) {
     const TaskHandle first = scheduler.spawn({}, by_tid(tid));
     scheduler.run();
     EXPECT_EQ(first.state(), TaskState::Finished);
-    EXPECT_EQ(scheduler.spawn({.dependencies = {tid}}, nothing()).state(), TaskState::Ready);
+    const TaskRef by_number[] = {tid};
+    EXPECT_EQ(scheduler.spawn({.dependencies = by_number}, nothing()).state(), TaskState::Ready);
     target = {};
     const TaskHandle second = scheduler.spawn({}, by_tid(tid));
     scheduler.run();
     EXPECT_EQ(second.error(), "cannot join task " + std::to_string(tid) + ": nobody has a handle of such a task");
-    EXPECT_THROW(scheduler.spawn({.dependencies = {tid}}, nothing()), std::invalid_argument);
+    EXPECT_THROW(scheduler.spawn({.dependencies = by_number}, nothing()), std::invalid_argument);
 }
 
 TEST_F(Joins, AJoinThatWouldCloseACycleIsAnErrorAndNamesIt) {
@@ -228,8 +229,8 @@ TEST_F(Joins, ADependencyIsAPartOfACycle) {
             result = cycle.what();
         }
     };
-    const TaskHandle first = scheduler.spawn({.name = "first"}, joiner(dependent, error));
-    dependent = scheduler.spawn({.name = "dependent", .dependencies = {first}}, nothing());
+    const TaskRef first[] = {scheduler.spawn({.name = "first"}, joiner(dependent, error))};
+    dependent = scheduler.spawn({.name = "dependent", .dependencies = first}, nothing());
     scheduler.run();
     EXPECT_NE(error.find("-> dependent ("), std::string::npos) << error;
     EXPECT_EQ(dependent.state(), TaskState::Finished);

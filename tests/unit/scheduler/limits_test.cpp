@@ -111,7 +111,8 @@ TEST_F(Limits, ASpawnPastTheBoundIsRefusedAndNothingIsHalfMade) {
 }
 
 TEST_F(Limits, AWrongDependencyLeavesNoTrace) {
-    EXPECT_THROW(scheduler.spawn({.dependencies = {std::uint64_t{12'345'678}}}, nothing()), std::invalid_argument);
+    const TaskRef unknown[] = {std::uint64_t{12'345'678}};
+    EXPECT_THROW(scheduler.spawn({.dependencies = unknown}, nothing()), std::invalid_argument);
     EXPECT_EQ(scheduler.live(), 0u);
     EXPECT_EQ(scheduler.telemetry().transitions(), 0u);
 }

@@ -33,8 +33,8 @@ Task<> fetch() {
 Task<> build() {
     const TaskHandle source = co_await spawn({.name = "fetch source"}, fetch());
     const TaskHandle tools = co_await spawn({.name = "fetch tools"}, fetch());
-    const SpawnOptions after_both{.name = "compile", .dependencies = {source, tools}};
-    co_await join(co_await spawn(after_both, fetch()));
+    const TaskRef needs[] = {source, tools};
+    co_await join(co_await spawn({.name = "compile", .dependencies = needs}, fetch()));
 }
 // [docs/scheduler.md]
 

@@ -5,9 +5,12 @@
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
+#include <fstream>
 #include <mutex>
 #include <set>
+#include <string>
 #include <thread>
 #include <tiffany/scheduler/channel.hpp>
 #include <tiffany/scheduler/mutex.hpp>
@@ -233,10 +236,8 @@ TEST_F(Pool, JoinsDependenciesAndCancelsCrossWorkers) {
     std::vector<TaskHandle> parents;
     for (int i = 0; i < kParents; ++i)
         parents.push_back(pool.spawn({}, parent(i)));
-    SpawnOptions options;
-    for (const TaskHandle& task : parents)
-        options.dependencies.push_back(task);
-    const TaskHandle last = pool.spawn(options, nothing());
+    const std::vector<TaskRef> needs{parents.begin(), parents.end()};
+    const TaskHandle last = pool.spawn({.dependencies = needs}, nothing());
     pool.wait();
     EXPECT_EQ(answered, kParents);
     EXPECT_EQ(last.state(), TaskState::Finished);
@@ -351,6 +352,48 @@ TEST_F(Pool, StopEndsAWait) {
     pool.wait();
     stopper.join();
     EXPECT_EQ(pool.live(), 1u);
+}
+
+/// That thread of this process sleeps in the kernel, waiting for something.
+bool is_blocked(pid_t thread) {
+    std::ifstream file{"/proc/self/task/" + std::to_string(thread) + "/stat"};
+    std::string stat;
+    std::getline(file, stat);
+    const std::size_t name_end = stat.rfind(") ");
+    return name_end != std::string::npos && stat[name_end + 2] == 'S';
+}
+
+TEST_F(Pool, OneStopEndsAllWaitsAndNotTheNext) {
+    constexpr std::size_t kThreads = 3;
+    const TaskHandle sleeper = pool.spawn({}, sleep(1h));
+    while (sleeper.state() != TaskState::Sleeping)
+        std::this_thread::yield();
+    std::array<std::atomic<pid_t>, kThreads> waiters{};
+    std::atomic<std::size_t> ended{0};
+    std::vector<std::thread> threads;
+    for (std::atomic<pid_t>& waiter : waiters)
+        threads.emplace_back([&] {
+            waiter = gettid();
+            pool.wait();
+            ++ended;
+        });
+    for (const std::atomic<pid_t>& waiter : waiters)
+        while (waiter == 0 || !is_blocked(waiter))
+            std::this_thread::yield();
+    pool.stop();
+    for (const auto deadline = std::chrono::steady_clock::now() + 10s;
+         ended != kThreads && std::chrono::steady_clock::now() < deadline;)
+        std::this_thread::sleep_for(1ms);
+    EXPECT_EQ(ended, kThreads);
+    while (ended != kThreads) {  // so that the test ends
+        pool.stop();
+        std::this_thread::sleep_for(1ms);
+    }
+    for (std::thread& thread : threads)
+        thread.join();
+    sleeper.cancel();
+    pool.wait();
+    EXPECT_EQ(pool.live(), 0u) << "the stop was used up";
 }
 
 TEST_F(RealTime, APoolOnVirtualTimeSleepsAnHourAtOnce) {

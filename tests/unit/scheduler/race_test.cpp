@@ -70,8 +70,9 @@ TEST_F(Unseen, ATaskThatDependsOnItsJoinerIsACycle) {
     auto joiner = [](bool& cycle) -> Task<> {
         SchedulerBase& here = co_await this_scheduler();
         const TaskHandle me = co_await current_task();
+        const TaskRef needs[] = {me};
         TaskHandle dependent;
-        std::jthread{[&] { dependent = here.spawn({.dependencies = {me}}, nothing()); }}.join();
+        std::jthread{[&] { dependent = here.spawn({.dependencies = needs}, nothing()); }}.join();
         try {
             co_await join(dependent);
         } catch (const JoinCycle&) {

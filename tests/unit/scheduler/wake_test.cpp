@@ -98,8 +98,10 @@ TEST_F(Wake, DependenciesOfAnotherThreadsSpawnAreLookedAtByTheScheduler) {
     TaskHandle good;
     TaskHandle bad;
     std::thread{[&] {
-        good = scheduler.spawn({.dependencies = {finished}}, nothing());
-        bad = scheduler.spawn({.dependencies = {failed}}, nothing());
+        const TaskRef of_good[] = {finished};
+        const TaskRef of_bad[] = {failed};
+        good = scheduler.spawn({.dependencies = of_good}, nothing());
+        bad = scheduler.spawn({.dependencies = of_bad}, nothing());
     }}.join();
     scheduler.run_until_idle();
     EXPECT_THAT(story_of(good), ElementsAre("Spawned Waiting", by("Ready dependency by", finished), "Running", "Done"));

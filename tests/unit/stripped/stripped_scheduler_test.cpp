@@ -111,7 +111,8 @@ TEST_F(StrippedScheduler, TakesTasksFromOtherThreads) {
     TaskHandle first;
     TaskHandle second;
     std::thread{[&] { first = scheduler.spawn({}, note("from elsewhere")); }}.join();
-    std::thread{[&] { second = scheduler.spawn({.dependencies = {first}}, note("after it")); }}.join();
+    const TaskRef needs[] = {first};
+    std::thread{[&] { second = scheduler.spawn({.dependencies = needs}, note("after it")); }}.join();
     EXPECT_EQ(first.state(), TaskState::Ready);
     EXPECT_EQ(second.state(), TaskState::Waiting);
     scheduler.run_until_idle();

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include <chrono>
+#include <stdexcept>
 #include <string>
 #include <tiffany/telemetry/hooks.hpp>
 #include <tiffany/testing/matchers.hpp>
@@ -63,6 +64,26 @@ TEST_F(Matchers, EventsThatDifferAreToldWithWhatIsAround) {
     EXPECT_THAT(explanation(EventsAre("Spawned", "Running", "Sleep", "Ready", "Running", "Done", "Done"),
                             sink.recording().task("sleeper")),
                 HasSubstr("step 7: expected Done, found nothing more"));
+}
+
+TEST_F(Matchers, ANameThatIsNoTransitionsFailsLoudly) {
+    const auto said = [](const auto& use) -> std::string {
+        try {
+            use();
+        } catch (const std::invalid_argument& error) {
+            return error.what();
+        }
+        return "nothing";
+    };
+    const std::string known =
+        "expected the name of a transition (Spawned, Ready, Running, Yield, Sleep, IoWait, Join, Wait, Throttled, "
+        "Done, Failed, Cancelled), found ";
+    EXPECT_EQ(said([] { Not(EventsAre("Spawned", "Runing")); }), known + "'Runing'");
+    EXPECT_EQ(said([] { EventsAre(std::string{"running"}); }), known + "'running'");
+    EXPECT_EQ(said([] { EventsAre("Note"); }), known + "'Note'") << "an event, and no step of a task's life";
+    EXPECT_EQ(said([] { EventsAre(""); }), known + "''");
+    EXPECT_EQ(said([] { check_events({}, {"Spawned", "Finished"}); }), known + "'Finished'");
+    EXPECT_EQ(event_named("Yield"), TaskEvent::Yield);
 }
 
 TEST_F(Matchers, WaitsAndReadyDelaysHaveAClosedBound) {

@@ -95,6 +95,27 @@ TEST(Recording, ATaskThatIsNotThereIsAnErrorThatNamesTheOthers) {
     EXPECT_THAT(run.task(std::uint64_t{1} << 60).steps, IsEmpty());
 }
 
+TEST(Recording, ANameThatTwoTasksHaveIsRefusedWithTheirTids) {
+    const ScopedSink sink;
+    SchedulerTelemetry telemetry{"twins"};
+    const WorkerLease worker = telemetry.worker();
+    live(*worker, "nap");
+    live(*worker, "other");
+    live(*worker, "nap");
+    const Recording run = sink.recording();
+    std::vector<TaskLife> naps = run.tasks();
+    std::erase_if(naps, [](const TaskLife& life) { return life.name != "nap"; });
+    ASSERT_EQ(naps.size(), 2u);
+    try {
+        run.task("nap");
+        FAIL() << "one of them was found";
+    } catch (const std::out_of_range& error) {
+        EXPECT_EQ(error.what(), "expected one task 'nap', found 2 (tid " + std::to_string(naps[0].tid) + ", " +
+                                    std::to_string(naps[1].tid) + "); the others: 'other'");
+    }
+    EXPECT_THAT(run.task(naps[1].tid), EventsAre("Spawned", "Running", "Done"));
+}
+
 TEST(Recording, ATaskHasItsNotesBesideItsSteps) {
     ScopedSink sink;
     SchedulerTelemetry telemetry{"notes"};

@@ -63,8 +63,10 @@ class CoroutineDriver : public Driver {
         const std::lock_guard lock{mutex_};
         SpawnOptions options{.name = stage.name(task), .priority = script.priority};
         if (!script.group.empty()) options.group = runtime.telemetry().group(script.group);
+        std::vector<TaskRef> needs;
         for (const std::size_t dependency : script.dependencies)
-            options.dependencies.push_back(handles_.at(dependency));
+            needs.emplace_back(handles_.at(dependency));
+        options.dependencies = needs;
         if (script.budget.count() != 0) {
             options.budget = script.budget;
             options.budget_period = script.budget_period;

@@ -50,14 +50,16 @@ Entry* World::new_entry() {
 
 template <typename T>
 bool World::start(Entry& entry, SpawnOptions options, Task<T> task) {
+    std::vector<TaskRef> needs;
     bool by_number = false;
     for (const Entry* const other : entry.after) {
         TaskHandle handle = handle_of(*other);
         if (std::exchange(by_number, !by_number))
-            options.dependencies.emplace_back(handle.tid());
+            needs.emplace_back(handle.tid());
         else
-            options.dependencies.emplace_back(std::move(handle));
+            needs.emplace_back(std::move(handle));
     }
+    options.dependencies = needs;
     TaskHandle handle;
     try {
         handle = scheduler->spawn(options, std::move(task));
