@@ -221,8 +221,73 @@ def test_a_process_of_another_user_is_told_and_not_looked_into(demo):
     found = doctor("--pid", pid, user=65534)
     assert found["process"]["health"] == "wrong"
     assert "belongs to root, and this is nobody" in found["process"]["found"]
-    assert found["process"]["mend"] == f"sudo paltrace doctor --pid {pid}"
     assert "USDT probes" not in found
+
+
+def test_what_only_root_may_do_is_proposed_with_sudo_only_where_it_is_installed(tmp_path):
+    need_root()
+    need_program("setpriv")
+    if any(part for part in BIN.parents if not part.stat().st_mode & 0o001):
+        pytest.skip("another user cannot reach the programs that were built")
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    sh = shutil.which("sh")
+    found = {}
+    for with_sudo in (False, True):
+        if with_sudo:
+            fake(tools, "sudo", "exit 1")
+        bare = "mount -t tmpfs tmpfs /mnt && mkdir /mnt/bin\n"
+        bare += f"ln -s {shutil.which('setpriv')} {shutil.which('env')} {sh} /mnt/bin\n"
+        bare += f"cp {tools}/sudo /mnt/bin\n" if with_sudo else ""
+        mends = doctor("--pid", os.getpid(), script=bare + "PATH=/mnt/bin; export PATH", user=65534)
+        found[with_sudo] = (mends["perf_event_paranoid"]["mend"], mends["process"]["mend"])
+    looks = ("paltrace doctor", f"paltrace doctor --pid {os.getpid()}")
+    assert found == {True: tuple(f"sudo {look}" for look in looks), False: tuple(f"as root: {look}" for look in looks)}
+
+
+@pytest.mark.parametrize(
+    "value, health, says",
+    [
+        (None, "good", "nobody watches for runs that do not end (TIFFANY_STALL is not set)"),
+        ("", "good", "nobody watches for runs that do not end (TIFFANY_STALL is not set)"),
+        ("250ms", "good", "TIFFANY_STALL=250ms; a thread watches for runs that do not end"),
+        ("2min", "good", "TIFFANY_STALL=2min; a thread watches for runs that do not end"),
+        ("0s", "good", "TIFFANY_STALL=0s: off; nobody watches for runs that do not end"),
+        ("1", "limited", "TIFFANY_STALL=1 is no time; nobody watches for runs that do not end"),
+        ("1h", "limited", "TIFFANY_STALL=1h is no time; nobody watches for runs that do not end"),
+        ("9999999999999s", "limited", "TIFFANY_STALL=9999999999999s is no time; nobody watches for runs that do not end"),
+    ],
+)
+def test_what_a_process_was_told_of_stalls_is_what_it_does(value, health, says):
+    env = {**os.environ, "TIFFANY_LTTNG": "0", **({} if value is None else {"TIFFANY_STALL": value})}
+    running = subprocess.Popen([program("tiffany-demo"), "--seconds", str(DEADLINE), "--metrics-port", "0"], env=env,
+                               stderr=subprocess.PIPE, text=True, stdout=subprocess.DEVNULL)
+    try:
+        running.stderr.readline()  # it serves: its scheduler is made
+        look = lambda: doctor("--pid", running.pid)["stall watch"]
+        poll(lambda: look()["found"] == says, f"it says: {says}")
+        assert look()["health"] == health
+    finally:
+        end_process(running)
+
+
+def test_a_set_uid_program_ignores_what_it_was_told_of_stalls(tmp_path):
+    need_root()
+    if os.statvfs(tmp_path).f_flag & os.ST_NOSUID:
+        pytest.skip(f"{tmp_path} is mounted nosuid")
+    demo = private_copy(program("tiffany-demo"), tmp_path)
+    os.chown(demo, 65534, 65534)
+    demo.chmod(0o4755)
+    running = subprocess.Popen([demo, "--seconds", str(DEADLINE), "--metrics-port", "0"],
+                               env={**os.environ, "TIFFANY_LTTNG": "0", "TIFFANY_STALL": "250ms"},
+                               stderr=subprocess.PIPE, text=True, stdout=subprocess.DEVNULL)
+    try:
+        running.stderr.readline()
+        found = doctor("--pid", running.pid)["stall watch"]
+        assert found["health"] == "limited" and found["found"].startswith("TIFFANY_STALL=250ms is ignored"), found
+        assert found["found"].endswith("nobody watches for runs that do not end")
+    finally:
+        end_process(running)
 
 
 def test_a_process_that_is_not_there_is_an_error():

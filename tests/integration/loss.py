@@ -1,6 +1,7 @@
 """What was lost is told exactly: records and what is missing make up what the program itself counted."""
 
 import json
+import os
 
 import pytest
 from kit import PrivateLttng, end_process, poll, program
@@ -47,6 +48,26 @@ def test_records_gaps_and_tail_are_what_the_program_counted(tmp_path, command):
     # a log that says what it lost is a good log with losses, wherever it is read
     run(PALTRACE, "check", tmp_path / "run" / "tiffany.pal", status=4)
     run(PALTRACE, "check", tmp_path / "run", status=4)
+
+
+def test_what_the_trace_lost_is_taken_from_the_log_that_the_process_wrote_itself(tmp_path):
+    own = tmp_path / "own.pal"
+    done = run(
+        *(PALTRACE, "record", "-o", tmp_path / "run", "--buffers", "4kx2", "--"),
+        *(program("tiffany-demo"), "--transitions", "100000", "--report", "-"),
+        status=4,
+        env={**os.environ, "TIFFANY_PAL": str(own), "TIFFANY_PAL_RING": "256M"},
+    )
+    counted = json.loads(done.stdout)["transitions"]
+    assert accounts(read_log(own)) == (counted, 0, 0), "the log lacks nothing"
+    for inputs in ((tmp_path / "run" / "trace", own), (own, tmp_path / "run" / "trace")):
+        subprocess.run([PALTRACE, "convert", *inputs, "-o", tmp_path / "both.pal"], timeout=300, check=False)
+        both = read_log(tmp_path / "both.pal")
+        told = {(r["worker"], r["seq"]) for r in both if "step" in r and "seq" in r}
+        assert len(told) == counted and accounts(both) == (counted, 0, 0)
+        assert not both[-1].get("at_most")
+        # of what has no seq the trace may have lost some, and says so
+        run(PALTRACE, "check", tmp_path / "both.pal", status=4 if both[-1].get("lost_others") else 0)
 
 
 def test_the_tail_of_a_program_that_died_is_told_by_the_discarded_counts(tmp_path):

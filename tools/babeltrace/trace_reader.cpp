@@ -99,8 +99,10 @@ class Reading {
             const RecordHeap::Place next = heap_.take();
             give(next);
             heap_.recycle(*next.record);
-            --sources_[next.source]->waiting;
+            Source& source = *sources_[next.source];
+            --source.waiting;
             fill(next.source);
+            if (source.child == nullptr && source.waiting == 0) judge_.ended(next.source);
         }
         if (whole_ == 0) throw first_failure();
         finish();
@@ -226,6 +228,7 @@ class Reading {
                 if (source.child->next(record, source)) {
                     // in the source's own order: the heap has those of one time by seq
                     heap_.add(index, record, found_.size() > 1 ? source.anchors.of(record) : kNoAnchor);
+                    if (found_.size() > 1) judge_.expect(index, record);
                     ++source.waiting;
                     continue;
                 }
@@ -295,9 +298,14 @@ class Reading {
         return static_cast<std::uint16_t>(version);
     }
 
+    bool is_copy(const RecordHeap::Place& next) {
+        const std::uint64_t until = sources_[next.source]->anchors.until(*next.record, next.anchor);
+        return duplicates_.seen(next.source, *next.record, next.anchor, until);
+    }
+
     void give(const RecordHeap::Place& next) {
         const bool named_by_seq = next.record->is_transition() && next.record->seq != 0;
-        if (sources_.size() > 1 && !named_by_seq && duplicates_.seen(next.source, *next.record, next.anchor)) {
+        if (sources_.size() > 1 && !named_by_seq && is_copy(next)) {
             ++summary_.duplicates;
             judge_.copy(next.source, *next.record);
             return;

@@ -13,6 +13,7 @@
 #include <tiffany/pal/error.hpp>
 #include <vector>
 
+#include "as_root.hpp"
 #include "buffers.hpp"
 #include "find_program.hpp"
 #include "process_table.hpp"
@@ -257,7 +258,7 @@ Finding may_probe() {
     finding.health = Health::limited;
     finding.found += ", and " + user_name(geteuid()) + " is not root";
     finding.cost = "bpftrace wants root; this user may record by LTTng and read metrics";
-    finding.mend = "sudo paltrace doctor";
+    finding.mend = as_root("paltrace doctor");
     return finding;
 }
 

@@ -1,11 +1,16 @@
 #include "examine_process.hpp"
 
+#include <elf.h>
 #include <fcntl.h>
+#include <sys/auxv.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <charconv>
+#include <chrono>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -15,8 +20,10 @@
 #include <string_view>
 #include <tiffany/pal/error.hpp>
 #include <tiffany/tracepoints/catalogue.hpp>
+#include <utility>
 #include <vector>
 
+#include "as_root.hpp"
 #include "probe_notes.hpp"
 #include "process_table.hpp"
 
@@ -82,6 +89,10 @@ std::optional<unsigned> word_at(pid_t pid, const std::vector<Mapping>& mappings,
     const bool whole = pread(memory, &word, sizeof word, address) == static_cast<ssize_t>(sizeof word);
     close(memory);
     return whole ? std::optional<unsigned>{word} : std::nullopt;
+}
+
+std::string doctor_as_root(pid_t pid) {
+    return as_root("paltrace doctor --pid " + std::to_string(pid));
 }
 
 std::size_t all_probes() {
@@ -154,6 +165,77 @@ Finding lttng_in(pid_t pid, const std::vector<Mapping>& mappings) {
     return finding;
 }
 
+// ---- runs that do not end ----
+
+/// Of a value of TIFFANY_STALL; nothing if it is none that the library takes (docs/stalls.md).
+std::optional<std::chrono::nanoseconds> stall_bound(std::string_view text) {
+    constexpr std::array<std::pair<std::string_view, std::uint64_t>, 3> kUnits{
+        {{"ms", 1'000'000}, {"s", 1'000'000'000}, {"min", 60'000'000'000}}};
+    constexpr auto kMost = static_cast<std::uint64_t>(std::chrono::nanoseconds::max().count());
+    std::uint64_t number = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (error != std::errc{}) return std::nullopt;
+    const std::string_view unit = text.substr(static_cast<std::size_t>(end - text.data()));
+    for (const auto& [name, ns] : kUnits)
+        if (unit == name && number <= kMost / ns) return std::chrono::nanoseconds{number * ns};
+    return std::nullopt;
+}
+
+/// Whether it began with rights that its caller had not: the dynamic linker and the library do not trust its
+/// environment then.
+bool is_secure(pid_t pid) {
+    std::ifstream file{"/proc/" + std::to_string(pid) + "/auxv", std::ios::binary};
+    for (Elf64_auxv_t entry{}; file.read(reinterpret_cast<char*>(&entry), sizeof entry);)
+        if (entry.a_type == AT_SECURE) return entry.a_un.a_val != 0;
+    return false;
+}
+
+std::size_t threads_called(pid_t pid, std::string_view name) {
+    std::size_t count = 0;
+    std::error_code gone;
+    for (const auto& thread : std::filesystem::directory_iterator{"/proc/" + std::to_string(pid) + "/task", gone}) {
+        std::ifstream file{thread.path() / "comm"};
+        std::string called;
+        count += std::getline(file, called) && called == name ? 1 : 0;
+    }
+    return count;
+}
+
+Finding stall_watch_in(pid_t pid) {
+    Finding finding{.what = "stall watch", .found = {}, .cost = {}, .mend = {}};
+    const std::string value = variable_of(pid, "TIFFANY_STALL");
+    const std::string set = "TIFFANY_STALL=" + value;
+    const std::size_t watching = threads_called(pid, "tiffany-stall");
+    const std::string who = watching == 0   ? "nobody watches"
+                            : watching == 1 ? "a thread watches"
+                                            : std::to_string(watching) + " threads watch";
+    const std::string watched = who + " for runs that do not end";
+    const std::optional<std::chrono::nanoseconds> bound = stall_bound(value);
+    if (value.empty()) {
+        finding.found = watched + " (TIFFANY_STALL is not set)";
+    } else if (is_secure(pid)) {
+        finding.health = Health::limited;
+        finding.found = set + " is ignored: it is a set-uid program, or has more rights than its caller; " + watched;
+        finding.cost = "runs that do not end are told of only if the program itself watches";
+        finding.mend = "start it as the user whose rights it takes; or let it call tiffany::configure({.stall = 1s})";
+    } else if (!bound) {
+        finding.health = Health::limited;
+        finding.found = set + " is no time; " + watched;
+        finding.cost = "runs that do not end are not told of, also where the program asks for it before its start";
+        finding.mend = "start it again with TIFFANY_STALL=1s (units: ms, s, min)";
+    } else if (bound->count() == 0) {
+        finding.found = set + ": off; " + watched;
+    } else {
+        finding.found = set + "; " + watched;
+        if (watching != 0) return finding;
+        finding.health = Health::limited;
+        finding.found += ": it has made no scheduler yet, has turned it off, or the system gave no thread";
+        finding.cost = "runs that do not end are not told of";
+        finding.mend = "wait until it has a scheduler; else let it print tiffany::stall_status()";
+    }
+    return finding;
+}
+
 /// Where the file of a mapping can be read, also if it has no name any more; bpftrace can be given that name, too.
 std::string readable_name_of(pid_t pid, const Mapping& mapping) {
     if (!mapping.removed) return seen_from_here(pid, mapping.path);
@@ -184,7 +266,7 @@ Finding replaced_and_closed(pid_t pid, const Mapping& mapping) {
             .found = mapping.file_name + " was replaced or removed after process " + std::to_string(pid) +
                      " began, and this user cannot read the old one",
             .cost = "whether it has probes is not known, and bpftrace -p finds none in it",
-            .mend = "start it again; or look as root: sudo paltrace doctor --pid " + std::to_string(pid)};
+            .mend = "start it again; or look into the old one: " + doctor_as_root(pid)};
 }
 
 /// That there is nothing to look into.
@@ -203,7 +285,7 @@ Finding who_is_attached(pid_t pid, const std::vector<Mapping>& mappings, const P
         finding.health = Health::limited;
         finding.found = "the semaphore cannot be read";
         finding.cost = "whether somebody is attached is not known";
-        finding.mend = "sudo paltrace doctor --pid " + std::to_string(pid);
+        finding.mend = doctor_as_root(pid);
     } else if (*attached == 0) {
         finding.found = "none is attached (semaphore 0)";
     } else {
@@ -237,7 +319,7 @@ Findings examine_process(pid_t pid) {
              .health = Health::wrong,
              .found = name + " belongs to " + user_name(owner.st_uid) + ", and this is " + user_name(geteuid()),
              .cost = "neither its probes nor LTTng in it can be looked at, nor traced, by this user",
-             .mend = "sudo paltrace doctor --pid " + std::to_string(pid)});
+             .mend = doctor_as_root(pid)});
         return findings;
     }
     findings.push_back({.what = "process", .found = name + " of " + user_name(owner.st_uid), .cost = {}, .mend = {}});
@@ -271,6 +353,7 @@ Findings examine_process(pid_t pid) {
     }
     if (!any && all) findings.push_back(no_probes(name));
     findings.push_back(lttng_in(pid, mappings));
+    findings.push_back(stall_watch_in(pid));
     return findings;
 }
 

@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <deque>
+#include <map>
 #include <numeric>
 #include <tiffany/pal/loss.hpp>
 #include <utility>
@@ -52,17 +54,31 @@ struct LossJudge::Source {
     std::uint64_t exact = 0;   // discarded in channels of transitions only; modulo 2^64
     std::uint64_t mixed = 0;   // in other channels that carry transitions
     std::uint64_t others = 0;  // in channels that carry none; modulo 2^64
+    bool ended = false;
+    bool is_whole = false;  // a log that lacks nothing
     std::uint64_t told_tail = 0;
     bool told_at_most = false;
     std::unordered_map<std::uint64_t, std::uint64_t> last;  // by worker: the last seq in this source
     std::uint64_t missing = 0;                              // jumps of seq in this source alone
 };
 
+/// How far a source is that tells of a worker.
+struct LossJudge::Teller {
+    std::size_t source;
+    std::uint64_t first_ns;        // of its first record
+    std::uint64_t passed = 0;      // it has told of this seq, or said that it is behind it
+    std::uint64_t newest_seq = 0;  // of what was read
+    std::uint64_t newest_ns = 0;   // likewise; so a record with a greater seq may have a lesser time:
+    std::uint64_t mixed_ns = 0;    // up to here its records do not come in the order of their seq
+};
+
 struct LossJudge::Worker {
     WorkerId id;
     const std::vector<std::size_t>* sources = nullptr;
-    bool judged = false;  // some source has every transition
-    bool known = false;   // some seq of it is known, so that a jump can be seen
+    std::vector<Teller>* tellers = nullptr;
+    std::map<std::uint64_t, HeldPlace> open{};  // gaps that wait for other sources, by their first seq
+    bool judged = false;                        // some source has every transition
+    bool known = false;                         // some seq of it is known, so that a jump can be seen
     std::uint64_t first = 0;
     std::uint64_t last = 0;
     std::uint64_t last_ns = 0;
@@ -87,6 +103,7 @@ struct LossJudge::Held {
     std::unique_ptr<Record> record;  // null: it is a gap
     Gap gap;
     Worker* worker = nullptr;
+    bool awaits = false;  // a source may still have it
     bool settled = true;
     std::uint64_t unexplained = 0;       // missing transitions that no discarded count accounts for yet
     std::uint64_t since_ns = 0;          // time of the record before the gap
@@ -128,6 +145,7 @@ LossJudge::Worker& LossJudge::worker_of(std::size_t source, const WorkerId& id) 
     std::vector<std::size_t>& telling = instances_[id.instance];
     if (std::find(telling.begin(), telling.end(), source) == telling.end()) telling.push_back(source);
     worker->sources = &telling;  // a map's values stay where they are
+    worker->tellers = &tellers_of(id);
     worker->judged =
         std::any_of(telling.begin(), telling.end(), [&](std::size_t s) { return !sources_[s]->selection; });
     last_key_ = key;
@@ -136,21 +154,74 @@ LossJudge::Worker& LossJudge::worker_of(std::size_t source, const WorkerId& id) 
     return *worker;
 }
 
+std::vector<LossJudge::Teller>& LossJudge::tellers_of(const WorkerId& id) {
+    const std::uint64_t key = key_of(id);
+    if (expected_ == nullptr || expected_key_ != key) {
+        expected_key_ = key;
+        expected_ = &tellers_[key];
+    }
+    return *expected_;
+}
+
+void LossJudge::expect(std::size_t source, const Record& record) {
+    std::vector<Teller>& tellers = tellers_of(record.worker);
+    const auto found = std::ranges::find(tellers, source, &Teller::source);
+    Teller& teller = found != tellers.end() ? *found : tellers.emplace_back(Teller{source, record.ts_ns});
+    if (record.seq > teller.newest_seq && record.ts_ns < teller.newest_ns) teller.mixed_ns = teller.newest_ns;
+    teller.newest_seq = std::max(teller.newest_seq, record.seq);
+    teller.newest_ns = std::max(teller.newest_ns, record.ts_ns);
+}
+
+void LossJudge::ended(std::size_t source) {
+    sources_[source]->ended = true;
+}
+
 void LossJudge::record(std::size_t source, const Record& record) {
     last_ts_ = record.ts_ns;
     if (waiting_ != 0) settle_old(record.ts_ns);
     Worker& worker = worker_of(source, record.worker);
+    pass(source, worker, record);
     if (record.is_transition() && record.seq != 0)
         transition(source, worker, record);
     else {
         position(source, worker, record);
         push(record);
     }
+    judge_passed(worker);
+}
+
+/// The source is at this record.
+void LossJudge::pass(std::size_t source, Worker& worker, const Record& record) {
+    std::vector<Teller>& tellers = *worker.tellers;
+    const auto found = std::ranges::find(tellers, source, &Teller::source);
+    if (found != tellers.end()) found->passed = std::max(found->passed, record.seq);
+}
+
+/// Whether a source may still have what is missing, and not too late.
+bool LossJudge::awaits_others(const Worker& worker, const Gap& gap) const {
+    return std::ranges::any_of(*worker.tellers, [&](const Teller& teller) {
+        if (sources_[teller.source]->ended) return false;
+        if (teller.passed >= gap.to_seq) return teller.mixed_ns >= last_ts_;
+        return teller.passed != 0 || teller.first_ns <= gap.ts_ns + kLateNs;
+    });
+}
+
+/// Judges the gaps that no source can make smaller any more.
+void LossJudge::judge_passed(Worker& worker) {
+    if (worker.open.empty()) return;
+    while (!worker.open.empty()) {
+        Held& held = *worker.open.begin()->second;
+        if (awaits_others(worker, held.gap) && last_ts_ < held.gap.ts_ns + kLateNs) break;
+        judge(held);
+    }
+    flush();
 }
 
 void LossJudge::copy(std::size_t source, const Record& record) {
     last_ts_ = record.ts_ns;
-    worker_of(source, record.worker);
+    Worker& worker = worker_of(source, record.worker);
+    pass(source, worker, record);
+    judge_passed(worker);
     // what this source alone misses counts from here
     if (is(record, EventId::WorkerStarted) && !sources_[source]->selection)
         sources_[source]->last.try_emplace(key_of(record.worker), record.seq);
@@ -167,13 +238,16 @@ void LossJudge::transition(std::size_t source, Worker& worker, const Record& rec
     if (!worker.known) {
         meet(source, worker, seq, record.ts_ns, false);
     } else if (seq <= worker.last) {
-        if (seq >= worker.first && !fills_a_gap(worker, seq)) {
+        if (seq >= worker.first && !fills_an_open_gap(worker, seq) && !fills_a_told_gap(worker, seq)) {
             ++duplicates_;
             return;
         }
         if (seq < worker.first) {
-            if (seq + 1 < worker.first) worker.gaps.push_back({seq + 1, worker.first - 1});
-            worker.first = seq;
+            const std::uint64_t before = std::exchange(worker.first, seq);
+            if (seq + 1 < before && worker.tellers->size() > 1 && worker.judged)
+                jump(worker, seq + 1, before - 1, record.ts_ns, false);  // one source has this, another that
+            else if (seq + 1 < before)
+                worker.gaps.push_back({seq + 1, before - 1});
         }
         ++transitions_;
         push(record);
@@ -239,7 +313,39 @@ void LossJudge::meet(std::size_t source, Worker& worker, std::uint64_t next, std
     jump(worker, from, next - 1, ts_ns, excused);
 }
 
-bool LossJudge::fills_a_gap(Worker& worker, std::uint64_t seq) {
+/// One that is not told yet: it becomes smaller, or two.
+bool LossJudge::fills_an_open_gap(Worker& worker, std::uint64_t seq) {
+    auto found = worker.open.upper_bound(seq);
+    if (found == worker.open.begin()) return false;
+    --found;
+    const HeldPlace place = found->second;
+    Gap& gap = place->gap;
+    if (seq > gap.to_seq) return false;
+    const std::uint64_t to = std::exchange(gap.to_seq, seq - 1);
+    if (seq < to) {
+        Held after;
+        after.gap = gap;
+        after.gap.from_seq = seq + 1;
+        after.gap.to_seq = to;
+        after.worker = place->worker;
+        after.awaits = true;
+        after.settled = false;
+        after.since_ns = place->since_ns;
+        after.excused = place->excused;
+        ++waiting_;
+        worker.open.emplace(seq + 1, held_.insert(std::next(place), std::move(after)));
+    }
+    if (gap.from_seq > gap.to_seq) {
+        worker.open.erase(found);
+        place->awaits = false;
+        place->settled = true;  // nothing is left to tell
+        --waiting_;
+        flush();
+    }
+    return true;
+}
+
+bool LossJudge::fills_a_told_gap(Worker& worker, std::uint64_t seq) {
     for (auto gap = worker.gaps.rbegin(); gap != worker.gaps.rend(); ++gap) {
         if (seq < gap->from || seq > gap->to) continue;
         const SeqRange after{seq + 1, gap->to};
@@ -252,51 +358,59 @@ bool LossJudge::fills_a_gap(Worker& worker, std::uint64_t seq) {
 }
 
 void LossJudge::jump(Worker& worker, std::uint64_t from, std::uint64_t to, std::uint64_t ts_ns, bool excused) {
-    worker.gaps.push_back({from, to});
+    Held made;
+    made.gap = {ts_ns, worker.id, from, to, 0, true};
+    made.worker = &worker;
+    made.awaits = true;
+    made.settled = false;
+    made.since_ns = worker.last_ns;
+    made.excused = excused;
+    ++waiting_;
+    held_.push_back(std::move(made));
+    worker.open.emplace(from, std::prev(held_.end()));
+    if (!awaits_others(worker, held_.back().gap)) judge_passed(worker);
+}
+
+/// No source has it.
+void LossJudge::judge(Held& held) {
+    Gap& gap = held.gap;
+    Worker& worker = *held.worker;
+    held.awaits = false;
+    worker.open.erase(gap.from_seq);
+    worker.gaps.push_back({gap.from_seq, gap.to_seq});
     if (worker.gaps.size() > kMaxGaps) worker.gaps.pop_front();
 
-    Gap gap{ts_ns, worker.id, from, to, 0, true};
-    const std::uint64_t missing = to - from + 1;
-
     // what a log says of these seqs was judged when that log was made, with the discarded counts at hand
+    const std::uint64_t missing = gap.to_seq - gap.from_seq + 1;
     std::uint64_t told = 0;
     std::uint64_t told_unexplained = 0;
     for (const Gap& said : worker.told) {
-        if (said.from_seq > to || said.to_seq < from) continue;
-        const std::uint64_t overlap = std::min(to, said.to_seq) - std::max(from, said.from_seq) + 1;
+        if (said.from_seq > gap.to_seq || said.to_seq < gap.from_seq) continue;
+        const std::uint64_t overlap = std::min(gap.to_seq, said.to_seq) - std::max(gap.from_seq, said.from_seq) + 1;
         told += overlap;
         gap.lost += std::min(overlap, said.lost);
         if (!said.explained) told_unexplained += std::min(overlap, said.lost);
         gap.explained = gap.explained && said.explained;
     }
-    std::erase_if(worker.told, [&](const Gap& said) { return said.to_seq <= to; });
+    std::erase_if(worker.told, [&](const Gap& said) { return said.to_seq <= gap.to_seq; });
     gap.lost = std::min(gap.lost, missing);
+    held.unexplained = minus(missing, told);
+    held.told_unexplained = std::min(told_unexplained, gap.lost);
 
-    Held made;
-    made.gap = gap;
-    made.worker = &worker;
-    made.settled = false;
-    made.since_ns = worker.last_ns;
-    made.unexplained = minus(missing, told);
-    made.told_unexplained = std::min(told_unexplained, gap.lost);
-    ++waiting_;
-    held_.push_back(std::move(made));
-
-    // Judged at once, unless a dump still to come may excuse it, or a jump still to come may need what it would take.
-    Held& held = held_.back();
-    if (excused) {
+    // Settled at once, unless a dump still to come may excuse it, or a jump still to come may need what it would take.
+    if (held.excused) {
         excuse(held);
     } else {
         take_discarded(held);
         if (held.unexplained == 0) settle(held);
     }
-    flush();
 }
 
 /// What was not traced is missing without having been discarded, and the same count may account for what another worker
 /// really lost. So an excused jump gives back what it took, and takes again when it is settled, after the others.
 void LossJudge::excuse(Held& held) {
     held.excused = true;
+    if (held.awaits) return;
     for (const Taken& taken : held.taken) {
         Source& source = *sources_[taken.source];
         source.ranges[minus(taken.range, source.merged)].left += static_cast<std::int64_t>(taken.count);
@@ -368,6 +482,7 @@ void LossJudge::told(std::size_t source, const End& end) {
     sources_[source]->is_log = true;
     sources_[source]->told_tail = end.tail;
     sources_[source]->told_at_most = end.at_most;
+    sources_[source]->is_whole = end.lost == 0 && !sources_[source]->selection;
     sources_[source]->others = end.lost_others;
 }
 
@@ -400,6 +515,11 @@ void LossJudge::settle(Held& held) {
 /// Settles the first of the held entries, a gap.
 void LossJudge::settle_first() {
     Held& first = held_.front();
+    if (first.awaits) judge(first);
+    if (first.settled) {
+        flush();
+        return;
+    }
     if (!first.excused)
         take_discarded(first);
     else if (left_for(first) != 0)
@@ -410,8 +530,17 @@ void LossJudge::settle_first() {
 }
 
 void LossJudge::settle_old(std::uint64_t now_ns) {
-    while (!held_.empty() && (held_.size() >= kHeldRecords || now_ns >= held_.front().gap.ts_ns + kHeldNs))
-        settle_first();
+    while (!held_.empty()) {
+        Held& first = held_.front();
+        if (held_.size() >= kHeldRecords || now_ns >= first.gap.ts_ns + kHeldNs) {
+            settle_first();
+        } else if (first.awaits && now_ns >= first.gap.ts_ns + kLateNs) {
+            judge(first);
+            flush();
+        } else {
+            return;
+        }
+    }
 }
 
 /// Afterwards the first of the held entries, if there is one, is a gap that is not settled.
@@ -420,7 +549,7 @@ void LossJudge::flush() {
         const Held& front = held_.front();
         if (front.record != nullptr) {
             out_.record(*front.record);
-        } else {
+        } else if (front.gap.from_seq <= front.gap.to_seq) {
             front.worker->lost += front.gap.lost;
             emit(front);
         }
@@ -454,6 +583,8 @@ void LossJudge::add_tails(End& end) {
         std::uint64_t stopped = 0;  // tails that worker_stopped tells
         bool all_stopped = true;
         std::size_t traces = 0;
+        std::size_t logs = 0;
+        bool has_whole_log = false;
         std::uint64_t counted = 0;  // the tail that discarded counts tell
         bool counted_at_most = false;
         std::uint64_t told = 0;
@@ -466,8 +597,11 @@ void LossJudge::add_tails(End& end) {
         if (worker->judged && worker->has_stopped) in.stopped += minus(worker->stopped, worker->last);
         if (worker->known && !(worker->has_stopped && worker->stopped >= worker->last)) in.all_stopped = false;
     }
-    for (std::size_t i = 0; i < sources_.size(); ++i)
-        if (!sources_[i]->is_log) ++groups[find(i)].traces;
+    for (std::size_t i = 0; i < sources_.size(); ++i) {
+        Group& in = groups[find(i)];
+        ++(sources_[i]->is_log ? in.logs : in.traces);
+        in.has_whole_log = in.has_whole_log || sources_[i]->is_whole;
+    }
     for (std::size_t i = 0; i < sources_.size(); ++i) {
         const Source& source = *sources_[i];
         Group& in = groups[find(i)];
@@ -481,12 +615,12 @@ void LossJudge::add_tails(End& end) {
         }
         const std::uint64_t mixed = in.all_stopped ? 0 : clamped(source.mixed);
         const std::uint64_t counted = clamped(source.exact) + mixed;
-        if (in.traces == 1) {
+        if (in.traces == 1 && in.logs == 0) {
             in.counted = minus(counted, in.gaps);
             in.counted_at_most = mixed != 0;
-        } else if (!in.all_stopped) {
+        } else if (!in.all_stopped || (in.traces == 1 && !in.has_whole_log)) {
             // parts or copies of one recording: each has a tail of its own, unless another goes on where it ends
-            const std::uint64_t gaps = untraced_ == 0 ? source.missing : 0;
+            const std::uint64_t gaps = std::max(in.traces == 1 ? in.gaps : 0, untraced_ == 0 ? source.missing : 0);
             in.counted = std::max(in.counted, minus(minus(counted, gaps), found_elsewhere));
             in.counted_at_most = true;
         }

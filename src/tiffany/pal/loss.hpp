@@ -5,11 +5,16 @@
 ///     const std::size_t source = judge.add_source();
 ///     judge.begin(begin);
 ///     judge.discarded(source, {...});    // as soon as it is known
+///     judge.expect(source, record);      // of several sources: when it is read, ahead of its time
 ///     judge.record(source, record);      // in time order, all sources together
 ///     const End end = judge.finish();
 ///
 /// Gaps are found here, once, for everything that goes into one log; duplicates of a transition (the same instance,
 /// worker and seq) are dropped, the first is kept. `Gap`s and `End`s of logs that are merged are evidence, not output.
+///
+/// What one source lacks another may have, stamped a little later: two tracers of one process do not share a clock
+/// read. So a jump is judged when every source that tells of the worker has come past it or ended, at the latest
+/// kLateNs after it; a record that comes meanwhile makes the gap smaller.
 ///
 /// Lost = gaps of `seq` + the tail after the last record of each worker. The tail comes from `worker_stopped.seq`, or
 /// else from the discarded counts: exactly where a channel carries transitions only, as an upper bound elsewhere.
@@ -21,14 +26,14 @@
 /// other. A source that is a selection has no jumps.
 ///
 /// Memory: grows with workers and sources, not with records. A jump that no discarded count explains waits for a dump
-/// that may excuse it, and an excused one for jumps that need a count more than it does; what follows it is held back
-/// meanwhile, at most kHeldRecords or kHeldNs.
+/// that may excuse it, and an excused one for jumps that need a count more than it does; what follows it, and what
+/// follows one that waits for other sources, is held back meanwhile, at most kHeldRecords or kHeldNs.
 ///
 /// Not shared between threads. Errors: those of the sink.
 
 #include <cstddef>
 #include <cstdint>
-#include <deque>
+#include <list>
 #include <memory>
 #include <tiffany/pal/record.hpp>
 #include <unordered_map>
@@ -52,7 +57,8 @@ class LossJudge {
   public:
     static constexpr std::size_t kHeldRecords = 65'536;
     static constexpr std::uint64_t kHeldNs = 2'000'000'000;
-    static constexpr std::size_t kMaxRanges = 4096;  ///< discarded counts of a source; then the oldest are merged
+    static constexpr std::uint64_t kLateNs = 200'000'000;  ///< a record that is later than that may find its gap told
+    static constexpr std::size_t kMaxRanges = 4096;        ///< discarded counts of a source; then the oldest are merged
 
     explicit LossJudge(EntrySink& out);
     ~LossJudge();
@@ -68,6 +74,8 @@ class LossJudge {
     void mark_from_start(std::size_t source);
 
     void begin(const Begin& begin);
+    /// A record of several sources was read, and is given later: in its source's own order.
+    void expect(std::size_t source, const Record& record);
     void record(std::size_t source, const Record& record);
     /// A record without a seq of its own that another source gave already; it is not told again.
     void copy(std::size_t source, const Record& record);
@@ -75,6 +83,8 @@ class LossJudge {
     /// What a log that is merged says itself.
     void told(std::size_t source, const Gap& gap);
     void told(std::size_t source, const End& end);
+    /// Nothing comes from this source any more.
+    void ended(std::size_t source);
     /// Pushes what is held, and the End.
     End finish();
 
@@ -90,13 +100,21 @@ class LossJudge {
     struct Worker;
     struct Held;
     struct Taken;
+    struct Teller;
+    using HeldPlace = std::list<Held>::iterator;
 
     Worker& worker_of(std::size_t source, const WorkerId& id);
     void transition(std::size_t source, Worker& worker, const Record& record);
     void position(std::size_t source, Worker& worker, const Record& record);
     void meet(std::size_t source, Worker& worker, std::uint64_t next, std::uint64_t ts_ns, bool excused);
     void jump(Worker& worker, std::uint64_t from, std::uint64_t to, std::uint64_t ts_ns, bool excused);
-    bool fills_a_gap(Worker& worker, std::uint64_t seq);
+    bool fills_an_open_gap(Worker& worker, std::uint64_t seq);
+    bool fills_a_told_gap(Worker& worker, std::uint64_t seq);
+    std::vector<Teller>& tellers_of(const WorkerId& id);
+    void pass(std::size_t source, Worker& worker, const Record& record);
+    bool awaits_others(const Worker& worker, const Gap& gap) const;
+    void judge_passed(Worker& worker);
+    void judge(Held& held);
     void push(const Record& record);
     void excuse(Held& held);
     void settle(Held& held);
@@ -112,8 +130,11 @@ class LossJudge {
     std::vector<std::unique_ptr<Source>> sources_;
     std::unordered_map<std::uint64_t, std::unique_ptr<Worker>> workers_;     // by instance and index
     std::unordered_map<std::uint64_t, std::vector<std::size_t>> instances_;  // which sources tell of it
-    std::deque<Held> held_;
+    std::unordered_map<std::uint64_t, std::vector<Teller>> tellers_;         // by instance and index
+    std::list<Held> held_;
     std::size_t waiting_ = 0;  // held gaps that are not settled yet
+    std::uint64_t expected_key_ = 0;
+    std::vector<Teller>* expected_ = nullptr;
     std::uint64_t last_key_ = 0;
     Worker* last_worker_ = nullptr;
     std::size_t last_source_ = 0;

@@ -1,4 +1,5 @@
-// State dumps: what is told of tasks that were there before the tracer.
+// State dumps: what is told of tasks that were there before the tracer; and in a forked child what its gauges count of
+// those that were there before it.
 
 #include <algorithm>
 #include <array>
@@ -9,6 +10,7 @@
 #include <tiffany/tracepoints/event_structs.hpp>
 
 #include "dump_turn.hpp"
+#include "inherited.hpp"
 #include "kernel_time.hpp"
 #include "pal_ring.hpp"
 #include "scheduler_core.hpp"
@@ -22,6 +24,7 @@ namespace {
 
 /// Tasks that are copied while the runtime holds its lock; they are told after it.
 constexpr std::size_t kPart = 32;
+constexpr std::uint64_t kStuckNs = 1'000'000'000;
 
 void describe(tiffany_dump_task& event, const TaskTimes& task) noexcept {
     event.tid = task.tid();
@@ -41,13 +44,20 @@ constexpr bool is_live(TaskState state) noexcept {
 // ---- taking ----
 
 TaskTaker::TaskTaker(tiffany_dump_task* events, std::size_t room, std::uint64_t worker, std::uint32_t generation,
-                     const Clock& clock) noexcept
-    : events_{events}, room_{room}, worker_{worker}, generation_{generation}, clock_{clock}, now_{clock.ticks()} {}
+                     const Clock& clock, Worker* heir) noexcept
+    : events_{events},
+      room_{room},
+      worker_{worker},
+      generation_{generation},
+      clock_{clock},
+      heir_{heir},
+      now_{clock.ticks()} {}
 
 void TaskTaker::take(TaskTimes& task) noexcept {
     if (!wants_more()) return;
     ++seen_;
-    if (task.told_since(generation_)) return;
+    if (heir_ != nullptr) heir_->list_inherited(task);
+    if (events_ == nullptr || task.told_since(generation_)) return;
     const TaskTimes::Seen seen = task.look();
     const TaskState state = TaskTimes::state_of(seen.word);
     if (!is_live(state)) return;
@@ -74,6 +84,7 @@ void Worker::join_dump(bool may_have_spawned) noexcept {
     on_ |= kDumping;
     dumped_ = 0;
     dump_due_ns_ = 0;
+    stuck_since_ns_ = 0;
     begin_pass();
 }
 
@@ -84,7 +95,9 @@ void Worker::begin_pass() noexcept {
 
 /// In a tick, or before it parks. It has told of the generation.
 void Worker::dump_some() noexcept {
-    if ((on_ & kTracers) == 0) {  // nobody listens any more; who comes next begins another generation
+    const bool tells = (on_ & kTracers) != 0;
+    const bool counts = core_->wants_inherited();
+    if (!tells && !counts) {  // nobody listens any more; who comes next begins another generation
         on_ &= ~kDumping;
         return;
     }
@@ -99,12 +112,20 @@ void Worker::dump_some() noexcept {
         for (std::size_t exit = 0; exit < kPalExits; ++exit)
             if ((on_ & kPalBits[exit]) != 0) room = std::min(room, ring_[exit]->fit_in_half(sizeof(tiffany_dump_task)));
         if (room == 0) break;
-        TaskTaker taker{events.data(), room, id(), generation_, *clock_};
-        if (list != nullptr) dump_cursor_ = list->list(dump_cursor_, taker);
+        TaskTaker taker{tells ? events.data() : nullptr, room, id(), generation_, *clock_, counts ? this : nullptr};
+        const std::uint64_t cursor = dump_cursor_;
+        if (list != nullptr) dump_cursor_ = list->list(cursor, taker);
         for (std::size_t i = 0; i < taker.taken_; ++i)
             fire_task(events[i]);
         told += taker.taken_;
-        if (list != nullptr && dump_cursor_ != TaskList::kEnd) continue;
+        if (list != nullptr && dump_cursor_ != TaskList::kEnd) {
+            if (tells || !is_stuck(taker.seen_ != 0 || dump_cursor_ != cursor, now_ns)) continue;
+            on_ &= ~kDumping;
+            core_->dump_turn.abandon(generation_);
+            return;
+        }
+        // also where the runtime has taken its list back
+        core_->inherited_listed.store(true, std::memory_order_relaxed);
         if (list == nullptr || core_->dump_turn.finish(generation_, dump_late_)) {
             on_ &= ~kDumping;
             fire_dump(seq(), DumpPhase::end, dumped_ + told);
@@ -114,6 +135,23 @@ void Worker::dump_some() noexcept {
     }
     dumped_ += told;
     dump_due_ns_ = now_ns + told * kDumpTaskNs;
+}
+
+/// In a forked child the lock behind the list may be held for ever, by a thread that is not there: an idle worker does
+/// not try again and again. (For a tracer it does: what a dump lacks is told by its missing end.)
+bool Worker::is_stuck(bool went_on, std::uint64_t now_ns) noexcept {
+    if (went_on || stuck_since_ns_ == 0) stuck_since_ns_ = went_on ? 0 : now_ns;
+    return stuck_since_ns_ != 0 && now_ns - stuck_since_ns_ > kStuckNs;
+}
+
+/// A task that is listed: the gauges of a forked child count it from now on, unless they do already.
+void Worker::list_inherited(TaskTimes& task) noexcept {
+    if (task.tid() >= core_->process.first_own_tid()) return;
+    const std::uint64_t word = task.word_.load(std::memory_order_relaxed);
+    const TaskState state = TaskTimes::state_of(word);
+    if (!is_live(state)) return;
+    InheritedMark mark{task.inherited_, core_->inherits.load(std::memory_order_relaxed)};
+    if (mark.list(TaskTimes::step_of(word))) add(shard_.inherited[static_cast<std::size_t>(state)], 1);
 }
 
 /// A task that no dump has told of, just before its event: in the state that it leaves.

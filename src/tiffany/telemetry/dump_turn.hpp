@@ -52,6 +52,14 @@ class DumpTurn {
                generation_of(word) != generation;
     }
 
+    /// The calling worker lists no more, and has not gone over all: the next that comes may claim this generation.
+    void abandon(std::uint32_t generation) noexcept {
+        std::uint64_t word = word_.load(std::memory_order_acquire);
+        while (generation_of(word) == generation)
+            if (word_.compare_exchange_weak(word, word_of(generation - 1, 0) | kFinished, std::memory_order_acq_rel))
+                return;
+    }
+
     /// Whether somebody lists.
     bool is_going_on() const noexcept { return (word_.load(std::memory_order_acquire) & kFinished) == 0; }
 

@@ -55,6 +55,7 @@ struct PalBatch {
     std::string_view lines;
     std::uint64_t records = 0;      ///< without gaps
     std::uint64_t transitions = 0;  ///< of these
+    std::uint64_t states = 0;       ///< of these, of a state dump
     std::uint64_t lost = 0;         ///< in its gaps
     std::uint64_t first_ts_ns = 0;
     std::uint64_t last_ts_ns = 0;

@@ -21,7 +21,7 @@ constexpr int kLevel = 1;
 constexpr std::size_t kMostBatch = std::size_t{256} << 10;
 constexpr std::size_t kEndBytes = 4096;  // kept free for what ends a file
 constexpr const char* kOlder = ".old";
-constexpr std::uint64_t kAskForTasksNs = 10'000'000'000;
+constexpr std::uint64_t kLongestPauseNs = 3'600'000'000'000;
 constexpr std::uint64_t kDumpEndsNs = 60'000'000'000;
 
 /// Whether a file's name cannot be given to another, now or later.
@@ -158,13 +158,21 @@ void PalFile::take(const PalBatch& batch, const PalWorkers& workers) noexcept {
     if (!std::exchange(begun_, true)) {
         stream_.begin(*this, workers, batch.first_ts_ns);
     } else if (ending_ || is_full_with(batch.lines.size())) {
+        filled_by_dump_ = is_filled_by_a_dump(batch);
         room = turn_over(workers, batch.first_ts_ns);
     }
     if (room)
         stream_.take(*this, batch, workers);
     else
         stream_.leave_out(batch);
+    records_ += batch.records;
+    states_ += batch.states;
     count();
+}
+
+/// Most of it is of a state dump that goes on.
+bool PalFile::is_filled_by_a_dump(const PalBatch& batch) const noexcept {
+    return batch.states != 0 && 2 * states_ >= records_;
 }
 
 /// Returns whether there is a file for what comes next.
@@ -181,8 +189,23 @@ bool PalFile::begin_next(const PalWorkers& workers, std::uint64_t ts_ns) noexcep
     ending_ = false;
     begun_at_ = stream_.written();
     stream_.begin(*this, workers, ts_ns);
-    tasks_wanted_ns_ = coarse_kernel_ns();
+    want_tasks();
     return true;
+}
+
+/// A file that began in the middle of the run shall tell of the tasks and groups that live. But where a dump has filled
+/// the file before, another one would fill this one, too, and so on for ever: no file holds it. The longer it is until
+/// the next is asked for, the less it takes the place of what happens.
+void PalFile::want_tasks() noexcept {
+    if (!filled_by_dump_) {
+        if (!overflowed_) ask_pause_ns_ = kAskForTasksNs;
+        tasks_wanted_ns_ = coarse_kernel_ns();
+    } else {
+        tasks_wanted_ns_ = 0;
+        if (!std::exchange(overflowed_, true)) ask_pause_ns_ = std::min(2 * ask_pause_ns_, kLongestPauseNs);
+    }
+    filled_by_dump_ = false;
+    records_ = states_ = 0;
 }
 
 bool PalFile::begin_anew() noexcept try {
@@ -230,17 +253,16 @@ void PalFile::take_back_end() noexcept {
         counters_->error.store(errno, std::memory_order_relaxed);
 }
 
-/// A file that began in the middle of the run shall tell of the tasks and groups that live. A dump may itself fill a
-/// file: then the next one is for later.
 void PalFile::ask_for_tasks() noexcept {
     if (tasks_wanted_ns_ == 0) return;
     const std::uint64_t now_ns = coarse_kernel_ns();
-    if (tasks_asked_ns_ != 0 && now_ns - tasks_asked_ns_ < kAskForTasksNs) return;
+    if (tasks_asked_ns_ != 0 && now_ns - tasks_asked_ns_ < ask_pause_ns_) return;
     Process& process = Process::get();
     // one whose worker was given back, with nobody there to go on, never ends
     if (now_ns - tasks_wanted_ns_ < kDumpEndsNs && process.is_dumping()) return;
     tasks_wanted_ns_ = 0;
     tasks_asked_ns_ = now_ns;
+    overflowed_ = false;
     process.bump();
 }
 

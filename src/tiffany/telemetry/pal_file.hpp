@@ -38,12 +38,15 @@ class PalFile : public PalTarget, private PalPipe {
     void become_child() noexcept override;
 
   private:
+    static constexpr std::uint64_t kAskForTasksNs = 10'000'000'000;
     class Zstd;
+    bool is_filled_by_a_dump(const PalBatch& batch) const noexcept;
     bool open(int attempt, NameProblem& problem);
     std::size_t write(std::string_view bytes) noexcept override;
     bool is_full_with(std::size_t bytes) const noexcept;
     bool turn_over(const PalWorkers& workers, std::uint64_t ts_ns) noexcept;
     bool begin_next(const PalWorkers& workers, std::uint64_t ts_ns) noexcept;
+    void want_tasks() noexcept;
     bool begin_anew() noexcept;
     bool replace_full(NameProblem& problem);
     void take_back_end() noexcept;
@@ -65,9 +68,14 @@ class PalFile : public PalTarget, private PalPipe {
     PalStream stream_;
     std::uint64_t begun_at_ = 0;  // stream_.written() when this file began
     bool begun_ = false;
-    bool ending_ = false;                // it has its End, or the rest of that is kept: it takes nothing more
-    std::uint64_t tasks_wanted_ns_ = 0;  // when a file began that was not told of what lives; 0 = it was
-    std::uint64_t tasks_asked_ns_ = 0;   // when they were asked for the last time; 0 = never
+    bool ending_ = false;                          // it has its End, or the rest of that is kept: it takes nothing more
+    std::uint64_t tasks_wanted_ns_ = 0;            // when a file began that was not told of what lives; 0 = it was
+    std::uint64_t tasks_asked_ns_ = 0;             // when they were asked for the last time; 0 = never
+    std::uint64_t ask_pause_ns_ = kAskForTasksNs;  // so long until they are asked for again
+    bool overflowed_ = false;                      // what was asked for then did not fit in a file
+    std::uint64_t records_ = 0;                    // in this file
+    std::uint64_t states_ = 0;                     // of these, of a state dump
+    bool filled_by_dump_ = false;                  // it turns over for that reason
 };
 
 }  // namespace tiffany::detail

@@ -53,6 +53,7 @@ bool PalLog::event(const PalEvent& event) noexcept {
     end_ = lines_->put(end_, event);
     ++batch_.records;
     batch_.transitions += transition ? 1 : 0;
+    batch_.states += event.id == EventId::State ? 1 : 0;
     if (static_cast<std::size_t>(end_ - text_.get()) >= batch_bytes_) hand_over();
     return true;
 }

@@ -9,6 +9,7 @@
 #include <tiffany/telemetry/detail/on_word.hpp>
 #include <tiffany/tracepoints/usdt_probes.hpp>
 
+#include "inherited.hpp"
 #include "kernel_time.hpp"
 #include "look_pace.hpp"
 #include "lttng_module.hpp"
@@ -184,8 +185,9 @@ void Process::become_child() noexcept {
         index.seq = 0;
     refused_.store(0, std::memory_order_relaxed);
     first_own_tid_.store(next_tid_.load(std::memory_order_relaxed), std::memory_order_relaxed);
+    if (forks_ <= kMostForks) ++forks_;
     for (SchedulerCore* core : cores_)
-        core->become_child(instance);
+        core->become_child(instance, forks_ <= kMostForks ? forks_ : 0);
     log_.become_child();
     for (PalHub& hub : pal_)
         hub.become_child();

@@ -154,6 +154,7 @@ class Process {
     std::mutex indices_mutex_;
     std::vector<Index> free_indices_;
     std::uint32_t next_index_ = 0;
+    std::uint8_t forks_ = 0;  // in a row, each by the child before; at most kMostForks + 1. Writer: the fork handler
 };
 
 }  // namespace tiffany::detail

@@ -87,10 +87,12 @@ void SchedulerCore::give_back(Worker& worker) noexcept {
     worker.stop();
     held_.erase(held);
     free_.push_back(&worker);
-    // it had not told of all live tasks: another one begins anew
-    if ((worker.on_ & kDumping) != 0 &&
-        std::any_of(held_.begin(), held_.end(), [](const Held& other) { return other.has_loop; }))
+    if ((worker.on_ & kDumping) == 0) return;
+    // it had not gone over all live tasks: another one begins anew
+    if (std::any_of(held_.begin(), held_.end(), [](const Held& other) { return other.has_loop; }))
         process.bump();
+    else
+        dump_turn.abandon(worker.generation_);
 }
 
 void SchedulerCore::give_loop(Worker& worker) noexcept {
@@ -116,7 +118,10 @@ void SchedulerCore::close() noexcept {
         process.give_index({static_cast<std::uint16_t>(worker->id() & 0xffff), worker->seq()});
 }
 
-void SchedulerCore::become_child(std::uint64_t instance) noexcept {
+void SchedulerCore::become_child(std::uint64_t instance, std::uint8_t fork) noexcept {
+    const bool has_list = task_list.load(std::memory_order_relaxed) != nullptr;
+    inherits.store(metrics && has_list ? fork : std::uint8_t{0}, std::memory_order_relaxed);
+    inherited_listed.store(false, std::memory_order_relaxed);
     // of the parent's threads only the one that forked is here; the others' workers are free again
     std::erase_if(held_, [this](const Held& held) {
         if (pthread_equal(held.thread, pthread_self()) != 0) return false;

@@ -36,7 +36,12 @@ struct SchedulerCore {
     void give_loop(Worker& worker) noexcept;
     /// Stops all workers, whoever holds them: the runtime is gone.
     void close() noexcept;
-    void become_child(std::uint64_t instance) noexcept;
+    /// @param fork  its number, for InheritedMark; 0 = there are no more numbers
+    void become_child(std::uint64_t instance, std::uint8_t fork) noexcept;
+    /// In a forked child: the gauges do not know of all inherited tasks yet, and a list of them is there.
+    bool wants_inherited() const noexcept {
+        return inherits.load(std::memory_order_relaxed) != 0 && !inherited_listed.load(std::memory_order_relaxed);
+    }
 
     /// A sink was installed: gives each worker that is held a ring to it.
     void offer_rings() noexcept;
@@ -79,6 +84,10 @@ struct SchedulerCore {
     alignas(64) std::atomic<bool> closed{false};  // no lock needed to read
     std::atomic<TaskList*> task_list{nullptr};    // the runtime's. Read when a dump begins and while it goes on
     DumpTurn dump_turn{process.generation()};
+    // In a forked child, with metrics and a list at the fork: the fork's number, else 0 (writer: the fork handler); and
+    // whether all tasks were gone over since
+    std::atomic<std::uint8_t> inherits{0};
+    std::atomic<bool> inherited_listed{false};
     std::atomic<std::uint64_t> stall_bound_ns{0};  // runs of more are told of; 0 = nobody watches
 
   private:

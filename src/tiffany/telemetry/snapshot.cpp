@@ -78,6 +78,8 @@ void SchedulerCore::add_up(MetricsSnapshot& total, bool each_worker, std::vector
             total.states[from] -= times;
             total.states[static_cast<std::size_t>(state_after(move))] += times;
         });
+        for (std::size_t state = 0; state < kTaskStates; ++state)
+            total.states[state] += worker->shard_.inherited[state].load(std::memory_order_relaxed);
         total.current_run_ns = std::max(total.current_run_ns, worker->current_run_ns());
     }
     // a difference of sums that were not read at once may be below 0 for a moment

@@ -15,7 +15,8 @@
 ///     };
 ///     telemetry.list_tasks_by(&my_runtime);
 ///
-/// Without a list a task is told of just before its next event, and one that has none is not told of.
+/// Without a list a task is told of just before its next event, and one that has none is not told of; and the gauges of
+/// a forked child count its own tasks alone.
 
 #include <tiffany/telemetry/config.hpp>
 
@@ -32,6 +33,7 @@ struct tiffany_dump_task;
 namespace tiffany {
 
 class Clock;
+class Worker;
 
 /// Takes the tasks that a `TaskList` lists. Not shared; good for one call of `list`.
 class TaskTaker {
@@ -49,14 +51,17 @@ class TaskTaker {
   private:
     friend class Worker;
     static constexpr std::size_t kMostSeen = 256;  // so that tasks which are passed over take no long time either
+    /// @param events  null: nobody is told
+    /// @param heir    whose metrics count inherited tasks; null: nobody's
     TaskTaker(tiffany_dump_task* events, std::size_t room, std::uint64_t worker, std::uint32_t generation,
-              const Clock& clock) noexcept;
+              const Clock& clock, Worker* heir) noexcept;
 
     tiffany_dump_task* events_;
     std::size_t room_;
     std::uint64_t worker_;
     std::uint32_t generation_;
     const Clock& clock_;
+    Worker* heir_;
     std::uint64_t now_;
     std::size_t taken_ = 0;
     std::size_t seen_ = 0;
@@ -78,7 +83,8 @@ class TaskList {
     /// Thread: one of the runtime's that has a loop, in `Worker::Tick`'s constructor or in `Worker::park`; so these are
     /// not called with the lock held that `list` takes. Not two at a time. In a forked child too: who takes a lock
     /// that another thread may have held at the fork tries to lock it, and returns `cursor` if that fails.
-    /// Called only while a tracer that came late is being told; some eight times a tick then.
+    /// Called only while a tracer that came late is being told, and, with metrics on, in a forked child that goes on
+    /// ticking, for its gauges (docs/metrics.md); some eight times a tick then.
     virtual std::uint64_t list(std::uint64_t cursor, TaskTaker& taker) noexcept = 0;
 
   protected:

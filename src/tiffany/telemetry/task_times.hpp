@@ -117,6 +117,8 @@ class alignas(64) TaskTimes {
                                                 // spawned. Also written by the worker that lists the tasks
     std::uint16_t group_ = 0;
     std::uint8_t priority_ = 0;
+    std::atomic<std::uint8_t> inherited_{0};  // in a forked child, of a task that its parent spawned: whether the
+                                              // gauges count it (inherited.hpp). Also written by who lists the tasks
 };
 static_assert(sizeof(TaskTimes) == 64, "a task's times are one cache line");
 

@@ -5,6 +5,7 @@
 #include <tiffany/tracepoints/event_structs.hpp>
 #include <tiffany/tracepoints/usdt_probes.hpp>
 
+#include "inherited.hpp"
 #include "kernel_time.hpp"
 #include "pal_ring.hpp"
 #include "process.hpp"
@@ -172,10 +173,23 @@ inline void Worker::introduce(TaskTimes& task, std::uint64_t before, std::uint64
 }
 
 /// With metrics on.
-inline void Worker::count(const TaskTimes& task, std::uint64_t before, Move move) noexcept {
-    auto from = static_cast<std::size_t>(TaskTimes::state_of(before));
-    // the gauges of a forked child never saw an inherited task come into a state: it must not leave one there
-    if ((on_ & kForked) != 0 && task.tid_ < core_->process.first_own_tid()) from = kInherited;
+inline void Worker::count(TaskTimes& task, std::uint64_t before, Move move) noexcept {
+    if ((on_ & kForked) != 0 && task.tid_ < core_->process.first_own_tid())
+        count_inherited(task, before, move);
+    else
+        shard_.count(number(TaskTimes::state_of(before)), move);
+}
+
+/// The gauges of a forked child never saw an inherited task come into a state: it must not leave one where it is not
+/// counted.
+void Worker::count_inherited(TaskTimes& task, std::uint64_t before, Move move) noexcept {
+    using From = InheritedMark::From;
+    std::size_t from = kInherited;
+    if (const std::uint8_t fork = core_->inherits.load(std::memory_order_relaxed); fork != 0) {
+        const From counted = InheritedMark{task.inherited_, fork}.move(TaskTimes::step_of(before));
+        if (counted == From::before) from = number(TaskTimes::state_of(before));
+        if (counted == From::nowhere) add(shard_.inherited[number(state_after(move))], 1);
+    }
     shard_.count(from, move);
 }
 
@@ -621,9 +635,13 @@ void Worker::start(bool has_loop) noexcept {
     begin_busy_stretch(clock_->ticks());
     on_seq_ = seq() + 1;
     fire_started(seq());
-    // no worker was there when a tracer came, but tasks may have been
+    // no worker was there when a tracer came, or after a fork, but tasks may have been
     const bool lists = has_loop && core_->task_list.load(std::memory_order_relaxed) != nullptr;
-    if (lists && (on_ & kTracers) != 0 && core_->dump_turn.is_behind(generation_)) begin_dump(seq(), false);
+    if (!lists || !core_->dump_turn.is_behind(generation_)) return;
+    if ((on_ & kTracers) != 0)
+        begin_dump(seq(), false);
+    else if (core_->wants_inherited())
+        join_dump(false);
 }
 
 void Worker::get_loop() noexcept {
@@ -647,7 +665,12 @@ void Worker::become_child(std::uint64_t instance, bool held) noexcept {
     id_.store((instance << 16) | (id() & 0xffff), std::memory_order_relaxed);
     seq_.store(0, std::memory_order_relaxed);
     first_seq_ = 0;
+    // the run that forked goes on here
+    const std::uint64_t running_since = held ? shard_.running_since.load(std::memory_order_relaxed) : 0;
+    const std::uint64_t running_tid = held ? shard_.running_tid.load(std::memory_order_relaxed) : 0;
     shard_.clear();
+    shard_.running_since.store(running_since, std::memory_order_relaxed);
+    shard_.running_tid.store(running_tid, std::memory_order_relaxed);
     // the rest of a block that the parent took may be in use there as well: a task of the child's own has a later tid
     next_tid_ = end_tid_ = 0;
     lttng_left_out_.store(0, std::memory_order_relaxed);

@@ -188,8 +188,8 @@ class alignas(64) Worker {
         return from.known() && to.known() ? clock_->to_ns(to.ticks() - from.ticks()) : 0;
     }
 
-    /// Whether the worker's next tick may take its time, to tell a tracer of live tasks: a stamp from before it is then
-    /// not the time after it. The worker's own thread.
+    /// Whether the worker's next tick may take its time, to tell a tracer of live tasks, or, in a forked child, to
+    /// count them: a stamp from before it is then not the time after it. The worker's own thread.
     bool is_dumping() const noexcept { return (on_ & detail::kDumping) != 0; }
 
     // ---- the worker's own ----
@@ -238,6 +238,7 @@ class alignas(64) Worker {
 
   private:
     friend struct detail::SchedulerCore;
+    friend class TaskTaker;
     explicit Worker(detail::SchedulerCore& core) noexcept;
     ~Worker() = default;
 
@@ -286,7 +287,8 @@ class alignas(64) Worker {
     bool enter_specially(std::uint64_t position) noexcept;
     std::uint64_t moment(Stamp at) const noexcept;
     std::uint64_t quick_moment(Stamp at) const noexcept;
-    void count(const TaskTimes& task, std::uint64_t before, detail::Move move) noexcept;
+    void count(TaskTimes& task, std::uint64_t before, detail::Move move) noexcept;
+    [[gnu::noinline]] void count_inherited(TaskTimes& task, std::uint64_t before, detail::Move move) noexcept;
     struct Delays {
         std::uint64_t ready_ns;
         std::uint64_t wait_ns;
@@ -340,6 +342,8 @@ class alignas(64) Worker {
     void join_dump(bool may_have_spawned) noexcept;
     void begin_pass() noexcept;
     [[gnu::noinline]] void dump_some() noexcept;
+    void list_inherited(TaskTimes& task) noexcept;
+    bool is_stuck(bool went_on, std::uint64_t now_ns) noexcept;
     void fire_dump(std::uint64_t position, DumpPhase phase, std::uint64_t tasks) noexcept;
     void fire_task(const tiffany_dump_task& event) noexcept;
 
@@ -379,10 +383,11 @@ class alignas(64) Worker {
     std::uint64_t last_run_ns_ = 0;           // of the run that ended in this tick
     std::uint64_t tick_tid_ = 0;              // the task of this tick
     TaskState last_state_ = TaskState::None;  // what that run left its task in
-    std::uint32_t dump_late_ = 0;             // these four while on_ has kDumping: who came late before this pass,
+    std::uint32_t dump_late_ = 0;             // these while on_ has kDumping: who came late before this pass,
     std::uint64_t dump_cursor_ = 0;           // where the pass goes on,
     std::uint64_t dumped_ = 0;                // tasks told since the dump began,
     std::uint64_t dump_due_ns_ = 0;           // and when the next part is due, CLOCK_MONOTONIC
+    std::uint64_t stuck_since_ns_ = 0;        // likewise: since when the runtime lists nothing; 0 = it does
     std::atomic<std::uint64_t> lttng_left_out_{0};
     std::array<detail::PalRing*, detail::kPalExits> ring_{};  // by PalExit; valid while on_ has its bit
     std::atomic<std::uint32_t> made_for_{0};                  // generation_, told to who wants to free a ring

@@ -57,8 +57,10 @@ void Worker::catch_up(std::uint64_t position, bool may_have_spawned) noexcept {
     const bool had_lttng = (on_ & kLttng) != 0;
     make_on_word(position);
     if (!had_lttng && (on_ & kLttng) != 0) on_seq_ = position + 1;
-    if ((on_ & kTracers) == 0) return;
-    begin_dump(position, may_have_spawned);
+    if ((on_ & kTracers) != 0)
+        begin_dump(position, may_have_spawned);
+    else if (core_->wants_inherited())
+        join_dump(false);
 }
 
 void Worker::begin_dump(std::uint64_t position, bool may_have_spawned) noexcept {

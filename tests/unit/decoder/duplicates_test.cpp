@@ -4,6 +4,7 @@
 
 #include <initializer_list>
 #include <string_view>
+#include <vector>
 
 #include "duplicates.hpp"
 
@@ -38,7 +39,19 @@ class TwoExits : public testing::Test {
     bool give(std::size_t source, const pal::Record& record) {
         const std::uint64_t anchor = anchors[source].of(record);
         if (record.is_transition()) return false;
-        return duplicates.seen(source, record, anchor);
+        return duplicates.seen(source, record, anchor, anchors[source].until(record, anchor));
+    }
+    /// The same for records that were read before the first is given.
+    std::vector<bool> give_all(std::size_t source, const std::vector<pal::Record>& records) {
+        std::vector<std::uint64_t> places;
+        for (const pal::Record& record : records)
+            places.push_back(anchors[source].of(record));
+        std::vector<bool> copies;
+        for (std::size_t i = 0; i < records.size(); ++i)
+            if (!records[i].is_transition())
+                copies.push_back(
+                    duplicates.seen(source, records[i], places[i], anchors[source].until(records[i], places[i])));
+        return copies;
     }
 
     Anchors anchors[2];
@@ -121,6 +134,42 @@ TEST_F(TwoExits, AStallIsToldByAnotherThreadSoItsPlaceDoesNotMatter) {
     EXPECT_TRUE(give(1, stalled));
     stalled.set_number("run_ns", 2'000'000);
     EXPECT_FALSE(give(1, stalled));
+}
+
+TEST_F(TwoExits, WhereOneLostTheTransitionBeforeItItIsACopyAllTheSame) {
+    const pal::Record park = record_of(EventId::ParkBegin, 30);
+    using All = std::vector<bool>;
+    EXPECT_EQ(give_all(0, {yield(10, 1), yield(20, 2), note(25, "a"), park, yield(40, 3)}), (All{false, false}));
+    EXPECT_EQ(give_all(1, {yield(11, 1), note(26, "a"), record_of(EventId::ParkBegin, 31), yield(41, 3)}),
+              (All{true, true}));
+}
+
+TEST_F(TwoExits, WhicheverIsGivenFirst) {
+    using All = std::vector<bool>;
+    EXPECT_EQ(give_all(1, {yield(11, 1), note(26, "a"), yield(41, 4)}), (All{false}));
+    EXPECT_EQ(give_all(0, {yield(10, 1), yield(20, 2), note(27, "a"), yield(30, 3), yield(40, 4)}), (All{true}));
+}
+
+TEST_F(TwoExits, OfWhatOneHasManyOfTheOtherHasCopiesOfSoManyAsItKept) {
+    using All = std::vector<bool>;
+    const auto park = [](std::uint64_t ts_ns) { return record_of(EventId::ParkBegin, ts_ns); };
+    EXPECT_EQ(give_all(0, {yield(1, 1), park(2), yield(3, 2), park(4), yield(5, 3), park(6), yield(7, 4)}),
+              (All{false, false, false}));
+    EXPECT_EQ(give_all(1, {yield(1, 1), park(8), park(9), yield(10, 4)}), (All{true, true}));
+    EXPECT_EQ(give_all(1, {park(11)}), (All{false})) << "after seq 4";
+}
+
+TEST_F(TwoExits, WhereNothingWasLostTheSeqDecides) {
+    using All = std::vector<bool>;
+    EXPECT_EQ(give_all(0, {yield(1, 1), note(2, "a"), yield(3, 2), yield(4, 3)}), (All{false}));
+    EXPECT_EQ(give_all(1, {yield(1, 1), yield(3, 2), note(5, "a"), yield(6, 3)}), (All{false}));
+}
+
+TEST_F(TwoExits, BeforeADumpTellsHowFarItIsTheSeqIsBetweenTwoBounds) {
+    using All = std::vector<bool>;
+    EXPECT_EQ(give_all(0, {yield(1, 1), yield(2, 2), note(3, "a"), record_of(EventId::WorkerDumped, 4, 2)}),
+              (All{false, false}));
+    EXPECT_EQ(give_all(1, {yield(1, 1), note(3, "a"), record_of(EventId::WorkerDumped, 5, 2)}), (All{true, true}));
 }
 
 TEST_F(TwoExits, OfTheOldestItForgets) {

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <limits>
 #include <tiffany/pal/loss.hpp>
 #include <vector>
@@ -568,6 +569,166 @@ TEST_F(LossJudgeTest, AnUnknownTransitionCountsForSeq) {
     give(unknown);
     give(3, 3, 3 * kMs);
     EXPECT_EQ(judge.finish().lost, 0u);
+}
+
+// ---- two tracers of one process, with a clock read each ----
+
+class TwoTracers : public LossJudgeTest {
+  protected:
+    struct Given {
+        std::size_t source;
+        Record record;
+    };
+    void has(std::size_t from, std::uint64_t seq, std::uint64_t ts_ns) {
+        all.push_back({from, transition(seq, ts_ns)});
+    }
+    /// All are read before the first is given, each source in its own order.
+    void merge() {
+        for (const Given& given : all)
+            judge.expect(given.source, given.record);
+        std::ranges::stable_sort(all, {}, [](const Given& given) { return given.record.ts_ns; });
+        for (std::size_t i = 0; i < all.size(); ++i) {
+            const std::size_t from = all[i].source;
+            judge.record(from, all[i].record);
+            if (std::none_of(all.begin() + static_cast<std::ptrdiff_t>(i) + 1, all.end(),
+                             [from](const Given& given) { return given.source == from; }))
+                judge.ended(from);
+        }
+        end = judge.finish();
+    }
+    /// The seqs that are told, each as a record or in a gap.
+    std::vector<std::uint64_t> told() const {
+        std::vector<std::uint64_t> seqs = kept.seqs;
+        for (const Gap& gap : kept.gaps)
+            for (std::uint64_t seq = gap.from_seq; seq <= gap.to_seq; ++seq)
+                seqs.push_back(seq);
+        std::ranges::sort(seqs);
+        return seqs;
+    }
+
+    std::size_t trace = source;
+    std::size_t log = judge.add_source();
+    std::vector<Given> all;
+    End end;
+};
+
+constexpr std::uint64_t kSkewNs = 3'000;
+
+TEST_F(TwoTracers, WhatOneLostTheOtherHasThoughItsStampIsLater) {
+    discarded(3, kMs, 9 * kMs);
+    for (const std::uint64_t seq : {1, 2, 5, 7, 8})
+        has(trace, seq, kMs + seq * 1'000);
+    for (std::uint64_t seq = 1; seq <= 8; ++seq)
+        has(log, seq, kMs + seq * 1'000 + kSkewNs);
+    judge.told(log, End{.records = 8});
+    merge();
+    EXPECT_THAT(kept.gaps, testing::IsEmpty());
+    EXPECT_EQ(told(), (std::vector<std::uint64_t>{1, 2, 3, 4, 5, 6, 7, 8}));
+    EXPECT_EQ(end.lost, 0u) << "no tail either: what was discarded is in the log";
+    EXPECT_FALSE(end.at_most);
+    EXPECT_EQ(judge.duplicates(), 5u);
+}
+
+TEST_F(TwoTracers, WhatBothLostIsInGapsAndNothingIsToldTwice) {
+    discarded(6, kMs, 9 * kMs);
+    for (const std::uint64_t seq : {1, 2, 9, 10})
+        has(trace, seq, kMs + seq * 1'000);
+    for (const std::uint64_t seq : {1, 2, 4, 5, 7, 10})
+        has(log, seq, kMs + seq * 1'000 + kSkewNs);
+    merge();
+    EXPECT_EQ(told(), (std::vector<std::uint64_t>{1, 2, 3, 4, 5, 6, 7, 8, 9, 10}));
+    ASSERT_EQ(kept.gaps.size(), 3u);
+    for (const Gap& gap : kept.gaps) {
+        EXPECT_EQ(gap.from_seq, gap.to_seq);
+        EXPECT_EQ(gap.lost, 1u);
+        EXPECT_TRUE(gap.explained);
+    }
+}
+
+TEST_F(TwoTracers, OneThatBeginsInTheMiddleIsNotWaitedFor) {
+    discarded(1, kMs, 9 * kMs);
+    has(trace, 1, kMs);
+    has(trace, 3, 2 * kMs);
+    has(trace, 4, 3 * kMs);
+    has(log, 5, 3 * kMs + LossJudge::kLateNs);
+    for (const Given& given : all)
+        judge.expect(given.source, given.record);
+    for (std::size_t i = 0; i < 3; ++i)
+        judge.record(trace, all[i].record);
+    EXPECT_EQ(kept.order, "tgtt");
+}
+
+TEST_F(TwoTracers, OneThatHasEndedIsNotWaitedFor) {
+    discarded(1, kMs, 9 * kMs);
+    has(log, 1, kMs);
+    has(trace, 1, kMs + 1);
+    has(trace, 3, 2 * kMs);
+    for (const Given& given : all)
+        judge.expect(given.source, given.record);
+    judge.record(log, all[0].record);
+    judge.ended(log);
+    judge.record(trace, all[1].record);
+    judge.record(trace, all[2].record);
+    EXPECT_EQ(kept.order, "tgt");
+}
+
+TEST_F(TwoTracers, ARecordIsWaitedForSoLong) {
+    has(trace, 1, kMs);
+    has(trace, 3, 2 * kMs);
+    has(log, 1, kMs);
+    has(log, 2, 2 * kMs + LossJudge::kLateNs - 1);
+    has(trace, 4, 2 * kMs + LossJudge::kLateNs - 2);
+    merge();
+    EXPECT_THAT(kept.gaps, testing::IsEmpty());
+    EXPECT_EQ(told(), (std::vector<std::uint64_t>{1, 2, 3, 4}));
+}
+
+TEST_F(TwoTracers, ALaterOneMakesWhatWasToldAnUpperBound) {
+    discarded(1, kMs, 9 * kMs);
+    has(trace, 1, kMs);
+    has(trace, 3, 2 * kMs);
+    has(log, 1, kMs);
+    has(trace, 4, 2 * kMs + LossJudge::kLateNs);
+    has(log, 2, 3 * kMs + LossJudge::kLateNs);
+    merge();
+    EXPECT_EQ(kept.gaps.size(), 1u);
+    EXPECT_EQ(kept.seqs.size(), 4u);
+    EXPECT_TRUE(end.at_most);
+}
+
+TEST_F(TwoTracers, TheTimesOfASourceNeedNotGoWithItsSeq) {
+    has(log, 1, kMs);
+    has(log, 2, 5 * kMs);
+    has(log, 3, 2 * kMs);  // by the stamp of its caller
+    has(log, 4, 6 * kMs);
+    merge();
+    EXPECT_THAT(kept.gaps, testing::IsEmpty());
+    EXPECT_EQ(kept.seqs, (std::vector<std::uint64_t>{1, 3, 2, 4}));
+    EXPECT_EQ(end.lost, 0u);
+}
+
+TEST_F(TwoTracers, WhatTheOtherHasBeforeTheFirstOfOneIsNoGap) {
+    has(trace, 5, kMs);
+    for (std::uint64_t seq = 2; seq <= 5; ++seq)
+        has(log, seq, kMs + seq);
+    merge();
+    EXPECT_THAT(kept.gaps, testing::IsEmpty());
+    EXPECT_EQ(told(), (std::vector<std::uint64_t>{2, 3, 4, 5}));
+}
+
+TEST_F(TwoTracers, MemoryIsBoundedWhileOneIsWaitedFor) {
+    has(log, 1, kMs);
+    has(log, 100'000, kMs + LossJudge::kLateNs);
+    has(trace, 1, kMs);
+    for (std::uint64_t seq = 3; seq < 2 * LossJudge::kHeldRecords; ++seq)
+        has(trace, seq, kMs + 1 + seq / 1'000);
+    for (const Given& given : all)
+        judge.expect(given.source, given.record);
+    judge.record(log, all[0].record);
+    for (std::size_t i = 2; i < all.size(); ++i)
+        judge.record(trace, all[i].record);
+    EXPECT_GE(kept.seqs.size(), LossJudge::kHeldRecords - 10);
+    EXPECT_EQ(kept.gaps.size(), 1u);
 }
 
 }  // namespace

@@ -6,6 +6,9 @@
 #include <unistd.h>
 
 #include <array>
+#include <functional>
+#include <memory>
+#include <mutex>
 #include <thread>
 
 #include "metrics.hpp"
@@ -75,6 +78,210 @@ TEST_F(Metrics, AForkedChildsGaugesShowItsOwnTasksWhateverItDoesWithInheritedOne
     ASSERT_EQ(waitpid(child, &status, 0), child);
     ASSERT_TRUE(WIFEXITED(status));
     EXPECT_EQ(WEXITSTATUS(status), 0) << "the number of the check that failed";
+}
+
+// ---- with a list of the live tasks ----
+
+/// A runtime's list, with a lock that is tried.
+class Listed final : public TaskList {
+  public:
+    explicit Listed(std::size_t count) : tasks{count}, times{std::make_unique<TaskTimes[]>(count)} {}
+
+    std::uint64_t list(std::uint64_t cursor, TaskTaker& taker) noexcept override {
+        const std::unique_lock lock{mutex, std::try_to_lock};
+        ++calls;
+        if (!lock.owns_lock()) return cursor;
+        for (; cursor < tasks; ++cursor) {
+            if (!taker.wants_more()) return cursor;
+            if (before) before(cursor);
+            taker.take(times[cursor]);
+            if (after) after(cursor);
+        }
+        return kEnd;
+    }
+
+    std::size_t tasks;
+    std::unique_ptr<TaskTimes[]> times;
+    std::mutex mutex;
+    std::size_t calls = 0;
+    std::function<void(std::size_t)> before;  // a task is taken
+    std::function<void(std::size_t)> after;
+};
+
+class InheritedTasks : public Metrics {
+  protected:
+    static constexpr std::size_t kTasks = 5'000;  // more than one tick goes over
+    Listed list{kTasks};
+
+    InheritedTasks() {
+        for (std::size_t i = 0; i < kTasks; ++i) {
+            worker.spawned(list.times[i], {.name = "t"});
+            if (i % 4 == 0) continue;
+            worker.running(list.times[i]);
+            if (i % 4 == 1) worker.sleep(list.times[i], 0);
+            if (i % 4 == 2) worker.iowait(list.times[i], 3);
+            if (i % 4 == 3) worker.done(list.times[i]);
+        }
+        telemetry.list_tasks_by(&list);
+    }
+    ~InheritedTasks() override { telemetry.list_tasks_by(nullptr); }
+
+    /// Ticks until the list is gone over.
+    void tick(std::size_t times = 100) {
+        for (std::size_t i = 0; i < times; ++i)
+            const Worker::Tick tick{worker, task};
+    }
+    /// What the tasks say themselves.
+    std::array<std::uint64_t, kTaskStates> truth() const {
+        std::array<std::uint64_t, kTaskStates> states{};
+        for (std::size_t i = 0; i < kTasks; ++i)
+            ++states[static_cast<std::size_t>(list.times[i].state())];
+        return states;
+    }
+    bool gauges_are_true() const {
+        const MetricsSnapshot now = telemetry.snapshot();
+        const auto states = truth();
+        for (const TaskState state :
+             {TaskState::Ready, TaskState::Running, TaskState::Sleeping, TaskState::Waiting, TaskState::Throttled})
+            if (now.states[static_cast<std::size_t>(state)] != states[static_cast<std::size_t>(state)]) return false;
+        return true;
+    }
+};
+
+TEST_F(InheritedTasks, AreInTheGaugesOfAForkedChildThatTicks) {
+    EXPECT_TRUE(in_a_child([&] {
+        tick();
+        return gauges_are_true() && gauge("tasks_state", {{"state", "Sleeping"}}) == kTasks / 4 &&
+               gauge("scheduler_ready_queue_depth") == kTasks / 4 &&
+               counter("task_transitions_total", {{"event", "Spawned"}}) == 0;
+    }));
+    EXPECT_TRUE(gauges_are_true()) << "the parent's";
+}
+
+TEST_F(InheritedTasks, AreInTheGaugesOfAForkedChildThatParks) {
+    EXPECT_TRUE(in_a_child([&] {
+        for (int i = 0; i < 1'000 && !gauges_are_true(); ++i) {
+            worker.park();
+            worker.unpark();
+        }
+        return gauges_are_true() && worker.longest_park_ns() == 1'000'000'000;
+    }));
+}
+
+TEST_F(InheritedTasks, AreCountedOnceWhateverHappensToThemBeforeAndAfterTheyAreListed) {
+    EXPECT_TRUE(in_a_child([&] {
+        for (std::size_t i = 0; i < 400; i += 4)
+            worker.running(list.times[i]);
+        for (std::size_t i = 0; i < 200; i += 4)
+            worker.done(list.times[i]);
+        tick(2);
+        for (std::size_t i = 200; i < kTasks; i += 4) {  // some of them are listed by now
+            if (i >= 400) worker.running(list.times[i]);
+            if (i % 8 == 0) worker.yield(list.times[i]);
+        }
+        tick();
+        for (std::size_t i = 1; i < kTasks; i += 4)
+            worker.ready(list.times[i], WakeCause::event);
+        TaskTimes own;
+        worker.spawned(own, {.name = "own"});
+        worker.running(own);
+        worker.done(own);
+        return gauges_are_true();
+    }));
+}
+
+TEST_F(InheritedTasks, AreCountedOnceWhenTheyMoveWhileTheyAreListed) {
+    EXPECT_TRUE(in_a_child([&] {
+        list.before = [&](std::size_t i) {
+            if (i % 8 == 0) worker.running(list.times[i]);
+        };
+        list.after = [&](std::size_t i) {
+            if (i % 4 == 0) i % 8 == 0 ? worker.yield(list.times[i]) : worker.running(list.times[i]);
+            if (i % 4 == 1) worker.cancelled(list.times[i], CancelCause::asked);
+        };
+        tick();
+        return gauges_are_true();
+    }));
+}
+
+TEST_F(InheritedTasks, AreCountedAnewInAForkOfTheFork) {
+    EXPECT_TRUE(in_a_child([&] {
+        tick();
+        for (std::size_t i = 1; i < kTasks; i += 4)
+            worker.ready(list.times[i], WakeCause::event);
+        return in_a_child([&] {
+            tick();
+            for (std::size_t i = 1; i < kTasks; i += 8)
+                worker.running(list.times[i]);
+            return gauges_are_true();
+        });
+    }));
+}
+
+TEST_F(InheritedTasks, AreCountedByAnotherWorkerIfTheFirstIsGivenBackHalfWay) {
+    EXPECT_TRUE(in_a_child([&] {
+        tick(2);
+        if (gauges_are_true()) return false;  // the list is too short for this test
+        lease = {};
+        const WorkerLease other = telemetry.worker();
+        for (int i = 0; i < 100; ++i)
+            const Worker::Tick tick{*other, task};
+        return gauges_are_true();
+    }));
+}
+
+TEST_F(InheritedTasks, AreNotCountedWhereTheLockOfTheListIsHeldForEver) {
+    std::unique_lock lock{list.mutex, std::defer_lock};
+    std::thread{[&] { lock.lock(); }}.join();  // whoever holds it is not in the child
+    EXPECT_TRUE(in_a_child([&] {
+        TaskTimes own;
+        worker.spawned(own, {.name = "own"});
+        worker.running(list.times[0]);
+        const Clock& time = Clock::system();
+        const std::uint64_t begin = time.monotonic_ns();
+        do {
+            tick();
+        } while (worker.is_dumping() && time.monotonic_ns() - begin < 20'000 * kMs);
+        const std::size_t calls = list.calls;
+        tick();
+        return list.calls == calls && worker.longest_park_ns() == 1'000'000'000 &&
+               gauge("scheduler_ready_queue_depth") == 1;
+    }));
+    lock.release();
+    list.mutex.unlock();
+}
+
+#if !defined(__SANITIZE_THREAD__)  // which lets no forked child start a thread
+TEST_F(InheritedTasks, AreCountedOnceWhenAnotherThreadMovesThemMeanwhile) {
+    for (int round = 0; round < 20; ++round)
+        ASSERT_TRUE(in_a_child([&] {
+            std::thread mover{[&] {
+                Worker& here = telemetry.here();
+                for (std::size_t i = 0; i < kTasks; ++i) {
+                    if (i % 4 == 1) here.ready(list.times[i], WakeCause::event);
+                    if (i % 4 <= 1) here.running(list.times[i]);
+                    if (i % 4 == 0) here.yield(list.times[i]);
+                }
+            }};
+            tick();
+            mover.join();
+            tick();
+            return gauges_are_true();
+        })) << "round "
+            << round;
+}
+#endif
+
+TEST_F(Metrics, AForkedChildsPresentRunIsThatOfTheTaskThatForked) {
+    worker.spawned(task, {.name = "t"});
+    worker.running(task);
+    clock.advance(1'000);
+    EXPECT_TRUE(in_a_child([&] {
+        clock.advance(500);
+        if (telemetry.snapshot().current_run_ns != 1'500) return false;
+        worker.yield(task);
+        return telemetry.snapshot().current_run_ns == 0;
+    }));
 }
 
 TEST(BusyTime, OfAForkedChildBeginsAtTheForkAndGoesOn) {

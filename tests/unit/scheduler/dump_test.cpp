@@ -24,6 +24,10 @@ Task<> keep_yielding(const bool& stop) {
     while (!stop)
         co_await yield();
 }
+Task<> yield_often() {
+    for (int i = 0; i < 100; ++i)
+        co_await yield();
+}
 Task<> nothing() {
     co_return;
 }
@@ -153,6 +157,34 @@ TEST_F(SchedulerDump, AForkedChildTellsOfWhatItInheritedAndItsLogIsLegal) {
         if (!report.good()) _exit(2);
         if (report.unseen_start != 4 || report.dumped_start != 4 || report.tasks != 5) _exit(3);
         _exit(report.live() == 0 ? 0 : 4);
+    }
+    int status = 0;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    EXPECT_EQ(status, 0) << "exit " << WEXITSTATUS(status);
+}
+
+TEST_F(SchedulerDump, AForkedChildsGaugesCountWhatItInherited) {
+    constexpr int kSleepers = 5'000;
+    Scheduler scheduler{{.name = "forked"}};
+    Event event;
+    for (int i = 0; i < kSleepers; ++i)
+        scheduler.spawn({.name = "sleeper"}, sleep_for_ever());
+    scheduler.spawn({.name = "waiter"}, wait_for(event));
+    scheduler.spawn({.name = "waiter"}, wait_for(event));
+    scheduler.run_until_idle();
+    const pid_t child = fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+        const auto states = [&](TaskState state) {
+            return scheduler.telemetry().snapshot().states[static_cast<std::size_t>(state)];
+        };
+        scheduler.spawn({.name = "the child's own"}, yield_often());
+        scheduler.run_until_idle();
+        if (states(TaskState::Sleeping) != kSleepers || states(TaskState::Waiting) != 2) _exit(1);
+        event.set();
+        if (states(TaskState::Waiting) != 0 || states(TaskState::Ready) != 2) _exit(2);
+        scheduler.run_until_idle();
+        _exit(states(TaskState::Sleeping) == kSleepers && states(TaskState::Ready) == 0 ? 0 : 3);
     }
     int status = 0;
     ASSERT_EQ(waitpid(child, &status, 0), child);

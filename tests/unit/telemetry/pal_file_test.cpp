@@ -17,6 +17,7 @@
 #include <sstream>
 #include <telemetry/pal_file.hpp>
 #include <telemetry/pal_log.hpp>
+#include <telemetry/process.hpp>
 
 namespace tiffany::detail {
 namespace {
@@ -84,6 +85,19 @@ class PalFileTest : public ::testing::Test {
     void fill() {
         while (fs::file_size(path("run.pal")) + 8'000 < kFileMax)
             transitions(10);
+    }
+    /// Tasks that live are told of until there are so many files.
+    void dump_until(std::uint64_t files) {
+        while (counters->files < files) {
+            for (std::uint64_t i = 0; i < 50; ++i) {
+                tiffany_dump_task event{};
+                event.worker = kFileInstance << 16;
+                event.tid = 7;
+                event.state = 2;
+                give(EventId::State, event);
+            }
+            log->looked(true, true);
+        }
     }
     void end() {
         log->end();
@@ -278,6 +292,31 @@ TEST_F(PalFileTest, AFileThatWasMovedAwayIsFollowedByANewOneOfItsName) {
     EXPECT_TRUE(has_end(entries("moved.pal")));
     EXPECT_EQ(told(entries("run.pal")).from, told(entries("moved.pal")).next);
     EXPECT_FALSE(fs::exists(path("run.pal.old")));
+}
+
+// ---- who lives, in a file that began in the middle ----
+
+TEST_F(PalFileTest, AFileThatEventsHaveFilledAsksWhoLives) {
+    make();
+    const std::uint32_t before = Process::get().generation();
+    while (counters->files < 2)
+        transitions(50);
+    log->looked(true, true);
+    EXPECT_EQ(Process::get().generation(), before + 1);
+    end();
+}
+
+TEST_F(PalFileTest, ADumpThatNoFileHoldsIsNotAskedForByEachFileThatItFills) {
+    make();
+    const std::uint32_t before = Process::get().generation();
+    dump_until(6);
+    log->looked(true, true);
+    EXPECT_EQ(Process::get().generation(), before);
+    while (counters->files < 7)
+        transitions(50);
+    log->looked(true, true);
+    EXPECT_EQ(Process::get().generation(), before + 1) << "one that events have filled asks again";
+    end();
 }
 
 }  // namespace

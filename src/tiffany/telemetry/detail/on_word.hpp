@@ -22,7 +22,8 @@ constexpr std::uint32_t kForked = 1u << 12;  // with kMetrics, in a forked child
 constexpr std::uint32_t kLog = 1u << 13;     // the process writes a log, and the worker has a ring to it
 constexpr std::uint32_t kTickLog = 1u << 14;
 
-constexpr std::uint32_t kDumping = 1u << 15;  // with a tracer: this worker lists the live tasks, some at each tick
+// this worker lists the live tasks, some at each tick: for a tracer, and in a forked child for the gauges
+constexpr std::uint32_t kDumping = 1u << 15;
 
 constexpr std::uint32_t kWatched = 1u << 16;  // a watch wants to know what runs, and since when
 

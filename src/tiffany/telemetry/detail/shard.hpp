@@ -153,7 +153,7 @@ constexpr TaskState state_after(Move move) noexcept {
     return TaskState::None;
 }
 
-/// In place of the state before: the gauges of a forked child do not know this task, which it inherited.
+/// In place of the state before: the gauges of a forked child do not follow this move of a task that it inherited.
 inline constexpr std::size_t kInherited = kTaskStates;
 
 struct Shard {
@@ -175,6 +175,9 @@ struct Shard {
     // is 0, so that who finds the same running_since before and after it has both of one run. Writer: the worker's
     // thread
     std::atomic<std::uint64_t> running_tid{0};
+    // In a forked child: tasks that it inherited, by the state in which the gauges began to count them. Writer: the
+    // worker's thread
+    std::array<std::atomic<std::uint64_t>, kTaskStates> inherited{};
 
     Shard() = default;
     Shard(const Shard&) = delete;
@@ -211,6 +214,8 @@ struct Shard {
             if (GroupShard* found = group.load(std::memory_order_relaxed)) found->clear();
         for (auto* number : {&busy_ns, &busy_since, &parked_at, &running_since, &running_tid})
             number->store(0, std::memory_order_relaxed);
+        for (auto& number : inherited)
+            number.store(0, std::memory_order_relaxed);
     }
 };
 
