@@ -104,7 +104,7 @@ class TaskRef {
 class TaskRefs;
 
 namespace detail {
-/// A variable in which they lie one after the other.
+/// A variable in which they lie one after the other; not a view of them, which is copied.
 template <typename Range>
 concept VariableOfTaskRefs =
     std::is_lvalue_reference_v<Range> && !std::is_same_v<std::remove_cvref_t<Range>, TaskRefs> &&
@@ -122,7 +122,7 @@ class TaskRefs {
   public:
     constexpr TaskRefs() noexcept = default;
     template <detail::VariableOfTaskRefs Range>
-    constexpr TaskRefs(Range&& tasks) noexcept : tasks_{tasks} {}  // NOLINT(google-explicit-constructor)
+    constexpr TaskRefs(Range&& tasks) noexcept : tasks_{tasks} {}  // NOLINT(bugprone-forwarding-reference-overload)
 
     constexpr const TaskRef* begin() const noexcept { return tasks_.data(); }
     constexpr const TaskRef* end() const noexcept { return tasks_.data() + tasks_.size(); }
