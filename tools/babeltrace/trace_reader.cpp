@@ -130,6 +130,7 @@ class Reading {
             begin_ = begin;
             for (const pal::FirstSeq& first : begin.first)
                 anchors.begin(first);
+            if (!begin.first.empty()) reading.judge_.mark_from_the_middle(index);
             if (!begin.events.empty()) reading.judge_.mark_selection(index);
         }
         void discarded(const pal::Discarded& discarded) override {

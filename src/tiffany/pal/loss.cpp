@@ -48,6 +48,7 @@ std::uint64_t minus(std::uint64_t a, std::uint64_t b) {
 struct LossJudge::Source {
     bool selection = false;
     bool from_start = false;
+    bool from_the_middle = false;
     bool is_log = false;
     std::deque<Range> ranges;
     std::size_t merged = 0;    // how many older ranges are in the first one
@@ -55,7 +56,7 @@ struct LossJudge::Source {
     std::uint64_t mixed = 0;   // in other channels that carry transitions
     std::uint64_t others = 0;  // in channels that carry none; modulo 2^64
     bool ended = false;
-    bool is_whole = false;  // a log that lacks nothing
+    bool is_whole = false;  // a log that lacks nothing, from the start of the process on
     std::uint64_t told_tail = 0;
     bool told_at_most = false;
     std::unordered_map<std::uint64_t, std::uint64_t> last;  // by worker: the last seq in this source
@@ -128,6 +129,10 @@ void LossJudge::mark_selection(std::size_t source) {
 
 void LossJudge::mark_from_start(std::size_t source) {
     sources_[source]->from_start = true;
+}
+
+void LossJudge::mark_from_the_middle(std::size_t source) {
+    sources_[source]->from_the_middle = true;
 }
 
 void LossJudge::begin(const Begin& begin) {
@@ -482,7 +487,7 @@ void LossJudge::told(std::size_t source, const End& end) {
     sources_[source]->is_log = true;
     sources_[source]->told_tail = end.tail;
     sources_[source]->told_at_most = end.at_most;
-    sources_[source]->is_whole = end.lost == 0 && !sources_[source]->selection;
+    sources_[source]->is_whole = end.lost == 0 && !sources_[source]->selection && !sources_[source]->from_the_middle;
     sources_[source]->others = end.lost_others;
 }
 
@@ -618,9 +623,15 @@ void LossJudge::add_tails(End& end) {
         if (in.traces == 1 && in.logs == 0) {
             in.counted = minus(counted, in.gaps);
             in.counted_at_most = mixed != 0;
-        } else if (!in.all_stopped || (in.traces == 1 && !in.has_whole_log)) {
+        } else if (in.traces == 1) {
+            // what of it the logs have is in none of its gaps here; a log that lacks nothing leaves nothing to count
+            if (in.has_whole_log && in.all_stopped) continue;
+            const std::uint64_t gaps = std::max(in.gaps, minus(source.missing, untraced_));
+            in.counted = minus(minus(counted, gaps), found_elsewhere);
+            in.counted_at_most = mixed != 0 || (untraced_ != 0 && groups.size() > 1);
+        } else if (!in.all_stopped) {
             // parts or copies of one recording: each has a tail of its own, unless another goes on where it ends
-            const std::uint64_t gaps = std::max(in.traces == 1 ? in.gaps : 0, untraced_ == 0 ? source.missing : 0);
+            const std::uint64_t gaps = untraced_ == 0 ? source.missing : 0;
             in.counted = std::max(in.counted, minus(minus(counted, gaps), found_elsewhere));
             in.counted_at_most = true;
         }

@@ -73,6 +73,10 @@ class LossJudge {
     /// said before its first record.
     void mark_from_start(std::size_t source);
 
+    /// The source begins in the middle of a process's life: there may have been workers that it does not know. To be
+    /// said before its first record.
+    void mark_from_the_middle(std::size_t source);
+
     void begin(const Begin& begin);
     /// A record of several sources was read, and is given later: in its source's own order.
     void expect(std::size_t source, const Record& record);

@@ -20,6 +20,7 @@ class Kept : public EntrySink {
     void record(const Record& record) override {
         order += record.is_transition() ? 't' : 'o';
         seqs.push_back(record.seq);
+        if (record.is_transition()) transitions.push_back(record.seq);
     }
     void gap(const Gap& gap) override {
         order += 'g';
@@ -29,6 +30,7 @@ class Kept : public EntrySink {
 
     std::string order;  // t transition, o other record, g gap
     std::vector<std::uint64_t> seqs;
+    std::vector<std::uint64_t> transitions;  // of these
     std::vector<Gap> gaps;
     std::vector<End> ends;
 };
@@ -598,7 +600,7 @@ class TwoTracers : public LossJudgeTest {
     }
     /// The seqs that are told, each as a record or in a gap.
     std::vector<std::uint64_t> told() const {
-        std::vector<std::uint64_t> seqs = kept.seqs;
+        std::vector<std::uint64_t> seqs = kept.transitions;
         for (const Gap& gap : kept.gaps)
             for (std::uint64_t seq = gap.from_seq; seq <= gap.to_seq; ++seq)
                 seqs.push_back(seq);
@@ -620,6 +622,7 @@ TEST_F(TwoTracers, WhatOneLostTheOtherHasThoughItsStampIsLater) {
         has(trace, seq, kMs + seq * 1'000);
     for (std::uint64_t seq = 1; seq <= 8; ++seq)
         has(log, seq, kMs + seq * 1'000 + kSkewNs);
+    all.push_back({log, position(EventId::WorkerStopped, 8, 2 * kMs)});
     judge.told(log, End{.records = 8});
     merge();
     EXPECT_THAT(kept.gaps, testing::IsEmpty());
@@ -627,6 +630,19 @@ TEST_F(TwoTracers, WhatOneLostTheOtherHasThoughItsStampIsLater) {
     EXPECT_EQ(end.lost, 0u) << "no tail either: what was discarded is in the log";
     EXPECT_FALSE(end.at_most);
     EXPECT_EQ(judge.duplicates(), 5u);
+}
+
+TEST_F(TwoTracers, ALogThatBeginsInTheMiddleDoesNotSayWhatWasDiscardedBefore) {
+    discarded(9, 0, 9 * kMs);  // of a worker that nobody tells of, perhaps
+    judge.mark_from_the_middle(log);
+    judge.told(log, End{.records = 2});
+    for (const std::uint64_t seq : {5, 6}) {
+        has(trace, seq, kMs + seq);
+        has(log, seq, kMs + seq + kSkewNs);
+    }
+    all.push_back({log, position(EventId::WorkerStopped, 6, 2 * kMs)});
+    merge();
+    EXPECT_EQ(end.lost, 9u);
 }
 
 TEST_F(TwoTracers, WhatBothLostIsInGapsAndNothingIsToldTwice) {
