@@ -18,7 +18,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kLog = "{\"v\":1,\"event\":\"Begin\"}\n";
+constexpr const char* kBeginOfLog = "{\"v\":1,\"event\":\"Begin\"}\n";
 
 std::string zstd(const std::string& text) {
     std::string packed(ZSTD_compressBound(text.size()), '\0');
@@ -58,21 +58,21 @@ TEST_F(LockedFile, ANewOneIsItsOwnersAlone) {
 }
 
 TEST_F(LockedFile, ALogOfAnEarlierRunIsKeptUnderTheOtherName) {
-    write(path("run"), kLog);
+    write(path("run"), kBeginOfLog);
     write(path("run.old"),
           "{\"v\":1,\"ts\":\"2026-11-27T21:39:10.076204940Z\",\"event\":\"Begin\",\"tool\":\"other\"}\n");
     EXPECT_TRUE(take().is_open());
     EXPECT_EQ(content(path("run")), "");
-    EXPECT_EQ(content(path("run.old")), kLog);
+    EXPECT_EQ(content(path("run.old")), kBeginOfLog);
 }
 
 TEST_F(LockedFile, ALogThatAnotherHasLockedIsLeftAlone) {
-    write(path("run"), kLog);
+    write(path("run"), kBeginOfLog);
     const Descriptor other{open(path("run").c_str(), O_RDWR)};
     ASSERT_EQ(flock(other.get(), LOCK_EX), 0);
     EXPECT_FALSE(take().is_open());
     EXPECT_EQ(problem.problem, PalProblem::in_use);
-    EXPECT_EQ(content(path("run")), kLog);
+    EXPECT_EQ(content(path("run")), kBeginOfLog);
 }
 
 TEST_F(LockedFile, WhatIsNoLogIsLeftAlone) {
@@ -81,7 +81,7 @@ TEST_F(LockedFile, WhatIsNoLogIsLeftAlone) {
     EXPECT_EQ(problem.problem, PalProblem::not_a_log);
     EXPECT_EQ(content(path("run")), "my diary");
     fs::remove(path("run"));
-    write(path("run"), kLog);
+    write(path("run"), kBeginOfLog);
     write(path("run.old"), "my other diary");
     EXPECT_FALSE(take().is_open());
     EXPECT_EQ(problem.problem, PalProblem::not_a_log);
@@ -99,7 +99,7 @@ TEST_F(LockedFile, WhatOnlyLooksLikeALogIsLeftAlone) {
         EXPECT_EQ(content(path("run")), text);
         fs::remove(path("run"));
         std::ofstream{path("run.old")} << text;
-        write(path("run"), kLog);
+        write(path("run"), kBeginOfLog);
         EXPECT_FALSE(take().is_open()) << text;
         EXPECT_EQ(content(path("run.old")), text);
         fs::remove(path("run.old"));
@@ -126,8 +126,8 @@ TEST_F(LockedFile, WhatTheLogsWriterBeginsWithIsALogPackedOrCutToo) {
 }
 
 TEST_F(LockedFile, AnOlderLogThatSomebodyHasLockedIsKept) {
-    write(path("run"), kLog);
-    write(path("run.old"), kLog);
+    write(path("run"), kBeginOfLog);
+    write(path("run.old"), kBeginOfLog);
     const Descriptor other{open(path("run.old").c_str(), O_RDWR)};
     ASSERT_EQ(flock(other.get(), LOCK_EX), 0);
     EXPECT_FALSE(take().is_open());
