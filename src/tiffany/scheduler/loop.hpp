@@ -101,7 +101,7 @@ class Loop : public LoopSide {
     void report_descriptors();
     void look_after(unsigned runs) noexcept;
     void plan_look() noexcept;
-    void add_timer(Operation& operation, std::uint64_t deadline_ns) noexcept;
+    void add_timer(TaskCore& task, std::uint64_t deadline_ns) noexcept;
     bool find_work(Until until, std::uint64_t deadline_ns);
     void park(std::uint64_t deadline_ns);
     void expire_timers(std::uint64_t now_ns);

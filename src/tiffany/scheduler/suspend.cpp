@@ -117,7 +117,7 @@ bool Loop::give_way(TaskCore& task, bool may_park) noexcept {
             worker_->throttled(task.life, park_ns, end_of_run());
             extras->pause.chain = &task;
             task.waiting = &extras->pause;
-            add_timer(extras->pause, later(now_ns, park_ns));
+            add_timer(task, later(now_ns, park_ns));
             return true;
         }
     }
@@ -137,7 +137,7 @@ bool Loop::begin_sleep(TaskCore& task, Operation& operation, std::uint64_t dur_n
     if (is_cancelled(task)) return false;
     worker_->sleep(task.life, dur_ns, end_of_run());
     task.waiting = &operation;
-    add_timer(operation, later(now_ns, dur_ns));
+    add_timer(task, later(now_ns, dur_ns));
     return true;
 }
 
@@ -231,16 +231,17 @@ bool Loop::begin_shared(TaskCore& task, SharedOperation& operation) noexcept {
     return true;
 }
 
-void Loop::add_timer(Operation& operation, std::uint64_t deadline_ns) noexcept {
+void Loop::add_timer(TaskCore& task, std::uint64_t deadline_ns) noexcept {
     if (deadline_ns == Operation::kNever) return;
     if (timers_.empty()) look_after(1);
-    timers_.add(operation, deadline_ns);
+    task.waiting->timed = true;
+    timers_.add(TaskStore::place_of(task), deadline_ns);
 }
 
 void Loop::begin_wait(TaskCore& task, Operation& operation) noexcept {
     charge_budget(task);
     task.waiting = &operation;
-    if (operation.time_ns != Operation::kNever) add_timer(operation, later(engine_->now_ns(), operation.time_ns));
+    if (operation.time_ns != Operation::kNever) add_timer(task, later(engine_->now_ns(), operation.time_ns));
 }
 
 // ---- it waits no more ----
@@ -248,7 +249,7 @@ void Loop::begin_wait(TaskCore& task, Operation& operation) noexcept {
 void Loop::detach(TaskCore& task) noexcept {
     Operation* const operation = std::exchange(task.waiting, nullptr);
     if (operation == nullptr || operation->waits_for == WaitsFor::dependencies) return;
-    timers_.remove(*operation);
+    if (std::exchange(operation->timed, false)) timers_.remove(TaskStore::place_of(task));
     switch (operation->waits_for) {
         case WaitsFor::io:
             poller_.remove(static_cast<IoOperation&>(*operation));

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <cstdlib>
 #include <functional>
 #include <limits>
 #include <new>
@@ -30,8 +29,11 @@ struct TaskStore::Slab {
     }
 };
 
-void TaskStore::FreeSlab::operator()(Slab* slab) const noexcept {
-    std::free(slab);
+/// Block b has 2^b slabs.
+TaskStore::Slab& TaskStore::slab(std::size_t number) const noexcept {
+    const auto block = static_cast<std::size_t>(std::bit_width(number + 1)) - 1;
+    const std::size_t first = (std::size_t{1} << block) - 1;
+    return *reinterpret_cast<Slab*>(blocks_[block].begin() + (number - first) * kSlabBytes);
 }
 
 TaskStore& TaskStore::of(const TaskCore& task) noexcept {
@@ -45,7 +47,7 @@ std::uint32_t TaskStore::place_of(const TaskCore& task) noexcept {
 }
 
 TaskCore& TaskStore::at(std::uint32_t place) const noexcept {
-    return slabs_[(place - 1) / Slab::slot_count()]->slots()[(place - 1) % Slab::slot_count()].task;
+    return slab((place - 1) / Slab::slot_count()).slots()[(place - 1) % Slab::slot_count()].task;
 }
 
 TaskStore::~TaskStore() = default;
@@ -60,15 +62,18 @@ void TaskStore::drop() noexcept {
 }
 
 void TaskStore::add_slab() {
-    if ((slabs_.size() + 1) * Slab::slot_count() > std::numeric_limits<std::uint32_t>::max()) throw std::bad_alloc{};
-    slabs_.reserve(slabs_.size() + 1);
-    void* const memory = std::aligned_alloc(kSlabBytes, kSlabBytes);
-    if (memory == nullptr) throw std::bad_alloc{};
-    auto* const slab = new (memory) Slab{this, slabs_.size()};
-    slabs_.emplace_back(slab);
+    const std::uint64_t places = (slabs_ + 1) * Slab::slot_count() + 1;  // with 0, which is nobody's
+    if (places > std::numeric_limits<std::uint32_t>::max()) throw std::bad_alloc{};
+    timers_.grow_to(places);
+    if (std::has_single_bit(slabs_ + 1))  // the blocks are full
+        blocks_[static_cast<std::size_t>(std::countr_zero(slabs_ + 1))] =
+            MappedMemory{(slabs_ + 1) * kSlabBytes, kSlabBytes};
+    auto* const added = new (&slab(slabs_)) Slab{this, slabs_};
+    ++slabs_;
     for (std::size_t i = Slab::slot_count(); i-- > 0;) {
-        auto* const slot = new (slab->slots() + i) Slot;
+        auto* const slot = new (added->slots() + i) Slot;
         slot->next_free = std::exchange(free_, slot);
+        timers_[place_of(slot->task)] = {};  // here its page is made, not when a task falls asleep
     }
 }
 
@@ -146,8 +151,8 @@ std::uint64_t TaskStore::list(std::uint64_t cursor, TaskTaker& taker) noexcept {
     constexpr unsigned kMostWords = 64;  // in one call: many of them may have no task
     for (unsigned words = 0; words < kMostWords; ++words) {
         const std::uint64_t word = cursor / 64;
-        if (word / Slab::kWords >= slabs_.size()) return kEnd;
-        Slab& slab = *slabs_[word / Slab::kWords];
+        if (word / Slab::kWords >= slabs_) return kEnd;
+        Slab& slab = this->slab(word / Slab::kWords);
         const std::uint64_t first = word % Slab::kWords * 64;
         std::uint64_t left = slab.listed[word % Slab::kWords] & (~std::uint64_t{0} << (cursor % 64));
         for (; left != 0; left &= left - 1) {

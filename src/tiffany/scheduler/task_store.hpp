@@ -5,20 +5,22 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <mutex>
 #include <tiffany/telemetry/hooks.hpp>
 #include <unordered_map>
 #include <vector>
 
+#include "mapped_memory.hpp"
 #include "task_core.hpp"
+#include "timer_table.hpp"
 
 namespace tiffany::detail {
 
 class Engine;
 
-/// Thread-safe. Tasks lie side by side in slabs, and are found by their number through pages of 64: about 9 bytes a
-/// task beyond the task. Lives until the scheduler and the last handle are gone.
+/// Thread-safe. Tasks lie side by side in slabs, slabs in blocks, each as large as all before it; a task's place is the
+/// number of its slot. Tasks are found by their tid through pages of 64: with the timer 25 bytes a task beyond the
+/// task. Lives until the scheduler and the last handle are gone.
 class TaskStore final : public TaskList {
   public:
     /// The caller has a hold on it until `drop`.
@@ -28,6 +30,12 @@ class TaskStore final : public TaskList {
     void drop() noexcept;
 
     static TaskStore& of(const TaskCore& task) noexcept;
+
+    /// From 1 on. No other task of the store has it while this one lives.
+    static std::uint32_t place_of(const TaskCore& task) noexcept;
+    /// The task that is there. Without the lock: whoever has its place knows that it lives.
+    TaskCore& at(std::uint32_t place) const noexcept;
+    TimerTable& timers() noexcept { return timers_; }
 
     /// A task without a number, held once. Errors: std::bad_alloc.
     TaskCore& make_task();
@@ -61,7 +69,8 @@ class TaskStore final : public TaskList {
 
   private:
     static constexpr std::uint64_t kClosed = std::uint64_t{1} << 63;
-    static constexpr std::size_t kSlabBytes = std::size_t{1} << 15;  // twice that is still taken from the heap
+    static constexpr std::size_t kSlabBytes = std::size_t{1} << 15;
+    static constexpr std::size_t kBlocks = 32;
     static constexpr std::size_t kTidsPerPage = 64;
 
     union Slot {
@@ -71,9 +80,6 @@ class TaskStore final : public TaskList {
         Slot* next_free;
     };
     struct Slab;
-    struct FreeSlab {
-        void operator()(Slab* slab) const noexcept;
-    };
     struct Page {
         std::array<std::uint32_t, kTidsPerPage> places{};  // 1 + the number of the task's slot; 0: no such task
         std::array<std::uint32_t, kTidsPerPage> entered{};
@@ -83,8 +89,7 @@ class TaskStore final : public TaskList {
     explicit TaskStore(Engine& engine) noexcept : engine_{&engine} {}
     ~TaskStore();
     void add_slab();
-    static std::uint32_t place_of(const TaskCore& task) noexcept;
-    TaskCore& at(std::uint32_t place) const noexcept;
+    Slab& slab(std::size_t number) const noexcept;
     static bool hold(TaskCore& task) noexcept;
     static void mark(TaskCore& task, bool listed) noexcept;
 
@@ -92,7 +97,9 @@ class TaskStore final : public TaskList {
     std::atomic<std::uint64_t> visitors_{0};
 
     mutable std::mutex mutex_;
-    std::vector<std::unique_ptr<Slab, FreeSlab>> slabs_;
+    std::array<MappedMemory, kBlocks> blocks_;
+    std::size_t slabs_ = 0;
+    TimerTable timers_;
     Slot* free_ = nullptr;
     using Pages = std::unordered_map<std::uint64_t, Page>;
     Pages pages_;                                // by tid / 64

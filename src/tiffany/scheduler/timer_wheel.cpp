@@ -1,65 +1,52 @@
 #include "timer_wheel.hpp"
 
-#include <algorithm>
-#include <utility>
-
-#include "task_core.hpp"
-
 namespace tiffany::detail {
-namespace {
 
-/// From this level on downwards a slot is so soon (65 us) that its tasks are fetched, too.
-constexpr std::size_t kSoonLevel = 2;
-
-/// Into the nearest cache, without waiting for it.
-void fetch(const Operation* operation) noexcept {
-    if (operation == nullptr) return;
-    __builtin_prefetch(operation);
-    __builtin_prefetch(operation + 1);  // the line that it ends in
+void TimerWheel::add(std::uint32_t place, std::uint64_t deadline_ns) noexcept {
+    Timer& timer = timers_[place];
+    timer.deadline_ns = deadline_ns;
+    put(place, timer);
 }
 
-/// What it takes to make its task ready and to run it: the task, and the coroutine's frame around the operation.
-void fetch_task(const Operation& operation) noexcept {
-    if (operation.chain == nullptr) return;
-    const TaskCore& task = task_of(*operation.chain);
-    __builtin_prefetch(&task.life);
-    __builtin_prefetch(&task.next);
-    __builtin_prefetch(reinterpret_cast<const std::byte*>(&operation) - 64);
-}
-
-}  // namespace
-
-void TimerWheel::add(Operation& operation, std::uint64_t deadline_ns) noexcept {
-    operation.time_ns = deadline_ns;
-    put(operation);
-}
-
-void TimerWheel::put(Operation& operation) noexcept {
+/// Where it lies, or would: time comes to no slot without emptying it, so this stays the same until it moves.
+TimerWheel::Place TimerWheel::place_of(std::uint64_t deadline_ns) const noexcept {
     // what is over lies in the slot of the present nanosecond
-    const std::uint64_t at_ns = std::max(operation.time_ns, now_ns_);
+    const std::uint64_t at_ns = std::max(deadline_ns, now_ns_);
     const std::uint64_t differs = at_ns ^ now_ns_;
     const unsigned level = differs == 0 ? 0 : (static_cast<unsigned>(std::bit_width(differs)) - 1) / kBits;
-    const std::size_t digit = static_cast<std::size_t>(at_ns >> (level * kBits)) % kSlots;
-    operation.timer_level = static_cast<std::uint8_t>(level);
-    operation.timer_slot = static_cast<std::uint8_t>(digit);
-    List& list = list_at(level, digit, operation.time_ns);
-    operation.timer_before = list.tail;
-    operation.timer_after = nullptr;
-    (list.tail != nullptr ? list.tail->timer_after : list.head) = &operation;
-    list.tail = &operation;
-    mark_used(level, digit);
+    return {level, static_cast<std::size_t>(at_ns >> (level * kBits)) % kSlots, at_ns};
 }
 
-void TimerWheel::remove(Operation& operation) noexcept {
-    const std::size_t level = std::exchange(operation.timer_level, Operation::kNoTimer);
-    if (level == Operation::kNoTimer) return;
-    const std::size_t slot = operation.timer_slot;
-    List& list = list_at(level, slot, operation.time_ns);
-    (operation.timer_before != nullptr ? operation.timer_before->timer_after : list.head) = operation.timer_after;
-    (operation.timer_after != nullptr ? operation.timer_after->timer_before : list.tail) = operation.timer_before;
-    const Slot& lists = slots_[level][slot];
-    if (std::all_of(lists.begin(), lists.end(), [](const List& one) { return one.head == nullptr; }))
-        mark_empty(level, slot);
+void TimerWheel::put(std::uint32_t place, Timer& timer) noexcept {
+    const Place to = place_of(timer.deadline_ns);
+    List& list = list_at(to.level, to.slot, timer.deadline_ns);
+    timer.before = list.tail;
+    timer.after = kNone;
+    (list.tail != kNone ? timers_[list.tail].after : list.head) = place;
+    list.tail = place;
+    mark_used(to.level, to.slot);
+}
+
+/// Empties it. Returns the first one of each of its lists.
+TimerWheel::Firsts TimerWheel::take_out(const Place& from) noexcept {
+    mark_empty(from.level, from.slot);
+    Firsts firsts{};
+    for (std::size_t i = 0; i < kLists; ++i) {
+        firsts[i] = std::exchange(slots_[from.level][from.slot][i], {}).head;
+        if (firsts[i] != kNone) __builtin_prefetch(&timers_[firsts[i]]);
+    }
+    return firsts;
+}
+
+void TimerWheel::remove(std::uint32_t place) noexcept {
+    const Timer& timer = timers_[place];
+    const Place from = place_of(timer.deadline_ns);
+    List& list = list_at(from.level, from.slot, timer.deadline_ns);
+    (timer.before != kNone ? timers_[timer.before].after : list.head) = timer.after;
+    (timer.after != kNone ? timers_[timer.after].before : list.tail) = timer.before;
+    const Slot& lists = slots_[from.level][from.slot];
+    if (std::all_of(lists.begin(), lists.end(), [](const List& one) { return one.head == kNone; }))
+        mark_empty(from.level, from.slot);
 }
 
 TimerWheel::List& TimerWheel::list_at(std::size_t level, std::size_t slot, std::uint64_t deadline_ns) noexcept {
@@ -94,43 +81,6 @@ TimerWheel::Place TimerWheel::first_slot() const noexcept {
     const unsigned above = shift + kBits;
     const std::uint64_t prefix = above >= 64 ? 0 : now_ns_ >> above << above;
     return {level, slot, prefix | (static_cast<std::uint64_t>(slot) << shift)};
-}
-
-/// All that is in it goes to lower levels, in its order as far as deadlines are the same.
-void TimerWheel::move_down(const Place& from) noexcept {
-    mark_empty(from.level, from.slot);
-    std::array<Operation*, kLists> firsts{};
-    for (std::size_t i = 0; i < kLists; ++i)
-        firsts[i] = std::exchange(slots_[from.level][from.slot][i], {}).head;
-    for (bool any = true; any;) {
-        any = false;
-        for (Operation*& first : firsts) {
-            if (first == nullptr) continue;
-            any = true;
-            Operation& moving = *std::exchange(first, first->timer_after);
-            fetch(first);
-            if (from.level <= kSoonLevel) fetch_task(moving);
-            put(moving);
-        }
-    }
-}
-
-Operation* TimerWheel::pop_due(std::uint64_t now_ns) noexcept {
-    while (used_levels_ != 0) {
-        const Place first = first_slot();
-        if (first.begin_ns > now_ns) break;
-        if (first.level == 0) {
-            now_ns_ = std::max(now_ns_, first.begin_ns);
-            Operation& due = *slots_[0][first.slot].front().head;
-            remove(due);
-            return &due;
-        }
-        now_ns_ = first.begin_ns;
-        move_down(first);
-    }
-    // nothing is left up to that time, so nothing has to move for it
-    now_ns_ = std::max(now_ns_, now_ns);
-    return nullptr;
 }
 
 }  // namespace tiffany::detail

@@ -5,28 +5,52 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <deque>
+#include <cstdint>
 #include <random>
+#include <span>
 #include <vector>
 
 namespace tiffany::detail {
 namespace {
 
+/// Tasks that are nothing but their places, from 1 on.
 struct Timers {
-    explicit Timers(std::uint64_t now_ns) : wheel{now_ns} {}
-    Operation& add(std::uint64_t deadline_ns) {
-        Operation& operation = operations.emplace_back(WaitsFor::sleep_for);
-        wheel.add(operation, deadline_ns);
-        return operation;
+    explicit Timers(std::uint64_t now_ns) : wheel{table, now_ns} {}
+    std::uint32_t add(std::uint64_t deadline_ns) {
+        const auto place = static_cast<std::uint32_t>(deadlines_ns.size());
+        deadlines_ns.push_back(deadline_ns);
+        table.grow_to(deadlines_ns.size());
+        wheel.add(place, deadline_ns);
+        return place;
+    }
+    template <typename Expired>
+    void expire(std::uint64_t now_ns, const Expired& expired) {
+        struct Tasks {
+            const Expired& expired_;
+            void fetch(std::span<const std::uint32_t>) const {}
+            void expired(std::uint32_t place, std::uint64_t deadline_ns) const { expired_(place, deadline_ns); }
+        };
+        wheel.expire(now_ns, Tasks{expired});
     }
     std::vector<std::uint64_t> expire(std::uint64_t now_ns) {
         std::vector<std::uint64_t> due;
-        wheel.expire(now_ns, [&](Operation& operation) { due.push_back(operation.time_ns); });
+        expire(now_ns, [&](std::uint32_t, std::uint64_t deadline_ns) { due.push_back(deadline_ns); });
         return due;
     }
+    std::vector<std::uint32_t> places_due(std::uint64_t now_ns) {
+        std::vector<std::uint32_t> due;
+        expire(now_ns, [&](std::uint32_t place, std::uint64_t deadline_ns) {
+            EXPECT_EQ(deadline_ns, deadlines_ns[place]);
+            due.push_back(place);
+        });
+        return due;
+    }
+    TimerTable table;
     TimerWheel wheel;
-    std::deque<Operation> operations;
+    std::vector<std::uint64_t> deadlines_ns{0};  // by place
 };
+
+constexpr std::uint64_t kLatest = ~std::uint64_t{0} - 1;
 
 TEST(TimerWheelTest, IsDueExactlyAtItsDeadline) {
     Timers timers{1};
@@ -45,21 +69,19 @@ TEST(TimerWheelTest, ADeadlineThatIsOverIsDueAtOnce) {
 TEST(TimerWheelTest, OfOneDeadlineTheFirstThatCameIsTheFirstWhateverTheTimeWas) {
     Timers timers{0};
     constexpr std::uint64_t kDeadline = 70'000'000;
-    std::vector<Operation*> order;
+    std::vector<std::uint32_t> order;
     for (const std::uint64_t now : {0u, 63u, 64u, 5'000u, 69'999'999u}) {
         timers.expire(now);
-        order.push_back(&timers.add(kDeadline));
+        order.push_back(timers.add(kDeadline));
     }
-    std::vector<Operation*> due;
-    timers.wheel.expire(kDeadline, [&](Operation& operation) { due.push_back(&operation); });
-    EXPECT_EQ(due, order);
+    EXPECT_EQ(timers.places_due(kDeadline), order);
 }
 
 TEST(TimerWheelTest, TheFarthestDeadlineIsHeld) {
     Timers timers{1};
-    timers.add(Operation::kNever - 1);
+    timers.add(kLatest);
     EXPECT_TRUE(timers.expire(std::uint64_t{1} << 63).empty());
-    EXPECT_EQ(timers.expire(Operation::kNever - 1).size(), 1u);
+    EXPECT_EQ(timers.expire(kLatest).size(), 1u);
 }
 
 TEST(TimerWheelTest, NothingIsDueBeforeNext) {
@@ -77,6 +99,34 @@ TEST(TimerWheelTest, NothingIsDueBeforeNext) {
     EXPECT_EQ(now, 99'999'999u);
 }
 
+TEST(TimerWheelTest, WhatWaitsForLongIsFetchedOnceAndBeforeItIsDue) {
+    struct Tasks {
+        std::vector<std::uint32_t>& fetched_;
+        std::vector<std::uint32_t>& due_;
+        void fetch(std::span<const std::uint32_t> places) const {
+            for (const std::uint32_t place : places) {
+                EXPECT_EQ(std::ranges::count(fetched_, place), 0) << place;
+                EXPECT_EQ(std::ranges::count(due_, place), 0) << place;
+                fetched_.push_back(place);
+            }
+        }
+        void expired(std::uint32_t place, std::uint64_t) const { due_.push_back(place); }
+    };
+    Timers timers{1};
+    constexpr std::size_t kMany = 200;
+    for (std::uint64_t i = 0; i < kMany; ++i)  // some in each slot of 65 us
+        timers.add(0x0203'0405 + i * 0x4321);
+    std::vector<std::uint32_t> fetched;
+    std::vector<std::uint32_t> due;
+    timers.wheel.expire(0x0203'0000, Tasks{fetched, due});
+    EXPECT_TRUE(due.empty());
+    EXPECT_FALSE(fetched.empty());
+    EXPECT_LT(fetched.size(), kMany);
+    timers.wheel.expire(0x0300'0000, Tasks{fetched, due});
+    EXPECT_EQ(due.size(), kMany);
+    EXPECT_EQ(fetched.size(), kMany);
+}
+
 TEST(TimerWheelTest, AMillionSleepersWakeInTheOrderOfTheirDeadlines) {
     constexpr std::size_t kSleepers = 1'000'000;
     std::mt19937_64 random{20261127};
@@ -88,10 +138,10 @@ TEST(TimerWheelTest, AMillionSleepersWakeInTheOrderOfTheirDeadlines) {
     std::uint64_t now = 1;
     while (!timers.wheel.empty()) {
         now += 10'000'000;
-        timers.wheel.expire(now, [&](Operation& operation) {
-            ASSERT_LE(operation.time_ns, now);
-            ASSERT_GE(operation.time_ns, last_ns);
-            last_ns = operation.time_ns;
+        timers.expire(now, [&](std::uint32_t, std::uint64_t deadline_ns) {
+            ASSERT_LE(deadline_ns, now);
+            ASSERT_GE(deadline_ns, last_ns);
+            last_ns = deadline_ns;
             ++woken;
         });
     }
@@ -101,28 +151,26 @@ TEST(TimerWheelTest, AMillionSleepersWakeInTheOrderOfTheirDeadlines) {
 TEST(TimerWheelTest, AgreesWithASortedListThroughRandomAddsRemovesAndJumps) {
     std::mt19937_64 random{20261127};
     Timers timers{1};
-    std::vector<Operation*> waiting;
+    std::vector<std::uint32_t> waiting;
     std::uint64_t now = 1;
     for (int round = 0; round < 20'000; ++round) {
         const auto bits = random() % 40;
-        if (random() % 3 != 0) waiting.push_back(&timers.add(now + random() % (std::uint64_t{1} << bits)));
+        if (random() % 3 != 0) waiting.push_back(timers.add(now + random() % (std::uint64_t{1} << bits)));
         if (!waiting.empty() && random() % 4 == 0) {
             const auto victim = waiting.begin() + static_cast<std::ptrdiff_t>(random() % waiting.size());
-            timers.wheel.remove(**victim);
-            timers.wheel.remove(**victim);  // harmless
+            timers.wheel.remove(*victim);
             waiting.erase(victim);
         }
         if (random() % 2 != 0) continue;
         now += random() % (std::uint64_t{1} << (random() % 34));
-        std::vector<Operation*> expected;
-        for (Operation* const operation : waiting)
-            if (operation->time_ns <= now) expected.push_back(operation);
+        const auto& deadlines_ns = timers.deadlines_ns;
+        std::vector<std::uint32_t> expected;
+        for (const std::uint32_t place : waiting)
+            if (deadlines_ns[place] <= now) expected.push_back(place);
         std::stable_sort(expected.begin(), expected.end(),
-                         [](const Operation* a, const Operation* b) { return a->time_ns < b->time_ns; });
-        std::vector<Operation*> due;
-        timers.wheel.expire(now, [&](Operation& operation) { due.push_back(&operation); });
-        ASSERT_EQ(due, expected) << "round " << round;
-        std::erase_if(waiting, [&](const Operation* operation) { return operation->time_ns <= now; });
+                         [&](std::uint32_t a, std::uint32_t b) { return deadlines_ns[a] < deadlines_ns[b]; });
+        ASSERT_EQ(timers.places_due(now), expected) << "round " << round;
+        std::erase_if(waiting, [&](std::uint32_t place) { return deadlines_ns[place] <= now; });
         ASSERT_EQ(timers.wheel.empty(), waiting.empty());
     }
 }

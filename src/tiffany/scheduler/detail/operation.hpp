@@ -20,18 +20,14 @@ struct Operation {
     Operation(const Operation&) = delete;
     Operation& operator=(const Operation&) = delete;
 
-    static constexpr std::uint8_t kNoTimer = 0xff;
     static constexpr std::uint64_t kNever = ~std::uint64_t{0};
 
     Chain* chain = nullptr;
     WaitsFor waits_for;
     bool timed_out = false;
-    std::uint8_t timer_level = kNoTimer;  // where the timer wheel has it; kNoTimer: nowhere
-    std::uint8_t timer_slot = 0;
+    bool timed = false;         // its task is in the timer wheel
     std::int32_t fd = -1;       // io: the descriptor
-    std::uint64_t time_ns = 0;  // how long, or until when; in the timer wheel: the deadline
-    Operation* timer_before;    // its neighbours there
-    Operation* timer_after;
+    std::uint64_t time_ns = 0;  // how long, or until when
 };
 
 /// A wait in a list: for a task's end, a descriptor, or a thing that tasks share.
