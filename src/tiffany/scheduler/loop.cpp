@@ -273,7 +273,7 @@ void Loop::serve() {
     for (;;) {
         if (called_.load(std::memory_order_relaxed)) [[unlikely]] {
             called_.exchange(false);
-            if (retired_.load(std::memory_order_acquire)) break;
+            if (retired_.load()) break;
             if (inbox_.any()) take_inbox();
         }
         if (runs_to_look_ == 0) look();
@@ -300,7 +300,8 @@ void Loop::serve() {
 }
 
 void Loop::retire() noexcept {
-    retired_.store(true, std::memory_order_release);
+    // seq_cst: rouse() leaves called_ alone if it is set, and the loop, which takes it back, then has to see this
+    retired_.store(true);
     rouse();
     poller_.interrupt();
 }
