@@ -252,7 +252,7 @@ void LossJudge::transition(std::size_t source, Worker& worker, const Record& rec
             if (seq + 1 < before && worker.tellers->size() > 1 && worker.judged)
                 jump(worker, seq + 1, before - 1, record.ts_ns, false);  // one source has this, another that
             else if (seq + 1 < before)
-                worker.gaps.push_back({seq + 1, before - 1});
+                remember(worker, seq + 1, before - 1);
         }
         ++transitions_;
         push(record);
@@ -345,9 +345,16 @@ bool LossJudge::fills_an_open_gap(Worker& worker, std::uint64_t seq) {
         place->awaits = false;
         place->settled = true;  // nothing is left to tell
         --waiting_;
+        std::erase_if(worker.told, [&](const Gap& said) { return is_over(worker, said); });
         flush();
     }
     return true;
+}
+
+/// Transitions that come late are looked for there.
+void LossJudge::remember(Worker& worker, std::uint64_t from, std::uint64_t to) {
+    worker.gaps.push_back({from, to});
+    if (worker.gaps.size() > kMaxGaps) worker.gaps.pop_front();
 }
 
 bool LossJudge::fills_a_told_gap(Worker& worker, std::uint64_t seq) {
@@ -355,7 +362,7 @@ bool LossJudge::fills_a_told_gap(Worker& worker, std::uint64_t seq) {
         if (seq < gap->from || seq > gap->to) continue;
         const SeqRange after{seq + 1, gap->to};
         gap->to = seq - 1;  // empty, and never found again, if it was the first
-        if (after.from <= after.to) worker.gaps.push_back(after);
+        if (after.from <= after.to) remember(worker, after.from, after.to);
         late_ = true;
         return true;
     }
@@ -382,19 +389,20 @@ void LossJudge::judge(Held& held) {
     Worker& worker = *held.worker;
     held.awaits = false;
     worker.open.erase(gap.from_seq);
-    worker.gaps.push_back({gap.from_seq, gap.to_seq});
-    if (worker.gaps.size() > kMaxGaps) worker.gaps.pop_front();
+    remember(worker, gap.from_seq, gap.to_seq);
 
     // what a log says of these seqs was judged when that log was made, with the discarded counts at hand
     const std::uint64_t missing = gap.to_seq - gap.from_seq + 1;
     std::uint64_t told = 0;
     std::uint64_t told_unexplained = 0;
-    for (const Gap& said : worker.told) {
+    for (Gap& said : worker.told) {
         if (said.from_seq > gap.to_seq || said.to_seq < gap.from_seq) continue;
         const std::uint64_t overlap = std::min(gap.to_seq, said.to_seq) - std::max(gap.from_seq, said.from_seq) + 1;
+        const std::uint64_t lost = std::min(overlap, said.lost);
         told += overlap;
-        gap.lost += std::min(overlap, said.lost);
-        if (!said.explained) told_unexplained += std::min(overlap, said.lost);
+        gap.lost += lost;
+        said.lost -= lost;  // another part of what it tells of may be judged, too
+        if (!said.explained) told_unexplained += lost;
         gap.explained = gap.explained && said.explained;
     }
     std::erase_if(worker.told, [&](const Gap& said) { return said.to_seq <= gap.to_seq; });
@@ -474,9 +482,18 @@ void LossJudge::discarded(std::size_t source, const Discarded& discarded) {
             oldest.counted && next.counted};
 }
 
+/// What a log says of these seqs is of no use any more: each is there, or was judged.
+bool LossJudge::is_over(const Worker& worker, const Gap& said) {
+    if (!worker.known || said.from_seq < worker.first || said.to_seq > worker.last) return false;
+    const auto after = worker.open.upper_bound(said.to_seq);
+    return after == worker.open.begin() || std::prev(after)->second->gap.to_seq < said.from_seq;
+}
+
 void LossJudge::told(std::size_t source, const Gap& gap) {
     sources_[source]->is_log = true;
-    std::vector<Gap>& told = worker_of(source, gap.worker).told;
+    Worker& worker = worker_of(source, gap.worker);
+    if (is_over(worker, gap)) return;
+    std::vector<Gap>& told = worker.told;
     const bool known = std::any_of(told.begin(), told.end(), [&](const Gap& other) {
         return other.from_seq == gap.from_seq && other.to_seq == gap.to_seq;
     });

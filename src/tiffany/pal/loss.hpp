@@ -114,6 +114,8 @@ class LossJudge {
     void jump(Worker& worker, std::uint64_t from, std::uint64_t to, std::uint64_t ts_ns, bool excused);
     bool fills_an_open_gap(Worker& worker, std::uint64_t seq);
     bool fills_a_told_gap(Worker& worker, std::uint64_t seq);
+    static void remember(Worker& worker, std::uint64_t from, std::uint64_t to);
+    static bool is_over(const Worker& worker, const Gap& said);
     std::vector<Teller>& tellers_of(const WorkerId& id);
     void pass(std::size_t source, Worker& worker, const Record& record);
     bool awaits_others(const Worker& worker, const Gap& gap) const;

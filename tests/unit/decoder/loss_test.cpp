@@ -674,6 +674,20 @@ TEST_F(TwoTracers, OneThatBeginsInTheMiddleIsNotWaitedFor) {
     EXPECT_EQ(kept.order, "tgtt");
 }
 
+TEST_F(TwoTracers, WhatALogSaysOfAGapIsSaidOnceThoughTheOtherCutsItInTwo) {
+    judge.told(log, Gap{kMs, {kInstance, 0}, 5, 10, 3, true});  // the others were not traced
+    for (const std::uint64_t seq : {1, 2, 3, 4, 11})
+        has(log, seq, kMs + seq * 1'000);
+    has(trace, 4, kMs + 4 * 1'000 + 1);
+    has(trace, 7, kMs + 7 * 1'000);
+    has(trace, 11, kMs + 11 * 1'000 + 1);
+    merge();
+    EXPECT_EQ(told(), (std::vector<std::uint64_t>{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11}));
+    ASSERT_EQ(kept.gaps.size(), 2u);
+    EXPECT_EQ(kept.gaps[0].lost + kept.gaps[1].lost, 3u);
+    EXPECT_EQ(end.lost, 3u);
+}
+
 TEST_F(TwoTracers, OneThatHasEndedIsNotWaitedFor) {
     discarded(1, kMs, 9 * kMs);
     has(log, 1, kMs);

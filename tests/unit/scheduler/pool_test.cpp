@@ -3,6 +3,7 @@
 #include <sched.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <chrono>
@@ -377,9 +378,12 @@ TEST_F(Pool, OneStopEndsAllWaitsAndNotTheNext) {
             pool.wait();
             ++ended;
         });
-    for (const std::atomic<pid_t>& waiter : waiters)
-        while (waiter == 0 || !is_blocked(waiter))
-            std::this_thread::yield();
+    // on the pool's lock a thread is blocked, too, but not for long
+    const auto all_are_blocked = [&] {
+        return std::ranges::all_of(waiters, [](const auto& waiter) { return waiter != 0 && is_blocked(waiter); });
+    };
+    for (int looks = 0; looks < 20; looks = all_are_blocked() ? looks + 1 : 0)
+        std::this_thread::sleep_for(1ms);
     pool.stop();
     for (const auto deadline = std::chrono::steady_clock::now() + 10s;
          ended != kThreads && std::chrono::steady_clock::now() < deadline;)
