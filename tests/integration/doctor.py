@@ -25,6 +25,7 @@ from kit import (
     poll,
     private_copy,
     program,
+    set_uid_copy,
 )
 
 
@@ -272,12 +273,7 @@ def test_what_a_process_was_told_of_stalls_is_what_it_does(value, health, says):
 
 
 def test_a_set_uid_program_ignores_what_it_was_told_of_stalls(tmp_path):
-    need_root()
-    if os.statvfs(tmp_path).f_flag & os.ST_NOSUID:
-        pytest.skip(f"{tmp_path} is mounted nosuid")
-    demo = private_copy(program("tiffany-demo"), tmp_path)
-    os.chown(demo, 65534, 65534)
-    demo.chmod(0o4755)
+    demo = set_uid_copy(program("tiffany-demo"), tmp_path)
     running = subprocess.Popen([demo, "--seconds", str(DEADLINE), "--metrics-port", "0"],
                                env={**os.environ, "TIFFANY_LTTNG": "0", "TIFFANY_STALL": "250ms"},
                                stderr=subprocess.PIPE, text=True, stdout=subprocess.DEVNULL)

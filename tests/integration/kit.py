@@ -59,6 +59,17 @@ def private_copy(source, directory):
     return copied
 
 
+def set_uid_copy(source, directory):
+    """One that belongs to another user and runs as that; skips where there can be none."""
+    need_root()
+    if os.statvfs(directory).f_flag & os.ST_NOSUID:
+        pytest.skip(f"{directory} is mounted nosuid")
+    copied = private_copy(source, directory)
+    os.chown(copied, 65534, 65534)
+    copied.chmod(0o4755)
+    return copied
+
+
 def poll(condition, what, deadline=DEADLINE):
     """Waits until `condition()` is true and returns its value; fails with what it last saw."""
     end = time.monotonic() + deadline

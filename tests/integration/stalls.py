@@ -7,9 +7,8 @@ import re
 import shlex
 import subprocess
 
-import pytest
 from bpftrace_scripts import SCRIPTS, Script, WaitingDemo
-from kit import BIN, DEADLINE, SOURCE, Bpftrace, checked, need_bpftrace, need_files_of, need_root, poll, private_copy, program
+from kit import BIN, DEADLINE, SOURCE, Bpftrace, checked, need_bpftrace, need_files_of, poll, private_copy, program, set_uid_copy
 
 PALTRACE = program("paltrace")
 MS = 1_000_000
@@ -100,12 +99,7 @@ def test_who_is_not_asked_watches_nothing_and_a_bad_bound_stops_nothing(tmp_path
 
 
 def test_a_set_uid_program_does_not_trust_its_environment(tmp_path):
-    need_root()
-    if os.statvfs(tmp_path).f_flag & os.ST_NOSUID:
-        pytest.skip(f"{tmp_path} is mounted nosuid")
-    demo = private_copy(program("tiffany-demo"), tmp_path)
-    os.chown(demo, 65534, 65534)
-    demo.chmod(0o4755)
+    demo = set_uid_copy(program("tiffany-demo"), tmp_path)
     done = subprocess.run(
         [demo, "--tasks", "4", "--seconds", "0.2"],
         env={**os.environ, "TIFFANY_LTTNG": "0", "TIFFANY_STALL": "bad"},

@@ -3,6 +3,7 @@
 #include <map>
 #include <numeric>
 #include <tiffany/pal/loss.hpp>
+#include <unordered_set>
 #include <utility>
 
 namespace tiffany::pal {
@@ -56,7 +57,8 @@ struct LossJudge::Source {
     std::uint64_t mixed = 0;   // in other channels that carry transitions
     std::uint64_t others = 0;  // in channels that carry none; modulo 2^64
     bool ended = false;
-    bool is_whole = false;  // a log that lacks nothing, from the start of the process on
+    bool is_whole = false;                      // a log that lacks nothing, from the start of the process on
+    std::unordered_set<std::uint64_t> stops{};  // workers that it has seen stop, and not start again
     std::uint64_t told_tail = 0;
     bool told_at_most = false;
     std::unordered_map<std::uint64_t, std::uint64_t> last;  // by worker: the last seq in this source
@@ -172,9 +174,10 @@ void LossJudge::expect(std::size_t source, const Record& record) {
     std::vector<Teller>& tellers = tellers_of(record.worker);
     const auto found = std::ranges::find(tellers, source, &Teller::source);
     Teller& teller = found != tellers.end() ? *found : tellers.emplace_back(Teller{source, record.ts_ns});
-    if (record.seq > teller.newest_seq && record.ts_ns < teller.newest_ns) teller.mixed_ns = teller.newest_ns;
+    const bool in_order = record.seq > teller.newest_seq ? record.ts_ns >= teller.newest_ns : !record.is_transition();
     teller.newest_seq = std::max(teller.newest_seq, record.seq);
     teller.newest_ns = std::max(teller.newest_ns, record.ts_ns);
+    if (!in_order) teller.mixed_ns = teller.newest_ns;
 }
 
 void LossJudge::ended(std::size_t source) {
@@ -200,6 +203,10 @@ void LossJudge::pass(std::size_t source, Worker& worker, const Record& record) {
     std::vector<Teller>& tellers = *worker.tellers;
     const auto found = std::ranges::find(tellers, source, &Teller::source);
     if (found != tellers.end()) found->passed = std::max(found->passed, record.seq);
+    if (is(record, EventId::WorkerStopped))
+        sources_[source]->stops.insert(key_of(record.worker));
+    else if (is(record, EventId::WorkerStarted))
+        sources_[source]->stops.erase(key_of(record.worker));
 }
 
 /// Whether a source may still have what is missing, and not too late.
@@ -622,7 +629,12 @@ void LossJudge::add_tails(End& end) {
     for (std::size_t i = 0; i < sources_.size(); ++i) {
         Group& in = groups[find(i)];
         ++(sources_[i]->is_log ? in.logs : in.traces);
-        in.has_whole_log = in.has_whole_log || sources_[i]->is_whole;
+        // one that ends before the process did, as it was turned over, lacks what came later
+        const bool to_the_end = std::ranges::all_of(workers_, [&](const auto& worker) {
+            return find(worker.second->sources->front()) != find(i) || !worker.second->known ||
+                   sources_[i]->stops.contains(worker.first);
+        });
+        in.has_whole_log = in.has_whole_log || (sources_[i]->is_whole && to_the_end);
     }
     for (std::size_t i = 0; i < sources_.size(); ++i) {
         const Source& source = *sources_[i];

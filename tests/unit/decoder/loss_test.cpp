@@ -632,6 +632,31 @@ TEST_F(TwoTracers, WhatOneLostTheOtherHasThoughItsStampIsLater) {
     EXPECT_EQ(judge.duplicates(), 5u);
 }
 
+TEST_F(TwoTracers, ALogThatEndsBeforeTheProcessDoesNotSayWhatWasDiscardedAfter) {
+    discarded(4, kMs, 9 * kMs);  // of a worker that nobody tells of, perhaps
+    for (const std::size_t from : {trace, log}) {
+        has(from, 1, kMs);
+        has(from, 2, kMs + 1);
+    }
+    all.push_back({trace, position(EventId::WorkerStopped, 2, 2 * kMs)});
+    judge.told(log, End{.records = 2});
+    merge();
+    EXPECT_EQ(end.lost, 4u);
+}
+
+TEST_F(TwoTracers, ALogInTheOrderOfItsTimesNeedNotGoWithItsSeq) {
+    discarded(3, kMs, 9 * kMs);
+    has(trace, 1, kMs);
+    has(trace, 4, 6 * kMs + 1);
+    has(log, 1, kMs + 1);
+    has(log, 3, 2 * kMs);
+    has(log, 2, 5 * kMs);  // later, though its seq is less
+    has(log, 4, 6 * kMs);
+    merge();
+    EXPECT_THAT(kept.gaps, testing::IsEmpty());
+    EXPECT_EQ(told(), (std::vector<std::uint64_t>{1, 2, 3, 4}));
+}
+
 TEST_F(TwoTracers, ALogThatBeginsInTheMiddleDoesNotSayWhatWasDiscardedBefore) {
     discarded(9, 0, 9 * kMs);  // of a worker that nobody tells of, perhaps
     judge.mark_from_the_middle(log);
