@@ -382,6 +382,7 @@ TEST_F(Stalls, AForkedChildIsWatchedFromItsFirstHookOn) {
     (*worker)->done(task);
 }
 
+#if !defined(__SANITIZE_ADDRESS__)  // whose allocator, of g++ 12, a forked child may find locked for ever
 TEST_F(Stalls, AForkAtAnyMomentHangsNobody) {
     SchedulerTelemetry watched{"watched"};
     watched.watch(1ns);
@@ -410,6 +411,7 @@ TEST_F(Stalls, AForkAtAnyMomentHangsNobody) {
         ASSERT_EQ(status, 0);
     }
 }
+#endif
 
 #endif
 
