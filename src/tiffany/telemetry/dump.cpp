@@ -80,12 +80,26 @@ void Worker::join_dump(bool may_have_spawned) noexcept {
     // without a list, or a loop: each task is told of before its next event, and the dump has no end
     if (core_->task_list.load(std::memory_order_acquire) == nullptr || (on_ & kEveryHook) != 0) return;
     DumpTurn& turn = core_->dump_turn;
-    if (!turn.claim(generation_) && !(may_have_spawned && turn.come_late(generation_))) return;
+    const bool is_open = turn.is_behind(generation_);
+    lists_ = !is_open && may_have_spawned && turn.come_late(generation_);
+    if (!is_open && !lists_) return;
     on_ |= kDumping;
     dumped_ = 0;
     dump_due_ns_ = 0;
     stuck_since_ns_ = 0;
-    begin_pass();
+    if (lists_) begin_pass();
+}
+
+/// In a tick, or before it parks: of those that noticed the generation, the first to come so far. It ticks, while
+/// another may be in a long run.
+bool Worker::takes_dump_turn() noexcept {
+    if (lists_) return true;
+    lists_ = core_->dump_turn.claim(generation_);
+    if (lists_)
+        begin_pass();
+    else
+        on_ &= ~kDumping;
+    return lists_;
 }
 
 void Worker::begin_pass() noexcept {
@@ -101,6 +115,7 @@ void Worker::dump_some() noexcept {
         on_ &= ~kDumping;
         return;
     }
+    if (!takes_dump_turn()) return;
     const std::uint64_t now_ns = kernel_ns();  // what the pause is for, buffers and their consumers, lives by that
     if (now_ns < dump_due_ns_) return;
     TaskList* const list = core_->task_list.load(std::memory_order_acquire);

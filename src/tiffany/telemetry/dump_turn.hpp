@@ -21,7 +21,7 @@ class DumpTurn {
     /// Nothing lives yet, so there is nothing to dump in this generation.
     explicit DumpTurn(std::uint32_t generation) noexcept : word_{word_of(generation, 0) | kFinished} {}
 
-    /// The calling worker is the first that came in this generation: it lists.
+    /// The calling worker is the first that can list in this generation: it does.
     bool claim(std::uint32_t generation) noexcept {
         std::uint64_t word = word_.load(std::memory_order_acquire);
         while (is_behind(word, generation))

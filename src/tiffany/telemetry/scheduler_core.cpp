@@ -87,7 +87,7 @@ void SchedulerCore::give_back(Worker& worker) noexcept {
     worker.stop();
     held_.erase(held);
     free_.push_back(&worker);
-    if ((worker.on_ & kDumping) == 0) return;
+    if ((worker.on_ & kDumping) == 0 || !worker.lists_) return;
     // it had not gone over all live tasks: another one begins anew
     if (std::any_of(held_.begin(), held_.end(), [](const Held& other) { return other.has_loop; }))
         process.bump();

@@ -340,6 +340,7 @@ class alignas(64) Worker {
     [[gnu::noinline]] void tell_task(TaskTimes& task, std::uint64_t before, std::uint64_t age_ns) noexcept;
     void begin_dump(std::uint64_t position, bool may_have_spawned) noexcept;
     void join_dump(bool may_have_spawned) noexcept;
+    bool takes_dump_turn() noexcept;
     void begin_pass() noexcept;
     [[gnu::noinline]] void dump_some() noexcept;
     void list_inherited(TaskTimes& task) noexcept;
@@ -383,7 +384,8 @@ class alignas(64) Worker {
     std::uint64_t last_run_ns_ = 0;           // of the run that ended in this tick
     std::uint64_t tick_tid_ = 0;              // the task of this tick
     TaskState last_state_ = TaskState::None;  // what that run left its task in
-    std::uint32_t dump_late_ = 0;             // these while on_ has kDumping: who came late before this pass,
+    bool lists_ = false;                      // these while on_ has kDumping: it lists, or would in its next tick;
+    std::uint32_t dump_late_ = 0;             // who came late before this pass,
     std::uint64_t dump_cursor_ = 0;           // where the pass goes on,
     std::uint64_t dumped_ = 0;                // tasks told since the dump began,
     std::uint64_t dump_due_ns_ = 0;           // and when the next part is due, CLOCK_MONOTONIC

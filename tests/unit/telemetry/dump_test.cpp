@@ -344,6 +344,39 @@ TEST_F(Dump, AWorkerThatIsTakenAfterTheTracerCameTellsOfTheTasksBefore) {
     EXPECT_EQ(told().size(), 1u);
 }
 
+TEST_F(Dump, AWorkerThatNoticesTheTracerInALongRunLeavesTheListToOneThatTicks) {
+    recording().set_enabled(false);
+    const WorkerLease lease = telemetry.worker();
+    TaskTimes& task = spawn(*lease);
+    std::atomic<int> stage{0};
+    std::thread runner{[&] {
+        const WorkerLease other = telemetry.worker();
+        stage = 1;
+        while (stage != 2)
+            std::this_thread::yield();
+        const Worker::Tick long_run{*other, task};
+        stage = 3;
+        while (stage != 4)
+            std::this_thread::yield();
+    }};
+    while (stage != 1)
+        std::this_thread::yield();
+    start_session();
+    stage = 2;
+    while (stage != 3)
+        std::this_thread::yield();
+    for (int i = 0; i < 3; ++i)
+        tick(*lease);
+    const auto ends = dumps(DumpPhase::end);
+    stage = 4;
+    runner.join();
+    EXPECT_EQ(dumps(DumpPhase::begin).size(), 2u);
+    EXPECT_EQ(told_tids(), std::set{task.tid()});
+    ASSERT_EQ(ends.size(), 1u);
+    EXPECT_EQ(ends.front().worker, lease->id());
+    EXPECT_EQ(dumps(DumpPhase::end).size(), 1u) << "given back, it leaves nothing open";
+}
+
 TEST_F(Dump, AForeignThreadListsNothing) {
     recording().set_enabled(false);
     std::thread foreign{[&] {
