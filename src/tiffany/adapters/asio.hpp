@@ -61,6 +61,9 @@ class TaskExecutor {
         : inner_{std::move(inner)}, task_{std::move(task)} {}
 
     const Inner& inner() const noexcept { return inner_; }
+    /// The task's number in events, and where it is. Any thread.
+    std::uint64_t tid() const noexcept { return task_->tid(); }
+    TaskState state() const noexcept { return task_->state(); }
 
     template <typename Function>
     void execute(Function&& function) const {
