@@ -291,6 +291,7 @@ AsioRun::AsioRun(AsioTask& task, const AsioWake& wake) noexcept : task_{task}, o
         }
         task.tell_ready(task.worker(), told);
     }
+    if (task.state_.load(std::memory_order_acquire) == static_cast<std::uint8_t>(State::ended)) return;  // abandon()
     Worker& worker = task.worker();
     if (outer_ != nullptr && outer_->owns_) {  // called from within another task, which goes on after it
         interrupts_ = true;

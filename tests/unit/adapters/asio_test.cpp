@@ -49,7 +49,7 @@ std::uint64_t number(TaskState state) {
 }
 
 /// The first step of that kind.
-const tiffany::pal::Record& step(const TaskLife& life, TaskEvent event) {
+tiffany::pal::Record step(const TaskLife& life, TaskEvent event) {
     for (const tiffany::pal::Record& record : life.steps)
         if (record.info->id == static_cast<tiffany::EventId>(event)) return record;
     throw std::out_of_range{"no such step"};
@@ -225,7 +225,7 @@ TEST_F(AsioTest, WhatIsAliveWhenTheContextGoesIsDestroyedFromWhereItIs) {
     const Recording run = sink.recording();
     EXPECT_THAT(run, LifecycleIsLegal());
     const auto from = [&](const char* name) {
-        const tiffany::pal::Record& last = run.task(name).steps.back();
+        const tiffany::pal::Record last = run.task(name).steps.back();
         EXPECT_EQ(last.info->name, "Cancelled") << name;
         EXPECT_EQ(last.number("cause"), number(CancelCause::destroyed)) << name;
         return last.number("from_state");
