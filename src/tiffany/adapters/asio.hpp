@@ -37,6 +37,9 @@
 #include <exception>
 #include <type_traits>
 
+#ifndef BOOST_ASIO_HAS_CO_AWAIT
+#error "Boost.Asio has no coroutines for this compiler and language version; 1.74 has them for g++ with C++20"
+#endif
 #ifndef BOOST_ASIO_CUSTOM_HANDLER_TRACKING
 #error "link the target tiffany::asio: Asio must be compiled with its handler tracking in every file"
 #endif

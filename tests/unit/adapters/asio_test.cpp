@@ -605,7 +605,7 @@ TEST_F(AsioTest, StrandsAndThreadPoolsRunTasks) {
 // ---- several threads ----
 
 /// What tasks do to each other in a server: sleep, give way, join, wait for what another thread sets.
-awaitable<void> work(Telemetry& telemetry, int times) {
+awaitable<void> work(Telemetry& telemetry, asio::thread_pool& outside, int times) {
     const auto executor = co_await asio::this_coro::executor;
     for (int i = 0; i < times; ++i) {
         co_await sleep_for(std::chrono::microseconds{i});
@@ -614,7 +614,7 @@ awaitable<void> work(Telemetry& telemetry, int times) {
             co_await tiffany::asio::co_spawn(executor, telemetry, {.name = "child"}, add(i, 1), use_awaitable);
         EXPECT_EQ(sum, i + 1);
         Gate gate;  // set by another thread, perhaps before the initiation has returned
-        co_await gate.wait([&] { asio::post(asio::system_executor{}, [&] { gate.set(); }); });
+        co_await gate.wait([&] { asio::post(outside, [&] { gate.set(); }); });
     }
     if (times % 5 == 0) throw std::runtime_error{"torn"};
 }
@@ -626,12 +626,15 @@ TEST_F(AsioTest, SeveralThreadsKeepEachLifeLegal) {
         {
             Telemetry telemetry{"asio"};
             asio::io_context context;
+            asio::thread_pool outside{1};  // still in a post to the context when that has run out of work
             for (int i = 0; i < kTasks; ++i)
-                tiffany::asio::co_spawn(context, telemetry, {.name = "worker"}, work(telemetry, 10 + i % 5), detached);
+                tiffany::asio::co_spawn(context, telemetry, {.name = "worker"}, work(telemetry, outside, 10 + i % 5),
+                                        detached);
             std::vector<std::jthread> threads(4);
             for (std::jthread& thread : threads)
                 thread = std::jthread{[&] { with_loop ? tiffany::asio::run(context, telemetry) : context.run(); }};
             threads.clear();
+            outside.join();
         }
         const Recording run = sink.recording();
         EXPECT_THAT(run, LifecycleIsLegal());
