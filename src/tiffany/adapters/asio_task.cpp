@@ -282,6 +282,7 @@ AsioRun::AsioRun(AsioTask& task, const AsioWake& wake) noexcept : task_{task}, o
     Thread& thread = t_thread;
     using State = AsioTask::State;
     thread.completing = Completing::nothing;
+    thread.run = this;  // whatever it is: what runs here is none of the outer one's
     if (wake.kind == AsioWake::Kind::late) {
         if (!task.claim(State::untyped, State::claimed)) return;  // see suspend_unknown()
         AsioWake told = wake;
@@ -300,7 +301,6 @@ AsioRun::AsioRun(AsioTask& task, const AsioWake& wake) noexcept : task_{task}, o
     if (AsioLoop* const loop = loop_of(worker); loop != nullptr) loop->begin_tick(task.times_);
     worker.running(task.times_);
     is_told_ = true;
-    thread.run = this;
     if (task.claim(State::claimed, State::running))
         owns_ = true;
     else
@@ -310,8 +310,8 @@ AsioRun::AsioRun(AsioTask& task, const AsioWake& wake) noexcept : task_{task}, o
 AsioRun::~AsioRun() {
     Thread& thread = t_thread;
     if (owns_) task_.suspend_unknown(*this);
-    if (!is_told_) return;
     thread.run = outer_;
+    if (!is_told_) return;
     if (thread.loop != nullptr) thread.loop->end_tick();
     if (!interrupts_ || !outer_->owns_) return;
     Worker& worker = outer_->task_.worker();

@@ -532,6 +532,31 @@ TEST_F(AsioTest, AThreadThatIsNoTasksWakesItFromOutside) {
     EXPECT_EQ(waiter.steps[3].number("cause"), number(WakeCause::external));
 }
 
+/// The waiter is resumed while it still runs, from within another task: what it does then is not the other's.
+TEST_F(AsioTest, AResumptionThatOvertakesItsInitiationIsNoOtherTasks) {
+    Gate first;
+    Gate second;
+    const Recording run = run_to_end([&](asio::io_context& context, Telemetry& telemetry) {
+        tiffany::asio::co_spawn(
+            context, telemetry, {.name = "setter"},
+            [&]() -> awaitable<void> {
+                co_await first.wait();
+                second.set(true);
+            },
+            detached);
+        tiffany::asio::co_spawn(
+            context, telemetry, {.name = "waiter"},
+            [&]() -> awaitable<void> {
+                co_await second.wait([&] { first.set(true); });
+                co_await sleep_for(1ms);
+            },
+            detached);
+    });
+    EXPECT_THAT(run.task("setter"), EventsAre("Spawned", "Running", "Wait", "Ready", "Running", "Done"));
+    EXPECT_THAT(run.task("waiter"),
+                EventsAre("Spawned", "Running", "Yield", "Running", "Wait", "Ready", "Running", "Done"));
+}
+
 /// Dropped without being called: Asio destroys the coroutine on its executor.
 TEST_F(AsioTest, AHandlerThatIsDroppedDestroysItsTask) {
     auto gate = std::make_unique<Gate>();
