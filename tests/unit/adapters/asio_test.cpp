@@ -557,6 +557,30 @@ TEST_F(AsioTest, AResumptionThatOvertakesItsInitiationIsNoOtherTasks) {
                 EventsAre("Spawned", "Running", "Yield", "Running", "Wait", "Ready", "Running", "Done"));
 }
 
+/// Its end is told where its suspension would have been, once.
+TEST_F(AsioTest, ATaskMayEndBeforeItsInitiationHasReturned) {
+    Gate first;
+    Gate second;
+    const Recording run = run_to_end([&](asio::io_context& context, Telemetry& telemetry) {
+        tiffany::asio::co_spawn(
+            context, telemetry, {.name = "setter"},
+            [&]() -> awaitable<void> {
+                co_await first.wait();
+                second.set(true);
+            },
+            detached);
+        tiffany::asio::co_spawn(
+            context, telemetry, {.name = "waiter"},
+            [&]() -> awaitable<void> {
+                co_await second.wait([&] { first.set(true); });
+                throw std::runtime_error{"torn"};
+            },
+            detached);
+    });
+    EXPECT_THAT(run.task("waiter"), EventsAre("Spawned", "Running", "Yield", "Running", "Failed"));
+    EXPECT_EQ(run.task("waiter").steps.back().text("error"), "torn");
+}
+
 /// Dropped without being called: Asio destroys the coroutine on its executor.
 TEST_F(AsioTest, AHandlerThatIsDroppedDestroysItsTask) {
     auto gate = std::make_unique<Gate>();
