@@ -53,6 +53,11 @@ METRICS, LINKS_METRICS = re.search(
     r"^```cpp\n(.*?)^```\n+```cmake\n(.*?)^```", (SOURCE / "docs/metrics.md").read_text(), re.M | re.S
 ).groups()
 
+SERVER, _ = re.search(
+    r"^```cpp\n(.*?)^```\n+```cmake\n(.*?)^```", (SOURCE / "docs/asio.md").read_text(), re.M | re.S
+).groups()
+SERVED = "300 words\n14 transitions\n"
+
 KIT = """
 #include <tiffany/telemetry/hooks.hpp>
 #include <tiffany/testing/conformance_suite.hpp>
@@ -102,6 +107,11 @@ endif()
 find_package(tiffany 0.1 REQUIRED COMPONENTS testing)
 add_executable(kit kit.cpp)
 target_link_libraries(kit PRIVATE tiffany::testing GTest::gtest_main)
+find_package(tiffany 0.1 COMPONENTS asio)
+if(tiffany_asio_FOUND)
+  add_executable(server server.cpp)
+  target_link_libraries(server PRIVATE tiffany::asio)
+endif()
 find_package(tiffany 0.1 QUIET COMPONENTS no_such_component)
 if(tiffany_FOUND)
   message(FATAL_ERROR "a component that does not exist was found")
@@ -140,6 +150,7 @@ def built_with_cmake(prefix, directory):
     (directory / "log_reader.cpp").write_text(LOG_READER)
     (directory / "metrics.cpp").write_text(METRICS)
     (directory / "kit.cpp").write_text(KIT)
+    (directory / "server.cpp").write_text(SERVER)
     build = directory / "build"
     checked(["cmake", "-G", "Ninja", "-S", directory, "-B", build, f"-DCMAKE_PREFIX_PATH={prefix}"])
     checked(["cmake", "--build", build], timeout=BUILD_DEADLINE)
@@ -206,6 +217,19 @@ def test_the_kit_for_tests_by_find_package_and_by_pkg_config(prefix, consumer, t
     command = ["g++", "-std=c++20", tmp_path / "kit.cpp", "-o", tmp_path / "kit", *flags, "-lgtest_main"]
     checked(command, timeout=300)
     assert "the driver cannot: yield" in checked([tmp_path / "kit", "--gtest_filter=Nothing.AYield*"]).stdout
+
+
+def test_the_adapter_for_asio_by_find_package_and_by_pkg_config(prefix, consumer, tmp_path):
+    if not (consumer / "server").exists():
+        pytest.skip("Boost is missing (libboost-dev)")
+    assert checked([consumer / "server"], env={"TIFFANY_LTTNG": "0"}).stdout == SERVED
+    need_program("pkg-config")
+    (tmp_path / "server.cpp").write_text(SERVER)
+    environment = dict(os.environ, PKG_CONFIG_PATH=str(lib_of(prefix) / "pkgconfig"))
+    flags = checked(["pkg-config", "--cflags", "--libs", "tiffany-asio"], env=environment).stdout.split()
+    command = ["g++", "-std=c++20", tmp_path / "server.cpp", "-o", tmp_path / "server", *flags]
+    checked(command, timeout=BUILD_DEADLINE)
+    assert checked([tmp_path / "server"], env={"TIFFANY_LTTNG": "0"}).stdout == SERVED
 
 
 def test_pkg_config(prefix, tmp_path):

@@ -121,14 +121,18 @@ bool holds(const Wanted& wanted, const pal::Record& record) {
     if (field_of(*record.info, wanted.field) == nullptr) return true;
     if (wanted.is_text) return record.text(wanted.field) == wanted.text;
     const std::uint64_t value = record.number(wanted.field);
-    if (wanted.any_of.empty()) return value >= wanted.at_least;
+    if (wanted.any_of.empty()) return value >= wanted.at_least && value <= wanted.at_most;
     return std::find(wanted.any_of.begin(), wanted.any_of.end(), value) != wanted.any_of.end();
 }
 
 std::string text_of(const Wanted& wanted, const catalogue::EventInfo& event) {
     std::string text{wanted.field};
     if (wanted.is_text) return text + " '" + wanted.text + "'";
-    if (wanted.any_of.empty()) return text + " at least " + std::to_string(wanted.at_least);
+    if (wanted.any_of.empty()) {
+        text += " at least " + std::to_string(wanted.at_least);
+        const bool bounded = wanted.at_most != Wanted{}.at_most;
+        return bounded ? text + " and at most " + std::to_string(wanted.at_most) : text;
+    }
     for (std::size_t i = 0; i < wanted.any_of.size(); ++i)
         text += (i == 0 ? " " : " or ") + value_of(event, wanted.field, wanted.any_of[i]);
     return text;

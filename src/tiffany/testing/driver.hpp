@@ -38,6 +38,7 @@ struct Model {
     WaitReason reason = WaitReason::event;  ///< with Can::event: what its Wait tells
     bool virtual_time = false;              ///< its clock is Stage::clock()
     bool names_wakers = true;               ///< false: Ready and Cancelled may tell 0 where a task did it
+    bool exact_sleeps = true;  ///< false: Sleep tells how long it is to the timer's expiry, at most what was asked for
     bool ticks = true;  ///< false: it has no loop of its own to make Worker::Tick in, and only parks are looked at
     bool parks = true;  ///< false: its threads never block while they have nothing to run, so they do not park
 };

@@ -27,6 +27,9 @@ Wanted is_one_of(std::string_view field, std::vector<std::uint64_t> values) {
 Wanted at_least(std::string_view field, std::uint64_t value) {
     return {.field = field, .at_least = value};
 }
+Wanted between(std::string_view field, std::uint64_t least, std::uint64_t most) {
+    return {.field = field, .at_least = least, .at_most = most};
+}
 Wanted says(std::string_view field, std::string text) {
     return {.field = field, .is_text = true, .text = std::move(text)};
 }
@@ -217,8 +220,7 @@ class Generator {
                 cancelled_running();
                 return false;
             case Do::sleep:
-                return suspend(step, one(TaskEvent::Sleep, {is("dur_ns", step.time.count())}), WakeCause::timer, {0},
-                               {WaitKind::sleep, TaskState::Sleeping, step.time});
+                return add_sleep(step);
             case Do::wait:
                 return wait(step, model_.reason, Do::set);
             case Do::lock:
@@ -257,6 +259,15 @@ class Generator {
                 return true;  // told by the other task's hooks
         }
         return true;
+    }
+
+    bool add_sleep(const Step& step) {
+        const auto time = static_cast<std::uint64_t>(step.time.count());
+        if (model_.exact_sleeps)
+            return suspend(step, one(TaskEvent::Sleep, {is("dur_ns", time)}), WakeCause::timer, {0},
+                           {WaitKind::sleep, TaskState::Sleeping, step.time});
+        return suspend(step, one(TaskEvent::Sleep, {between("dur_ns", 1, time)}), WakeCause::timer, {0},
+                       {WaitKind::sleep, TaskState::Sleeping});
     }
 
     bool add_yield(const Step& step) {

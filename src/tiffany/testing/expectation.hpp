@@ -16,6 +16,7 @@ struct Wanted {
     std::string_view field;
     std::vector<std::uint64_t> any_of = {};  ///< a number: one of these, unless it is empty
     std::uint64_t at_least = 0;              ///< a number
+    std::uint64_t at_most = ~std::uint64_t{0};
     bool is_text = false;
     std::string text = {};
 };

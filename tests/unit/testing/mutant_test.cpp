@@ -260,5 +260,41 @@ TEST(Finding, NothingIsFoundInARuntimeThatCallsAllHooksRightly) {
     EXPECT_THAT(check_conformance(runtime), IsEmpty());
 }
 
+/// Tells one sleep of the program, which asks for 1 ms.
+struct SleepsFor : Driver {
+    explicit SleepsFor(std::uint64_t its_dur_ns) : dur_ns{its_dur_ns} {}
+    Model model() const override {
+        return {.can = {Can::sleep}, .exact_sleeps = false, .ticks = false, .parks = false};
+    }
+    void run(Stage& stage) override {
+        SchedulerTelemetry telemetry{"sleeps"};
+        const WorkerLease worker = telemetry.worker();
+        TaskTimes task;
+        worker->spawned(task, {.name = stage.name(0)});
+        worker->running(task);
+        worker->sleep(task, dur_ns);
+        worker->ready(task, WakeCause::timer);
+        worker->running(task);
+        worker->done(task);
+    }
+
+    std::uint64_t dur_ns;
+};
+
+TEST(Sleeps, MayTellWhatIsLeftOfTheTimeAskedForButNotMore) {
+    const Program program{.name = "One", .tasks = {{.name = "sleeper", .steps = {Step::sleep(1ms)}}}};
+    for (const std::uint64_t right : {1, 999'999, 1'000'000}) {
+        SleepsFor driver{right};
+        EXPECT_THAT(check_conformance(driver, program), IsEmpty()) << right;
+    }
+    for (const std::uint64_t wrong : {0, 1'000'001}) {
+        SleepsFor driver{wrong};
+        EXPECT_THAT(check_conformance(driver, program),
+                    ElementsAre(AllOf(HasSubstr("dur_ns at least 1 and at most 1000000"),
+                                      HasSubstr("the hook sleep() was called with another dur_ns"))))
+            << wrong;
+    }
+}
+
 }  // namespace
 }  // namespace tiffany::testing

@@ -1,0 +1,128 @@
+#pragma once
+// What Boost.Asio includes as BOOST_ASIO_CUSTOM_HANDLER_TRACKING, before all else of it: its operations tell here what
+// they are, just before they are started and just before their handlers are called. The target tiffany::asio defines
+// the macro, for every file of a program, because Asio's inline functions must be the same in all of them.
+
+#include <tiffany/telemetry/config.hpp>
+
+#if TIFFANY_TELEMETRY
+
+#include <boost/system/error_code.hpp>
+#include <cerrno>
+#include <chrono>
+#include <cstdint>
+#include <string_view>
+#include <tiffany/adapters/detail/asio_task.hpp>
+#include <type_traits>
+
+namespace boost::asio::detail {
+template <typename, typename...>
+class awaitable_handler;
+}
+
+namespace tiffany::detail {
+
+/// Whether a coroutine's handler is in a type: an operation's handler, or that of the composed operation that it is a
+/// step of, and so on.
+template <typename Type>
+inline constexpr bool kResumesCoroutine = false;
+template <template <typename...> class Template, typename... Types>
+inline constexpr bool kResumesCoroutine<Template<Types...>> = (kResumesCoroutine<std::remove_cvref_t<Types>> || ...);
+template <typename Executor, typename... Types>
+inline constexpr bool kResumesCoroutine<boost::asio::detail::awaitable_handler<Executor, Types...>> = true;
+// what a task's executor hands on: told already
+template <typename Function>
+inline constexpr bool kResumesCoroutine<AsioResume<Function>> = false;
+
+/// Until an expiry, ns; 0 = for ever, or not known.
+template <typename Clock, typename Duration>
+std::uint64_t ns_until(const std::chrono::time_point<Clock, Duration>& expiry) noexcept {
+    using std::chrono::nanoseconds;
+    if (expiry == std::chrono::time_point<Clock, Duration>::max()) return 0;
+    const auto left = std::chrono::duration_cast<nanoseconds>(expiry - Clock::now()).count();
+    return left > 0 ? static_cast<std::uint64_t>(left) : 1;
+}
+template <typename Expiry>
+std::uint64_t ns_until(const Expiry&) noexcept {
+    return 0;
+}
+
+/// An operation is about to be started.
+/// @param type  of the object that it belongs to: "socket", "deadline_timer"
+template <typename Context, typename Operation, typename Object>
+void asio_creation(Context&, const Operation&, const char* type, Object* object, std::uintmax_t handle,
+                   const char* /*operation*/) noexcept {
+    if constexpr (kResumesCoroutine<Operation>) {
+        if (!asio_may_suspend()) return;
+        if constexpr (requires { object->expiry; }) {
+            asio_suspends(AsioWait::timer, asio_listens() ? ns_until(object->expiry) : 0);
+        } else {
+            const std::string_view name{type};
+            const bool io = name == "socket" || name == "descriptor";
+            asio_suspends(io ? AsioWait::io : AsioWait::other, static_cast<std::uint64_t>(handle));
+        }
+    }
+}
+
+/// An operation completes.
+class AsioCompletion {
+  public:
+    template <typename Operation>
+    explicit AsioCompletion(const Operation&) noexcept : upcall_{kResumesCoroutine<Operation>} {}
+
+    void begin() noexcept { upcall_.begin(false); }
+    template <typename... Arguments>
+    void begin(const boost::system::error_code& error, const Arguments&...) noexcept {
+        upcall_.begin(error.value() == ECANCELED && error.category() == boost::system::system_category());
+    }
+    template <typename First, typename... Arguments>
+    void begin(const First&, const Arguments&...) noexcept {
+        upcall_.begin(false);
+    }
+
+  private:
+    AsioUpcall upcall_;
+};
+
+/// A place in the source. That of a co_await comes as pointers, that of a step of a composed operation, which suspends
+/// nothing, as arrays. Null: a co_await with boost::asio::use_awaitable.
+class AsioLocation {
+  public:
+    template <typename File>
+    AsioLocation(const File& file, int, const char*) noexcept {
+        if constexpr (!std::is_array_v<File>)
+            suspension_.emplace(file != nullptr && std::string_view{file}.ends_with("/boost/asio/impl/co_spawn.hpp"));
+    }
+
+  private:
+    std::optional<AsioSuspension> suspension_;
+};
+
+}  // namespace tiffany::detail
+
+#define BOOST_ASIO_HANDLER_LOCATION(args) const ::tiffany::detail::AsioLocation tiffany_location args
+#define BOOST_ASIO_HANDLER_CREATION(args) ::tiffany::detail::asio_creation args
+#define BOOST_ASIO_HANDLER_COMPLETION(args) ::tiffany::detail::AsioCompletion tiffany_completion args
+#define BOOST_ASIO_HANDLER_INVOCATION_BEGIN(args) tiffany_completion.begin args
+
+#else
+
+#define BOOST_ASIO_HANDLER_LOCATION(args) (void)0
+#define BOOST_ASIO_HANDLER_CREATION(args) (void)0
+#define BOOST_ASIO_HANDLER_COMPLETION(args) (void)0
+#define BOOST_ASIO_HANDLER_INVOCATION_BEGIN(args) (void)0
+
+#endif
+
+#define BOOST_ASIO_INHERIT_TRACKED_HANDLER
+#define BOOST_ASIO_ALSO_INHERIT_TRACKED_HANDLER
+#define BOOST_ASIO_HANDLER_TRACKING_INIT (void)0
+#define BOOST_ASIO_HANDLER_INVOCATION_END (void)0
+#define BOOST_ASIO_HANDLER_OPERATION(args) (void)0
+#define BOOST_ASIO_HANDLER_REACTOR_REGISTRATION(args) (void)0
+#define BOOST_ASIO_HANDLER_REACTOR_DEREGISTRATION(args) (void)0
+#define BOOST_ASIO_HANDLER_REACTOR_READ_EVENT 0
+#define BOOST_ASIO_HANDLER_REACTOR_WRITE_EVENT 0
+#define BOOST_ASIO_HANDLER_REACTOR_ERROR_EVENT 0
+#define BOOST_ASIO_HANDLER_REACTOR_EVENTS(args) (void)0
+#define BOOST_ASIO_HANDLER_REACTOR_OPERATION(args) (void)0
