@@ -4,7 +4,7 @@ import re
 import shutil
 import subprocess
 
-from kit import checked, program
+from kit import checked, need_built, program
 
 DEADLINE = 600  # seconds: it takes about 10 on a machine that has nothing else to do
 
@@ -68,3 +68,21 @@ def test_the_scheduler_benchmark_prints_its_ratios_and_the_bytes_of_a_sleeper():
     assert set(wanted) <= set(ratios)
     assert sleepers[:3] == ["stripped", "hooks off", "metrics"]
     assert left_out or "Asio" in sleepers
+
+
+def test_the_benchmark_of_the_asio_adapter_prints_its_ratios(tmp_path):
+    need_built("asio_bench")
+    few = ["--connections", "20", "--requests", "50", "--rounds", "2"]
+    ratio = re.compile(r"Request: (.+) / stripped = \d+\.\d{3} \(MAD \d\.\d{3}, 2 pairs; best to best \d+\.\d{3}\), "
+                       r"\d+ ns / \d+ ns; flattered by: .+")
+
+    def ways(output):
+        return [ratio.fullmatch(line).group(1) for line in output.splitlines()]
+
+    assert ways(checked([program("asio_bench"), *few], timeout=DEADLINE).stdout) == ["off, context.run()", "off", "metrics"]
+    run = tmp_path / "run"
+    done = checked([program("paltrace"), "record", "-o", run, "--convert", "--", program("asio_bench"), "--recording", *few],
+                   timeout=DEADLINE)
+    assert ways(done.stdout) == ["off", "recorded"]
+    logs = "".join(path.read_text() for path in run.rglob("*.pal"))
+    assert logs.count('"event":"Begin"') >= 1 and logs.count('"event":"Spawned"') == 2 * (20 + 1)

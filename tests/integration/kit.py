@@ -52,6 +52,13 @@ def program(name):
     return path
 
 
+def need_built(name):
+    """As `program`; skips where the library that it needs was not found when this was configured."""
+    if not (BIN / name).exists():
+        pytest.skip(f"{name} was not built: the library that it adapts is not there")
+    return BIN / name
+
+
 def private_copy(source, directory):
     """A copy of a program or library: bpftrace counts every process of a file, so a test watches a file of its own."""
     copied = pathlib.Path(directory) / pathlib.Path(source).name

@@ -40,7 +40,7 @@
 #ifndef BOOST_ASIO_HAS_CO_AWAIT
 #error "Boost.Asio has no coroutines for this compiler and language version; 1.74 has them for g++ with C++20"
 #endif
-#ifndef BOOST_ASIO_CUSTOM_HANDLER_TRACKING
+#if TIFFANY_TELEMETRY && !defined(BOOST_ASIO_CUSTOM_HANDLER_TRACKING)
 #error "link the target tiffany::asio: Asio must be compiled with its handler tracking in every file"
 #endif
 
@@ -192,14 +192,23 @@ class AsioInitiation {
 
     template <typename Handler, typename Function>
     void operator()(Handler&& handler, Function&& function) const {
+        // an any_io_executor in another one: each of its copies, and there are some in an await, allocates
+        if constexpr (std::is_same_v<Inner, boost::asio::any_io_executor>)
+            if (const auto* const context = inner_.template target<AsioContextExecutor>())
+                return begin(*context, std::forward<Handler>(handler), std::forward<Function>(function));
+        begin(inner_, std::forward<Handler>(handler), std::forward<Function>(function));
+    }
+
+  private:
+    template <typename Executor, typename Handler, typename Function>
+    void begin(const Executor& inner, Handler&& handler, Function&& function) const {
         AsioTaskRef task = AsioTask::spawn(*telemetry_, info_);
-        const asio::TaskExecutor<Inner> executor{inner_, task};
+        const asio::TaskExecutor<Executor> executor{inner, task};
         AsioEntry<std::decay_t<Function>> entry{task, std::forward<Function>(function)};
         if constexpr (kResumesCoroutine<std::decay_t<Handler>>) task->joined_here();
         boost::asio::co_spawn(executor, std::move(entry), std::forward<Handler>(handler));
     }
 
-  private:
     Inner inner_;
     asio::Telemetry* telemetry_;
     SpawnInfo info_;
