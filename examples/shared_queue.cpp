@@ -15,7 +15,7 @@ using namespace example;
 
 int main() {
     constexpr int kThreads = 4;
-    Pool pool;
+    Pool pool{kThreads};
     std::barrier everybody{kThreads};
     for (int i = 0; i < kThreads; ++i)  // so each thread runs one of these
         pool.spawn("meet", [&] { return everybody.arrive_and_wait(), Next::end; });
@@ -30,5 +30,5 @@ int main() {
         for (const auto& job : waiters)
             pool.wake(job);
     }};
-    std::cout << "shared_queue: " << pool.run(kThreads) << " transitions\n";
+    std::cout << "shared_queue: " << pool.run() << " transitions\n";
 }

@@ -31,7 +31,7 @@ struct Job {
 
 class Pool final : TaskList {
   public:
-    Pool() { telemetry_.list_tasks_by(this); }
+    explicit Pool(std::size_t threads) : threads_{threads} { telemetry_.list_tasks_by(this); }
     Pool(const Pool&) = delete;
     Pool& operator=(const Pool&) = delete;
     ~Pool() {  // what is alive ends before the telemetry does
@@ -64,9 +64,9 @@ class Pool final : TaskList {
         settled_.wait(lock, [this] { return queue_.empty() && running_ == 0; });
     }
 
-    // Runs all jobs to their end, on so many threads. Returns how many transitions they made.
-    std::uint64_t run(std::size_t threads) {
-        std::vector<std::jthread> running(threads);
+    // Runs all jobs to their end. Returns how many transitions they made.
+    std::uint64_t run() {
+        std::vector<std::jthread> running(threads_);
         for (std::jthread& thread : running)
             thread = std::jthread{[this] { work(); }};
         running.clear();  // joins them
@@ -134,6 +134,7 @@ class Pool final : TaskList {
     }
 
     SchedulerTelemetry telemetry_{"shared-queue"};  // dies last
+    std::size_t threads_;
     std::mutex mutex_;
     std::condition_variable changed_;
     std::condition_variable settled_;

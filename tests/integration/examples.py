@@ -156,3 +156,17 @@ def test_the_page_of_the_sink_shows_its_example_as_it_is():
     assert page.split("```cpp\n")[1].split("```")[0] == example
     done = kit.checked([kit.program("watch_failures")], env={"TIFFANY_LTTNG": "0"})
     assert re.fullmatch(r"task \d+: page 2 is torn\n2 done, 1 failed, 0 lost\n", done.stdout)
+
+
+def test_the_page_on_instrumenting_shows_code_that_is_compiled_and_run():
+    """Each of its blocks stands in an example or in its driver, which unit tests run; only the indentation differs."""
+    sources = [*sorted((kit.SOURCE / "examples").glob("*.hpp")), kit.SOURCE / "tests/unit/testing/example_drivers.hpp"]
+    code = [[line.strip() for line in source.read_text().splitlines()] for source in sources]
+    page = (kit.SOURCE / "docs" / "instrumenting.md").read_text()
+    blocks = re.findall(r"```cpp\n(.*?)```", page, re.DOTALL)
+    assert len(blocks) >= 10
+    for block in blocks:
+        lines = [line.strip() for line in block.splitlines()]
+        assert any(
+            source[at : at + len(lines)] == lines for source in code for at in range(len(source) - len(lines) + 1)
+        ), f"this is in no example:\n{block}"

@@ -1,5 +1,5 @@
 #pragma once
-/// Plays programs on the two schedulers of examples/.
+/// Plays programs on the two schedulers of examples/ that are held to the contract.
 
 #include <cstddef>
 #include <memory>
@@ -11,6 +11,7 @@
 
 #include "callback_queue.hpp"
 #include "shared_queue.hpp"
+#include "work_stealing.hpp"
 
 namespace tiffany::testing {
 
@@ -43,8 +44,9 @@ class CallbackQueueDriver : public Driver {
     }
 };
 
-/// Several threads and one queue; a thread outside spawns and wakes.
-class SharedQueueDriver : public Driver {
+/// Several threads; a thread outside spawns and wakes.
+template <typename Pool, typename Job, typename Next>
+class ThreadsDriver : public Driver {
   public:
     Model model() const override {
         return {.can = {Can::yield, Can::destroy, Can::outside_spawn, Can::outside_wake, Can::sites},
@@ -54,7 +56,7 @@ class SharedQueueDriver : public Driver {
 
     void run(Stage& stage) override {
         jobs_.assign(stage.program().tasks.size(), nullptr);
-        example::Pool pool;
+        Pool pool{stage.program().workers};
         for (const std::size_t task : stage.program().at_start())
             spawn(pool, stage, task);
         if (stage.program().ending == Ending::not_run) return;
@@ -65,38 +67,43 @@ class SharedQueueDriver : public Driver {
             });
         }};
         const std::jthread giving_up = stage.give_up_by([&] { pool.stop(); });
-        pool.run(stage.program().workers);
+        pool.run();
     }
 
     TaskState state(std::size_t task) const override {
-        const std::shared_ptr<example::Job> its_job = job(task);
+        const std::shared_ptr<Job> its_job = job(task);
         return its_job == nullptr ? TaskState::None : its_job->times.state();
     }
 
   private:
-    void spawn(example::Pool& pool, Stage& stage, std::size_t task) {
+    void spawn(Pool& pool, Stage& stage, std::size_t task) {
         auto play = [&stage, task, next = std::size_t{0}]() mutable {
             const std::vector<Step>& steps = stage.script(task).steps;
             while (next < steps.size()) {
                 const Step& step = steps[next++];
                 if (stage.act(step)) continue;
-                if (step.what == Do::yield) return example::Next::again;
-                if (step.what == Do::block) return example::Next::wait;
+                if (step.what == Do::yield) return Next::again;
+                if (step.what == Do::block) return Next::wait;
             }
-            return example::Next::end;
+            return Next::end;
         };
         auto its_job = pool.spawn(stage.name(task), std::move(play), stage.site(task));
         const std::lock_guard lock{mutex_};
         jobs_[task] = std::move(its_job);
     }
 
-    std::shared_ptr<example::Job> job(std::size_t task) const {
+    std::shared_ptr<Job> job(std::size_t task) const {
         const std::lock_guard lock{mutex_};
         return jobs_[task];
     }
 
     mutable std::mutex mutex_;
-    std::vector<std::shared_ptr<example::Job>> jobs_;  // guarded by the lock
+    std::vector<std::shared_ptr<Job>> jobs_;  // guarded by the lock
 };
+
+/// One queue for all of them.
+using SharedQueueDriver = ThreadsDriver<example::Pool, example::Job, example::Next>;
+/// One each.
+using WorkStealingDriver = ThreadsDriver<example::stealing::Pool, example::stealing::Job, example::stealing::Next>;
 
 }  // namespace tiffany::testing

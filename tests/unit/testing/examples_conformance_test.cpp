@@ -1,4 +1,4 @@
-// The scheduler of several threads in examples/ is held to the contract; the other one is in page_test.cpp.
+// The schedulers of several threads in examples/ are held to the contract; the callback queue is in page_test.cpp.
 
 #include <tiffany/testing/conformance_suite.hpp>
 
@@ -8,6 +8,7 @@ namespace tiffany::testing {
 namespace {
 
 [[maybe_unused]] const int shared_queue = register_conformance<SharedQueueDriver>("SharedQueue");
+[[maybe_unused]] const int work_stealing = register_conformance<WorkStealingDriver>("WorkStealing");
 
 }  // namespace
 }  // namespace tiffany::testing
