@@ -49,6 +49,7 @@ class Pool final : TaskList {
         {
             const std::lock_guard lock{live_mutex_};
             live_.emplace(job->times.tid(), job);
+            ++alive_;
         }
         push(next_queue_++ % queues_.size(), job);
         return job;
@@ -90,8 +91,8 @@ class Pool final : TaskList {
         {
             const std::lock_guard lock{queues_[queue].mutex};
             queues_[queue].jobs.push_back(std::move(job));
+            ++queued_;
         }
-        ++queued_;
         tell_idle();
     }
 
@@ -144,9 +145,11 @@ class Pool final : TaskList {
     void end(Worker& worker, Job& job) {
         const std::uint64_t tid = job.times.tid();
         worker.done(job.times);
-        const std::lock_guard lock{live_mutex_};
-        live_.erase(tid);
-        if (live_.empty()) tell_idle();
+        {
+            const std::lock_guard lock{live_mutex_};
+            live_.erase(tid);
+        }
+        if (--alive_ == 0) tell_idle();
     }
 
     void wait_for_jobs(Worker& worker) {
@@ -164,10 +167,7 @@ class Pool final : TaskList {
         idle_.notify_all();
     }
 
-    bool over() {
-        const std::lock_guard lock{live_mutex_};
-        return live_.empty() || stopped_;
-    }
+    bool over() const { return alive_ == 0 || stopped_; }
 
     std::uint64_t list(std::uint64_t cursor, TaskTaker& taker) noexcept override {
         const std::lock_guard lock{live_mutex_};
@@ -183,6 +183,7 @@ class Pool final : TaskList {
     std::vector<Queue> queues_;
     std::atomic<std::size_t> next_queue_{0};
     std::atomic<std::size_t> queued_{0};
+    std::atomic<std::size_t> alive_{0};
     std::atomic<bool> stopped_{false};
     std::mutex live_mutex_;
     std::map<std::uint64_t, JobRef> live_;  // by tid

@@ -184,7 +184,7 @@ class AsioResume {
   public:
     AsioResume(AsioTaskRef task, const AsioWake& wake, Function function)
         : task_{std::move(task)}, wake_{wake}, function_{std::move(function)} {}
-    AsioResume(AsioResume&&) = default;
+    AsioResume(AsioResume&&) noexcept = default;
     AsioResume& operator=(AsioResume&&) = delete;
     ~AsioResume() {  // before the function dies: with it the task's coroutine may
         if (task_ && wake_.kind == AsioWake::Kind::claimed) task_->drop_claim();
