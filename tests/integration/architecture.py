@@ -28,7 +28,7 @@ KEPT_IN = {
     "simdjson": "src/tiffany/pal/",
     "prometheus/": "src/tiffany/metrics/",
     "microhttpd": "src/tiffany/metrics/",
-    "boost/": "src/tiffany/adapters/",
+    "boost/": ("src/tiffany/adapters/", "examples/asio_"),
     "gtest/": "src/tiffany/testing/",
     "gmock/": "src/tiffany/testing/",
 }
