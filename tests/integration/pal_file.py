@@ -221,7 +221,7 @@ def test_a_killed_process_leaves_all_but_the_last_200_ms(tmp_path, name):
         told = []
         for _ in range(12):
             told.append((int(process.stdout.readline()), time.monotonic()))
-        # what it had fired 200 ms before now, on a machine that may be slow to tell
+        # what it had fired 200 ms before now: the log's bound, and 50 ms for its write and for the line to come here
         kill_at = time.monotonic()
         process.kill()
         process.wait()
@@ -624,7 +624,7 @@ def test_each_of_three_readers_gets_all_of_it(tmp_path):
     assert process.wait(DEADLINE) == 0
 
 
-def test_a_slow_reader_gets_an_exact_gap_and_another_loses_nothing(tmp_path):
+def test_a_slow_reader_and_a_quick_one_each_get_an_exact_gap_of_what_they_lost(tmp_path):
     process = served(tmp_path, 40_000, TIFFANY_PAL_RING="64M")
     slow, quick = Reader(tmp_path / "sock").begun(), Reader(tmp_path / "sock").begun()
     text_of_quick = in_thread(quick)

@@ -67,6 +67,24 @@ Loop* Engine::home() noexcept {
     return !many_ && std::this_thread::get_id() == home_ && !is_closed() ? loops_.front().get() : nullptr;
 }
 
+void Engine::refuse_within(const char* what) const {
+    const auto refuse = [&](const char* why) {
+        throw std::logic_error{std::string{"cannot "} + what + " scheduler " + name_ + ": " + why};
+    };
+    const std::thread::id driver = driver_.load(std::memory_order_relaxed);
+    if (driver != std::thread::id{} && driver != std::this_thread::get_id()) refuse("it runs, on another thread");
+    const Loop* const loop = Loop::current();
+    if (loop != nullptr && &loop->engine() == this && loop->running() != nullptr)
+        refuse("the call comes from within one of its tasks");
+}
+
+void Engine::refuse_own_threads(const char* what) const {
+    const Loop* const loop = Loop::current();
+    if (loop != nullptr && &loop->engine() == this)
+        throw std::logic_error{std::string{"cannot "} + what + " scheduler " + name_ +
+                               ": the call comes from one of its own threads"};
+}
+
 void Engine::begin_driving() {
     const std::thread::id here = std::this_thread::get_id();
     std::thread::id driver;

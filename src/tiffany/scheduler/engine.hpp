@@ -77,6 +77,11 @@ class Engine {
     /// This thread runs the only loop until `end_driving`. Errors: std::logic_error, and it does not: it does already,
     /// or another one does.
     void begin_driving();
+    /// Errors: std::logic_error, which says "cannot WHAT scheduler NAME": one of its tasks runs on this thread, or
+    /// another thread runs the only loop.
+    void refuse_within(const char* what) const;
+    /// The same of a pool's threads, whatever they do.
+    void refuse_own_threads(const char* what) const;
     void end_driving() noexcept { driver_.store({}, std::memory_order_release); }
     /// Calls `fire` with the hooks of this thread.
     template <typename Fire>

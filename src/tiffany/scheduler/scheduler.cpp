@@ -100,7 +100,8 @@ bool Scheduler::shutdown(std::chrono::nanoseconds timeout) {
     return false;
 }
 
-void Scheduler::close() noexcept {
+void Scheduler::close() {
+    engine_->refuse_within("close");
     engine_->close();
 }
 

@@ -31,7 +31,7 @@ class Scheduler : public SchedulerBase {
   public:
     /// Errors: std::bad_alloc; std::system_error when the system gives no epoll or eventfd.
     explicit Scheduler(const SchedulerOptions& options = {}) : Scheduler{options, HooksOf{}} {}
-    /// As `close()`.
+    /// As `close()`, but for errors: no task of it runs.
     ~Scheduler();
 
     /// Runs tasks until none is alive, or `stop()`. Blocks while all wait. With a virtual clock it lets the time go on
@@ -43,11 +43,14 @@ class Scheduler : public SchedulerBase {
 
     /// The end in good order: refuses new tasks from now on, runs those there are for `timeout` at most, then asks what
     /// is left to end (cause shutdown), and runs that for `timeout` at most. Returns whether nothing had to be asked.
-    /// What does not end all the same is left to `close()`. Errors: std::logic_error, as `run()`; std::bad_alloc.
+    /// What does not end all the same is left to `close()`. A `stop()` meanwhile ends the part that goes on. Errors:
+    /// std::logic_error, as `run()`; std::bad_alloc.
     bool shutdown(std::chrono::nanoseconds timeout);
     /// Ends all tasks where they are (Cancelled, cause destroyed; nobody who joins them is woken), destroys their
-    /// coroutines and gives the thread's worker back. Not from within a task. `telemetry()` may be asked after that.
-    void close() noexcept;
+    /// coroutines and gives the thread's worker back. `telemetry()` may be asked after that. A function that was posted
+    /// may call it. Errors, and nothing is done: std::logic_error, the call comes from within one of its tasks, or from
+    /// another thread while it runs.
+    void close();
 
   private:
     // named in the constructor that the library has, so that a caller without hooks cannot link a library with them

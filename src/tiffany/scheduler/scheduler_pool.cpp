@@ -59,13 +59,13 @@ SchedulerPool::SchedulerPool(const SchedulerOptions& options, const PoolOptions&
             if (pool.pin_threads) pin(threads_.back(), cpus[i % cpus.size()]);
         }
     } catch (...) {
-        close();
+        end();
         throw;
     }
 }
 
 SchedulerPool::~SchedulerPool() {
-    close();
+    end();
 }
 
 unsigned SchedulerPool::workers() const noexcept {
@@ -73,10 +73,12 @@ unsigned SchedulerPool::workers() const noexcept {
 }
 
 void SchedulerPool::wait() {
+    engine_->refuse_own_threads("wait for");
     engine_->wait_until_done(detail::Operation::kNever);
 }
 
 bool SchedulerPool::shutdown(std::chrono::nanoseconds timeout) {
+    engine_->refuse_own_threads("shut down");
     const std::uint64_t timeout_ns = detail::count_of(timeout);
     engine_->refuse_spawns();
     engine_->take_stop();  // of before
@@ -86,7 +88,12 @@ bool SchedulerPool::shutdown(std::chrono::nanoseconds timeout) {
     return false;
 }
 
-void SchedulerPool::close() noexcept {
+void SchedulerPool::close() {
+    engine_->refuse_own_threads("close");
+    end();
+}
+
+void SchedulerPool::end() noexcept {
     for (std::size_t i = 0; i < engine_->loops(); ++i)
         engine_->loop(i).retire();
     threads_.clear();  // joins them

@@ -4,6 +4,8 @@
 #include <stdexcept>
 #include <thread>
 
+#include <tiffany/scheduler/scheduler_pool.hpp>
+
 #include "story.hpp"
 
 namespace tiffany::testing {
@@ -112,6 +114,70 @@ TEST_F(Drive, AnotherThreadThatCancelsAllWhileItRunsIsRefusedAndAsksNobody) {
     EXPECT_EQ(said, "cannot cancel all tasks of scheduler test: another thread runs it");
     EXPECT_EQ(sleeper.state(), TaskState::Finished);
     EXPECT_EQ(task.state(), TaskState::Finished);
+}
+
+/// What a call throws; empty: nothing.
+std::string refusal(const std::function<void()>& call) {
+    try {
+        call();
+        return {};
+    } catch (const std::logic_error& refused) {
+        return refused.what();
+    }
+}
+
+TEST_F(Drive, ATaskCannotCloseItsSchedulerAndGoesOn) {
+    std::string said;
+    auto closes = [](Scheduler& its, std::string& heard) -> Task<> {
+        heard = refusal([&] { its.close(); });
+        co_await yield();
+    };
+    const TaskHandle task = scheduler.spawn({}, closes(scheduler, said));
+    scheduler.run();
+    EXPECT_EQ(said, "cannot close scheduler test: the call comes from within one of its tasks");
+    EXPECT_EQ(task.state(), TaskState::Finished);
+}
+
+TEST_F(Drive, AnotherThreadCannotCloseItWhileItRuns) {
+    std::string said;
+    auto waits = [](Scheduler& its, std::string& heard) -> Task<> {
+        std::thread{[&] { heard = refusal([&] { its.close(); }); }}.join();
+        co_await yield();
+    };
+    const TaskHandle task = scheduler.spawn({}, waits(scheduler, said));
+    scheduler.run();
+    EXPECT_EQ(said, "cannot close scheduler test: it runs, on another thread");
+    EXPECT_EQ(task.state(), TaskState::Finished);
+}
+
+TEST_F(Drive, AFunctionThatWasPostedMayCloseIt) {
+    const TaskHandle task = scheduler.spawn({}, sleep(1h));
+    scheduler.post([&] { scheduler.close(); });
+    scheduler.run();
+    EXPECT_EQ(task.state(), TaskState::Cancelled);
+}
+
+TEST(PoolDrive, ItsOwnThreadsAreRefusedWhatWouldWaitForThem) {
+    std::vector<std::string> said;
+    SchedulerPool pool{{.name = "pool"}, {.workers = 2}};
+    auto asks = [](SchedulerPool& its, std::vector<std::string>& heard) -> Task<> {
+        heard = {refusal([&] { its.wait(); }), refusal([&] { its.shutdown(1h); }), refusal([&] { its.close(); })};
+        co_await yield();
+    };
+    const TaskHandle task = pool.spawn({}, asks(pool, said));
+    pool.wait();
+    EXPECT_EQ(task.state(), TaskState::Finished) << task.error();
+    EXPECT_THAT(said,
+                ::testing::ElementsAre("cannot wait for scheduler pool: the call comes from one of its own threads",
+                                       "cannot shut down scheduler pool: the call comes from one of its own threads",
+                                       "cannot close scheduler pool: the call comes from one of its own threads"));
+}
+
+TEST_F(Drive, AStopCutsTheDrainOfAShutdownShort) {
+    const TaskHandle task = scheduler.spawn({}, sleep(1h));
+    scheduler.post([&] { scheduler.stop(); });
+    EXPECT_FALSE(scheduler.shutdown(1h * 24));
+    EXPECT_EQ(task.state(), TaskState::Cancelled);
 }
 
 }  // namespace

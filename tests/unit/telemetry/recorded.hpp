@@ -13,6 +13,7 @@ namespace tiffany::testing {
 
 inline Recording& recording() {
     static Recording& found = [&]() -> Recording& {
+        unsetenv("TIFFANY_LTTNG");  // "0" would keep the module out
         setenv("TIFFANY_LTTNG_MODULE", TIFFANY_RECORDING_MODULE, 1);
         void* handle = dlopen(TIFFANY_RECORDING_MODULE, RTLD_NOW);
         if (handle == nullptr) {
