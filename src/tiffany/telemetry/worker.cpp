@@ -635,18 +635,23 @@ void Worker::start(bool has_loop) noexcept {
     begin_busy_stretch(clock_->ticks());
     on_seq_ = seq() + 1;
     fire_started(seq());
-    // no worker was there when a tracer came, or after a fork, but tasks may have been
-    const bool lists = has_loop && core_->task_list.load(std::memory_order_relaxed) != nullptr;
-    if (!lists || !core_->dump_turn.is_behind(generation_)) return;
+    if (!has_loop || !finds_dump_open()) return;
     if ((on_ & kTracers) != 0)
         begin_dump(seq(), false);
-    else if (core_->wants_inherited())
+    else
         join_dump(false);
 }
 
 void Worker::get_loop() noexcept {
     on_ &= ~kEveryHook;
     begin_busy_stretch(clock_->ticks());
+    if (finds_dump_open()) join_dump(false);
+}
+
+/// No worker with a loop was there when a tracer came, or after a fork, but tasks may have been.
+bool Worker::finds_dump_open() const noexcept {
+    if (core_->task_list.load(std::memory_order_relaxed) == nullptr) return false;
+    return core_->dump_turn.is_behind(generation_) && ((on_ & kTracers) != 0 || core_->wants_inherited());
 }
 
 void Worker::stop() noexcept {

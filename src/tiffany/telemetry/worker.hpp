@@ -340,6 +340,7 @@ class alignas(64) Worker {
     [[gnu::noinline]] void tell_task(TaskTimes& task, std::uint64_t before, std::uint64_t age_ns) noexcept;
     void begin_dump(std::uint64_t position, bool may_have_spawned) noexcept;
     void join_dump(bool may_have_spawned) noexcept;
+    bool finds_dump_open() const noexcept;
     bool takes_dump_turn() noexcept;
     void begin_pass() noexcept;
     [[gnu::noinline]] void dump_some() noexcept;

@@ -391,6 +391,25 @@ TEST_F(Dump, AForeignThreadListsNothing) {
     EXPECT_TRUE(dumps(DumpPhase::end).empty());
 }
 
+TEST_F(Dump, AThreadThatGetsItsLoopAfterTheTracerCameTellsOfTheTasksBefore) {
+    recording().set_enabled(false);
+    std::thread foreign{[&] {
+        Worker& worker = telemetry.here();
+        spawn(worker);
+        TaskTimes& task = spawn(worker);
+        start_session();
+        worker.running(task);  // notices the tracer, and lists nothing
+        EXPECT_TRUE(dumps(DumpPhase::end).empty());
+        const WorkerLease lease = telemetry.worker();
+        EXPECT_EQ(&*lease, &worker);
+        tick_until_the_end(*lease);
+    }};
+    foreign.join();
+    EXPECT_EQ(told_tids().size(), 2u);
+    EXPECT_EQ(dumps(DumpPhase::end).size(), 1u);
+    EXPECT_EQ(dumps(DumpPhase::end).front().tasks, 1u) << "the other one was told of before its event";
+}
+
 TEST_F(Dump, WithoutAListATaskIsToldOfBeforeItsNextEventAndThereIsNoEnd) {
     telemetry.list_tasks_by(nullptr);
     recording().set_enabled(false);
