@@ -213,6 +213,21 @@ def test_the_daemon_that_it_started_stays_while_others_have_sessions_in_it(numbe
             poll(lambda: not alive(daemon), "the daemon ends")
 
 
+def test_a_process_that_is_stopped_and_so_not_registered_is_called_that():
+    with OrdinaryUser("paltrace", "tiffany-demo") as user:
+        demo = user.popen([user.program("tiffany-demo"), "--seconds", "0", "--crowd", "3"], stdout=subprocess.PIPE, text=True)
+        assert "stand" in demo.stdout.readline()
+        demo.send_signal(signal.SIGSTOP)
+        try:
+            user.start_daemon()
+            done = user.run([user.program("paltrace"), "record", "-o", "run", "--seconds", "1"])
+        finally:
+            demo.send_signal(signal.SIGCONT)
+        assert f"not recorded: process {demo.pid} is stopped; mend: kill -CONT {demo.pid}\n" in done.stderr, done
+        assert "TIFFANY_LTTNG=0, in a container" not in done.stderr, done
+        end_process(demo)
+
+
 def expect_refused(done, daemon):
     assert done.returncode == 3, done
     assert f"(pid {daemon.pid}): it is stopped; mend: kill -CONT {daemon.pid}\n" in done.stderr, done
