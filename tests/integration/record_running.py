@@ -228,6 +228,20 @@ def test_a_process_that_is_stopped_and_so_not_registered_is_called_that():
         end_process(demo)
 
 
+def test_stats_and_convert_warn_of_a_broken_record_file(tmp_path):
+    run = tmp_path / "run"
+    subprocess.run([program("paltrace"), "record", "-o", run, "--", program("tiffany-demo"), "--tasks", "5"], check=True,
+                   capture_output=True, timeout=DEADLINE)
+    for command in (["stats", run], ["convert", run, "-o", tmp_path / "log"]):
+        read = lambda: subprocess.run([program("paltrace"), *command], capture_output=True, text=True, timeout=DEADLINE)
+        whole = (run / "record.json").read_text()
+        assert "record.json" not in read().stderr
+        (run / "record.json").write_text("{")
+        done = read()
+        assert done.returncode == 0 and "record.json: it is no JSON object; what the recording missed" in done.stderr, done
+        (run / "record.json").write_text(whole)
+
+
 def expect_refused(done, daemon):
     assert done.returncode == 3, done
     assert f"(pid {daemon.pid}): it is stopped; mend: kill -CONT {daemon.pid}\n" in done.stderr, done
