@@ -293,6 +293,14 @@ def test_a_process_that_is_not_there_is_an_error():
     assert done.stderr == "paltrace: cannot look at process 4194305: there is none\n"
 
 
+@pytest.mark.parametrize("text", ["abc", "-1", "0", "12x", "99999999999999"])
+def test_what_is_no_process_number_is_called_that(text):
+    done = subprocess.run([program("paltrace"), "doctor", f"--pid={text}"], capture_output=True, text=True,
+                          timeout=DEADLINE)
+    assert done.returncode == 2 and f"expected a process number, found {text}" in done.stderr, done
+    assert len(done.stderr) < 200, done
+
+
 def test_a_process_whose_program_was_replaced_is_told_and_can_be_traced_by_the_line_that_is_told(demo):
     need_bpftrace()
     copied, pid = demo

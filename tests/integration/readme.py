@@ -144,6 +144,6 @@ def test_the_scheduler_of_ones_own_is_built_and_recorded(tmp_path):
     )
     assert run.stdout == "1\n2\n3\n"
     seen = checked([prefix / "bin" / "paltrace", "check", tmp_path / "run" / "tiffany.pal"]).stdout
-    assert "tasks: 3 (finished 3," in seen and seen.endswith("good\n")
+    assert "tasks: 3 (done 3," in seen and seen.endswith("good\n")
     log = (tmp_path / "run" / "tiffany.pal").read_text()
     assert log.count('"name":"print a number","site":"jobs.cpp:') == 3

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pathlib
 import signal
 import subprocess
 
@@ -182,6 +183,63 @@ def test_an_ordinary_user_without_a_daemon_gets_one_that_their_programs_find():
         assert recorder.wait(DEADLINE) == 0, said
         assert user.run([user.program("paltrace"), "check", "run"]).stdout.endswith("good\n")
         assert not (user.home / ".lttngrc").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_the_daemon_that_it_started_stays_while_others_have_sessions_in_it(number):
+    with OrdinaryUser("paltrace", "tiffany-demo") as user:
+        recorder = record_without_end(user.popen, user.program("paltrace"), "run")
+        daemon = int((user.home / ".lttng" / "lttng-sessiond.pid").read_text())
+        try:
+            for words in (["create", "mine", f"--output={user.home}/mine"], ["enable-event", "-u", "tiffany:*"], ["start"]):
+                done = user.run(["lttng", "--no-sessiond", *words])
+                assert done.returncode == 0, done
+            is_keeper = lambda pid: pathlib.Path(f"/proc/{pid}/comm").read_text().strip() == "paltrace-keeper"
+            keepers = [pid for pid in children(recorder.pid) if is_keeper(pid)]
+            assert keepers
+            recorder.send_signal(number)
+            said = recorder.stderr.read()
+            assert recorder.wait(DEADLINE) == (-number if number == signal.SIGKILL else 1), said
+            assert number == signal.SIGKILL or f"others have sessions in it; to end it later: kill {daemon}\n" in said, said
+            for pid in keepers:
+                poll(lambda: not alive(pid), "its keeper is gone")
+            listing = user.run(["lttng", "--no-sessiond", "list"]).stdout
+            assert "mine" in listing and "paltrace-join" not in listing
+            assert user.run([user.program("tiffany-demo"), "--tasks", "20", "--transitions", "2000"]).returncode == 0
+            assert user.run(["lttng", "--no-sessiond", "destroy"]).returncode == 0
+            assert user.run([user.program("paltrace"), "check", "mine"]).returncode == 0
+        finally:
+            os.kill(daemon, signal.SIGTERM)
+            poll(lambda: not alive(daemon), "the daemon ends")
+
+
+def test_a_process_that_is_stopped_and_so_not_registered_is_called_that():
+    with OrdinaryUser("paltrace", "tiffany-demo") as user:
+        demo = user.popen([user.program("tiffany-demo"), "--seconds", "0", "--crowd", "3"], stdout=subprocess.PIPE, text=True)
+        assert "stand" in demo.stdout.readline()
+        demo.send_signal(signal.SIGSTOP)
+        try:
+            user.start_daemon()
+            done = user.run([user.program("paltrace"), "record", "-o", "run", "--seconds", "1"])
+        finally:
+            demo.send_signal(signal.SIGCONT)
+        assert f"not recorded: process {demo.pid} is stopped; mend: kill -CONT {demo.pid}\n" in done.stderr, done
+        assert "TIFFANY_LTTNG=0, in a container" not in done.stderr, done
+        end_process(demo)
+
+
+def test_stats_and_convert_warn_of_a_broken_record_file(tmp_path):
+    run = tmp_path / "run"
+    subprocess.run([program("paltrace"), "record", "-o", run, "--", program("tiffany-demo"), "--tasks", "5"], check=True,
+                   capture_output=True, timeout=DEADLINE)
+    for command in (["stats", run], ["convert", run, "-o", tmp_path / "log"]):
+        read = lambda: subprocess.run([program("paltrace"), *command], capture_output=True, text=True, timeout=DEADLINE)
+        whole = (run / "record.json").read_text()
+        assert "record.json" not in read().stderr
+        (run / "record.json").write_text("{")
+        done = read()
+        assert done.returncode == 0 and "record.json: it is no JSON object; what the recording missed" in done.stderr, done
+        (run / "record.json").write_text(whole)
 
 
 def expect_refused(done, daemon):

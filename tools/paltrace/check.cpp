@@ -17,7 +17,7 @@ void print_coverage(const pal::LifecycleReport& report, const ctf::ReadSummary& 
         << "workers: " << report.workers;
     if (seen.selection.empty()) {  // else neither the ends of workers nor the lives of tasks were to be seen
         if (report.workers_open != 0) out << ", end not seen: " << report.workers_open;
-        out << "\ntasks: " << report.tasks << " (finished " << report.ended(TaskState::Finished) << ", failed "
+        out << "\ntasks: " << report.tasks << " (done " << report.ended(TaskState::Finished) << ", failed "
             << report.ended(TaskState::Failed) << ", cancelled " << report.ended(TaskState::Cancelled)
             << ", end not seen " << report.live() << "), start not seen: " << report.unseen_start;
         if (report.dumped_start != 0) out << ", of them told of first by a state dump: " << report.dumped_start;

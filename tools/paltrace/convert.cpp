@@ -7,6 +7,7 @@
 #include <tiffany/pal/writer.hpp>
 
 #include "reading.hpp"
+#include "record_notes.hpp"
 
 namespace tiffany::paltrace {
 
@@ -58,6 +59,8 @@ ExitCode run_convert(const ConvertOptions& options, Streams& streams) {
     reading.strict = options.strict;
     const ctf::ReadSummary summary = read_what_is_there(options, reading, file);
     print_remarks(summary, options.strict, streams.err);
+    for (const std::string& input : options.inputs)
+        warn_of_bad_record_file(input, streams.err);
     if (summary.ticks_left_out != 0)
         streams.err << "paltrace: " << summary.ticks_left_out << " records of ticks left out (--ticks keeps them)\n";
     streams.err << "paltrace: " << summary.records << " records" << loss_remark(summary) << '\n';

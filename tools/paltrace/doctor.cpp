@@ -1,9 +1,12 @@
 #include "doctor.hpp"
 
 #include <CLI/CLI.hpp>
+#include <charconv>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <ostream>
+#include <string>
+#include <system_error>
 
 #include "examine_machine.hpp"
 #include "examine_process.hpp"
@@ -46,6 +49,14 @@ void print_json(const Findings& findings, std::ostream& out) {
     out << all.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) << '\n';
 }
 
+/// CLI::PositiveNumber would give the range of a double, in all its digits.
+std::string need_pid(const std::string& text) {
+    pid_t pid = 0;
+    const auto [stop, failure] = std::from_chars(text.data(), text.data() + text.size(), pid);
+    const bool good = failure == std::errc{} && stop == text.data() + text.size() && pid > 0;
+    return good ? "" : "expected a process number, found " + text;
+}
+
 }  // namespace
 
 ExitCode run_doctor(const DoctorOptions& options, Streams& streams) {
@@ -68,7 +79,8 @@ void add_doctor(CLI::App& app, Command& chosen) {
     auto options = std::make_shared<DoctorOptions>();
     command->add_option("FILE", options->file, "a program or library: its USDT probes");
     command->add_option("--pid", options->pid, "a process: its probes, who is attached to them, LTTng in it")
-        ->check(CLI::PositiveNumber);
+        ->type_name("PID")
+        ->check(need_pid);
     command->add_flag("--json", options->json, "a JSON array of {what, health, found, cost, mend}");
     command->footer(
         "It changes nothing. One line for each thing that tracing needs: good, limited (tracing works, with less than "

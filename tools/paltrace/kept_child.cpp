@@ -33,6 +33,7 @@ constexpr seconds kKillPatience{10};
 // What a keeper is told. A signal that the kernel sends, and one that we send, so that it knows which it was.
 constexpr int kCallerDied = SIGHUP;
 constexpr int kEndNow = SIGTERM;
+constexpr int kRelease = SIGUSR1;
 
 struct Pipe {
     int read = -1;
@@ -61,7 +62,7 @@ bool receive(int fd, int& value) noexcept {
 
 /// In the child, before exec. Never returns.
 [[noreturn]] void become(const ChildOptions& options, pid_t callers_group, pid_t keeper, int exec_pipe) {
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (!options.lives_on) prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != keeper) _exit(127);  // the keeper died before the line above
     if (!options.own_group) setpgid(0, callers_group);
     if (options.nice != 0) setpriority(PRIO_PROCESS, 0, options.nice);
@@ -121,9 +122,12 @@ class Keeper {
         sigaddset(&of_interest, SIGCHLD);
         sigaddset(&of_interest, kCallerDied);
         sigaddset(&of_interest, kEndNow);
+        sigaddset(&of_interest, kRelease);
         for (;;) {
             const int got = sigwaitinfo(&of_interest, nullptr);
+            if (got == kRelease) finish();
             if (got == kCallerDied || got == kEndNow) {
+                if (got == kCallerDied && options_.lives_on && options_.lives_on()) finish();
                 if (got == kCallerDied && options_.grace.count() != 0) {
                     kill(child_, SIGTERM);
                     let_finish(options_.grace);
@@ -241,8 +245,16 @@ void KeptChild::signal(int number) noexcept {
 }
 
 void KeptChild::end() noexcept {
+    end_keeper(kEndNow);
+}
+
+void KeptChild::release() noexcept {
+    end_keeper(kRelease);
+}
+
+void KeptChild::end_keeper(int number) noexcept {
     if (keeper_ < 0) return;
-    if (!status_) kill(keeper_, kEndNow);
+    if (!status_) kill(keeper_, number);
     while (waitpid(keeper_, nullptr, 0) < 0 && errno == EINTR) {
     }
     keeper_ = -1;

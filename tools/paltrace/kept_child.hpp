@@ -1,5 +1,5 @@
 #pragma once
-/// A child process that cannot outlive us, nor can anything that it starts.
+/// A child process that cannot outlive us, nor can anything that it starts, unless it is told to.
 ///
 /// Between us and the child stands a keeper: a process that adopts whatever the child leaves behind
 /// (PR_SET_CHILD_SUBREAPER), is told by the kernel when we die, however that happens (PR_SET_PDEATHSIG), and then ends
@@ -11,6 +11,7 @@
 #include <sys/types.h>
 
 #include <chrono>
+#include <functional>
 #include <optional>
 #include <string>
 #include <utility>
@@ -31,6 +32,9 @@ struct ChildOptions {
     /// When we die it gets SIGTERM and so long to end by itself, before it is killed. 0 = it is killed at once.
     std::chrono::seconds grace{0};
     std::string remove_at_end{};  ///< directory that is removed when everything has ended; "" = none
+    /// Asked by the keeper when we have died: true = the child lives on. Who gives this can also release() the child,
+    /// which then does not end with a keeper that is killed either.
+    std::function<bool()> lives_on{};
 };
 
 /// Not shared between threads; to be made while the process has one thread.
@@ -52,8 +56,11 @@ class KeptChild {
     void signal(int number) noexcept;
     /// Ends the child and everything it started by SIGKILL, and returns when they are gone.
     void end() noexcept;
+    /// The child lives on, with what it started: only its keeper ends. Needs ChildOptions::lives_on.
+    void release() noexcept;
 
   private:
+    void end_keeper(int number) noexcept;
     void read_ending(bool may_wait) noexcept;
 
     pid_t keeper_ = -1;

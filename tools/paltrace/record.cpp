@@ -213,6 +213,14 @@ std::size_t Recording::wait_for_processes(const SessionDaemon& daemon, EndSignal
             return std::find(registered.begin(), registered.end(), process) != registered.end();
         });
         const bool waits = !missing.empty() && daemon.age() < kAllHaveAsked;
+        if (!waits)
+            std::erase_if(missing, [&](pid_t process) {
+                const char state = state_of(process);
+                if (state != 'T' && state != 't') return false;
+                talk_ << "paltrace: not registered, and so not recorded: process " << process
+                      << " is stopped; mend: kill -CONT " << process << std::endl;
+                return true;
+            });
         if (!waits && !missing.empty())
             talk_ << "paltrace: not registered, and so not recorded: process " << missing.front()
                   << (missing.size() > 1 ? " and " + std::to_string(missing.size() - 1) + " more" : "")

@@ -7,6 +7,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <ostream>
 #include <tiffany/pal/error.hpp>
 #include <utility>
 
@@ -88,6 +89,12 @@ std::vector<std::string> record_notes(const std::string& input) {
         for (std::string& note : notes_of(file))
             notes.push_back((files.size() > 1 ? file.parent_path().filename().string() + ": " : "") + std::move(note));
     return notes;
+}
+
+void warn_of_bad_record_file(const std::string& input, std::ostream& err) try {
+    record_notes(input);
+} catch (const Error& error) {
+    err << "paltrace: " << error.one_line() << "; what the recording missed is not known\n";
 }
 
 }  // namespace tiffany::paltrace

@@ -1,6 +1,7 @@
 #pragma once
 /// What DIR/record.json says that the trace beside it cannot: how the recording ended.
 
+#include <iosfwd>
 #include <string>
 #include <vector>
 
@@ -10,5 +11,8 @@ namespace tiffany::paltrace {
 /// Returns a sentence for each thing that may be missing and that no record tells of; none if there is no record.json.
 /// Errors: ErrorKind::content if there is one that is no such document, ErrorKind::system if it cannot be read.
 std::vector<std::string> record_notes(const std::string& input);
+
+/// For who does not need the notes: one line if they cannot be had.
+void warn_of_bad_record_file(const std::string& input, std::ostream& err);
 
 }  // namespace tiffany::paltrace

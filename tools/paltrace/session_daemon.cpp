@@ -6,6 +6,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
@@ -13,6 +14,7 @@
 #include <ctime>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <optional>
 #include <ostream>
 #include <sstream>
@@ -22,6 +24,7 @@
 
 #include "private_directory.hpp"
 #include "process_table.hpp"
+#include "tools/babeltrace/recording_name.hpp"
 #include "user_daemon.hpp"
 
 namespace tiffany::paltrace {
@@ -70,7 +73,7 @@ std::string last_line_of(const std::string& path) {
 
 }  // namespace
 
-SessionDaemon::SessionDaemon(std::ostream& talk) {
+SessionDaemon::SessionDaemon(std::ostream& talk) : talk_{talk} {
     const bool root = geteuid() == 0;
     if (root) {
         const std::string refusal = hide_roots_directory();
@@ -92,7 +95,7 @@ SessionDaemon::SessionDaemon(std::ostream& talk) {
     }
 }
 
-SessionDaemon::SessionDaemon(std::ostream& talk, OfUser) : private_{false}, of_user_{true} {
+SessionDaemon::SessionDaemon(std::ostream& talk, OfUser) : talk_{talk}, private_{false}, of_user_{true} {
     home_ = ctf::make_private_directory(kLongestBase);
     try {
         if (geteuid() != 0) link_to_own_daemon(home_);
@@ -101,7 +104,9 @@ SessionDaemon::SessionDaemon(std::ostream& talk, OfUser) : private_{false}, of_u
         } else {
             need_silence();
             start(log_path());
-            talk << "paltrace: no session daemon ran: started one, which ends with the recording" << std::endl;
+            talk << "paltrace: no session daemon ran: started one, which ends with the recording unless others use it "
+                    "then"
+                 << std::endl;
         }
     } catch (...) {
         end();
@@ -153,6 +158,14 @@ std::chrono::seconds SessionDaemon::age() const {
 }
 
 void SessionDaemon::start(const std::string& log) {
+    // Nobody else finds a private one.
+    std::function<bool()> lives_on;
+    if (!private_)
+        lives_on = [this, own = ctf::recording_name(private_, getpid())] {  // in the keeper
+            if (!has_sessions_beside(own)) return false;
+            lttng({"destroy", "--no-wait", own}, 20s);  // else it goes on, and nobody reads it
+            return true;
+        };
     std::vector<std::string> argv{"lttng-sessiond", "--no-kernel"};
     if (geteuid() != 0 && !of_user_) argv.emplace_back(kNoGroup);
     daemon_ = std::make_unique<KeptChild>(ChildOptions{.argv = argv,
@@ -162,7 +175,8 @@ void SessionDaemon::start(const std::string& log) {
                                                        .nice = kNice,
                                                        .log = log,
                                                        .grace = kEndDeadline,
-                                                       .remove_at_end = home_});
+                                                       .remove_at_end = home_,
+                                                       .lives_on = std::move(lives_on)});
     const std::string directory = directory_of_daemon();
     const auto deadline = std::chrono::steady_clock::now() + kStartDeadline;
     // The second condition: programs find it by that socket, and do not wait for one that is not there yet.
@@ -179,6 +193,30 @@ void SessionDaemon::start(const std::string& log) {
 
 bool SessionDaemon::answers() const {
     return lttng({"list"}, 5s).good();
+}
+
+namespace {
+
+/// The names in what `lttng list` says: "  1) NAME [active]", "  1) NAME (PATH) [inactive]".
+std::vector<std::string> session_names(const std::string& listing) {
+    std::vector<std::string> names;
+    std::istringstream lines{listing};
+    for (std::string line; std::getline(lines, line);) {
+        std::istringstream words{line};
+        std::string number, name;
+        if (!(words >> number >> name) || !number.ends_with(')')) continue;
+        if (number.find_first_not_of("0123456789") == number.size() - 1) names.push_back(std::move(name));
+    }
+    return names;
+}
+
+}  // namespace
+
+/// A daemon that does not answer serves nobody.
+bool SessionDaemon::has_sessions_beside(const std::string& own) const {
+    const ToolResult listing = lttng({"list"}, 10s);
+    return listing.good() &&
+           std::ranges::any_of(session_names(listing.output), [&](const std::string& name) { return name != own; });
 }
 
 Environment SessionDaemon::daemon_environment() const {
@@ -248,6 +286,13 @@ std::size_t SessionDaemon::refused_channels() const {
 void SessionDaemon::end() noexcept {
     if (consumer_fd_ >= 0) close(consumer_fd_);
     consumer_fd_ = -1;
+    if (daemon_ && !private_ && !daemon_->wait(0ms) && has_sessions_beside(ctf::recording_name(private_, getpid()))) {
+        talk_ << "paltrace: the session daemon that was started here stays, because others have sessions in it; to end "
+                 "it later: kill "
+              << daemon_->pid() << std::endl;
+        daemon_->release();
+        daemon_.reset();
+    }
     if (daemon_) {
         daemon_->signal(SIGTERM);
         daemon_->wait(kEndDeadline);

@@ -28,8 +28,8 @@ class SessionDaemon {
     explicit SessionDaemon(std::ostream& talk);
     /// The daemon that `lttng` finds: root's, for root and for members of group `tracing`, else the user's own; there
     /// the programs that run already are registered. If there is none one is started there, our child, which ends with
-    /// this. Says which. The user's current session (~/.lttngrc) stays what it is. Errors: ErrorKind::system, also if
-    /// one runs and does not answer.
+    /// this, unless it has sessions of others then. Says which. The user's current session (~/.lttngrc) stays what it
+    /// is. Errors: ErrorKind::system, also if one runs and does not answer.
     struct OfUser {};
     SessionDaemon(std::ostream& talk, OfUser);
     ~SessionDaemon();
@@ -63,12 +63,14 @@ class SessionDaemon {
     /// How often it could not make a channel's buffers for a process, as its log says; 0 if the daemon is not ours.
     std::size_t refused_channels() const;
 
-    /// Asks it to end, waits for its last writes, and ends by force what does not end by itself.
+    /// Asks it to end, waits for its last writes, and ends by force what does not end by itself. One that others found,
+    /// too, and have sessions in, stays; that is said.
     void end() noexcept;
 
   private:
     void start(const std::string& log);
     bool answers() const;
+    bool has_sessions_beside(const std::string& own) const;
     void need_silence() const;
     void watch_other(std::ostream& talk);
     std::vector<std::string> lttng_command(std::vector<std::string> arguments) const;
@@ -77,6 +79,7 @@ class SessionDaemon {
     std::string directory_of_daemon() const;
     std::string log_path() const { return home_ + "/lttng-sessiond.log"; }
 
+    std::ostream& talk_;
     std::string home_;
     bool private_ = true;
     bool of_user_ = false;

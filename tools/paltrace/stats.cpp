@@ -5,6 +5,7 @@
 #include <ostream>
 
 #include "reading.hpp"
+#include "record_notes.hpp"
 #include "stats_output.hpp"
 
 namespace tiffany::paltrace {
@@ -29,6 +30,7 @@ ExitCode run_stats(const StatsOptions& options, Streams& streams) {
         print_stats_text(report, seen, options.histograms, streams.out);
     for (const std::string& part : seen.bad_parts)
         streams.err << "paltrace: " << part << '\n';
+    warn_of_bad_record_file(options.input, streams.err);
     return exit_code(seen);
 }
 
