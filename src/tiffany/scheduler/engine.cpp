@@ -123,8 +123,9 @@ void Engine::dismiss() noexcept {
 TaskHandle Engine::resolve(const TaskRef& ref) const {
     if (!ref.handle()) {
         if (TaskHandle found = ref.tid() != 0 ? find_held(ref.tid()) : TaskHandle{}) return found;
-        throw std::invalid_argument{"cannot depend on task " + std::to_string(ref.tid()) +
-                                    ": nobody has a handle of such a task"};
+        throw std::invalid_argument{ref.tid() == 0 ? "cannot depend on a task: the handle stands for no task"
+                                                   : "cannot depend on task " + std::to_string(ref.tid()) +
+                                                         ": nobody has a handle of such a task"};
     }
     if (&TaskStore::of(*ref.handle().core()) != store_)
         throw std::invalid_argument{"cannot depend on a task of another scheduler"};

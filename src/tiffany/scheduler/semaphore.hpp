@@ -7,6 +7,9 @@
 ///     connections.release();
 
 #include <cstdint>
+#include <limits>
+#include <stdexcept>
+#include <string>
 #include <tiffany/scheduler/await.hpp>
 #include <tiffany/scheduler/detail/wait_list.hpp>
 #include <tiffany/scheduler/event.hpp>
@@ -17,7 +20,13 @@ namespace tiffany {
 /// Tasks that still wait when it dies stay Waiting until they are cancelled.
 class Semaphore {
   public:
-    explicit Semaphore(std::uint64_t available) noexcept : id_{detail::next_resource_id()}, available_{available} {}
+    /// @param available  how many may be taken at first; 0: none, until somebody gives some
+    /// Errors: std::invalid_argument, more than an int64 holds: a negative number was converted.
+    explicit Semaphore(std::uint64_t available) : id_{detail::next_resource_id()}, available_{available} {
+        if (available > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()))
+            throw std::invalid_argument{"cannot make a semaphore of " + std::to_string(available) +
+                                        ": expected at most what an int64 holds; was it a negative number?"};
+    }
     ~Semaphore();
     Semaphore(const Semaphore&) = delete;
     Semaphore& operator=(const Semaphore&) = delete;

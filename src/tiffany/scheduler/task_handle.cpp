@@ -16,8 +16,9 @@ void let_go(TaskCore& task) noexcept {
 }
 
 void* result_of(const TaskHandle& task) noexcept {
+    if (!task.ended()) return nullptr;
     const TaskCore& core = *task.core();
-    return has_ended(core) && core.extras() != nullptr ? core.extras()->result.get() : nullptr;
+    return core.extras() != nullptr ? core.extras()->result.get() : nullptr;
 }
 
 namespace {
@@ -53,15 +54,15 @@ bool leave_wake(TaskCore& task) noexcept {
 }  // namespace detail
 
 std::uint64_t TaskHandle::tid() const noexcept {
-    return core_->life.tid();
+    return core_ != nullptr ? core_->life.tid() : 0;
 }
 
 TaskState TaskHandle::state() const noexcept {
-    return core_->life.state();
+    return core_ != nullptr ? core_->life.state() : TaskState::None;
 }
 
 bool TaskHandle::ended() const noexcept {
-    return detail::has_ended(*core_);
+    return core_ != nullptr && detail::has_ended(*core_);
 }
 
 const std::string& TaskHandle::error() const noexcept {
@@ -70,7 +71,7 @@ const std::string& TaskHandle::error() const noexcept {
 }
 
 bool TaskHandle::cancel() const {
-    if (ended()) return false;
+    if (core_ == nullptr || ended()) return false;
     const detail::Visit visit{detail::TaskStore::of(*core_)};
     detail::Engine* const engine = visit.engine();
     if (engine == nullptr) return false;
@@ -84,6 +85,7 @@ bool TaskHandle::cancel() const {
 }
 
 void TaskHandle::wake() const noexcept {
+    if (core_ == nullptr) return;
     const detail::Visit visit{detail::TaskStore::of(*core_)};
     detail::Engine* const engine = visit.engine();
     if (engine == nullptr) return;

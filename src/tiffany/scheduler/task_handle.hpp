@@ -37,7 +37,8 @@ class TaskHandle {
     /// False: it stands for no task.
     explicit operator bool() const noexcept { return core_ != nullptr; }
 
-    // All below: it stands for a task.
+    // All below: if it stands for no task, nothing is done, and the answer is that of no task: tid 0, TaskState::None,
+    // not ended, no error, nothing cancelled.
 
     /// Any thread.
     std::uint64_t tid() const noexcept;

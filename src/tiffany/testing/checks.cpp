@@ -135,6 +135,11 @@ std::vector<std::string> check_durations(const Recording& run, std::string_view 
 
 }  // namespace
 
+std::vector<std::string> check_holds_events(const Recording& run) {
+    if (!run.records().empty()) return {};
+    return {"the recording holds no event: was the sink there before the runtime, and is the runtime instrumented?"};
+}
+
 TaskEvent event_named(std::string_view name) {
     const catalogue::EventInfo* const found = catalogue::find_record(name, "");
     if (found != nullptr && found->is_transition()) return static_cast<TaskEvent>(found->id);

@@ -11,6 +11,10 @@
 
 namespace tiffany::testing {
 
+/// There is a record at all: what holds of every run holds of an empty one, too. The checks below do not look at that,
+/// the matchers do.
+std::vector<std::string> check_holds_events(const Recording& run);
+
 /// The transition of that name in the catalogue. Errors: std::invalid_argument, which names all that there are.
 TaskEvent event_named(std::string_view name);
 

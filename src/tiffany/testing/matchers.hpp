@@ -65,6 +65,13 @@ inline std::string_view event_name(std::string_view name) {
 inline std::string_view event_name(TaskEvent event) {
     return label(event);
 }
+/// One that fails on a run without any record: a sink that came late must not pass.
+inline CheckMatcher<Recording> matcher_of_run(std::string what, CheckMatcher<Recording>::Check check) {
+    return {std::move(what), [check = std::move(check)](const Recording& run) {
+                std::vector<std::string> findings = check_holds_events(run);
+                return findings.empty() ? check(run) : findings;
+            }};
+}
 }  // namespace detail
 
 /// The task's transitions, by name ("Running") or by TaskEvent, are exactly these. Errors: std::invalid_argument, no
@@ -80,41 +87,43 @@ CheckMatcher<TaskLife> EventsAre(const Events&... events) {
             }};
 }
 
+// All below fail on a recording that holds no event.
+
 /// No worker runs two tasks at a time.
 inline CheckMatcher<Recording> RunsOneAtATime() {
-    return {"runs one task at a time on each worker", check_one_running};
+    return detail::matcher_of_run("runs one task at a time on each worker", check_one_running);
 }
 
 /// Ticks do not overlap, and runs lie in them, where a worker has any.
 inline CheckMatcher<Recording> TicksAreNested() {
-    return {"has each run in a tick", [](const Recording& run) { return check_ticks(run); }};
+    return detail::matcher_of_run("has each run in a tick", [](const Recording& run) { return check_ticks(run); });
 }
 
 /// No worker runs a task, parks again or stops while it is parked.
 inline CheckMatcher<Recording> ParksEnd() {
-    return {"does nothing on a worker that is parked", check_parks};
+    return detail::matcher_of_run("does nothing on a worker that is parked", check_parks);
 }
 
 /// Workers are started and stopped, and no seq is missing.
 inline CheckMatcher<Recording> WorkersAreWhole() {
-    return {"has workers that start, stop and miss no seq", check_workers};
+    return detail::matcher_of_run("has workers that start, stop and miss no seq", check_workers);
 }
 
 /// From the moment a task first became not ready to its next run.
 inline CheckMatcher<Recording> WaitsAtMost(std::chrono::nanoseconds most) {
-    return {"waits at most " + std::to_string(most.count()) + " ns",
-            [most](const Recording& run) { return check_waits(run, most); }};
+    return detail::matcher_of_run("waits at most " + std::to_string(most.count()) + " ns",
+                                  [most](const Recording& run) { return check_waits(run, most); });
 }
 
 /// From Ready to Running.
 inline CheckMatcher<Recording> ReadyDelaysAtMost(std::chrono::nanoseconds most) {
-    return {"has ready delays of at most " + std::to_string(most.count()) + " ns",
-            [most](const Recording& run) { return check_ready_delays(run, most); }};
+    return detail::matcher_of_run("has ready delays of at most " + std::to_string(most.count()) + " ns",
+                                  [most](const Recording& run) { return check_ready_delays(run, most); });
 }
 
 /// What `paltrace check` holds true; and nothing was lost.
 inline CheckMatcher<Recording> LifecycleIsLegal() {
-    return {"is a legal run", check_lifecycle};
+    return detail::matcher_of_run("is a legal run", check_lifecycle);
 }
 
 }  // namespace tiffany::testing

@@ -1,8 +1,32 @@
 #include <tiffany/testing/memory_sink.hpp>
 
+#include <unistd.h>
+
+#include <atomic>
 #include <stdexcept>
 
 namespace tiffany::testing {
+namespace {
+
+/// The process whose ScopedSink lives; 0: none. A forked child has no sink, whatever its parent had.
+std::atomic<pid_t> holder{0};
+
+void take_place() {
+    pid_t found = holder.load();
+    do {
+        if (found == ::getpid())
+            throw std::logic_error{
+                "cannot install a second ScopedSink: one lives in this process already, and its recording would end "
+                "here; let that one die first, or ask it"};
+    } while (!holder.compare_exchange_weak(found, ::getpid()));
+}
+
+void leave_place() noexcept {
+    pid_t own = ::getpid();
+    holder.compare_exchange_strong(own, 0);
+}
+
+}  // namespace
 
 void MemorySink::record(const pal::Record& record) {
     const std::lock_guard lock{mutex_};
@@ -26,11 +50,18 @@ void MemorySink::clear() {
 }
 
 ScopedSink::ScopedSink(const SinkOptions& options) {
-    install_sink(sink_, options);
+    take_place();
+    try {
+        install_sink(sink_, options);
+    } catch (...) {
+        leave_place();
+        throw;
+    }
 }
 
 ScopedSink::~ScopedSink() {
     uninstall_sink();
+    leave_place();
 }
 
 void ScopedSink::flush_or_throw() const {

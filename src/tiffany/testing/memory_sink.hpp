@@ -31,7 +31,8 @@ class MemorySink : public pal::Sink {
     std::vector<pal::Gap> gaps_;
 };
 
-/// A MemorySink that is the process's sink as long as this lives; a sink that was installed before is not put back.
+/// A MemorySink that is the process's sink as long as this lives, one at a time; a sink that install_sink installed
+/// before is not put back.
 /// Any thread may call its functions, and the hooks whose events it takes; only one destroys it, when no other uses it.
 class ScopedSink {
   public:
@@ -41,7 +42,8 @@ class ScopedSink {
     static constexpr SinkOptions kOptions{
         .ring_bytes = std::size_t{1} << 22, .flush_timeout = kFlushTimeout, .ticks = true};
 
-    /// Install it before the runtime is made: what fired before is not told. Errors: as install_sink.
+    /// Install it before the runtime is made: what fired before is not told.
+    /// Errors: std::logic_error, another one of this process lives; as install_sink.
     explicit ScopedSink(const SinkOptions& options = kOptions);
     /// Uninstalls, which waits for what has fired.
     ~ScopedSink();

@@ -110,7 +110,10 @@ TaskLife Recording::task(std::string_view name) const {
             found.push_back(std::move(life));
         } else {
             others += others.empty() ? "" : ", ";
-            others += "'" + life.name + "'";
+            if (life.steps.front().info->id == EventId::TaskSpawned)
+                others += "'" + life.name + "'";
+            else
+                others += "one whose Spawned is not there (tid " + std::to_string(life.tid) + ")";
         }
     }
     if (found.size() == 1) return std::move(found.front());

@@ -94,6 +94,25 @@ TEST_F(Depend, ATaskOfAnotherSchedulerIsNoDependency) {
     EXPECT_THROW(scheduler.spawn({.dependencies = none}, nothing()), std::invalid_argument);
 }
 
+TEST_F(Depend, AHandleThatStandsForNoTaskDoesNothingAndIsNoDependency) {
+    const TaskHandle none;
+    EXPECT_FALSE(none);
+    EXPECT_EQ(none.tid(), 0u);
+    EXPECT_EQ(none.state(), TaskState::None);
+    EXPECT_FALSE(none.ended());
+    EXPECT_EQ(none.error(), "");
+    EXPECT_FALSE(none.cancel());
+    none.wake();
+    EXPECT_EQ(ResultHandle<int>{}.result(), nullptr);
+    const TaskRef needs[] = {none};
+    try {
+        scheduler.spawn({.dependencies = needs}, nothing());
+        FAIL() << "it was spawned";
+    } catch (const std::invalid_argument& error) {
+        EXPECT_STREQ(error.what(), "cannot depend on a task: the handle stands for no task");
+    }
+}
+
 TEST_F(Depend, ATidIsEnoughWhileSomebodyHasAHandle) {
     Event event;
     const TaskHandle pending = scheduler.spawn({}, wait_for(event));

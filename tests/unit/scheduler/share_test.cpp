@@ -105,6 +105,13 @@ TEST_F(Share, ASemaphoreLetsSoManyInAndWhoWantsManyIsNotPassed) {
     EXPECT_EQ(semaphore.available(), 0u);
 }
 
+TEST_F(Share, ASemaphoreOfLessThanNothingIsRefused) {
+    const std::int64_t negative = -1;
+    EXPECT_THROW(Semaphore(static_cast<std::uint64_t>(negative)), std::invalid_argument);
+    EXPECT_EQ(Semaphore{0}.available(), 0u);
+    EXPECT_EQ(Semaphore{INT64_MAX}.available(), static_cast<std::uint64_t>(INT64_MAX));
+}
+
 TEST_F(Share, ACancelledWaiterWhoWantedManyLetsThoseBehindItIn) {
     Semaphore semaphore{1};
     const TaskHandle greedy = scheduler.spawn({}, acquire(semaphore, 5, order, "greedy"));

@@ -138,6 +138,21 @@ TEST_F(Matchers, AWorkerThatIsHeldIsNotWholeYet) {
     EXPECT_THAT(sink.recording(), WorkersAreWhole());
 }
 
+TEST(MatchersOfARun, NoneHoldsWhereThereIsNoEvent) {
+    const auto fails = [](const CheckMatcher<Recording>& matcher) {
+        ::testing::StringMatchResultListener listener;
+        EXPECT_FALSE(::testing::ExplainMatchResult(matcher, Recording{}, &listener));
+        EXPECT_THAT(listener.str(), StartsWith("the recording holds no event: was the sink there before the runtime"));
+    };
+    fails(LifecycleIsLegal());
+    fails(RunsOneAtATime());
+    fails(TicksAreNested());
+    fails(ParksEnd());
+    fails(WorkersAreWhole());
+    fails(WaitsAtMost(1s));
+    fails(ReadyDelaysAtMost(1s));
+}
+
 TEST_F(Matchers, AnIllegalLifeIsTold) {
     TaskTimes task;
     worker->spawned(task, {.name = "hasty"});

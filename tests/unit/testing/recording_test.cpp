@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include <chrono>
+#include <memory>
 #include <random>
 #include <stdexcept>
 #include <string>
@@ -46,6 +47,28 @@ TEST(ScopedSink, KeepsWhatFiresWhileItLives) {
     live(*telemetry.worker(), "not kept");
     const ScopedSink sink;
     EXPECT_THAT(sink.recording().tasks(), IsEmpty());
+}
+
+TEST(ScopedSink, RefusesASecondOneAndGoesOn) {
+    const auto first = std::make_unique<ScopedSink>();
+    SchedulerTelemetry telemetry{"one sink"};
+    const WorkerLease worker = telemetry.worker();
+    try {
+        const ScopedSink second;
+        FAIL() << "the first one's recording ends, and nobody is told";
+    } catch (const std::logic_error& error) {
+        EXPECT_THAT(error.what(), StartsWith("cannot install a second ScopedSink: one lives in this process already"));
+    }
+    live(*worker, "kept");
+    EXPECT_THAT(first->recording().task("kept"), EventsAre("Spawned", "Running", "Done"));
+}
+
+TEST(ScopedSink, MayFollowOneThatDied) {
+    { const ScopedSink before; }
+    const ScopedSink sink;
+    SchedulerTelemetry telemetry{"after"};
+    live(*telemetry.worker(), "kept");
+    EXPECT_THAT(sink.recording().tasks(), SizeIs(1));
 }
 
 TEST(ScopedSink, ForgetsWhatCameBeforeAClear) {
@@ -93,6 +116,28 @@ TEST(Recording, ATaskThatIsNotThereIsAnErrorThatNamesTheOthers) {
         EXPECT_STREQ(error.what(), "expected one task 'missing', found 0; the others: 'there'");
     }
     EXPECT_THAT(run.task(std::uint64_t{1} << 60).steps, IsEmpty());
+}
+
+TEST(Recording, NothingElseIsCalledNoneAndATaskFromBeforeTheSinkByItsTid) {
+    const auto said = [](const Recording& run) -> std::string {
+        try {
+            run.task("missing");
+        } catch (const std::out_of_range& error) {
+            return error.what();
+        }
+        return "it was found";
+    };
+    EXPECT_EQ(said({}), "expected one task 'missing', found 0; the others: none");
+    SchedulerTelemetry telemetry{"early"};
+    const WorkerLease worker = telemetry.worker();
+    TaskTimes task;
+    worker->spawned(task, {.name = "early"});
+    const ScopedSink sink;
+    worker->running(task);
+    worker->done(task);
+    EXPECT_EQ(said(sink.recording()),
+              "expected one task 'missing', found 0; the others: one whose Spawned is not there (tid " +
+                  std::to_string(task.tid()) + ")");
 }
 
 TEST(Recording, ANameThatTwoTasksHaveIsRefusedWithTheirTids) {
