@@ -22,6 +22,7 @@
 #include <oneapi/tbb/task_group.h>
 #include <oneapi/tbb/task_scheduler_observer.h>
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string_view>
@@ -54,24 +55,30 @@ class TbbObserver final : public ::tbb::task_scheduler_observer {
     /// The calling thread's arena.
     TbbObserver(SchedulerTelemetry& telemetry, std::shared_ptr<const int> alive)
         : telemetry_{telemetry}, alive_{std::move(alive)} {
-        observe(true);
+        begin();
     }
     TbbObserver(SchedulerTelemetry& telemetry, std::shared_ptr<const int> alive, ::tbb::task_arena& arena)
         : ::tbb::task_scheduler_observer{arena}, telemetry_{telemetry}, alive_{std::move(alive)} {
-        observe(true);
+        begin();
     }
     ~TbbObserver() override { observe(false); }
 
     void on_scheduler_entry(bool is_worker) override {
-        if (is_worker) tbb_enter(telemetry_, alive_);
+        if (is_worker && is_made_.load(std::memory_order_acquire)) tbb_enter(telemetry_, alive_);
     }
     void on_scheduler_exit(bool is_worker) override {
         if (is_worker) tbb_leave(telemetry_);
     }
 
   private:
+    void begin() {
+        is_made_.store(true, std::memory_order_release);  // as TbbTask::is_spawned_
+        observe(true);
+    }
+
     SchedulerTelemetry& telemetry_;
     std::shared_ptr<const int> alive_;
+    std::atomic<bool> is_made_{false};
 };
 
 /// A group's state and where it is cancelled. A base before TBB's group, whose destructor may wait for tasks.
@@ -85,19 +92,19 @@ struct TbbGroup {
 template <typename Function>
 class TbbWork {
   public:
-    TbbWork(SchedulerTelemetry& telemetry, TbbGroup* group, const SpawnInfo& info, Function function)
-        : group_{group},
+    TbbWork(SchedulerTelemetry& telemetry, TbbGroup& group, const SpawnInfo& info, Function function)
+        : group_{&group},
           info_{info},
           function_{std::move(function)},
           telemetry_{telemetry},
-          task_{telemetry, group != nullptr ? &group->state : nullptr} {}
+          task_{telemetry, group.state} {}
     TbbWork(TbbWork&& seed) noexcept(std::is_nothrow_move_constructible_v<Function>)
-        : TbbWork{seed.telemetry_, seed.group_, seed.info_, std::move(seed.function_)} {
+        : TbbWork{seed.telemetry_, *seed.group_, seed.info_, std::move(seed.function_)} {
         task_.spawn(info_);
     }
     TbbWork& operator=(TbbWork&&) = delete;
     ~TbbWork() {
-        if (task_.is_alive()) task_.drop(group_ != nullptr && group_->context->is_group_execution_cancelled());
+        if (task_.is_alive()) task_.drop(group_->context != nullptr && group_->context->is_group_execution_cancelled());
     }
 
     // const: TBB calls it so
@@ -116,7 +123,7 @@ class TbbStackTask {
   public:
     TbbStackTask(SchedulerTelemetry& telemetry, TbbGroupState& group, const SpawnInfo& info,
                  ::tbb::task_group_context* context = nullptr) noexcept
-        : context_{context}, task_{telemetry, &group} {
+        : context_{context}, task_{telemetry, group} {
         task_.spawn(info);
     }
     TbbStackTask(const TbbStackTask&) = delete;
@@ -147,11 +154,13 @@ class Telemetry final : public SchedulerTelemetry {
     /// As SchedulerTelemetry. Makes the thread's arena, if it has none. Errors: the same, and those of TBB.
     explicit Telemetry(std::string_view name, const TelemetryOptions& options = {})
         : SchedulerTelemetry{name, options} {}
-    // All tasks have ended: groups were waited for, what was enqueued has run.
+    /// Groups have been waited for. Waits until what was enqueued has ended.
+    ~Telemetry() { enqueued_.state.outlast(); }
 
   private:
     friend class task_arena;
 
+    tiffany::detail::TbbGroup enqueued_;
     std::shared_ptr<const int> alive_ = std::make_shared<const int>(0);
     tiffany::detail::TbbObserver observer_{*this, alive_};
 };
@@ -227,7 +236,7 @@ class task_group : private tiffany::detail::TbbGroup, private ::tbb::task_group 
     template <typename Function>
     auto work(const TaskInfo& info, Function&& function, Site site) {
         return tiffany::detail::TbbWork<std::decay_t<Function> >{
-            telemetry_, this, tiffany::detail::tbb_spawn_info(info, site), std::forward<Function>(function)};
+            telemetry_, *this, tiffany::detail::tbb_spawn_info(info, site), std::forward<Function>(function)};
     }
 
     Telemetry& telemetry_;
@@ -236,7 +245,7 @@ class task_group : private tiffany::detail::TbbGroup, private ::tbb::task_group 
 /// As ::tbb::task_arena, whose threads of TBB have workers of the telemetry. Thread-safe.
 class task_arena {
   public:
-    /// @param telemetry    outlives it and all that was enqueued
+    /// @param telemetry    outlives it
     /// @param concurrency  threads; @param reserved  of these, for threads that call `execute`
     explicit task_arena(Telemetry& telemetry, int concurrency = ::tbb::task_arena::automatic, unsigned reserved = 1)
         : telemetry_{telemetry}, arena_{concurrency, reserved}, observer_{telemetry, telemetry.alive_, arena_} {}
@@ -258,8 +267,9 @@ class task_arena {
     /// Spawns a task in the arena. Nobody waits for it, and an exception may not leave it. Errors: std::bad_alloc.
     template <typename Function>
     void enqueue(const TaskInfo& info, Function&& function, Site site = Site::here()) {
-        arena_.enqueue(tiffany::detail::TbbWork<std::decay_t<Function> >{
-            telemetry_, nullptr, tiffany::detail::tbb_spawn_info(info, site), std::forward<Function>(function)});
+        arena_.enqueue(tiffany::detail::TbbWork<std::decay_t<Function> >{telemetry_, telemetry_.enqueued_,
+                                                                         tiffany::detail::tbb_spawn_info(info, site),
+                                                                         std::forward<Function>(function)});
     }
     /// What `task_group::defer` made.
     void enqueue(::tbb::task_handle&& handle) { arena_.enqueue(std::move(handle)); }

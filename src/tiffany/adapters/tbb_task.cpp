@@ -28,6 +28,11 @@ void TbbGroupState::cancelled_here() noexcept {
     if (t_run != nullptr) canceller_.store(t_run->task_.times_.tid(), std::memory_order_relaxed);
 }
 
+void TbbGroupState::outlast() const noexcept {
+    while (alive_.load(std::memory_order_acquire) != 0)
+        std::this_thread::yield();
+}
+
 void TbbGroupState::enter(std::uint64_t tid) noexcept {
     spawned_.store(tid, std::memory_order_relaxed);
     alive_.fetch_add(1, std::memory_order_relaxed);
@@ -46,21 +51,21 @@ void TbbGroupState::leave(std::uint64_t tid, Stamp at) noexcept {
 void TbbTask::spawn(SpawnInfo info) noexcept {
     if (t_run != nullptr) info.parent = t_run->task_.times_.tid();
     worker().spawned(times_, info);
-    if (group_ != nullptr) group_->enter(times_.tid());
+    group_.enter(times_.tid());
     is_spawned_.store(true, std::memory_order_release);
 }
 
 void TbbTask::drop(bool asked) noexcept {
     Worker& its_worker = worker();
     const Stamp now = its_worker.now();
-    const std::uint64_t canceller = asked && group_ != nullptr ? group_->canceller_.load(std::memory_order_relaxed) : 0;
+    const std::uint64_t canceller = asked ? group_.canceller_.load(std::memory_order_relaxed) : 0;
     its_worker.cancelled(times_, asked ? CancelCause::asked : CancelCause::destroyed, canceller, now);
     left(now);
 }
 
 void TbbTask::left(Stamp at) noexcept {
     has_ended_ = true;
-    if (group_ != nullptr) group_->leave(times_.tid(), at);
+    group_.leave(times_.tid(), at);
 }
 
 // ---- a run ----
@@ -108,7 +113,7 @@ void TbbRun::failed(std::string_view error) noexcept {
     worker.failed(task_.times_, error, now);
     stop();
     // TBB cancels the others for it
-    if (task_.group_ != nullptr) task_.group_->cancelled_here();
+    task_.group_.cancelled_here();
     task_.left(now);
 }
 

@@ -25,6 +25,8 @@ class TbbGroupState {
 
     /// The task that runs here, if one does, asked all of them to end.
     void cancelled_here() noexcept;
+    /// Returns when all of them have ended, and tell nothing more. For those that nobody can wait for in TBB.
+    void outlast() const noexcept;
     /// All of them have ended, and TBB will run the next ones as if nobody had cancelled these.
     void forget_canceller() noexcept { canceller_.store(0, std::memory_order_relaxed); }
 
@@ -46,8 +48,7 @@ class TbbGroupState {
 /// A task, in its functor's own object. One thread at a time: who spawns it, then who runs or drops it.
 class TbbTask {
   public:
-    /// @param group  null: nobody waits for it
-    TbbTask(SchedulerTelemetry& telemetry, TbbGroupState* group) noexcept : telemetry_{telemetry}, group_{group} {}
+    TbbTask(SchedulerTelemetry& telemetry, TbbGroupState& group) noexcept : telemetry_{telemetry}, group_{group} {}
     TbbTask(const TbbTask&) = delete;
     TbbTask& operator=(const TbbTask&) = delete;
     ~TbbTask() = default;  // drop() first, if it is alive
@@ -70,7 +71,7 @@ class TbbTask {
     void left(Stamp at) noexcept;
 
     SchedulerTelemetry& telemetry_;
-    TbbGroupState* group_;
+    TbbGroupState& group_;
     // Orders the hooks of the spawn before those of the run. TBB does so too, unseen by who checks a program for races.
     std::atomic<bool> is_spawned_{false};
     bool has_ended_ = false;
