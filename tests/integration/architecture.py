@@ -29,6 +29,7 @@ KEPT_IN = {
     "prometheus/": "src/tiffany/metrics/",
     "microhttpd": "src/tiffany/metrics/",
     "boost/": ("src/tiffany/adapters/", "examples/asio_"),
+    "oneapi/tbb/": "src/tiffany/adapters/",
     "gtest/": "src/tiffany/testing/",
     "gmock/": "src/tiffany/testing/",
 }
@@ -62,7 +63,7 @@ def test_headers_of_other_projects_stay_where_they_are_wrapped():
 def test_public_headers_include_no_library_but_the_standard_one():
     for folder, path, included in includes():
         if folder.startswith("src/") and path.endswith(".hpp") and "/" in included:
-            more = {"src/tiffany/testing": "|gtest|gmock", "src/tiffany/adapters": "|boost"}.get(folder, "")
+            more = {"src/tiffany/testing": "|gtest|gmock", "src/tiffany/adapters": "|boost|oneapi"}.get(folder, "")
             assert re.match(f"(tiffany|sys{more})/", included), f"{path} includes {included}"
 
 

@@ -56,6 +56,10 @@ METRICS, LINKS_METRICS = re.search(
 SERVER, _ = re.search(
     r"^```cpp\n(.*?)^```\n+```cmake\n(.*?)^```", (SOURCE / "docs/asio.md").read_text(), re.M | re.S
 ).groups()
+TREE, _ = re.search(
+    r"^```cpp\n(.*?)^```\n+```cmake\n(.*?)^```", (SOURCE / "docs/tbb.md").read_text(), re.M | re.S
+).groups()
+COUNTED = "4 leaves, 30 transitions\n"
 SERVED = "300 words\n14 transitions\n"
 
 KIT = """
@@ -112,6 +116,11 @@ if(tiffany_asio_FOUND)
   add_executable(server server.cpp)
   target_link_libraries(server PRIVATE tiffany::asio)
 endif()
+find_package(tiffany 0.1 COMPONENTS tbb)
+if(tiffany_tbb_FOUND)
+  add_executable(tree tree.cpp)
+  target_link_libraries(tree PRIVATE tiffany::tbb)
+endif()
 find_package(tiffany 0.1 QUIET COMPONENTS no_such_component)
 if(tiffany_FOUND)
   message(FATAL_ERROR "a component that does not exist was found")
@@ -151,6 +160,7 @@ def built_with_cmake(prefix, directory):
     (directory / "metrics.cpp").write_text(METRICS)
     (directory / "kit.cpp").write_text(KIT)
     (directory / "server.cpp").write_text(SERVER)
+    (directory / "tree.cpp").write_text(TREE)
     build = directory / "build"
     checked(["cmake", "-G", "Ninja", "-S", directory, "-B", build, f"-DCMAKE_PREFIX_PATH={prefix}"])
     checked(["cmake", "--build", build], timeout=BUILD_DEADLINE)
@@ -230,6 +240,19 @@ def test_the_adapter_for_asio_by_find_package_and_by_pkg_config(prefix, consumer
     command = ["g++", "-std=c++20", tmp_path / "server.cpp", "-o", tmp_path / "server", *flags]
     checked(command, timeout=BUILD_DEADLINE)
     assert checked([tmp_path / "server"], env={"TIFFANY_LTTNG": "0"}).stdout == SERVED
+
+
+def test_the_adapter_for_tbb_by_find_package_and_by_pkg_config(prefix, consumer, tmp_path):
+    if not (consumer / "tree").exists():
+        pytest.skip("oneTBB is missing (libtbb-dev)")
+    assert checked([consumer / "tree"], env={"TIFFANY_LTTNG": "0"}).stdout == COUNTED
+    need_program("pkg-config")
+    (tmp_path / "tree.cpp").write_text(TREE)
+    environment = dict(os.environ, PKG_CONFIG_PATH=str(lib_of(prefix) / "pkgconfig"))
+    flags = checked(["pkg-config", "--cflags", "--libs", "tiffany-tbb"], env=environment).stdout.split()
+    command = ["g++", "-std=c++20", tmp_path / "tree.cpp", "-o", tmp_path / "tree", *flags]
+    checked(command, timeout=BUILD_DEADLINE)
+    assert checked([tmp_path / "tree"], env={"TIFFANY_LTTNG": "0"}).stdout == COUNTED
 
 
 def test_pkg_config(prefix, tmp_path):
