@@ -179,8 +179,8 @@ class task_group : private tiffany::detail::TbbGroup, private ::tbb::task_group 
         this->tiffany::detail::TbbGroup::context = &given;
     }
 
-    /// Spawns a task. Any thread. Cost: the hook, and an allocation of TBB's for the functor, 200 bytes larger than it
-    /// would be without. Errors: std::bad_alloc; what moving the functor throws.
+    /// Spawns a task. Any thread. Cost: the hook, and an allocation of TBB's for the functor, larger by
+    /// the task's times and by what is told of it. Errors: std::bad_alloc; what moving the functor throws.
     template <typename Function>
     void run(const TaskInfo& info, Function&& function, Site site = Site::here()) {
         Base::run(work(info, std::forward<Function>(function), site));
