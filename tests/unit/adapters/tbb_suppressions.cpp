@@ -4,7 +4,8 @@
 
 extern "C" const char* __tsan_default_suppressions();
 extern "C" const char* __tsan_default_suppressions() {
-    return "race_top:include/oneapi/tbb/\nrace_top:^tbb::detail::\n";  // by file, or by name where no line is known
+    return "race_top:include/oneapi/tbb/\nrace_top:^tbb::detail::\n"  // by file, or by name where no line is known
+           "called_from_lib:libtbb.so\n";                             // what it frees and compares itself
 }
 
 // What LeakSanitizer is not to report: TBB's threads, which outlive the tests, keep 40 bytes of an observer that they
