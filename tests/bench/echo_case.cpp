@@ -13,37 +13,12 @@
 
 #include <boost/asio.hpp>
 
+#include "asio_echo.hpp"
 #include "scheduler_cases.hpp"
 
 namespace {
 
-namespace asio = boost::asio;
-using asio::awaitable;
-using asio::detached;
-using asio::use_awaitable;
-using asio::ip::tcp;
-
-constexpr std::size_t kBytes = 64;
-constexpr unsigned kThreads = 2;
-
-awaitable<void> echo(tcp::socket socket) {
-    std::array<char, kBytes> data{};
-    for (;;) {
-        boost::system::error_code left;
-        const std::size_t size =
-            co_await socket.async_read_some(asio::buffer(data), asio::redirect_error(use_awaitable, left));
-        if (left) co_return;
-        co_await asio::async_write(socket, asio::buffer(data, size), use_awaitable);
-    }
-}
-
-awaitable<void> listen(tcp::acceptor& acceptor, tiffany::asio::Telemetry& telemetry, int connections) {
-    for (int i = 0; i < connections; ++i) {
-        tcp::socket socket = co_await acceptor.async_accept(use_awaitable);
-        tiffany::asio::co_spawn(acceptor.get_executor(), telemetry, {.name = "connection"}, echo(std::move(socket)),
-                                detached);
-    }
-}
+using namespace example;
 
 /// The clients, in one thread, without Asio: each has one request on its way. Returns whether all were answered.
 class Clients {

@@ -12,7 +12,7 @@ from kit import checked, end_process, need_bpftrace, need_built, private_copy, p
 from witnesses import DEADLINE, read_log, scrape
 
 TRANSITIONS = [event for event in Catalogue().events if event["transition"]]
-EXAMPLES = {"asio_echo": ("echo", ["20", "10"])}  # its scheduler and its arguments
+EXAMPLES = {"asio_echo": ("echo", ["20", "10"]), "tbb_sort": ("sort", [])}  # its scheduler and its arguments
 
 
 class Seen:
@@ -43,11 +43,11 @@ class Seen:
                     assert line, "it ended before it served metrics"
                     url = re.search(r"metrics on (http://\S+)", line)
                 self.output = []
-                while not self.output or not self.output[-1].endswith(" transitions\n"):
+                while not self.output or not re.search(r"\d+ transitions$", self.output[-1]):
                     self.output.append(running.stdout.readline())
                     assert self.output[-1], "it ended before its work was finished"
                 series, _ = scrape(url.group(1))
-                _, errors = running.communicate(input="", timeout=DEADLINE)
+                _, errors = running.communicate("\n", timeout=DEADLINE)
                 assert running.returncode == 0, errors
             finally:
                 end_process(running)
@@ -71,7 +71,7 @@ def seen(request, tmp_path_factory):
 def test_all_witnesses_agree_and_the_log_is_good(seen):
     assert seen.records[-1]["event"] == "End" and seen.records[-1]["lost"] == 0
     assert seen.by_lttng == seen.by_bpftrace == seen.by_metrics
-    assert sum(seen.by_lttng.values()) == int(seen.output[-1].split()[0])
+    assert sum(seen.by_lttng.values()) == int(re.search(r"(\d+) transitions$", seen.output[-1]).group(1))
     checked([program("paltrace"), "check", seen.log])
 
 
@@ -84,7 +84,7 @@ def test_the_echo_server_is_told_as_what_it_does(tmp_path):
     spawned = {record["tid"]: record for record in records if record["event"] == "Spawned"}
     names = collections.Counter(record["name"] for record in spawned.values())
     assert names == {"listener": 1, "load": 1, "first client": 1, "client": int(connections) - 1, "connection": int(connections)}
-    assert all(re.fullmatch(r"asio_echo\.cpp:\d+", record["site"]) for record in spawned.values())
+    assert all(re.fullmatch(r"asio_echo\.[ch]pp:\d+", record["site"]) for record in spawned.values())
     (join,) = [record for record in records if record["event"] == "Join"]
     assert spawned[join["tid"]]["name"] == "load"
     assert spawned[join["target"]]["name"] == "first client"
@@ -103,3 +103,43 @@ def test_an_example_refuses_wrong_usage():
         done = subprocess.run([need_built("asio_echo"), *arguments], text=True, capture_output=True, timeout=DEADLINE)
         assert done.returncode == 2 and done.stderr.startswith("asio_echo: expected a number from 1 to ")
         assert done.stderr.endswith(f"found {found}\n")
+
+
+def expect_a_sort(entries):
+    """Each task runs on one worker from its begin to its end, and waits for what it spawned."""
+    lives = collections.defaultdict(list)
+    for entry in entries:
+        lives[entry["tid"]].append(entry)
+    spawned = {tid: life[0] for tid, life in lives.items()}
+    names = collections.Counter(entry["name"] for entry in spawned.values())
+    assert set(names) == {"sort all", "sort left", "sort right", "merge low", "merge high"}
+    assert names["sort left"] == names["sort right"] and names["merge low"] == names["merge high"]
+    for tid, life in lives.items():
+        events = [entry["event"] for entry in life]
+        assert events[:2] == ["Spawned", "Running"] and events[-1] == "Done", events
+        runners = {entry["worker"] for entry in life if entry["event"] == "Running"}
+        assert len(runners) == 1, "a task of TBB stays on its thread"
+        parent = spawned[tid]["parent"]
+        assert (parent == 0) == (spawned[tid]["name"] == "sort all")
+        for at, entry in enumerate(life):
+            if entry["event"] == "Join":
+                assert spawned[entry["target"]]["parent"] == tid
+                assert (life[at + 1]["event"], life[at + 1]["cause"]) == ("Ready", "join")
+                assert spawned[life[at + 1]["waker"]]["parent"] == tid
+    assert any(entry["event"] == "Join" for entry in entries)
+
+
+def test_a_sort_is_told_as_what_it_does(tmp_path):
+    run = tmp_path / "run"
+    checked([program("paltrace"), "record", "-o", run, "--convert", "--", need_built("tbb_sort")])
+    names = {event["name"] for event in TRANSITIONS}
+    expect_a_sort([record for record in read_log(run / "tiffany.pal") if record["event"] in names])
+
+
+def test_the_sort_refuses_what_is_no_number():
+    done = subprocess.run([need_built("tbb_sort"), "many"], text=True, capture_output=True, timeout=DEADLINE, check=False)
+    assert (done.returncode, done.stderr) == (2, "tbb_sort: expected how many numbers, found many\n")
+
+
+def test_the_sort_of_nothing_is_a_sort():
+    assert checked([need_built("tbb_sort"), "0"]).stdout == "tbb_sort: 3 transitions\n"
