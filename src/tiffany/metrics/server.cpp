@@ -3,7 +3,6 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <prometheus/collectable.h>
-#include <prometheus/text_serializer.h>
 #include <pthread.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -17,11 +16,11 @@
 #include <cstring>
 #include <list>
 #include <mutex>
-#include <set>
 #include <stdexcept>
 #include <string_view>
 #include <system_error>
 #include <thread>
+#include <tiffany/metrics/scrape_text.hpp>
 #include <tiffany/metrics/server.hpp>
 #include <tiffany/telemetry/detail/signals_blocked.hpp>
 #include <utility>
@@ -83,7 +82,7 @@ int listen_on(Address& address, const std::string& where) {
     Descriptor socket{::socket(address.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
     const int on = 1;
     if (socket.get() < 0 || setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
-        bind(socket.get(), address.get(), address.bytes) != 0 || listen(socket.get(), 64) != 0)
+        bind(socket.get(), address.get(), address.bytes) != 0 || listen(socket.get(), SOMAXCONN) != 0)
         cannot_serve(where, std::strerror(errno));
     return socket.release();
 }
@@ -246,35 +245,7 @@ struct MetricsServer::Impl {
             for (const auto& weak : collectables)
                 if (auto collectable = weak.lock()) held.push_back(std::move(collectable));
         }
-        std::vector<prometheus::MetricFamily> families;
-        for (const auto& collectable : held)
-            for (prometheus::MetricFamily& family : collectable->Collect())
-                merge(families, std::move(family));
-        for (prometheus::MetricFamily& family : families)
-            drop_doubles(family);
-        return prometheus::TextSerializer{}.Serialize(families);
-    }
-
-    /// Two schedulers have the same families: the text format wants each name once.
-    static void merge(std::vector<prometheus::MetricFamily>& families, prometheus::MetricFamily family) {
-        for (prometheus::MetricFamily& have : families) {
-            if (have.name != family.name) continue;
-            for (auto& metric : family.metric)
-                have.metric.push_back(std::move(metric));
-            return;
-        }
-        families.push_back(std::move(family));
-    }
-
-    /// Two schedulers of one name have the same series: the text format wants each once, and a sum would fall, which no
-    /// counter may, when one of them dies.
-    static void drop_doubles(prometheus::MetricFamily& family) {
-        std::set<std::vector<prometheus::ClientMetric::Label>> seen;
-        std::erase_if(family.metric, [&](const prometheus::ClientMetric& metric) {
-            auto labels = metric.label;
-            std::sort(labels.begin(), labels.end());
-            return !seen.insert(std::move(labels)).second;
-        });
+        return scrape_text(held);
     }
 
     /// libmicrohttpd calls this twice for a request: when its header is there, and when it is whole.
@@ -295,13 +266,20 @@ struct MetricsServer::Impl {
         server.open.answering(connection);  // after the scrape, whose time is not the client's
         return queued;
     } catch (...) {
-        return MHD_NO;  // no memory, or a foreign collectable threw: this connection is closed, nothing else
+        return MHD_NO;  // no memory: this connection is closed, nothing else
     }
 
     static MHD_Result respond(Impl& server, MHD_Connection* connection, std::string_view path, std::string_view asked) {
         if (asked != "GET" && asked != "HEAD") return answer(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET\n");
+        if (path == "/healthz") return answer(connection, MHD_HTTP_OK, "ok\n");
         if (path != "/metrics") return answer(connection, MHD_HTTP_NOT_FOUND, "see /metrics\n");
-        return answer(connection, MHD_HTTP_OK, server.scrape(), "text/plain; version=0.0.4; charset=utf-8");
+        std::string text;
+        try {
+            text = server.scrape();
+        } catch (...) {  // a foreign collectable threw: half a page would look like series that ceased
+            return answer(connection, MHD_HTTP_INTERNAL_SERVER_ERROR, "cannot collect: a collectable threw\n");
+        }
+        return answer(connection, MHD_HTTP_OK, text, kScrapeType);
     }
 };
 

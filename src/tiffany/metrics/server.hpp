@@ -4,10 +4,11 @@
 ///     tiffany::MetricsServer server{{.port = 9464}};
 ///     server.add(metrics = tiffany::make_collectable(telemetry));   // keep `metrics`: it is held weakly
 ///
-/// GET /metrics gives the text format 0.0.4, one request a connection. libmicrohttpd with epoll, in one thread of its
-/// own: a client that is slow or silent keeps no other one waiting. A connection ends when its time is over, and the
-/// oldest one when there are too many. Not promised: an answer while somebody opens more connections than
-/// `ServerOptions::connections` within the time of one scrape, or while a collectable takes its time.
+/// GET /metrics gives the text format 0.0.4, or 500 if a collectable throws: that scrape is lost, nothing else.
+/// GET /healthz says that the server answers, and collects nothing. One request a connection; libmicrohttpd with epoll,
+/// in one thread of its own: a client that is slow or silent keeps no other one waiting. A connection ends when its
+/// time is over, and the oldest one when there are too many. Not promised: an answer while somebody opens more
+/// connections than `ServerOptions::connections` within the time of one scrape, or while a collectable takes its time.
 ///
 /// There is no TLS and no authentication: on another address than the loopback's everybody who reaches it can read the
 /// metrics. A proxy that has both goes before it there.

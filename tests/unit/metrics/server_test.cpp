@@ -7,17 +7,21 @@
 #include <prometheus/collectable.h>
 #include <prometheus/counter.h>
 #include <prometheus/registry.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <chrono>
 #include <filesystem>
+#include <fstream>
 #include <latch>
 #include <memory>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <tiffany/metrics/collectable.hpp>
+#include <tiffany/metrics/scrape_text.hpp>
 #include <tiffany/metrics/server.hpp>
 #include <utility>
 #include <vector>
@@ -191,6 +195,51 @@ TEST_F(Server, ServesTheProgramsOwnRegistryBesideTheSchedulers) {
     EXPECT_NE(answer.find("scheduler_workers{scheduler=\"served\"}"), std::string::npos) << answer;
 }
 
+struct Throwing : prometheus::Collectable {
+    mutable int times = 0;
+    std::vector<prometheus::MetricFamily> Collect() const override {
+        ++times;
+        if (times == 1) throw std::runtime_error{"the database is away"};
+        if (times == 2) throw 2;
+        return {};
+    }
+};
+
+TEST_F(Server, ACollectableThatThrowsCostsThatScrapeOnly) {
+    const auto throwing = std::make_shared<Throwing>();
+    server.add(throwing);
+    for (int i = 0; i < 2; ++i) {
+        const std::string failed = ask(server.port(), "GET /metrics");
+        EXPECT_EQ(failed.rfind("HTTP/1.1 500", 0), 0u) << failed;
+        EXPECT_EQ(failed.find("scheduler_workers"), std::string::npos) << "half a page";
+    }
+    EXPECT_TRUE(answers(server));
+    EXPECT_EQ(throwing->times, 3);
+}
+
+TEST_F(Server, TellsThatItIsHealthyAndCollectsNothingForIt) {
+    const auto throwing = std::make_shared<Throwing>();
+    server.add(throwing);
+    const std::string answer = ask(server.port(), "GET /healthz");
+    EXPECT_EQ(answer.rfind("HTTP/1.1 200", 0), 0u) << answer;
+    EXPECT_EQ(throwing->times, 0);
+}
+
+TEST_F(Server, TheTextOfAScrapeIsWhatItServes) {
+    const auto registry = std::make_shared<prometheus::Registry>();
+    prometheus::BuildCounter().Name("requests_total").Register(*registry).Add({{"of", "mine"}}).Increment(3);
+    const std::string text = scrape_text({registry, nullptr, registry});
+    const std::string series = "requests_total{of=\"mine\"} 3\n";
+    ASSERT_NE(text.find(series), std::string::npos) << text;
+    EXPECT_EQ(text.find(series), text.rfind(series)) << "each series once";
+    MetricsServer other{{.port = 0}};
+    other.add(registry);
+    const std::string answer = ask(other.port(), "GET /metrics");
+    EXPECT_EQ(answer.substr(answer.find("\r\n\r\n") + 4), text);
+    EXPECT_NE(answer.find(kScrapeType), std::string::npos);
+    EXPECT_THROW(scrape_text({std::make_shared<Throwing>()}), std::runtime_error);
+}
+
 TEST_F(Server, SilentClientsBlockNobodyHoweverManyThereAre) {
     for (const int clients : {1, 4, 5, 40}) {
         const MetricsServer small{{.port = 0, .connections = 4, .timeout_s = 0}};
@@ -260,6 +309,51 @@ TEST_F(Server, AClientThatReadsAByteNowAndThenHasNoMoreTime) {
     ASSERT_TRUE(slow.hears(20'000));
     EXPECT_EQ(open_sockets(), before + 2);
     EXPECT_TRUE(comes_true([&] { return slow.read_byte().has_value() && open_sockets() == before + 1; }));
+}
+
+/// What this process has in memory, bytes.
+std::int64_t resident_bytes() {
+    std::int64_t all = 0;
+    std::int64_t resident = 0;
+    std::ifstream{"/proc/self/statm"} >> all >> resident;
+    return resident * sysconf(_SC_PAGESIZE);
+}
+
+TEST_F(Server, AThousandBrokenClientsNeitherKeepAScrapeOutNorTakeMuchMemory) {
+    constexpr int kClients = 1'000;
+    rlimit files{};
+    ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &files), 0);
+    if (files.rlim_cur < 2 * kClients) {
+        if (files.rlim_max < 2 * kClients) GTEST_SKIP() << "no more than " << files.rlim_max << " descriptors here";
+        files.rlim_cur = 2 * kClients;
+        ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &files), 0);
+    }
+    ASSERT_TRUE(answers(server)) << "what the first scrape needs is not the clients'";
+    [[maybe_unused]] const std::int64_t before = resident_bytes();
+    std::vector<std::unique_ptr<Client>> broken;
+    auto longest = std::chrono::steady_clock::duration::zero();
+    const auto scrape_in_time = [&] {
+        const auto start = std::chrono::steady_clock::now();
+        EXPECT_TRUE(answers(server)) << broken.size() << " broken clients";
+        longest = std::max(longest, std::chrono::steady_clock::now() - start);
+    };
+    for (int i = 0; i < kClients; ++i) {
+        broken.push_back(std::make_unique<Client>(server.port()));
+        if (i % 3 != 0) broken.back()->trickle('G');  // every third is silent
+        if (i % 100 == 99) scrape_in_time();
+    }
+    for (int round = 0; round < 10; ++round) {
+        for (int i = 2; i < kClients; i += 3)
+            broken[static_cast<std::size_t>(i)]->trickle('E');  // no matter whether it was closed
+        scrape_in_time();
+    }
+    EXPECT_LE(open_sockets(), kClients + 1 + 64 + 10) << "the server holds no more than it was allowed";
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+    EXPECT_LE(resident_bytes() - before, 16 << 20);
+#endif
+    RecordProperty("grown_bytes", std::to_string(resident_bytes() - before));
+    RecordProperty("longest_scrape_us",
+                   std::to_string(std::chrono::duration_cast<std::chrono::microseconds>(longest).count()));
 }
 
 TEST_F(Server, NoConnectionAtAllIsAnError) {
