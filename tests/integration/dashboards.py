@@ -112,11 +112,11 @@ def not_scraped(port):
 
 def test_promtool_accepts_the_configuration_and_the_rules():
     need_program("promtool")
-    config = checked(["promtool", "check", "config", RULES / "prometheus.yml"]).stdout
+    config = checked(["promtool", "check", "config", RULES / "prometheus.yml"], timeout=LONG).stdout
     for name in ("recording", "alerts"):
         rules = RULES / f"{name}.rules.yml"
         assert rules.name in config, "it is loaded"
-        assert "SUCCESS" in checked(["promtool", "check", "rules", "--lint-fatal", rules]).stdout
+        assert "SUCCESS" in checked(["promtool", "check", "rules", "--lint-fatal", rules], timeout=LONG).stdout
 
 
 def test_the_rules_pass_their_tests_and_no_alert_is_without_one():
