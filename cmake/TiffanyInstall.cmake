@@ -89,6 +89,11 @@ install(FILES "${PROJECT_BINARY_DIR}/generated/tiffany/tracepoints/tiffany_bpf.h
 # its scripts, which find that header three folders up
 install(DIRECTORY tools/bpftrace DESTINATION "${CMAKE_INSTALL_DATADIR}/tiffany" USE_SOURCE_PERMISSIONS COMPONENT devel)
 
+# what operators load into Prometheus and Grafana
+if(TIFFANY_METRICS_LIBRARY)
+  install(DIRECTORY tools/prometheus tools/grafana DESTINATION "${CMAKE_INSTALL_DATADIR}/tiffany" COMPONENT runtime)
+endif()
+
 if(TIFFANY_LTTNG)
   install(TARGETS tiffany_lttng LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}" COMPONENT runtime)
 endif()

@@ -426,6 +426,15 @@ def test_the_installed_programs_run_and_the_header_for_bpftrace_is_there(prefix)
     assert "struct tiffany_task_spawned" in (prefix / "include/tiffany/tracepoints/tiffany_bpf.h").read_text()
 
 
+def test_the_installed_rules_and_the_dashboard_are_whole(prefix):
+    share = prefix / "share" / "tiffany"
+    for folder in ("prometheus", "grafana"):
+        here = {path.name: path.read_bytes() for path in (SOURCE / "tools" / folder).iterdir()}
+        assert here and {path.name: path.read_bytes() for path in (share / folder).iterdir()} == here
+    need_program("promtool")
+    checked(["promtool", "check", "config", share / "prometheus" / "prometheus.yml"])
+
+
 def test_the_installed_doctor_finds_the_installed_provider(prefix, library_dir):
     done = subprocess.run([prefix / "bin" / "paltrace", "doctor", "--json"], capture_output=True, text=True, timeout=DEADLINE)
     found = {finding["what"]: finding for finding in json.loads(done.stdout)}["provider module"]
