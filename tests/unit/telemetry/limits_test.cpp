@@ -5,6 +5,7 @@
 
 #include <latch>
 #include <memory>
+#include <semaphore>
 #include <thread>
 
 #include "recorded.hpp"
@@ -19,23 +20,24 @@ class Limits : public Recorded {
 
 TEST_F(Limits, PastTheLastWorkerHooksFireNothingAndAreCounted) {
     recording().set_enabled(false);
-    constexpr std::size_t kThreads = 64;
-    constexpr std::size_t kEach = 1024;  // together exactly as many as there are indices
+    constexpr std::size_t kThreads = 512;  // a thread looks through its own, one by one
+    constexpr std::size_t kEach = 128;     // together exactly as many as there are indices
     const auto make = [] { return std::make_unique<SchedulerTelemetry>("s", TelemetryOptions{.metrics = false}); };
     std::vector<std::vector<std::unique_ptr<SchedulerTelemetry>>> schedulers(kThreads);
-    std::latch all_taken{kThreads + 1};
+    std::binary_semaphore taken{0};
     std::latch looked{1};
     std::vector<std::thread> threads;
-    for (auto& mine : schedulers)
+    for (auto& mine : schedulers) {
         threads.emplace_back([&] {
             for (std::size_t i = 0; i < kEach; ++i) {
                 mine.push_back(make());
                 mine.back()->here();
             }
-            all_taken.arrive_and_wait();
+            taken.release();
             looked.wait();
         });
-    all_taken.arrive_and_wait();
+        taken.acquire();  // one after the other: the youngest, which goes first, is found at once
+    }
 
     TaskTimes task;
     {
