@@ -11,8 +11,14 @@ function(tiffany_target name)
     $<$<BOOL:${TIFFANY_WERROR}>:-Werror>)
 endfunction()
 
-# tiffany_compiled_fast(TARGET): not optimised in a release build. For code that runs once, where optimising takes most of
-# the compile time: tests, and what reads a command line or writes one document with CLI11 or nlohmann-json.
+# tiffany_compiled_fast(TARGET [LEVEL]): not optimised in a release build, or to LEVEL. For code that runs once, where
+# optimising takes most of the compile time: tests, and what reads a command line or writes one document with CLI11 or
+# nlohmann-json. Of a function of the standard library that several objects hold the linker takes the first object's: a
+# program whose libraries are to be fast is compiled at 1.
 function(tiffany_compiled_fast target)
-  target_compile_options(${target} PRIVATE "$<$<CONFIG:Release>:-O0>")
+  set(level 0)
+  if(ARGC GREATER 1)
+    set(level ${ARGV1})
+  endif()
+  target_compile_options(${target} PRIVATE "$<$<CONFIG:Release>:-O${level}>")
 endfunction()

@@ -456,6 +456,8 @@ LineParser::LineParser() : json_{std::make_unique<Json>()} {}
 LineParser::~LineParser() = default;
 
 EntryKind LineParser::parse(std::string_view line) {
+    if (plain_.read(line, record_)) return EntryKind::record;
+    plain_.forget();
     return json_->parse(line, *this);
 }
 

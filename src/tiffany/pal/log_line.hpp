@@ -7,6 +7,8 @@
 #include <string_view>
 #include <tiffany/pal/record.hpp>
 
+#include "plain_line.hpp"
+
 namespace tiffany::pal {
 
 enum class EntryKind : std::uint8_t { begin, record, gap, end };
@@ -33,6 +35,7 @@ class LineParser {
 
   private:
     class Json;
+    PlainLine plain_;
     std::unique_ptr<Json> json_;
     Begin begin_;
     Record record_;

@@ -57,7 +57,8 @@ class LineReader {
 
     /// Reads more behind `end_`. Returns false at the end of the input.
     bool fill() {
-        if (kCapacity - end_ < kChunk) {
+        // to the front, where the memory is in the caches, as long as more was used up than is to be moved
+        if (end_ - begin_ <= begin_ || kCapacity - end_ < kChunk) {
             std::memmove(buffer_.get(), buffer_.get() + begin_, end_ - begin_);
             end_ -= begin_;
             begin_ = 0;
