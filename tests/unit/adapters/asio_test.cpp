@@ -157,6 +157,33 @@ TEST_F(AsioTest, AnExceptionOfAnUnknownKindFailsItToo) {
     EXPECT_THAT(run.task("failing"), EventsAre("Spawned", "Running", "Failed"));
 }
 
+/// Its function has returned: what becomes of the result is no part of the run.
+TEST_F(AsioTest, ATaskWhoseResultCannotBeMovedIsDone) {
+    struct Stuck {
+        Stuck() = default;  // what Asio gives beside an exception
+        explicit Stuck(int& its_moves_left) : moves_left{&its_moves_left} {}
+        Stuck(const Stuck& other) : moves_left{other.moves_left} {
+            if (moves_left != nullptr && (*moves_left)-- == 0) throw std::runtime_error{"no room"};
+        }
+        int* moves_left = nullptr;
+    };
+    int moves_left = 2;  // out of the function's frame, by Asio
+    std::string caught;
+    const Recording run = run_to_end([&](asio::io_context& context, Telemetry& telemetry) {
+        tiffany::asio::co_spawn(
+            context, telemetry, {.name = "stuck"}, [&]() -> awaitable<Stuck> { co_return Stuck{moves_left}; },
+            [&](const std::exception_ptr& error, const auto&) {
+                try {
+                    if (error) std::rethrow_exception(error);
+                } catch (const std::runtime_error& stuck) {
+                    caught = stuck.what();
+                }
+            });
+    });
+    EXPECT_EQ(caught, "no room");
+    EXPECT_THAT(run.task("stuck"), EventsAre("Spawned", "Running", "Done"));
+}
+
 /// Cancels what the first task waits for, once it does.
 awaitable<void> cancel(asio::steady_timer& timer) {
     while (timer.cancel() == 0)
