@@ -748,6 +748,32 @@ TEST_F(AsioTest, ALoopTellsOfTicksAndParks) {
     EXPECT_GE(parks, 1u);
 }
 
+/// A task runs another context to its end, on its own thread.
+TEST_F(AsioTest, ALoopWithinALoopLeavesTheOuterOneItsTicksAndParks) {
+    const ScopedSink sink;
+    {
+        Telemetry outer{"outer"};
+        Telemetry inner{"inner"};
+        asio::io_context context;
+        const auto host = [&]() -> awaitable<void> {
+            asio::io_context within;
+            tiffany::asio::co_spawn(within, inner, {.name = "guest"}, sleep_for(1ms), detached);
+            tiffany::asio::run(within, inner);
+            co_await sleep_for(5ms);
+        };
+        tiffany::asio::co_spawn(context, outer, {.name = "host"}, host, detached);
+        tiffany::asio::run(context, outer);
+    }
+    const Recording run = sink.recording();
+    EXPECT_THAT(run, LifecycleIsLegal());
+    EXPECT_THAT(run, RunsOneAtATime());
+    EXPECT_THAT(run, TicksAreNested());
+    EXPECT_THAT(run, ParksEnd());
+    EXPECT_THAT(run.task("host"), EventsAre("Spawned", "Running", "Yield", "Running", "Yield", "Running", "Sleep",
+                                            "Ready", "Running", "Done"));
+    EXPECT_THAT(run.task("guest"), EventsAre("Spawned", "Running", "Sleep", "Ready", "Running", "Done"));
+}
+
 /// It sleeps all the time, so it has no event by which it would be told of.
 TEST_F(AsioTest, ATracerThatComesLateIsToldOfATaskThatSleeps) {
     Telemetry telemetry{"asio"};

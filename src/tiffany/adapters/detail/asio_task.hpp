@@ -268,6 +268,7 @@ class AsioLoop {
 
   private:
     WorkerLease lease_;
+    AsioLoop* outer_;  // a handler of that one, another telemetry's, runs this one
     bool parked_ = false;
     std::optional<Worker::Tick> tick_;
 };
