@@ -108,6 +108,7 @@ void TbbRun::done() noexcept {
 }
 
 void TbbRun::failed(std::string_view error) noexcept {
+    if (!runs_) return;
     Worker& worker = task_.worker();
     const Stamp now = worker.now();
     worker.failed(task_.times_, error, now);

@@ -364,6 +364,19 @@ TEST_F(TbbTest, WhatIsEnqueuedRunsOnAThreadOfTbbWithAWorkerOfItsOwn) {
     EXPECT_EQ(tasks, 10);
 }
 
+/// Its function has returned: what becomes of the result is no part of the run.
+TEST_F(TbbTest, ATaskWhoseResultCannotBeMovedIsDone) {
+    struct Stuck {
+        Stuck() = default;
+        Stuck(const Stuck&) { throw std::runtime_error{"no room"}; }
+    };
+    const Recording run = run_alone([](Telemetry& telemetry) {
+        task_arena arena{telemetry, 1};
+        EXPECT_THROW(arena.execute({.name = "stuck"}, [] { return Stuck{}; }), std::runtime_error);
+    });
+    EXPECT_THAT(run.task("stuck"), EventsAre("Spawned", "Running", "Done"));
+}
+
 void walk(Telemetry& telemetry, int depth, std::atomic<int>& leaves) {
     if (depth == 0) {
         ++leaves;

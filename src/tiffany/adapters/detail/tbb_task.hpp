@@ -87,6 +87,7 @@ class TbbRun {
     TbbRun& operator=(const TbbRun&) = delete;
 
     void done() noexcept;
+    /// Nothing if it is done: then what failed is the move of its result.
     void failed(std::string_view error) noexcept;
 
   private:
