@@ -204,6 +204,33 @@ TEST_F(TbbTest, ATaskThatRunsWithinAPlainWaitOfAnotherInterruptsIt) {
                                                  "Running taken up", "Done taken up", "Running outer", "Done outer"));
 }
 
+/// A plain task that TBB takes up in a task's wait is no part of that task.
+TEST_F(TbbTest, WhatAPlainTaskDoesWithinTheWaitOfAnotherIsNotTheWaiters) {
+    const Recording run = run_alone([](Telemetry& telemetry) {
+        task_arena arena{telemetry, 1};
+        tbb::task_group plain;
+        task_group group{telemetry};
+        group.run_and_wait({.name = "waiter"}, [&] {
+            task_group inner{telemetry};
+            inner.run({.name = "inner"}, [] {});
+            plain.run([&] {  // lies above the inner one
+                tiffany::tbb::yield();
+                task_group others{telemetry};
+                others.run({.name = "other"}, [] {});
+                others.wait();
+                arena.execute({.name = "executed"}, [] {});
+            });
+            inner.wait();
+        });
+        plain.wait();
+    });
+    EXPECT_THAT(story(run), testing::ElementsAre("Spawned waiter", "Running waiter", "Spawned inner", "Join waiter",
+                                                 "Spawned other", "Running other", "Done other", "Spawned executed",
+                                                 "Running executed", "Done executed", "Running inner", "Done inner",
+                                                 "Ready waiter", "Running waiter", "Done waiter"));
+    EXPECT_EQ(run.task("other").steps.front().number("parent"), 0u);
+}
+
 TEST_F(TbbTest, AYieldIsToldOfTheTaskThatRunsHere) {
     const Recording run = run_alone([](Telemetry& telemetry) {
         tiffany::tbb::yield();  // no task runs here
