@@ -305,16 +305,16 @@ class task_group : private ::tbb::task_group {
     task_group(Telemetry&, ::tbb::task_group_context& context) : Base{context} {}
 
     template <typename Function>
-    void run(const TaskInfo&, Function&& function) {
+    void run(const TaskInfo&, Function&& function, Site = {}) {
         Base::run(std::forward<Function>(function));
     }
     void run(::tbb::task_handle&& handle) { Base::run(std::move(handle)); }
     template <typename Function>
-    [[nodiscard]] ::tbb::task_handle defer(const TaskInfo&, Function&& function) {
+    [[nodiscard]] ::tbb::task_handle defer(const TaskInfo&, Function&& function, Site = {}) {
         return Base::defer(std::forward<Function>(function));
     }
     template <typename Function>
-    ::tbb::task_group_status run_and_wait(const TaskInfo&, const Function& function) {
+    ::tbb::task_group_status run_and_wait(const TaskInfo&, const Function& function, Site = {}) {
         return Base::run_and_wait(function);
     }
     using Base::cancel;
@@ -325,13 +325,15 @@ class task_arena {
   public:
     explicit task_arena(Telemetry&, int concurrency = ::tbb::task_arena::automatic, unsigned reserved = 1)
         : arena_{concurrency, reserved} {}
+    task_arena(const task_arena&) = delete;
+    task_arena& operator=(const task_arena&) = delete;
 
     template <typename Function>
-    auto execute(const TaskInfo&, Function&& function) -> decltype(function()) {
+    auto execute(const TaskInfo&, Function&& function, Site = {}) -> decltype(function()) {
         return arena_.execute(function);
     }
     template <typename Function>
-    void enqueue(const TaskInfo&, Function&& function) {
+    void enqueue(const TaskInfo&, Function&& function, Site = {}) {
         arena_.enqueue(std::forward<Function>(function));
     }
     void enqueue(::tbb::task_handle&& handle) { arena_.enqueue(std::move(handle)); }
