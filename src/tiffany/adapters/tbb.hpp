@@ -193,6 +193,12 @@ class task_group : private tiffany::detail::TbbGroup, private ::tbb::task_group 
         return Base::run_and_wait([&] { tiffany::detail::tbb_run(task.task(), function); });
     }
 
+    /// The same with what `defer` made.
+    ::tbb::task_group_status run_and_wait(::tbb::task_handle&& handle) {
+        Base::run(std::move(handle));  // TBB's function that does both came after 2021.5
+        return wait();
+    }
+
     /// Waits until all have ended. In a task that is Join (target: the one that was spawned last), and Ready (join, by
     /// the one that ended last, at its end); nothing if all have ended. Errors: what a task threw first.
     ::tbb::task_group_status wait() {
@@ -237,7 +243,10 @@ class task_arena {
     /// @param telemetry    outlives it
     /// @param concurrency  threads; @param reserved  of these, for threads that call `execute`
     explicit task_arena(Telemetry& telemetry, int concurrency = ::tbb::task_arena::automatic, unsigned reserved = 1)
-        : telemetry_{telemetry}, arena_{concurrency, reserved}, observer_{telemetry, telemetry.alive_, arena_} {}
+        : task_arena{telemetry, ::tbb::task_arena{concurrency, reserved}} {}
+    /// @param settings  of the new arena: concurrency, reserved threads, priority, constraints
+    task_arena(Telemetry& telemetry, const ::tbb::task_arena& settings)
+        : telemetry_{telemetry}, arena_{settings}, observer_{telemetry, telemetry.alive_, arena_} {}
     task_arena(const task_arena&) = delete;
     task_arena& operator=(const task_arena&) = delete;
 
@@ -305,6 +314,10 @@ class task_group : private ::tbb::task_group {
     ::tbb::task_group_status run_and_wait(const TaskInfo&, const Function& function, Site = {}) {
         return Base::run_and_wait(function);
     }
+    ::tbb::task_group_status run_and_wait(::tbb::task_handle&& handle) {
+        Base::run(std::move(handle));
+        return Base::wait();
+    }
     using Base::cancel;
     using Base::wait;
 };
@@ -313,6 +326,7 @@ class task_arena {
   public:
     explicit task_arena(Telemetry&, int concurrency = ::tbb::task_arena::automatic, unsigned reserved = 1)
         : arena_{concurrency, reserved} {}
+    task_arena(Telemetry&, const ::tbb::task_arena& settings) : arena_{settings} {}
     task_arena(const task_arena&) = delete;
     task_arena& operator=(const task_arena&) = delete;
 

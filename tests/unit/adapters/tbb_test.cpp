@@ -330,12 +330,14 @@ TEST_F(TbbTest, AHandleThatIsDroppedIsATaskDestroyed) {
     const Recording run = run_alone([](Telemetry& telemetry) {
         task_group group{telemetry};
         group.run(group.defer({.name = "kept"}, [] {}));
+        EXPECT_EQ(group.run_and_wait(group.defer({.name = "waited for"}, [] {})), tbb::complete);
         {
             const tbb::task_handle handle = group.defer({.name = "dropped"}, [] {});
         }
         group.wait();
     });
     EXPECT_THAT(run.task("kept"), EventsAre("Spawned", "Running", "Done"));
+    EXPECT_THAT(run.task("waited for"), EventsAre("Spawned", "Running", "Done"));
     const TaskLife dropped = run.task("dropped");
     ASSERT_THAT(dropped, EventsAre("Spawned", "Cancelled"));
     EXPECT_EQ(dropped.steps.back().number("cause"), number(CancelCause::destroyed));
@@ -365,6 +367,17 @@ TEST_F(TbbTest, AnArenaRunsATaskAndReturnsWhatItDoes) {
     EXPECT_THAT(run.task("inner"), EventsAre("Spawned", "Running", "Done"));
     EXPECT_EQ(run.task("inner").steps.front().number("parent"), run.task("outer").tid);
     EXPECT_THAT(run.task("failing"), EventsAre("Spawned", "Running", "Failed"));
+}
+
+TEST_F(TbbTest, AnArenaTakesTheSettingsOfAPlainOne) {
+    const Recording run = run_alone([](Telemetry& telemetry) {
+        const tbb::task_arena plain{3, 2, tbb::task_arena::priority::high};
+        task_arena arena{telemetry, plain};
+        EXPECT_EQ(arena.execute({.name = "executed"}, [] { return tbb::this_task_arena::max_concurrency(); }), 3);
+        EXPECT_EQ(arena.arena().max_concurrency(), 3);
+        EXPECT_FALSE(plain.is_active()) << "it is another one";
+    });
+    EXPECT_THAT(run.task("executed"), EventsAre("Spawned", "Running", "Done"));
 }
 
 /// Threads that are not TBB's execute, too; those of TBB have a loop, and so ticks.

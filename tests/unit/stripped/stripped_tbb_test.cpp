@@ -22,14 +22,17 @@ TEST(StrippedTbb, RunsWhatItIsGivenAndTellsNothing) {
     group.run({.name = "run at a site"}, one, Site::here());
     group.run(group.defer({.name = "deferred"}, one, Site::here()));
     EXPECT_EQ(group.run_and_wait({.name = "run here"}, one, Site::here()), ::tbb::complete);
-    EXPECT_EQ(ran, 4);
+    EXPECT_EQ(group.run_and_wait(group.defer({.name = "run here"}, one)), ::tbb::complete);
+    EXPECT_EQ(ran, 5);
+    tbb::task_arena alike{telemetry, ::tbb::task_arena{3}};
+    EXPECT_EQ(alike.arena().max_concurrency(), 3);
     tbb::task_arena arena{telemetry, 2, 1};
     EXPECT_EQ(arena.execute(
                   {.name = "executed"}, [] { return 42; }, Site::here()),
               42);
     arena.enqueue({.name = "enqueued"}, one, Site::here());
     arena.enqueue(group.defer({.name = "deferred"}, one));
-    while (ran != 6)
+    while (ran != 7)
         std::this_thread::sleep_for(std::chrono::microseconds{100});
     EXPECT_EQ(group.wait(), ::tbb::complete);
     tbb::yield();
