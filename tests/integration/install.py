@@ -56,6 +56,7 @@ def program_of(page):
     return re.search(r"^```cpp\n(.*?)^```\n+```cmake\n(.*?)^```", text, re.M | re.S).groups()
 
 
+(LINKS_HOOKS,) = re.findall(r"^```cmake\n(.*?)^```", (SOURCE / "docs/instrumenting.md").read_text(), re.M | re.S)
 METRICS, LINKS_METRICS = program_of("docs/metrics.md")
 ADAPTERS = {  # the page's program, the lines that link it, and what it prints
     "asio": (*program_of("docs/asio.md"), "300 words\n14 transitions\n"),
@@ -103,12 +104,11 @@ const int tests = register_conformance<Nothing>("Nothing");
 PROJECT = f"""
 cmake_minimum_required(VERSION 3.25)
 project(consumer LANGUAGES CXX)
-find_package(tiffany 0.1 REQUIRED COMPONENTS telemetry)
+add_executable(consumer consumer.cpp)
+{LINKS_HOOKS.replace("my_runtime", "consumer")}
 if(TARGET tiffany::pal OR TARGET tiffany::metrics)
   message(FATAL_ERROR "a component that was not asked for")
 endif()
-add_executable(consumer consumer.cpp)
-target_link_libraries(consumer PRIVATE tiffany::telemetry)
 add_executable(metrics metrics.cpp)
 {LINKS_METRICS.replace("my_runtime", "metrics")}
 find_package(tiffany 0.1 REQUIRED COMPONENTS analysis scheduler)
