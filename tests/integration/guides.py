@@ -115,6 +115,14 @@ def test_the_hooks_page_records_its_example(tmp_path):
     assert done.stdout.endswith("good\n")
 
 
+def test_the_instrumenting_page_runs_its_examples(tmp_path):
+    lines = commands("docs/instrumenting.md", "build/release/bin/instrumenting", "build/release/bin/testing")
+    assert len(lines) == 2
+    for line in lines:
+        done = checked(shlex.split(in_this_build(line, tmp_path)))
+        assert re.search(r"^\[  PASSED  \] [1-9]", done.stdout, re.M), "a filter that matches nothing passes, too"
+
+
 @pytest.mark.parametrize("page, example", [("docs/asio.md", "asio_echo"), ("docs/tbb.md", "tbb_sort")])
 def test_an_adapters_page_records_its_example(page, example, tmp_path):
     need_built(example)
