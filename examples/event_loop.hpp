@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <deque>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <tiffany/telemetry/hooks.hpp>
@@ -45,7 +46,7 @@ class EventLoop {
             const Worker::Tick tick{*worker_, task->times};
             worker_->running(task->times);
             running_ = task->times.tid();
-            if (task->step()) {
+            if (step(*task)) {
                 worker_->iowait(task->times, static_cast<std::uint64_t>(task->descriptor));
                 waiting_.push_back(std::move(task));
             } else {
@@ -64,6 +65,16 @@ class EventLoop {
         std::function<bool()> step;
         TaskTimes times{};
     };
+
+    bool step(Watch& task) {
+        try {
+            return task.step();
+        } catch (const std::exception& error) {  // it leaves run(), too, which may be called again
+            worker_->failed(task.times, error.what());
+            running_ = 0;
+            throw;
+        }
+    }
 
     void wait_for_descriptors() {
         std::vector<pollfd> asked;

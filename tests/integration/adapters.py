@@ -1,6 +1,7 @@
 """The adapters' examples, each seen by LTTng, bpftrace and a scrape at once: the same counts, and a log that passes the check."""
 
 import collections
+import json
 import os
 import re
 import subprocess
@@ -8,7 +9,7 @@ import subprocess
 import pytest
 
 from catalogue_kit import Bpftrace, Catalogue, bpf_header
-from kit import checked, end_process, need_bpftrace, need_built, private_copy, program
+from kit import SOURCE, checked, end_process, need_bpftrace, need_built, private_copy, program
 from witnesses import DEADLINE, read_log, scrape
 
 TRANSITIONS = [event for event in Catalogue().events if event["transition"]]
@@ -73,6 +74,18 @@ def test_all_witnesses_agree_and_the_log_is_good(seen):
     assert seen.by_lttng == seen.by_bpftrace == seen.by_metrics
     assert sum(seen.by_lttng.values()) == int(re.search(r"(\d+) transitions$", seen.output[-1]).group(1))
     checked([program("paltrace"), "check", seen.log])
+
+
+@pytest.mark.parametrize("adapter", ["asio", "tbb"])
+def test_the_page_says_how_far_the_conformance_suite_reaches(adapter, tmp_path):
+    page = (SOURCE / "docs" / f"{adapter}.md").read_text()
+    (said,) = re.findall(r"(\d+) of its (\d+) programs", page)
+    report = tmp_path / "report.json"
+    checked([need_built(f"{adapter}_conformance_test"), f"--gtest_output=json:{report}"], timeout=DEADLINE)
+    suites = json.loads(report.read_text())["testsuites"]
+    tests = [test for suite in suites for test in suite["testsuite"]]  # a suite for each driver
+    played = {test["name"] for test in tests if test["result"] == "COMPLETED"}
+    assert (str(len(played)), str(len({test["name"] for test in tests}))) == said
 
 
 def test_the_echo_server_is_told_as_what_it_does(tmp_path):

@@ -2,6 +2,7 @@
 the catalogue has grown only where readers expect it."""
 
 import json
+import os
 import re
 import subprocess
 
@@ -130,6 +131,58 @@ def test_the_golden_events_have_every_event_and_every_value(version):
             values.setdefault(enumeration, set()).add(record[name])
     assert seen >= set(fields)
     assert values == enumerations
+
+
+# ---- the hooks ----
+
+HOOKS = SOURCE / "tests" / "integration" / "programs" / "frozen_hooks.cpp"
+HEADERS = SOURCE / "src" / "tiffany" / "telemetry"
+
+
+def public_headers():
+    """What a runtime includes, and what that includes of the same folder."""
+    found, wanted = {}, ["hooks.hpp", "configure.hpp", "sink.hpp"]
+    while wanted:
+        name = wanted.pop()
+        if name not in found and (HEADERS / name).exists():  # config.hpp is generated, and has a macro alone
+            found[name] = (HEADERS / name).read_text()
+            wanted += re.findall(r"#include <tiffany/telemetry/(\w+\.hpp)>", found[name])
+    return found
+
+
+def public_names(header):
+    """Functions, fields and values, where clang-format puts them: in a namespace, or one level down in a class."""
+    text = re.sub(r" *//.*", "", header)
+    text = re.sub(r"^  (?:private|protected):.*?^};$", "", text, flags=re.M | re.S)
+    skipped = "return|switch|using|friend|namespace|class|struct|static_assert"
+    declarations = re.findall(rf"^(?:    )?(?!{skipped})([a-zA-Z\[].*)$", text, re.M)
+    function, value = re.compile(r"\b(\w+)\("), re.compile(r"\b(\w+)(?: = [^;]*|\{[^;]*\})?[;,]$")
+    found = {match.group(1) for line in declarations if (match := function.search(line) or value.search(line))}
+    return {name for name in found if name[0].islower()} - {"delete", "noexcept"}  # the others are constructors
+
+
+def test_the_program_of_the_hooks_uses_each_of_them():
+    program_text = re.sub(r"//.*", "", HOOKS.read_text())
+    names = {name: public_names(text) for name, text in public_headers().items()}
+    assert {"worker.hpp", "settings.hpp", "sink_options.hpp", "metrics_snapshot.hpp"} <= set(names)
+    assert {"spawned", "longest_park_ns"} <= names["worker.hpp"] and "pal_ring_bytes" in names["settings.hpp"]
+    unused = [
+        f"{header}: {name}"
+        for header, found in names.items()
+        for name in sorted(found)
+        if not re.search(rf"\b{name}\b", program_text)
+    ]
+    assert unused == [], "frozen_hooks.cpp is to use all that is public"
+
+
+def test_the_program_of_the_hooks_lives_lawful_lives(tmp_path):
+    log = tmp_path / "lives.pal"
+    checked([program("frozen_hooks")], env=os.environ | {"TIFFANY_LTTNG": "0", "TIFFANY_PAL": str(log)})
+    code, printed = outcome(tmp_path, "check", log.name)
+    assert code == 0 and printed.splitlines()[-1] == "good", printed
+    fired = {json.loads(line)["event"] for line in log.read_text().splitlines()}
+    assert fired >= {event["name"] for event in Catalogue().events if event["transition"]}
+    assert checked([program("frozen_hooks_stripped")]).stdout == ""
 
 
 # ---- the catalogue ----

@@ -14,6 +14,7 @@ from kit import (
     checked,
     end_process,
     need_bpftrace,
+    need_built,
     need_program,
     poll,
     program,
@@ -111,6 +112,24 @@ def test_the_hooks_page_records_its_example(tmp_path):
     lines = commands("docs/hooks.md", "build/release/bin/paltrace record", "build/release/bin/paltrace check")
     for line in lines:
         done = checked(shlex.split(in_this_build(line, tmp_path)))
+    assert done.stdout.endswith("good\n")
+
+
+def test_the_instrumenting_page_runs_its_examples(tmp_path):
+    lines = commands("docs/instrumenting.md", "build/release/bin/instrumenting", "build/release/bin/testing")
+    assert len(lines) == 2
+    for line in lines:
+        done = checked(shlex.split(in_this_build(line, tmp_path)))
+        assert re.search(r"^\[  PASSED  \] [1-9]", done.stdout, re.M), "a filter that matches nothing passes, too"
+
+
+@pytest.mark.parametrize("page, example", [("docs/asio.md", "asio_echo"), ("docs/tbb.md", "tbb_sort")])
+def test_an_adapters_page_records_its_example(page, example, tmp_path):
+    need_built(example)
+    lines = commands(page, "build/release/bin/paltrace record", "build/release/bin/paltrace check")
+    assert len(lines) == 2 and lines[0].endswith(example)
+    for line in lines:
+        done = checked(shlex.split(in_this_build(line, tmp_path)), cwd=tmp_path)
     assert done.stdout.endswith("good\n")
 
 

@@ -49,18 +49,28 @@ int main() {
 }
 """
 
-METRICS, LINKS_METRICS = re.search(
-    r"^```cpp\n(.*?)^```\n+```cmake\n(.*?)^```", (SOURCE / "docs/metrics.md").read_text(), re.M | re.S
-).groups()
 
-SERVER, _ = re.search(
-    r"^```cpp\n(.*?)^```\n+```cmake\n(.*?)^```", (SOURCE / "docs/asio.md").read_text(), re.M | re.S
-).groups()
-TREE, _ = re.search(
-    r"^```cpp\n(.*?)^```\n+```cmake\n(.*?)^```", (SOURCE / "docs/tbb.md").read_text(), re.M | re.S
-).groups()
-COUNTED = "4 leaves, 30 transitions\n"
-SERVED = "300 words\n14 transitions\n"
+def program_of(page):
+    """A page's program, and the lines that link it."""
+    text = (SOURCE / page).read_text()
+    return re.search(r"^```cpp\n(.*?)^```\n+```cmake\n(.*?)^```", text, re.M | re.S).groups()
+
+
+(LINKS_HOOKS,) = re.findall(r"^```cmake\n(.*?)^```", (SOURCE / "docs/instrumenting.md").read_text(), re.M | re.S)
+METRICS, LINKS_METRICS = program_of("docs/metrics.md")
+ADAPTERS = {  # the page's program, the lines that link it, and what it prints
+    "asio": (*program_of("docs/asio.md"), "300 words\n14 transitions\n"),
+    "tbb": (*program_of("docs/tbb.md"), "4 leaves, 30 transitions\n"),
+}
+LINKS_ADAPTERS = "\n".join(
+    f"""
+find_package(tiffany 0.1 COMPONENTS {name})
+if(tiffany_{name}_FOUND)
+  add_executable({name} {name}.cpp)
+{re.sub(r"my_[a-z]+", name, links)}
+endif()"""
+    for name, (_, links, _) in ADAPTERS.items()
+)
 
 KIT = """
 #include <tiffany/telemetry/hooks.hpp>
@@ -94,12 +104,11 @@ const int tests = register_conformance<Nothing>("Nothing");
 PROJECT = f"""
 cmake_minimum_required(VERSION 3.25)
 project(consumer LANGUAGES CXX)
-find_package(tiffany 0.1 REQUIRED COMPONENTS telemetry)
+add_executable(consumer consumer.cpp)
+{LINKS_HOOKS.replace("my_runtime", "consumer")}
 if(TARGET tiffany::pal OR TARGET tiffany::metrics)
   message(FATAL_ERROR "a component that was not asked for")
 endif()
-add_executable(consumer consumer.cpp)
-target_link_libraries(consumer PRIVATE tiffany::telemetry)
 add_executable(metrics metrics.cpp)
 {LINKS_METRICS.replace("my_runtime", "metrics")}
 find_package(tiffany 0.1 REQUIRED COMPONENTS analysis scheduler)
@@ -111,16 +120,7 @@ endif()
 find_package(tiffany 0.1 REQUIRED COMPONENTS testing)
 add_executable(kit kit.cpp)
 target_link_libraries(kit PRIVATE tiffany::testing GTest::gtest_main)
-find_package(tiffany 0.1 COMPONENTS asio)
-if(tiffany_asio_FOUND)
-  add_executable(server server.cpp)
-  target_link_libraries(server PRIVATE tiffany::asio)
-endif()
-find_package(tiffany 0.1 COMPONENTS tbb)
-if(tiffany_tbb_FOUND)
-  add_executable(tree tree.cpp)
-  target_link_libraries(tree PRIVATE tiffany::tbb)
-endif()
+{LINKS_ADAPTERS}
 find_package(tiffany 0.1 QUIET COMPONENTS no_such_component)
 if(tiffany_FOUND)
   message(FATAL_ERROR "a component that does not exist was found")
@@ -159,8 +159,8 @@ def built_with_cmake(prefix, directory):
     (directory / "log_reader.cpp").write_text(LOG_READER)
     (directory / "metrics.cpp").write_text(METRICS)
     (directory / "kit.cpp").write_text(KIT)
-    (directory / "server.cpp").write_text(SERVER)
-    (directory / "tree.cpp").write_text(TREE)
+    for name, (source, _, _) in ADAPTERS.items():
+        (directory / f"{name}.cpp").write_text(source)
     build = directory / "build"
     checked(["cmake", "-G", "Ninja", "-S", directory, "-B", build, f"-DCMAKE_PREFIX_PATH={prefix}"])
     checked(["cmake", "--build", build], timeout=BUILD_DEADLINE)
@@ -229,30 +229,18 @@ def test_the_kit_for_tests_by_find_package_and_by_pkg_config(prefix, consumer, t
     assert "the driver cannot: yield" in checked([tmp_path / "kit", "--gtest_filter=Nothing.AYield*"]).stdout
 
 
-def test_the_adapter_for_asio_by_find_package_and_by_pkg_config(prefix, consumer, tmp_path):
-    if not (consumer / "server").exists():
-        pytest.skip("Boost is missing (libboost-dev)")
-    assert checked([consumer / "server"], env={"TIFFANY_LTTNG": "0"}).stdout == SERVED
+@pytest.mark.parametrize("adapter", list(ADAPTERS))
+def test_an_adapter_by_find_package_and_by_pkg_config(prefix, consumer, adapter, tmp_path):
+    *_, printed = ADAPTERS[adapter]
+    if not (consumer / adapter).exists():
+        pytest.skip("the library that it adapts is missing (libboost-dev, libtbb-dev)")
+    assert checked([consumer / adapter], env={"TIFFANY_LTTNG": "0"}).stdout == printed
     need_program("pkg-config")
-    (tmp_path / "server.cpp").write_text(SERVER)
     environment = dict(os.environ, PKG_CONFIG_PATH=str(lib_of(prefix) / "pkgconfig"))
-    flags = checked(["pkg-config", "--cflags", "--libs", "tiffany-asio"], env=environment).stdout.split()
-    command = ["g++", "-std=c++20", tmp_path / "server.cpp", "-o", tmp_path / "server", *flags]
-    checked(command, timeout=BUILD_DEADLINE)
-    assert checked([tmp_path / "server"], env={"TIFFANY_LTTNG": "0"}).stdout == SERVED
-
-
-def test_the_adapter_for_tbb_by_find_package_and_by_pkg_config(prefix, consumer, tmp_path):
-    if not (consumer / "tree").exists():
-        pytest.skip("oneTBB is missing (libtbb-dev)")
-    assert checked([consumer / "tree"], env={"TIFFANY_LTTNG": "0"}).stdout == COUNTED
-    need_program("pkg-config")
-    (tmp_path / "tree.cpp").write_text(TREE)
-    environment = dict(os.environ, PKG_CONFIG_PATH=str(lib_of(prefix) / "pkgconfig"))
-    flags = checked(["pkg-config", "--cflags", "--libs", "tiffany-tbb"], env=environment).stdout.split()
-    command = ["g++", "-std=c++20", tmp_path / "tree.cpp", "-o", tmp_path / "tree", *flags]
-    checked(command, timeout=BUILD_DEADLINE)
-    assert checked([tmp_path / "tree"], env={"TIFFANY_LTTNG": "0"}).stdout == COUNTED
+    flags = checked(["pkg-config", "--cflags", "--libs", f"tiffany-{adapter}"], env=environment).stdout.split()
+    source = consumer.parent / f"{adapter}.cpp"
+    checked(["g++", "-std=c++20", source, "-o", tmp_path / adapter, *flags], timeout=BUILD_DEADLINE)
+    assert checked([tmp_path / adapter], env={"TIFFANY_LTTNG": "0"}).stdout == printed
 
 
 def test_pkg_config(prefix, tmp_path):

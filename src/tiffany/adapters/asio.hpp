@@ -20,6 +20,7 @@
 /// (destroyed).
 
 #include <tiffany/adapters/asio_telemetry.hpp>
+#include <tiffany/adapters/task_info.hpp>
 #include <utility>  // Asio 1.74 forgets it
 
 #include <boost/asio/any_io_executor.hpp>
@@ -46,12 +47,7 @@
 
 namespace tiffany::asio {
 
-/// What a spawn tells of a task.
-struct TaskInfo {
-    const char* name = "";       ///< lives as long as the task: a string literal
-    std::uint16_t group = 0;     ///< from Telemetry::group(); 0 = the default one
-    std::uint8_t priority = 10;  ///< told, and means nothing here
-};
+using tiffany::TaskInfo;
 
 #if TIFFANY_TELEMETRY
 
@@ -245,9 +241,8 @@ requires(boost::asio::execution::is_executor<Executor>::value&&
 #if TIFFANY_TELEMETRY
     auto inner = tiffany::detail::asio_inner(executor);
     return boost::asio::async_initiate<CompletionToken, tiffany::detail::AsioSignature<Function>>(
-        tiffany::detail::AsioInitiation<decltype(inner)>{
-            inner, telemetry, {.name = info.name, .site = site, .priority = info.priority, .group = info.group}},
-        token, std::forward<Function>(function));
+        tiffany::detail::AsioInitiation<decltype(inner)>{inner, telemetry, info.at(site)}, token,
+        std::forward<Function>(function));
 #else
     static_cast<void>(telemetry), static_cast<void>(info), static_cast<void>(site);
     return boost::asio::co_spawn(executor, std::forward<Function>(function), std::forward<CompletionToken>(token));

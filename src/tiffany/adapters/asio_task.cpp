@@ -364,13 +364,13 @@ void AsioUpcall::end() noexcept {
 
 // ---- a loop ----
 
-AsioLoop::AsioLoop(asio::Telemetry& telemetry) : lease_{telemetry.worker()} {
+AsioLoop::AsioLoop(asio::Telemetry& telemetry) : lease_{telemetry.worker()}, outer_{t_thread.loop} {
     t_thread.loop = this;
 }
 
 AsioLoop::~AsioLoop() {
     unpark();
-    t_thread.loop = nullptr;
+    t_thread.loop = outer_;
 }
 
 std::uint64_t AsioLoop::park() noexcept {

@@ -16,6 +16,7 @@
 /// Cancelled (asked, by the task that asked, or whose exception did it), one whose handle is dropped as Cancelled
 /// (destroyed).
 
+#include <tiffany/adapters/task_info.hpp>
 #include <tiffany/telemetry/hooks.hpp>
 
 #include <oneapi/tbb/task_arena.h>
@@ -35,15 +36,8 @@
 #endif
 
 namespace tiffany::tbb {
-
-/// What a spawn tells of a task.
-struct TaskInfo {
-    const char* name = "";       ///< lives as long as the task: a string literal
-    std::uint16_t group = 0;     ///< from Telemetry::group(); 0 = the default one
-    std::uint8_t priority = 10;  ///< told, and means nothing here
-};
-
-}  // namespace tiffany::tbb
+using tiffany::TaskInfo;
+}
 
 #if TIFFANY_TELEMETRY
 
@@ -139,10 +133,6 @@ class TbbStackTask {
     TbbTask task_;
 };
 
-inline SpawnInfo tbb_spawn_info(const tbb::TaskInfo& info, Site site) noexcept {
-    return {.name = info.name, .site = site, .priority = info.priority, .group = info.group};
-}
-
 }  // namespace tiffany::detail
 
 namespace tiffany::tbb {
@@ -198,10 +188,15 @@ class task_group : private tiffany::detail::TbbGroup, private ::tbb::task_group 
     template <typename Function>
     ::tbb::task_group_status run_and_wait(const TaskInfo& info, const Function& function, Site site = Site::here()) {
         const Waiting waiting{*this};
-        tiffany::detail::TbbStackTask task{telemetry_, state, tiffany::detail::tbb_spawn_info(info, site),
-                                           this->tiffany::detail::TbbGroup::context};
+        tiffany::detail::TbbStackTask task{telemetry_, state, info.at(site), this->tiffany::detail::TbbGroup::context};
         waiting.begin();
         return Base::run_and_wait([&] { tiffany::detail::tbb_run(task.task(), function); });
+    }
+
+    /// The same with what `defer` made.
+    ::tbb::task_group_status run_and_wait(::tbb::task_handle&& handle) {
+        Base::run(std::move(handle));  // TBB's function that does both came after 2021.5
+        return wait();
     }
 
     /// Waits until all have ended. In a task that is Join (target: the one that was spawned last), and Ready (join, by
@@ -235,8 +230,8 @@ class task_group : private tiffany::detail::TbbGroup, private ::tbb::task_group 
 
     template <typename Function>
     auto work(const TaskInfo& info, Function&& function, Site site) {
-        return tiffany::detail::TbbWork<std::decay_t<Function> >{
-            telemetry_, *this, tiffany::detail::tbb_spawn_info(info, site), std::forward<Function>(function)};
+        return tiffany::detail::TbbWork<std::decay_t<Function> >{telemetry_, *this, info.at(site),
+                                                                 std::forward<Function>(function)};
     }
 
     Telemetry& telemetry_;
@@ -248,7 +243,10 @@ class task_arena {
     /// @param telemetry    outlives it
     /// @param concurrency  threads; @param reserved  of these, for threads that call `execute`
     explicit task_arena(Telemetry& telemetry, int concurrency = ::tbb::task_arena::automatic, unsigned reserved = 1)
-        : telemetry_{telemetry}, arena_{concurrency, reserved}, observer_{telemetry, telemetry.alive_, arena_} {}
+        : task_arena{telemetry, ::tbb::task_arena{concurrency, reserved}} {}
+    /// @param settings  of the new arena: concurrency, reserved threads, priority, constraints
+    task_arena(Telemetry& telemetry, const ::tbb::task_arena& settings)
+        : telemetry_{telemetry}, arena_{settings}, observer_{telemetry, telemetry.alive_, arena_} {}
     task_arena(const task_arena&) = delete;
     task_arena& operator=(const task_arena&) = delete;
 
@@ -258,7 +256,7 @@ class task_arena {
     auto execute(const TaskInfo& info, Function&& function, Site site = Site::here()) -> decltype(function()) {
         tiffany::detail::TbbGroupState only;
         tiffany::detail::TbbJoin join{telemetry_, only};
-        tiffany::detail::TbbStackTask task{telemetry_, only, tiffany::detail::tbb_spawn_info(info, site)};
+        tiffany::detail::TbbStackTask task{telemetry_, only, info.at(site)};
         join.begin();
         return arena_.execute(
             [&]() -> decltype(function()) { return tiffany::detail::tbb_run(task.task(), function); });
@@ -267,9 +265,8 @@ class task_arena {
     /// Spawns a task in the arena. Nobody waits for it, and an exception may not leave it. Errors: std::bad_alloc.
     template <typename Function>
     void enqueue(const TaskInfo& info, Function&& function, Site site = Site::here()) {
-        arena_.enqueue(tiffany::detail::TbbWork<std::decay_t<Function> >{telemetry_, telemetry_.enqueued_,
-                                                                         tiffany::detail::tbb_spawn_info(info, site),
-                                                                         std::forward<Function>(function)});
+        arena_.enqueue(tiffany::detail::TbbWork<std::decay_t<Function> >{
+            telemetry_, telemetry_.enqueued_, info.at(site), std::forward<Function>(function)});
     }
     /// What `task_group::defer` made.
     void enqueue(::tbb::task_handle&& handle) { arena_.enqueue(std::move(handle)); }
@@ -305,17 +302,21 @@ class task_group : private ::tbb::task_group {
     task_group(Telemetry&, ::tbb::task_group_context& context) : Base{context} {}
 
     template <typename Function>
-    void run(const TaskInfo&, Function&& function) {
+    void run(const TaskInfo&, Function&& function, Site = {}) {
         Base::run(std::forward<Function>(function));
     }
     void run(::tbb::task_handle&& handle) { Base::run(std::move(handle)); }
     template <typename Function>
-    [[nodiscard]] ::tbb::task_handle defer(const TaskInfo&, Function&& function) {
+    [[nodiscard]] ::tbb::task_handle defer(const TaskInfo&, Function&& function, Site = {}) {
         return Base::defer(std::forward<Function>(function));
     }
     template <typename Function>
-    ::tbb::task_group_status run_and_wait(const TaskInfo&, const Function& function) {
+    ::tbb::task_group_status run_and_wait(const TaskInfo&, const Function& function, Site = {}) {
         return Base::run_and_wait(function);
+    }
+    ::tbb::task_group_status run_and_wait(::tbb::task_handle&& handle) {
+        Base::run(std::move(handle));
+        return Base::wait();
     }
     using Base::cancel;
     using Base::wait;
@@ -325,13 +326,16 @@ class task_arena {
   public:
     explicit task_arena(Telemetry&, int concurrency = ::tbb::task_arena::automatic, unsigned reserved = 1)
         : arena_{concurrency, reserved} {}
+    task_arena(Telemetry&, const ::tbb::task_arena& settings) : arena_{settings} {}
+    task_arena(const task_arena&) = delete;
+    task_arena& operator=(const task_arena&) = delete;
 
     template <typename Function>
-    auto execute(const TaskInfo&, Function&& function) -> decltype(function()) {
+    auto execute(const TaskInfo&, Function&& function, Site = {}) -> decltype(function()) {
         return arena_.execute(function);
     }
     template <typename Function>
-    void enqueue(const TaskInfo&, Function&& function) {
+    void enqueue(const TaskInfo&, Function&& function, Site = {}) {
         arena_.enqueue(std::forward<Function>(function));
     }
     void enqueue(::tbb::task_handle&& handle) { arena_.enqueue(std::move(handle)); }

@@ -6,7 +6,7 @@
 namespace tiffany::detail {
 namespace {
 
-thread_local constinit TbbRun* t_run = nullptr;  // the innermost
+thread_local constinit TbbRun* t_run = nullptr;  // the innermost: it runs, or waits while TBB runs something else here
 
 /// A worker that a thread of TBB has for as long as it is in an arena.
 struct Lease {
@@ -22,10 +22,14 @@ bool is_leased(const Worker& worker) noexcept {
 
 }  // namespace
 
+TbbRun* TbbRun::here() noexcept {
+    return t_run != nullptr && t_run->runs_ ? t_run : nullptr;
+}
+
 // ---- a group ----
 
 void TbbGroupState::cancelled_here() noexcept {
-    if (t_run != nullptr) canceller_.store(t_run->task_.times_.tid(), std::memory_order_relaxed);
+    if (const TbbRun* const run = TbbRun::here()) canceller_.store(run->task_.times_.tid(), std::memory_order_relaxed);
 }
 
 void TbbGroupState::outlast() const noexcept {
@@ -49,7 +53,7 @@ void TbbGroupState::leave(std::uint64_t tid, Stamp at) noexcept {
 // ---- a task ----
 
 void TbbTask::spawn(SpawnInfo info) noexcept {
-    if (t_run != nullptr) info.parent = t_run->task_.times_.tid();
+    if (const TbbRun* const run = TbbRun::here()) info.parent = run->task_.times_.tid();
     worker().spawned(times_, info);
     group_.enter(times_.tid());
     is_spawned_.store(true, std::memory_order_release);
@@ -87,10 +91,10 @@ TbbRun::~TbbRun() {
     if (interrupts_) outer_->go_on();
 }
 
-void TbbRun::go_on(Stamp at) noexcept {
+void TbbRun::go_on() noexcept {
     Worker& worker = task_.worker();
     if (is_leased(worker)) tick_.emplace(worker, task_.times_);
-    worker.running(task_.times_, at);
+    worker.running(task_.times_);
     runs_ = true;
 }
 
@@ -108,17 +112,18 @@ void TbbRun::done() noexcept {
 }
 
 void TbbRun::failed(std::string_view error) noexcept {
+    if (!runs_) return;
     Worker& worker = task_.worker();
     const Stamp now = worker.now();
     worker.failed(task_.times_, error, now);
-    stop();
     // TBB cancels the others for it
     task_.group_.cancelled_here();
+    stop();
     task_.left(now);
 }
 
 void tbb_yield() noexcept {
-    TbbRun* const run = t_run;
+    TbbRun* const run = TbbRun::here();
     if (run == nullptr) {
         std::this_thread::yield();
         return;
@@ -132,8 +137,9 @@ void tbb_yield() noexcept {
 // ---- a wait ----
 
 void TbbJoin::begin() noexcept {
-    if (t_run == nullptr || group_.alive_.load(std::memory_order_acquire) == 0) return;
-    run_ = t_run;
+    TbbRun* const run = TbbRun::here();
+    if (run == nullptr || group_.alive_.load(std::memory_order_acquire) == 0) return;
+    run_ = run;
     run_->task_.worker().join(run_->task_.times_, group_.spawned_.load(std::memory_order_relaxed));
     run_->stop();
 }

@@ -5,17 +5,21 @@
 // Do not change a call to make it compile: docs/adr/0017-what-is-frozen.md. New functions get a call of their own.
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <thread>
 #include <tiffany/telemetry/configure.hpp>
 #include <tiffany/telemetry/hooks.hpp>
+#include <tiffany/telemetry/sink.hpp>
 #include <tuple>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 namespace {
 
@@ -26,6 +30,7 @@ static_assert(noexcept(std::declval<Worker&>().spawned(std::declval<TaskTimes&>(
 static_assert(noexcept(std::declval<Worker&>().running(std::declval<TaskTimes&>())));
 static_assert(std::is_same_v<decltype(std::declval<const Worker&>().now()), Stamp>);
 static_assert(std::is_nothrow_move_constructible_v<WorkerLease> && std::is_default_constructible_v<WorkerLease>);
+static_assert(std::is_nothrow_move_assignable_v<WorkerLease>);
 static_assert(!std::is_copy_constructible_v<TaskTimes> && !std::is_move_constructible_v<TaskTimes>);
 
 class OneTask final : public TaskList {
@@ -39,6 +44,18 @@ class OneTask final : public TaskList {
 
   private:
     TaskTimes& task_;
+};
+
+/// Counts what it is told. Its calls come from one thread; read it when it is uninstalled.
+class Told final : public pal::Sink {
+  public:
+    void record(const pal::Record& record) override { transitions += record.is_transition() ? 1 : 0; }
+    void gap(const pal::Gap& gap) override { lost += gap.lost; }
+    void caught_up() override { ++catches; }
+
+    std::uint64_t transitions = 0;
+    std::uint64_t lost = 0;
+    std::uint64_t catches = 0;
 };
 
 struct Story {
@@ -140,7 +157,7 @@ int ask(SchedulerTelemetry& telemetry, Worker& worker, const TaskTimes& task) {
     const TaskState state = task.state();
     const WaitKind waited = task.waited();
     const std::string_view name{task.name()};
-    const Site site = task.site();
+    const Site site{.file = task.site().file, .line = task.site().line};
     const std::uint8_t priority = task.priority();
     const std::uint16_t group = task.group();
     const bool listens = worker.listens();
@@ -158,27 +175,117 @@ int ask(SchedulerTelemetry& telemetry, Worker& worker, const TaskTimes& task) {
     return between <= 1 && scheduler == "frozen" ? 0 : 1;
 }
 
+void ask_snapshot(MetricsSnapshot snapshot) {
+    std::string& scheduler = snapshot.scheduler;
+    std::uint64_t& in_state = snapshot.states[0];
+    std::uint64_t& of_event = snapshot.transitions[0];
+    const std::uint64_t numbers[] = {snapshot.workers, snapshot.current_run_ns, snapshot.run_delay_ns, snapshot.busy_ns,
+                                     snapshot.lttng_left_out};
+    for (WorkerSnapshot& one : snapshot.each_worker) {
+        WorkSnapshot& work = one;
+        const std::uint16_t index = one.worker;
+        static_cast<void>(std::tie(work, index));
+    }
+    for (GroupSnapshot& group : snapshot.groups) {
+        std::string& name = group.name;
+        for (HistogramSnapshot* const histogram : {&group.run, &group.ready, &group.wait[0]}) {
+            std::vector<std::uint64_t>& bounds = histogram->upper_ns;
+            std::vector<std::uint64_t>& counts = histogram->counts;
+            const std::uint64_t sum_ns = histogram->sum_ns;
+            const std::uint64_t count = histogram->count();
+            static_cast<void>(std::tie(name, bounds, counts, sum_ns, count));
+        }
+    }
+    static_cast<void>(std::tie(scheduler, in_state, of_event, numbers));
+}
+
+void ask_clock(Clock& clock) {
+    const std::uint64_t numbers[] = {clock.ticks(), clock.ticks_without_call(), clock.to_ns(1), clock.ticks_in(1),
+                                     clock.monotonic_ns()};
+    const std::string_view name{clock.name()};
+    VirtualClock* const of_tests = clock.as_virtual();
+    clock.correct();
+    static_cast<void>(std::tie(numbers, name, of_tests));
+}
+
 void use_options() {
-    configure({.pal = "", .stall = std::chrono::seconds{0}, .environment = true});
+    configure({.pal = "",
+               .pal_max_bytes = std::uint64_t{1} << 20,
+               .pal_ring_bytes = std::size_t{1} << 16,
+               .pal_ticks = true,
+               .stall = std::chrono::seconds{0},
+               .environment = true});
     const PalStatus log = pal_status();
+    const std::uint64_t log_numbers[] = {log.transitions,
+                                         log.lost,
+                                         log.lost_others,
+                                         log.bytes,
+                                         log.files,
+                                         log.readers,
+                                         log.readers_lost,
+                                         log.readers_refused,
+                                         log.workers_without_ring};
+    const std::string& where = log.where;
+    const bool active = log.active;
+    const int error = log.error;
+    bool known = log.problem == PalProblem::none;
+    for (const PalProblem problem :
+         {PalProblem::bad_target, PalProblem::bad_size, PalProblem::symbolic_link, PalProblem::not_a_log,
+          PalProblem::in_use, PalProblem::refused, PalProblem::stripped})
+        known = known || label(log.problem) == label(problem);
     const StallStatus stalls = stall_status();
-    static_cast<void>(std::tie(log, stalls));
+    const std::chrono::nanoseconds bound = stalls.bound;
+    const int refusal = stalls.error;
+    for (const StallProblem problem :
+         {StallProblem::none, StallProblem::bad_bound, StallProblem::refused, StallProblem::stripped})
+        known = known || label(stalls.problem) == label(problem);
+    for (const TracingStatus status :
+         {TracingStatus::available, TracingStatus::not_tried, TracingStatus::disabled, TracingStatus::no_module,
+          TracingStatus::no_lttng, TracingStatus::shm_full, TracingStatus::incompatible, TracingStatus::stripped})
+        known = known || tracing_status() == status;
+    static_cast<void>(std::tie(log_numbers, where, active, error, bound, refusal, known));
     static_cast<void>(flush_pal());
+}
+
+std::shared_ptr<Told> use_sink() {
+    auto told = std::make_shared<Told>();
+    install_sink(told, SinkOptions{.ring_bytes = std::size_t{1} << 18,
+                                   .poll = std::chrono::milliseconds{1},
+                                   .flush_timeout = std::chrono::seconds{30},
+                                   .ticks = true});
+    return told;
+}
+
+/// 0 if the sink was told all of them.
+int end_sink(const Told& told, std::uint64_t transitions) {
+    const bool all = flush_sink();
+    const SinkStats stats = sink_stats();
+    const std::uint64_t numbers[] = {
+        stats.records,     stats.transitions, stats.refused,           stats.refused_transitions, stats.lost,
+        stats.lost_others, stats.gaps,        stats.flushes_timed_out, stats.workers_without_ring};
+    static_cast<void>(numbers);
+    const bool ended = uninstall_sink();
+    const bool whole = told.transitions == transitions && told.lost == 0 && stats.transitions == transitions;
+    return all && ended && whole ? 0 : 1;
 }
 
 }  // namespace
 
 int main() {
     use_options();
+    const std::shared_ptr<Told> told = use_sink();
     VirtualClock clock;
-    SchedulerTelemetry telemetry{"frozen",
-                                 TelemetryOptions{.metrics = true, .clock = &clock, .buckets = MetricsBuckets{}}};
+    const MetricsBuckets buckets{
+        .run_ns = MetricsBuckets::default_ns(), .wait_ns = {1'000}, .ready_ns = MetricsBuckets::default_ready_ns()};
+    SchedulerTelemetry telemetry{"frozen", TelemetryOptions{.metrics = true, .clock = &clock, .buckets = buckets}};
     const std::uint16_t group = telemetry.group("network");
     TaskTimes first;
     OneTask list{first};
     telemetry.list_tasks_by(&list);
     telemetry.watch(std::chrono::hours{1});
-    WorkerLease taken = telemetry.worker();
+    WorkerLease first_holder = telemetry.worker();
+    WorkerLease taken;
+    taken = std::move(first_holder);
     const WorkerLease lease{std::move(taken)};
     const Story story{clock, *lease};
     story.pass();
@@ -209,7 +316,10 @@ int main() {
     lease->park();
     story.pass();
     lease->unpark();
+    ask_snapshot(telemetry.snapshot(true));
+    ask_clock(clock);
+    ask_clock(Clock::system());
     const int absurd = ask(telemetry, *lease, first);
     telemetry.list_tasks_by(nullptr);
-    return absurd;
+    return absurd + end_sink(*told, telemetry.transitions());
 }

@@ -157,6 +157,33 @@ TEST_F(AsioTest, AnExceptionOfAnUnknownKindFailsItToo) {
     EXPECT_THAT(run.task("failing"), EventsAre("Spawned", "Running", "Failed"));
 }
 
+/// Its function has returned: what becomes of the result is no part of the run.
+TEST_F(AsioTest, ATaskWhoseResultCannotBeMovedIsDone) {
+    struct Stuck {
+        Stuck() = default;  // what Asio gives beside an exception
+        explicit Stuck(int& its_moves_left) : moves_left{&its_moves_left} {}
+        Stuck(const Stuck& other) : moves_left{other.moves_left} {
+            if (moves_left != nullptr && (*moves_left)-- == 0) throw std::runtime_error{"no room"};
+        }
+        int* moves_left = nullptr;
+    };
+    int moves_left = 2;  // out of the function's frame, by Asio
+    std::string caught;
+    const Recording run = run_to_end([&](asio::io_context& context, Telemetry& telemetry) {
+        tiffany::asio::co_spawn(
+            context, telemetry, {.name = "stuck"}, [&]() -> awaitable<Stuck> { co_return Stuck{moves_left}; },
+            [&](const std::exception_ptr& error, const auto&) {
+                try {
+                    if (error) std::rethrow_exception(error);
+                } catch (const std::runtime_error& stuck) {
+                    caught = stuck.what();
+                }
+            });
+    });
+    EXPECT_EQ(caught, "no room");
+    EXPECT_THAT(run.task("stuck"), EventsAre("Spawned", "Running", "Done"));
+}
+
 /// Cancels what the first task waits for, once it does.
 awaitable<void> cancel(asio::steady_timer& timer) {
     while (timer.cancel() == 0)
@@ -719,6 +746,32 @@ TEST_F(AsioTest, ALoopTellsOfTicksAndParks) {
     }
     EXPECT_EQ(ticks, 2u);
     EXPECT_GE(parks, 1u);
+}
+
+/// A task runs another context to its end, on its own thread.
+TEST_F(AsioTest, ALoopWithinALoopLeavesTheOuterOneItsTicksAndParks) {
+    const ScopedSink sink;
+    {
+        Telemetry outer{"outer"};
+        Telemetry inner{"inner"};
+        asio::io_context context;
+        const auto host = [&]() -> awaitable<void> {
+            asio::io_context within;
+            tiffany::asio::co_spawn(within, inner, {.name = "guest"}, sleep_for(1ms), detached);
+            tiffany::asio::run(within, inner);
+            co_await sleep_for(5ms);
+        };
+        tiffany::asio::co_spawn(context, outer, {.name = "host"}, host, detached);
+        tiffany::asio::run(context, outer);
+    }
+    const Recording run = sink.recording();
+    EXPECT_THAT(run, LifecycleIsLegal());
+    EXPECT_THAT(run, RunsOneAtATime());
+    EXPECT_THAT(run, TicksAreNested());
+    EXPECT_THAT(run, ParksEnd());
+    EXPECT_THAT(run.task("host"), EventsAre("Spawned", "Running", "Yield", "Running", "Yield", "Running", "Sleep",
+                                            "Ready", "Running", "Done"));
+    EXPECT_THAT(run.task("guest"), EventsAre("Spawned", "Running", "Sleep", "Ready", "Running", "Done"));
 }
 
 /// It sleeps all the time, so it has no event by which it would be told of.

@@ -204,6 +204,33 @@ TEST_F(TbbTest, ATaskThatRunsWithinAPlainWaitOfAnotherInterruptsIt) {
                                                  "Running taken up", "Done taken up", "Running outer", "Done outer"));
 }
 
+/// A plain task that TBB takes up in a task's wait is no part of that task.
+TEST_F(TbbTest, WhatAPlainTaskDoesWithinTheWaitOfAnotherIsNotTheWaiters) {
+    const Recording run = run_alone([](Telemetry& telemetry) {
+        task_arena arena{telemetry, 1};
+        tbb::task_group plain;
+        task_group group{telemetry};
+        group.run_and_wait({.name = "waiter"}, [&] {
+            task_group inner{telemetry};
+            inner.run({.name = "inner"}, [] {});
+            plain.run([&] {  // lies above the inner one
+                tiffany::tbb::yield();
+                task_group others{telemetry};
+                others.run({.name = "other"}, [] {});
+                others.wait();
+                arena.execute({.name = "executed"}, [] {});
+            });
+            inner.wait();
+        });
+        plain.wait();
+    });
+    EXPECT_THAT(story(run), testing::ElementsAre("Spawned waiter", "Running waiter", "Spawned inner", "Join waiter",
+                                                 "Spawned other", "Running other", "Done other", "Spawned executed",
+                                                 "Running executed", "Done executed", "Running inner", "Done inner",
+                                                 "Ready waiter", "Running waiter", "Done waiter"));
+    EXPECT_EQ(run.task("other").steps.front().number("parent"), 0u);
+}
+
 TEST_F(TbbTest, AYieldIsToldOfTheTaskThatRunsHere) {
     const Recording run = run_alone([](Telemetry& telemetry) {
         tiffany::tbb::yield();  // no task runs here
@@ -303,12 +330,14 @@ TEST_F(TbbTest, AHandleThatIsDroppedIsATaskDestroyed) {
     const Recording run = run_alone([](Telemetry& telemetry) {
         task_group group{telemetry};
         group.run(group.defer({.name = "kept"}, [] {}));
+        EXPECT_EQ(group.run_and_wait(group.defer({.name = "waited for"}, [] {})), tbb::complete);
         {
             const tbb::task_handle handle = group.defer({.name = "dropped"}, [] {});
         }
         group.wait();
     });
     EXPECT_THAT(run.task("kept"), EventsAre("Spawned", "Running", "Done"));
+    EXPECT_THAT(run.task("waited for"), EventsAre("Spawned", "Running", "Done"));
     const TaskLife dropped = run.task("dropped");
     ASSERT_THAT(dropped, EventsAre("Spawned", "Cancelled"));
     EXPECT_EQ(dropped.steps.back().number("cause"), number(CancelCause::destroyed));
@@ -340,6 +369,17 @@ TEST_F(TbbTest, AnArenaRunsATaskAndReturnsWhatItDoes) {
     EXPECT_THAT(run.task("failing"), EventsAre("Spawned", "Running", "Failed"));
 }
 
+TEST_F(TbbTest, AnArenaTakesTheSettingsOfAPlainOne) {
+    const Recording run = run_alone([](Telemetry& telemetry) {
+        const tbb::task_arena plain{3, 2, tbb::task_arena::priority::high};
+        task_arena arena{telemetry, plain};
+        EXPECT_EQ(arena.execute({.name = "executed"}, [] { return tbb::this_task_arena::max_concurrency(); }), 3);
+        EXPECT_EQ(arena.arena().max_concurrency(), 3);
+        EXPECT_FALSE(plain.is_active()) << "it is another one";
+    });
+    EXPECT_THAT(run.task("executed"), EventsAre("Spawned", "Running", "Done"));
+}
+
 /// Threads that are not TBB's execute, too; those of TBB have a loop, and so ticks.
 TEST_F(TbbTest, WhatIsEnqueuedRunsOnAThreadOfTbbWithAWorkerOfItsOwn) {
     const Recording run = run_with(3, [](Telemetry& telemetry) {
@@ -362,6 +402,19 @@ TEST_F(TbbTest, WhatIsEnqueuedRunsOnAThreadOfTbbWithAWorkerOfItsOwn) {
         ++tasks;
     }
     EXPECT_EQ(tasks, 10);
+}
+
+/// Its function has returned: what becomes of the result is no part of the run.
+TEST_F(TbbTest, ATaskWhoseResultCannotBeMovedIsDone) {
+    struct Stuck {
+        Stuck() = default;
+        Stuck(const Stuck&) { throw std::runtime_error{"no room"}; }
+    };
+    const Recording run = run_alone([](Telemetry& telemetry) {
+        task_arena arena{telemetry, 1};
+        EXPECT_THROW(arena.execute({.name = "stuck"}, [] { return Stuck{}; }), std::runtime_error);
+    });
+    EXPECT_THAT(run.task("stuck"), EventsAre("Spawned", "Running", "Done"));
 }
 
 void walk(Telemetry& telemetry, int depth, std::atomic<int>& leaves) {

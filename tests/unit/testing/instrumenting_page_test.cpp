@@ -6,6 +6,7 @@
 
 #include <array>
 #include <atomic>
+#include <stdexcept>
 #include <string_view>
 #include <thread>
 #include <tiffany/testing/matchers.hpp>
@@ -52,6 +53,27 @@ TEST(EventLoopPage, TellsWhatItDoesForEachDescriptor) {
     EXPECT_EQ(steps[2].number("io"), static_cast<std::uint64_t>(ends[0]));
     EXPECT_EQ(steps[3].number("cause"), static_cast<std::uint64_t>(WakeCause::io));
     EXPECT_EQ(steps.back().info->name, "Done");
+}
+
+TEST(EventLoopPage, AnExceptionThatLeavesAStepFailsItsTaskAndNoOther) {
+    std::array<int, 2> ends{};
+    ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends.data()), 0);
+    const ScopedSink sink;
+    {
+        SchedulerTelemetry telemetry{"event-loop"};
+        example::EventLoop loop{telemetry};
+        loop.watch("failing", ends[0], []() -> bool { throw std::runtime_error{"page 3 is torn"}; });
+        loop.watch("short", ends[0], [] { return false; });
+        EXPECT_THROW(loop.run(), std::runtime_error);
+        loop.run();
+    }
+    for (const int end : ends)
+        close(end);
+    const Recording run = sink.recording();
+    EXPECT_THAT(run, LifecycleIsLegal());
+    EXPECT_THAT(run.task("failing"), EventsAre("Spawned", "Running", "Failed"));
+    EXPECT_EQ(run.task("failing").steps.back().text("error"), "page 3 is torn");
+    EXPECT_THAT(run.task("short"), EventsAre("Spawned", "Running", "Done"));
 }
 
 TEST(WorkStealingPage, EachWakeThatRacesWithASuspensionIsOneReady) {

@@ -165,9 +165,11 @@ class AsioGuard {
     }
 
     void done() noexcept { std::exchange(task_, {})->end_done(); }
+    /// Nothing if it is done: then what failed is the move of its result.
     /// @param aborted  the exception is an operation_aborted
     void failed(bool aborted, std::string_view error) noexcept {
         const AsioTaskRef task = std::exchange(task_, {});
+        if (!task) return;
         if (aborted)
             task->end_aborted();
         else
@@ -266,6 +268,7 @@ class AsioLoop {
 
   private:
     WorkerLease lease_;
+    AsioLoop* outer_;  // a handler of that one, another telemetry's, runs this one
     bool parked_ = false;
     std::optional<Worker::Tick> tick_;
 };

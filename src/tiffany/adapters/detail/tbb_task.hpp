@@ -86,7 +86,11 @@ class TbbRun {
     TbbRun(const TbbRun&) = delete;
     TbbRun& operator=(const TbbRun&) = delete;
 
+    /// The task that runs here. Null: none does, or it waits and TBB runs something here that is no task.
+    static TbbRun* here() noexcept;
+
     void done() noexcept;
+    /// Nothing if it is done: then what failed is the move of its result.
     void failed(std::string_view error) noexcept;
 
   private:
@@ -95,8 +99,8 @@ class TbbRun {
     friend class TbbTask;
     friend void tbb_yield() noexcept;
 
-    void go_on(Stamp at = {}) noexcept;  // Ready -> Running
-    void stop() noexcept;                // a hook has told that it does not run any more
+    void go_on() noexcept;  // Ready -> Running
+    void stop() noexcept;   // a hook has told that it does not run any more
 
     TbbTask& task_;
     TbbRun* outer_;
