@@ -37,6 +37,7 @@
 #include <cstdint>
 #include <exception>
 #include <type_traits>
+#include <typeinfo>
 
 #ifndef BOOST_ASIO_HAS_CO_AWAIT
 #error "Boost.Asio has no coroutines for this compiler and language version; 1.74 has them for g++ with C++20"
@@ -116,6 +117,12 @@ namespace tiffany::detail {
 
 using AsioContextExecutor = boost::asio::io_context::executor_type;
 
+/// What an executor holds, null if it is of another type: any_io_executor::target() of Asio 1.74 does not look.
+template <typename Held>
+const Held* asio_target(const boost::asio::any_io_executor& executor) {
+    return executor.target_type() == typeid(Held) ? executor.template target<Held>() : nullptr;
+}
+
 /// What a task's executor hands on to: never a task's executor, so that they do not pile up where tasks spawn tasks.
 inline AsioContextExecutor asio_inner(const AsioContextExecutor& executor) {
     return executor;
@@ -125,8 +132,9 @@ Inner asio_inner(const asio::TaskExecutor<Inner>& executor) {
     return executor.inner();
 }
 inline boost::asio::any_io_executor asio_inner(const boost::asio::any_io_executor& executor) {
-    if (const auto* task = executor.target<asio::TaskExecutor<AsioContextExecutor>>()) return task->inner();
-    if (const auto* task = executor.target<asio::TaskExecutor<boost::asio::any_io_executor>>()) return task->inner();
+    if (const auto* task = asio_target<asio::TaskExecutor<AsioContextExecutor>>(executor)) return task->inner();
+    if (const auto* task = asio_target<asio::TaskExecutor<boost::asio::any_io_executor>>(executor))
+        return task->inner();
     return executor;
 }
 template <typename Executor>
@@ -190,7 +198,7 @@ class AsioInitiation {
     void operator()(Handler&& handler, Function&& function) const {
         // an any_io_executor in another one: each of its copies, and there are some in an await, allocates
         if constexpr (std::is_same_v<Inner, boost::asio::any_io_executor>)
-            if (const auto* const context = inner_.template target<AsioContextExecutor>())
+            if (const auto* const context = asio_target<AsioContextExecutor>(inner_))
                 return begin(*context, std::forward<Handler>(handler), std::forward<Function>(function));
         begin(inner_, std::forward<Handler>(handler), std::forward<Function>(function));
     }

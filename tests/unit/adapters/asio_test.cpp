@@ -678,6 +678,47 @@ TEST_F(AsioTest, StrandsAndThreadPoolsRunTasks) {
         EXPECT_THAT(life, EventsAre("Spawned", "Running", "Sleep", "Ready", "Running", "Done"));
 }
 
+/// Counts where it was off its strand after all that a task awaits.
+template <typename Strand>
+awaitable<void> stay_on(Strand strand, Telemetry& telemetry, std::atomic<int>& off) {
+    const auto look = [&] {
+        if (!strand.running_in_this_thread()) ++off;
+    };
+    look();
+    for (int i = 0; i < 10; ++i) {
+        co_await sleep_for(10us);
+        look();
+        const int sum =
+            co_await tiffany::asio::co_spawn(strand, telemetry, {.name = "child"}, add(i, 1), use_awaitable);
+        EXPECT_EQ(sum, i + 1);
+        look();
+        co_await asio::post(co_await asio::this_coro::executor, use_awaitable);
+        look();
+    }
+}
+
+// any_io_executor::target() of Boost 1.74 gives whatever is held as whatever is asked for
+TEST_F(AsioTest, ATaskOfAStrandStaysOnIt) {
+    std::atomic<int> off{0};
+    Telemetry telemetry{"asio"};
+    asio::thread_pool pool{2};
+    asio::io_context context;
+    const auto spawn_two = [&](auto strand) {
+        for (int i = 0; i < 2; ++i)
+            tiffany::asio::co_spawn(strand, telemetry, {.name = "on a strand"}, stay_on(strand, telemetry, off),
+                                    detached);
+    };
+    for (int i = 0; i < 4; ++i) {
+        spawn_two(asio::make_strand(pool));
+        spawn_two(asio::make_strand(context));
+    }
+    std::thread second{[&] { context.run(); }};
+    context.run();
+    second.join();
+    pool.join();
+    EXPECT_EQ(off, 0);
+}
+
 // ---- several threads ----
 
 /// What tasks do to each other in a server: sleep, give way, join, wait for what another thread sets.
