@@ -23,6 +23,8 @@
 #include <utility>
 #include <vector>
 
+#include "told.hpp"
+
 namespace {
 
 using namespace std::chrono_literals;
@@ -37,23 +39,6 @@ using asio::detached;
 using asio::use_awaitable;
 using asio::ip::tcp;
 using tiffany::asio::Telemetry;
-
-std::uint64_t number(WakeCause cause) {
-    return static_cast<std::uint64_t>(cause);
-}
-std::uint64_t number(CancelCause cause) {
-    return static_cast<std::uint64_t>(cause);
-}
-std::uint64_t number(TaskState state) {
-    return static_cast<std::uint64_t>(state);
-}
-
-/// The first step of that kind.
-tiffany::pal::Record step(const TaskLife& life, TaskEvent event) {
-    for (const tiffany::pal::Record& record : life.steps)
-        if (record.info->id == static_cast<tiffany::EventId>(event)) return record;
-    throw std::out_of_range{"no such step"};
-}
 
 /// A context in which one thread runs coroutines until there is nothing left to do; then both go.
 class AsioTest : public testing::Test {

@@ -6,7 +6,6 @@
 #include <tiffany/adapters/tbb.hpp>
 
 #include <oneapi/tbb/global_control.h>
-#include <oneapi/tbb/parallel_for.h>
 
 #include <algorithm>
 #include <atomic>
@@ -22,6 +21,8 @@
 #include <utility>
 #include <vector>
 
+#include "told.hpp"
+
 namespace {
 
 using namespace std::chrono_literals;
@@ -32,24 +33,6 @@ using tiffany::WakeCause;
 using tiffany::tbb::task_arena;
 using tiffany::tbb::task_group;
 using tiffany::tbb::Telemetry;
-
-std::uint64_t number(WakeCause cause) {
-    return static_cast<std::uint64_t>(cause);
-}
-std::uint64_t number(CancelCause cause) {
-    return static_cast<std::uint64_t>(cause);
-}
-
-bool is(const tiffany::pal::Record& record, TaskEvent event) {
-    return record.info->id == static_cast<tiffany::EventId>(event);
-}
-
-/// The first step of that kind.
-tiffany::pal::Record step(const TaskLife& life, TaskEvent event) {
-    for (const tiffany::pal::Record& record : life.steps)
-        if (is(record, event)) return record;
-    throw std::out_of_range{"no such step"};
-}
 
 /// What the transitions of all tasks were, in order, of a run on one worker: "Running outer".
 std::vector<std::string> story(const Recording& run) {
