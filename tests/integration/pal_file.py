@@ -726,6 +726,20 @@ def test_a_file_that_is_called_like_the_sockets_lock_is_left_alone(tmp_path):
     assert files(tmp_path) == ["sock"], "it leaves no lock behind"
 
 
+@pytest.mark.parametrize("command", ["check", "stats", "convert"])
+def test_who_gives_the_socket_to_a_command_that_reads_files_is_told_how_to_read_it(tmp_path, command):
+    process = served(tmp_path)
+    try:
+        for name in (f"{tmp_path}/sock", f"unix:{tmp_path}/sock"):
+            done = subprocess.run([PALTRACE, command, name], text=True, capture_output=True, timeout=DEADLINE)
+            assert done.returncode == 2 and done.stdout == "", done
+            said = f"paltrace: cannot read {name}: it is a socket, which serves a log from now until its process ends; "
+            line = f"nc -U {tmp_path}/sock < /dev/null | paltrace check -"
+            assert done.stderr == f"{said}to read that: {line}\n"
+    finally:
+        end_process(process)
+
+
 def test_a_dead_socket_is_replaced_and_a_live_one_is_not(tmp_path):
     killed = served(tmp_path)
     killed.kill()
