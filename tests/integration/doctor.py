@@ -124,6 +124,14 @@ def test_without_the_programs_it_names_their_packages(tmp_path):
     assert found["session daemon"]["mend"] == "apt-get install lttng-tools"
 
 
+def test_programs_that_do_not_tell_their_version_are_there_all_the_same(tmp_path):
+    fake(tmp_path / "bin", "bpftrace", "exit 1")
+    done = subprocess.run([program("paltrace"), "doctor", "--json"], capture_output=True, text=True, timeout=DEADLINE,
+                          env={**os.environ, "PATH": f"{tmp_path}/bin:{os.environ['PATH']}"})
+    found = {finding["what"]: finding for finding in json.loads(done.stdout)}["bpftrace"]
+    assert found == {"what": "bpftrace", "health": "good", "found": "bpftrace is there, and did not tell its version"}
+
+
 def test_without_lttng_ust_its_package_is_named(tmp_path):
     few = tmp_path / "bin"
     fake(few, "ldconfig", "exit 0")  # knows no library

@@ -185,7 +185,7 @@ def test_the_tail_of_a_process_that_was_killed_is_unknown_and_of_others_it_is_no
         for process in (killed, ended, goes_on):
             registered(lttng, process)
         run = tmp_path / "run"
-        recorder = record_without_end(lttng.popen, program("paltrace"), run)
+        recorder = record_without_end(lttng.popen, program("paltrace"), run, "--convert")
         poll(lambda: sum(file.stat().st_size > 4096 for file in run.rglob("transitions_*")) >= 3, "all three are on disk")
         killed.kill()
         ended.terminate()
@@ -201,10 +201,11 @@ def test_the_tail_of_a_process_that_was_killed_is_unknown_and_of_others_it_is_no
     told = {process["pid"]: (process["ended"], process["tail_unknown"]) for process in facts["processes"]}
     assert told == {killed.pid: (True, True), ended.pid: (True, False), goes_on.pid: (False, False)}
     assert all(process["transitions"] > 0 for process in facts["processes"])
-    judged = check(run)
-    assert judged.returncode == 0
-    assert f"note: {name} ended while workers went on, perhaps killed: of the last second some may be missing" in judged.stdout
-    assert judged.stdout.splitlines()[-1] == "good, but some may be missing, uncounted"
+    for input_ in (run, run / "trace", run / "tiffany.pal"):
+        judged = check(input_)
+        assert judged.returncode == 0
+        assert f"note: {name} ended while workers went on, perhaps killed: of the last second some may be missing" in judged.stdout
+        assert judged.stdout.splitlines()[-1] == "good, but some may be missing, uncounted"
 
 
 def test_a_process_whose_lttng_is_switched_off_is_named(tmp_path):
@@ -225,9 +226,9 @@ def test_what_belongs_to_a_command_is_refused_without_one(tmp_path):
         assert not (tmp_path / "run").exists()
 
 
-def record_without_end(popen, paltrace, directory):
+def record_without_end(popen, paltrace, directory, *options):
     """Starts it, and waits until it records."""
-    recorder = popen([paltrace, "record", "-o", directory], stderr=subprocess.PIPE, text=True)
+    recorder = popen([paltrace, "record", "-o", directory, *options], stderr=subprocess.PIPE, text=True)
     said = ""
     while "until Ctrl-C" not in said:
         line = recorder.stderr.readline()

@@ -45,6 +45,12 @@ std::string first_line_of(const std::vector<std::string>& argv) {
     return told.good() ? told.output.substr(0, told.output.find('\n')) : "";
 }
 
+/// As it says itself, unless it takes too long on a machine that is busy.
+std::string version_line_of(const std::string& program) {
+    const std::string line = first_line_of({program, "--version"});
+    return line.empty() ? program + " is there, and did not tell its version" : line;
+}
+
 std::optional<long> number_in(const std::string& path) {
     std::ifstream file{path};
     long number = 0;
@@ -77,7 +83,7 @@ Finding lttng_tools() {
             finding.mend = "apt-get install lttng-tools";
             return finding;
         }
-    finding.found = first_line_of({"lttng", "--version"});
+    finding.found = version_line_of("lttng");
     return finding;
 }
 
@@ -287,7 +293,7 @@ Finding may_probe() {
 Finding bpftrace() {
     Finding finding{.what = "bpftrace", .found = {}, .cost = {}, .mend = {}};
     if (have_program("bpftrace")) {
-        finding.found = first_line_of({"bpftrace", "--version"});
+        finding.found = version_line_of("bpftrace");
         return finding;
     }
     finding.health = Health::limited;

@@ -18,6 +18,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr const char* kLogName = "tiffany.pal";  // of `record --convert`
+
 /// `directory/record.json`, if the directory is a recording's.
 std::optional<fs::path> record_file_in(const fs::path& directory) {
     std::error_code failed;
@@ -53,7 +55,12 @@ std::vector<fs::path> find_below(const fs::path& directory) {
 std::vector<fs::path> find_record_files(const std::string& input) {
     std::error_code failed;
     const fs::path directory = fs::canonical(input, failed);
-    if (failed || !fs::is_directory(directory, failed)) return {};
+    if (failed) return {};
+    if (directory.filename() == kLogName && fs::is_regular_file(directory, failed)) {
+        auto file = record_file_in(directory.parent_path());
+        return file ? std::vector{std::move(*file)} : std::vector<fs::path>{};
+    }
+    if (!fs::is_directory(directory, failed)) return {};
     if (auto file = record_file_in(directory)) return {*file};
     if (auto file = find_above(directory)) return {*file};
     return find_below(directory);

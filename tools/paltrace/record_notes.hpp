@@ -12,7 +12,8 @@ struct RecordNotes {
     std::vector<std::string> remarks;  ///< what was there and did nothing
 };
 
-/// @param input  a directory: of a recording, one in its trace, or one that recordings lie in, at any depth
+/// @param input  a directory: of a recording, one in its trace, or one that recordings lie in, at any depth; or the log
+///               that `record --convert` wrote beside its record.json
 /// Returns nothing to say if there is no record.json.
 /// Errors: ErrorKind::content if there is one that is no such document, ErrorKind::system if it cannot be read.
 RecordNotes record_notes(const std::string& input);
