@@ -14,6 +14,7 @@ from kit import (
     BIN,
     DEADLINE,
     SOURCE,
+    OrdinaryUser,
     PrivateLttng,
     alive,
     checked,
@@ -119,6 +120,199 @@ def test_without_the_programs_it_names_their_packages(tmp_path):
     found = {finding["what"]: finding for finding in json.loads(done.stdout)}
     assert found["lttng-tools"]["mend"] == "apt-get install lttng-tools"
     assert found["bpftrace"]["mend"] == "apt-get install bpftrace"
+    assert found["bpftrace"]["cost"].endswith("; TIFFANY_PAL=FILE and metrics work"), found["bpftrace"]
+    assert found["session daemon"]["mend"] == "apt-get install lttng-tools"
+
+
+def test_programs_that_do_not_tell_their_version_are_there_all_the_same(tmp_path):
+    fake(tmp_path / "bin", "bpftrace", "exit 1")
+    done = subprocess.run([program("paltrace"), "doctor", "--json"], capture_output=True, text=True, timeout=DEADLINE,
+                          env={**os.environ, "PATH": f"{tmp_path}/bin:{os.environ['PATH']}"})
+    found = {finding["what"]: finding for finding in json.loads(done.stdout)}["bpftrace"]
+    assert found == {"what": "bpftrace", "health": "good", "found": "bpftrace is there, and did not tell its version"}
+
+
+def test_without_lttng_ust_its_package_is_named(tmp_path):
+    few = tmp_path / "bin"
+    fake(few, "ldconfig", "exit 0")  # knows no library
+    running = subprocess.Popen(["sleep", str(DEADLINE)])
+    try:
+        done = subprocess.run([program("paltrace"), "doctor", "--json", "--pid", str(running.pid)], capture_output=True,
+                              text=True, timeout=DEADLINE, env={"PATH": f"{few}:{os.environ['PATH']}"})
+    finally:
+        end_process(running)
+    found = {finding["what"]: finding for finding in json.loads(done.stdout)}
+    assert found["lttng-ust"]["mend"] == "apt-get install liblttng-ust1"
+    inside = found["LTTng in the process"]
+    assert inside["mend"].startswith("apt-get install liblttng-ust1,") and "MODULE" not in inside["mend"]
+
+
+def own_log(tmp_path, variables):
+    """What doctor says of this environment, and what a program with it gets: the problem, "none" if there is a log."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith("TIFFANY_PAL")}
+    env |= {"TIFFANY_LTTNG": "0"} | {name: value.replace("{}", str(tmp_path)) for name, value in variables.items()}
+    done = subprocess.run([program("paltrace"), "doctor", "--json"], capture_output=True, text=True, timeout=DEADLINE, env=env)
+    found = {finding["what"]: finding for finding in json.loads(done.stdout)}["TIFFANY_PAL"]
+    got = json.loads(checked([program("log_itself"), "return", "1"], env=env).stdout)
+    return found, got
+
+
+def link(path):
+    (path / "run.pal").symlink_to(path / "elsewhere")
+
+
+def text(name, words="words\n"):
+    return lambda path: (path / name).write_text(words)
+
+
+def log_and_other_old(path):
+    own_log(path, {"TIFFANY_PAL": "{}/run.pal"})
+    text("run.pal.old")(path)
+
+
+FIRST = "a program that starts here "
+MORE = ", a second one adds its pid"
+
+
+@pytest.mark.parametrize(
+    "variables, before, problem, says",
+    [
+        ({"TIFFANY_PAL": "-"}, None, "none", FIRST + "writes its log to stderr"),
+        ({"TIFFANY_PAL": "{}/run.pal"}, None, "none", FIRST + "writes its log to {}/run.pal" + MORE),
+        ({"TIFFANY_PAL": "{}/%%%p.pal.zst", "TIFFANY_PAL_MAX": "64K", "TIFFANY_PAL_RING": "1G"}, None, "none",
+         FIRST + "writes its log to {}/%PID.pal.zst"),
+        ({"TIFFANY_PAL": "{}/run.pal"}, text("run.pal", ""), "none", FIRST + "writes its log to {}/run.pal" + MORE),
+        ({"TIFFANY_PAL": "{}/run.pal"}, lambda path: own_log(path, {"TIFFANY_PAL": "{}/run.pal"}), "none",
+         FIRST + "writes its log to {}/run.pal" + MORE),
+        ({"TIFFANY_PAL": "unix:{}/sock"}, None, "none",
+         FIRST + "serves its log at {}/sock to who connects, and writes no file" + MORE),
+        ({"TIFFANY_PAL": "{}/none/a.pal"}, None, "refused", "its folder: No such file or directory"),
+        ({"TIFFANY_PAL": "{}/%d.pal"}, None, "bad_target", "expected %p, %h or %% in its name, found another %"),
+        ({"TIFFANY_PAL": "{}/"}, None, "bad_target", "a file's name is missing"),
+        ({"TIFFANY_PAL": "{}"}, None, "refused", "a folder of that name is in the way, and is left alone"),
+        ({"TIFFANY_PAL": "{}/run.pal"}, link, "symbolic_link", "a symbolic link of that name is in the way, and is left alone"),
+        ({"TIFFANY_PAL": "{}/run.pal"}, text("run.pal"), "not_a_log",
+         "a file that is no log of that name is in the way, and is left alone"),
+        ({"TIFFANY_PAL": "{}/run.pal"}, text("run.pal", "{}\n"), "not_a_log",
+         "a file that is no log of that name is in the way, and is left alone"),
+        ({"TIFFANY_PAL": "{}/run.pal"}, log_and_other_old, "not_a_log",
+         "a file that is no log of that name is in the way, and is left alone"),
+        ({"TIFFANY_PAL": "unix:"}, None, "bad_target", "a file's name is missing"),
+        ({"TIFFANY_PAL": "unix:" + 108 * "x"}, None, "bad_target", "a socket's name has at most 107 bytes"),
+        ({"TIFFANY_PAL": "unix:{}/sock"}, text("sock"), "not_a_log",
+         "something that is no socket of that name is in the way, and is left alone"),
+        ({"TIFFANY_PAL": "unix:{}/sock"}, text("sock.lock"), "not_a_log",
+         "something that is no lock of a log of that name is in the way, and is left alone"),
+        ({"TIFFANY_PAL": "-", "TIFFANY_PAL_MAX": "63K"}, None, "bad_size", "TIFFANY_PAL_MAX=63K is too small"),
+        ({"TIFFANY_PAL": "-", "TIFFANY_PAL_RING": "2G"}, None, "bad_size", "TIFFANY_PAL_RING=2G is too large"),
+        ({"TIFFANY_PAL": "-", "TIFFANY_PAL_MAX": "1.5G"}, None, "bad_size",
+         "TIFFANY_PAL_MAX=1.5G is no size (a whole number, and K, M or G)"),
+    ],
+)
+def test_what_is_said_of_the_own_log_is_what_a_program_gets(tmp_path, variables, before, problem, says):
+    if before:
+        before(tmp_path)
+    found, got = own_log(tmp_path, variables)
+    assert (got["problem"], got["active"]) == (problem, problem == "none")
+    assert found["health"] == ("good" if problem == "none" else "wrong"), found
+    said = found["found"].removeprefix(f"TIFFANY_PAL={variables['TIFFANY_PAL'].replace('{}', str(tmp_path))}: ")
+    good = "; a set-uid program does not look at it" if problem == "none" else ""
+    assert said == says.replace("{}", str(tmp_path)) + good
+
+
+@pytest.mark.parametrize(
+    "variables, before",
+    [
+        ({"TIFFANY_PAL": "{}/it is none/a.pal"}, None),
+        ({"TIFFANY_PAL": "{}/run.pal"}, text("run.pal")),
+        ({"TIFFANY_PAL": "{}/run.pal", "TIFFANY_PAL_MAX": "1"}, None),
+        ({"TIFFANY_PAL": "{}/%d"}, None),
+    ],
+)
+def test_the_command_that_is_told_mends_the_own_log(tmp_path, variables, before):
+    if before:
+        before(tmp_path)
+    found, _ = own_log(tmp_path, variables)
+    assert found["health"] == "wrong"
+    env = {**os.environ, **{name: value.replace("{}", str(tmp_path)) for name, value in variables.items()}}
+    mended = subprocess.run(["sh", "-ec", f"{found['mend']}\nexec \"$1\" doctor --json", "sh", program("paltrace")],
+                            env=env, capture_output=True, text=True, timeout=DEADLINE)
+    found = {finding["what"]: finding for finding in json.loads(mended.stdout)}["TIFFANY_PAL"]
+    assert found["health"] == "good", found
+
+
+def test_without_a_setting_it_says_what_the_own_log_is_for():
+    env = {name: value for name, value in os.environ.items() if not name.startswith("TIFFANY_PAL")}
+    done = subprocess.run([program("paltrace"), "doctor", "--json"], capture_output=True, text=True, timeout=DEADLINE, env=env)
+    found = {finding["what"]: finding for finding in json.loads(done.stdout)}["TIFFANY_PAL"]
+    assert found["health"] == "good"
+    assert found["found"] == "not set; with TIFFANY_PAL=FILE a program writes its own log, without LTTng and bpftrace"
+
+
+def test_a_folder_that_the_user_cannot_write_to_is_told():
+    with OrdinaryUser("paltrace") as user:
+        told = user.run(["env", f"TIFFANY_PAL={user.base}/run.pal", user.program("paltrace"), "doctor", "--json"])
+        found = {finding["what"]: finding for finding in json.loads(told.stdout)}["TIFFANY_PAL"]
+        assert found["health"] == "wrong" and found["mend"] == "export TIFFANY_PAL=/tmp/%p.pal"
+        assert found["found"].endswith("run.pal: its folder cannot be written to: Permission denied"), found
+
+
+class Idle:
+    """A process with these settings, which has made its scheduler."""
+
+    def __init__(self, demo, **variables):
+        env = {**os.environ, "TIFFANY_LTTNG": "0", **{name: str(value) for name, value in variables.items()}}
+        self.process = subprocess.Popen([demo, "--seconds", str(DEADLINE), "--metrics-port", "0"], env=env,
+                                        stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+
+    def __enter__(self):
+        line = self.process.stderr.readline()
+        while "http://" not in line:  # before it come the lines of a log to stderr
+            line = self.process.stderr.readline()
+            assert line
+        return self
+
+    def __exit__(self, *_):
+        self.process.stderr.close()
+        end_process(self.process)
+
+    def log(self):
+        return doctor("--pid", self.process.pid)["log of the process"]
+
+
+def test_of_a_process_it_is_told_where_its_log_is(tmp_path):
+    demo = program("tiffany-demo")
+    run = tmp_path / "run.pal.zst"
+    with Idle(demo, TIFFANY_PAL=run) as first, Idle(demo, TIFFANY_PAL=run) as second:
+        assert first.log()["found"] == f"TIFFANY_PAL={run}: it writes {run}"
+        assert second.log()["found"] == f"TIFFANY_PAL={run}: it writes {tmp_path}/run.pal.{second.process.pid}.zst"
+        assert first.log()["health"] == second.log()["health"] == "good"
+    socket = f"unix:{tmp_path}/%p.sock"
+    with Idle(demo, TIFFANY_PAL=socket) as serving:
+        assert serving.log()["found"] == f"TIFFANY_PAL={socket}: it serves its log at {tmp_path}/{serving.process.pid}.sock"
+    with Idle(demo) as none:
+        found = none.log()
+        assert found["health"] == "good" and found["found"].startswith("TIFFANY_PAL is not set: it writes none"), found
+
+
+def test_of_a_process_that_could_not_write_its_log_it_is_told_why(tmp_path):
+    nowhere = tmp_path / "none" / "run.pal"
+    with Idle(program("tiffany-demo"), TIFFANY_PAL=nowhere) as process:
+        found = process.log()
+        assert found["health"] == "wrong"
+        assert found["found"] == f"TIFFANY_PAL={nowhere}: its folder: No such file or directory"
+        assert found["mend"] == f"start it again after: mkdir -p '{nowhere.parent}'"
+        nowhere.parent.mkdir()  # now it could, and does not
+        found = process.log()
+        assert found["health"] == "limited" and ": it writes none: " in found["found"], found
+
+
+def test_a_set_uid_program_ignores_what_it_was_told_of_its_log(tmp_path):
+    copied = set_uid_copy(program("tiffany-demo"), tmp_path)
+    with Idle(copied, TIFFANY_PAL=tmp_path / "run.pal") as process:
+        found = process.log()
+        assert found["health"] == "limited" and "run.pal is ignored: it is a set-uid program" in found["found"], found
+    assert not (tmp_path / "run.pal").exists()
 
 
 def fake(directory, name, says):
@@ -254,9 +448,13 @@ def test_what_only_root_may_do_is_proposed_with_sudo_only_where_it_is_installed(
         ("250ms", "good", "TIFFANY_STALL=250ms; a thread watches for runs that do not end"),
         ("2min", "good", "TIFFANY_STALL=2min; a thread watches for runs that do not end"),
         ("0s", "good", "TIFFANY_STALL=0s: off; nobody watches for runs that do not end"),
-        ("1", "limited", "TIFFANY_STALL=1 is no time; nobody watches for runs that do not end"),
-        ("1h", "limited", "TIFFANY_STALL=1h is no time; nobody watches for runs that do not end"),
-        ("9999999999999s", "limited", "TIFFANY_STALL=9999999999999s is no time; nobody watches for runs that do not end"),
+        ("1", "limited", "TIFFANY_STALL=1 is no time (a whole number, and ms, s or min); nobody watches for runs that do not end"),
+        ("1h", "limited", "TIFFANY_STALL=1h is no time (a whole number, and ms, s or min); nobody watches for runs that do not end"),
+        ("0.5s", "limited",
+         "TIFFANY_STALL=0.5s is no time (a whole number, and ms, s or min); nobody watches for runs that do not end"),
+        ("9999999999999s", "limited",
+         "TIFFANY_STALL=9999999999999s is no time (a whole number, and ms, s or min); "
+         "nobody watches for runs that do not end"),
     ],
 )
 def test_what_a_process_was_told_of_stalls_is_what_it_does(value, health, says):

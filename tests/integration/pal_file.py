@@ -309,6 +309,29 @@ def problem(target, cwd, **more):
     return said["problem"]
 
 
+def test_convert_keeps_a_gap_that_no_transition_follows(tmp_path):
+    run("run.pal", "return", 10, tmp_path)
+    log = entries(tmp_path / "run.pal")
+    last = [i for i, entry in enumerate(log) if "step" in entry and entry["event"] != "State"][-3:]  # a whole life
+    keys = ("v", "ts", "host", "pid", "instance", "worker")
+    gap = {key: log[last[0]][key] for key in keys if key in log[last[0]]}
+    gap |= {"event": "Gap", "from_seq": log[last[0]]["seq"], "to_seq": log[last[-1]]["seq"], "lost": 3}
+    log[last[0]] = gap
+    del log[last[1]], log[last[2] - 1]
+    log[-1]["records"] -= 3
+    log[-1]["lost"] = 3
+    (tmp_path / "lossy.pal").write_text("".join(json.dumps(entry) + "\n" for entry in log))
+    check(tmp_path / "lossy.pal", 4)
+    for inputs in (["lossy.pal"], ["lossy.pal", "lossy.pal"]):
+        done = subprocess.run([PALTRACE, "convert", *inputs, "-o", "again.pal"], cwd=tmp_path, capture_output=True, text=True,
+                              timeout=DEADLINE)
+        assert done.returncode == 4, done
+        [told] = [entry for entry in entries(tmp_path / "again.pal") if entry["event"] == "Gap"]
+        assert {key: told[key] for key in ("worker", "from_seq", "to_seq", "lost")} == {key: gap[key] for key in
+                                                                                   ("worker", "from_seq", "to_seq", "lost")}
+        assert "lost: 3 transitions (gaps: 1, after the last record: 0, not explained: 0)" in check(tmp_path / "again.pal", 4)
+
+
 def test_a_bad_setting_stops_nothing_and_says_why(tmp_path):
     assert problem("run%q.pal", tmp_path) == "bad_target"
     assert problem("unix:", tmp_path) == "bad_target"
@@ -701,6 +724,20 @@ def test_a_file_that_is_called_like_the_sockets_lock_is_left_alone(tmp_path):
     (tmp_path / "sock").write_text("no socket")
     assert problem("unix:sock", tmp_path) == "not_a_log"
     assert files(tmp_path) == ["sock"], "it leaves no lock behind"
+
+
+@pytest.mark.parametrize("command", ["check", "stats", "convert"])
+def test_who_gives_the_socket_to_a_command_that_reads_files_is_told_how_to_read_it(tmp_path, command):
+    process = served(tmp_path)
+    try:
+        for name in (f"{tmp_path}/sock", f"unix:{tmp_path}/sock"):
+            done = subprocess.run([PALTRACE, command, name], text=True, capture_output=True, timeout=DEADLINE)
+            assert done.returncode == 2 and done.stdout == "", done
+            said = f"paltrace: cannot read {name}: it is a socket, which serves a log from now until its process ends; "
+            line = f"nc -U {tmp_path}/sock < /dev/null | paltrace check -"
+            assert done.stderr == f"{said}to read that: {line}\n"
+    finally:
+        end_process(process)
 
 
 def test_a_dead_socket_is_replaced_and_a_live_one_is_not(tmp_path):

@@ -65,6 +65,9 @@ def test_what_starts_meanwhile_is_recorded_from_its_start_until_a_signal(tmp_pat
     assert len({entry["pid"] for entry in entries if "pid" in entry}) == 2
     last = json.loads(report.read_text())
     mine = sum(entry.get("pid") == last["pid"] and "step" in entry and "seq" in entry for entry in entries)
+    facts = json.loads((run / "record.json").read_text())
+    assert [process["ended"] for process in facts["processes"]] == [True, True]
+    assert facts["tail_unknown"] is False, "they ended by themselves"
     assert mine >= last["transitions"], "what ended after the report is there as well"
     assert check(run / "tiffany.pal").stdout.endswith("good\n")
 
@@ -125,6 +128,96 @@ def test_a_daemon_that_ends_is_an_error_and_what_was_recorded_is_there(tmp_path)
         end_process(demo)
 
 
+def registered(lttng, process):
+    poll(lambda: f"PID: {process.pid} " in lttng.lttng("list", "--userspace").stdout, "it is registered")
+
+
+def idle(lttng):
+    """A process that has made its scheduler, and does nothing until its stdin ends."""
+    process = lttng.popen([program("log_itself"), "burst", "1"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    registered(lttng, process)
+    return process
+
+
+def test_a_process_that_made_no_transition_is_named(tmp_path):
+    with PrivateLttng(tmp_path) as lttng:
+        silent = idle(lttng)
+        name = f"process {silent.pid} (log_itself)"
+        run = tmp_path / "run"
+        done = lttng.run([program("paltrace"), "record", "-o", run, "--convert", "--seconds", "1"], check=False)
+        assert done.returncode == 1, done
+        assert f"no tiffany events in {run}: {name} was there, and made none meanwhile\n" in done.stderr
+        facts = json.loads((run / "record.json").read_text())
+        assert facts["processes"] == [{"pid": silent.pid, "name": "log_itself", "records": 0, "transitions": 0,
+                                       "ended": False, "tail_unknown": False}]
+        assert facts["records"] == facts["transitions"] == facts["lost"] == 0 and facts["tail_unknown"] is False
+        assert not (run / "tiffany.pal").exists()
+        for input_ in (run, run / "trace"):
+            judged = check(input_)
+            assert judged.returncode == 1
+            assert judged.stdout == f"note: {name}: no transition\nbad: it holds no tiffany events\n"
+            assert judged.stderr == f"paltrace: cannot check {input_}: it holds no tiffany events\n"
+        beside = tmp_path / "beside"
+        lttng.popen([program("steady"), "0", "100"], stdout=subprocess.DEVNULL)
+        done = lttng.run([program("paltrace"), "record", "-o", beside, "--seconds", "2"], check=False)
+        assert done.returncode == 0 and f"paltrace: no transition of {name}\n" in done.stderr, done
+        judged = check(beside)
+        assert judged.returncode == 0 and f"note: {name}: no transition\n" in judged.stdout
+        assert judged.stdout.endswith("\ngood\n"), judged
+
+
+def test_a_recording_of_nobody_says_so_when_it_is_checked(tmp_path):
+    with PrivateLttng(tmp_path) as lttng:
+        run = tmp_path / "run"
+        done = lttng.run([program("paltrace"), "record", "-o", run, "--seconds", "0.2"], check=False)
+        assert done.returncode == 1 and "no instrumented process is registered" in done.stderr, done
+    assert json.loads((run / "record.json").read_text())["processes"] == []
+    judged = check(run)
+    assert judged.returncode == 1
+    assert judged.stdout == "note: no process with Tiffany was there to be recorded\nbad: it cannot be read\n"
+    assert "it holds no trace" in judged.stderr
+
+
+def test_the_tail_of_a_process_that_was_killed_is_unknown_and_of_others_it_is_not(tmp_path):
+    with PrivateLttng(tmp_path) as lttng:
+        steady = [program("steady"), "0", "100"]
+        killed, ended, goes_on = (lttng.popen(steady, stdout=subprocess.DEVNULL) for _ in range(3))
+        for process in (killed, ended, goes_on):
+            registered(lttng, process)
+        run = tmp_path / "run"
+        recorder = record_without_end(lttng.popen, program("paltrace"), run, "--convert")
+        poll(lambda: sum(file.stat().st_size > 4096 for file in run.rglob("transitions_*")) >= 3, "all three are on disk")
+        killed.kill()
+        ended.terminate()
+        assert (killed.wait(DEADLINE), ended.wait(DEADLINE)) == (-signal.SIGKILL, 0)
+        recorder.send_signal(signal.SIGINT)
+        said = recorder.stderr.read()
+        assert recorder.wait(DEADLINE) == 0, said
+        goes_on.terminate()
+    name = f"process {killed.pid} (steady)"
+    assert f"paltrace: {name} ended while workers went on, perhaps killed: of the last second, up to " in said
+    facts = json.loads((run / "record.json").read_text())
+    assert facts["tail_unknown"] is True
+    told = {process["pid"]: (process["ended"], process["tail_unknown"]) for process in facts["processes"]}
+    assert told == {killed.pid: (True, True), ended.pid: (True, False), goes_on.pid: (False, False)}
+    assert all(process["transitions"] > 0 for process in facts["processes"])
+    for input_ in (run, run / "trace", run / "tiffany.pal"):
+        judged = check(input_)
+        assert judged.returncode == 0
+        assert f"note: {name} ended while workers went on, perhaps killed: of the last second some may be missing" in judged.stdout
+        assert judged.stdout.splitlines()[-1] == "good, but some may be missing, uncounted"
+
+
+def test_a_process_whose_lttng_is_switched_off_is_named(tmp_path):
+    with PrivateLttng(tmp_path) as lttng:
+        off = lttng.popen([program("steady"), "0", "1000"], env={"TIFFANY_LTTNG": "0"}, stdout=subprocess.PIPE, text=True)
+        assert off.stdout.readline() == "lttng disabled\n"
+        other = lttng.popen(["sleep", "60"], env={"TIFFANY_LTTNG": "0"})  # nothing of ours
+        done = lttng.run([program("paltrace"), "record", "-o", tmp_path / "run", "--seconds", "0.2"], check=False)
+    assert f"not recorded: process {off.pid} (steady): its LTTng is off by TIFFANY_LTTNG=0; mend: " in done.stderr, done
+    assert str(other.pid) not in done.stderr, done
+
+
 def test_what_belongs_to_a_command_is_refused_without_one(tmp_path):
     for options in (["--lossless"], ["--crash-safe"], ["--follow-fork"], ["--seconds", "3", "--", "true"]):
         done = subprocess.run([program("paltrace"), "record", "-o", tmp_path / "run", *options], capture_output=True,
@@ -133,9 +226,9 @@ def test_what_belongs_to_a_command_is_refused_without_one(tmp_path):
         assert not (tmp_path / "run").exists()
 
 
-def record_without_end(popen, paltrace, directory):
+def record_without_end(popen, paltrace, directory, *options):
     """Starts it, and waits until it records."""
-    recorder = popen([paltrace, "record", "-o", directory], stderr=subprocess.PIPE, text=True)
+    recorder = popen([paltrace, "record", "-o", directory, *options], stderr=subprocess.PIPE, text=True)
     said = ""
     while "until Ctrl-C" not in said:
         line = recorder.stderr.readline()

@@ -9,6 +9,7 @@
 #include <set>
 #include <tiffany/pal/loss.hpp>
 #include <tiffany/pal/reader.hpp>
+#include <unordered_map>
 
 #include "anchors.hpp"
 #include "child_source.hpp"
@@ -77,6 +78,36 @@ void add(Counts& to, const Counts& more) {
     for (const auto& [name, count] : more)
         to[name] += count;
 }
+
+/// Counts what one source gives, whatever others give of it too.
+class SourceCounts {
+  public:
+    void add(const pal::Record& record) {
+        ++records;
+        if (record.is_transition()) ++transitions;
+        const std::uint64_t worker = record.worker.instance << 16 | record.worker.index;
+        if (record.info != nullptr && record.info->id == EventId::WorkerStopped) {
+            stopped_ns_[worker] = record.ts_ns;
+            last_.reset();
+        } else if (last_ != worker) {
+            std::uint64_t& stopped_ns = stopped_ns_[worker];
+            if (stopped_ns >= record.ts_ns) return;  // of two channels at one time, any may come first
+            stopped_ns = 0;
+            last_ = worker;
+        }
+    }
+    std::size_t open_workers() const {
+        return static_cast<std::size_t>(
+            std::ranges::count_if(stopped_ns_, [](const auto& worker) { return worker.second == 0; }));
+    }
+
+    std::uint64_t records = 0;
+    std::uint64_t transitions = 0;
+
+  private:
+    std::unordered_map<std::uint64_t, std::uint64_t> stopped_ns_;  // by worker: when it stopped; 0: it goes on
+    std::optional<std::uint64_t> last_;                            // the worker of the last record, which goes on
+};
 
 /// One reading: its sources, and what goes from them into one log.
 class Reading {
@@ -161,6 +192,7 @@ class Reading {
         std::size_t waiting = 0;  // its records in the heap
         pal::Begin begin_;
         Anchors anchors;
+        SourceCounts counts;
     };
 
     /// An input, or a trace in it, that is to be read.
@@ -227,6 +259,7 @@ class Reading {
             pal::Record& record = heap_.fresh();
             try {
                 if (source.child->next(record, source)) {
+                    source.counts.add(record);
                     // in the source's own order: the heap has those of one time by seq
                     heap_.add(index, record, found_.size() > 1 ? source.anchors.of(record) : kNoAnchor);
                     if (found_.size() > 1) judge_.expect(index, record);
@@ -246,6 +279,7 @@ class Reading {
     /// An input with traces in which there is nothing of ours was not what its user meant. (Beside traces that have
     /// something it is a process without a scheduler.)
     void judge_without_tiffany(const std::vector<std::string>& inputs) {
+        if (options_.empty) return;
         for (std::size_t input = 0; input < inputs.size(); ++input) {
             const auto of_input = [&](const auto& source) { return source->input == input; };
             const auto has_ours = [&](const auto& source) {
@@ -325,6 +359,9 @@ class Reading {
         summary_.lost_others = end.lost_others;
         summary_.unexplained = judge_.unexplained();
         summary_.untraced = judge_.untraced();
+        for (std::size_t i = 0; i < found_.size(); ++i)
+            if (const SourceCounts& counts = sources_[i]->counts; found_[i].is_trace)
+                summary_.traces.push_back({found_[i].name, counts.records, counts.transitions, counts.open_workers()});
         if (options_.strict && summary_.unexplained != 0)
             bad_part(Error{ErrorKind::content, unexplained_remark(summary_.unexplained)});
     }

@@ -18,7 +18,16 @@ std::vector<std::string> find_traces(const std::string& path);
 struct ReadOptions {
     bool ticks = false;                 ///< take the scheduler's ticks too
     bool strict = false;                ///< a gap that the discarded counts do not explain is a bad part, not a remark
+    bool empty = false;                 ///< traces that hold no event of ours are read like others, and no bad part
     std::chrono::seconds patience{30};  ///< a decoder that makes no progress for so long is ended
+};
+
+/// What came from one trace: with `--buffers-pid` that of one process.
+struct TraceCounts {
+    std::string directory;
+    std::uint64_t records = 0;
+    std::uint64_t transitions = 0;
+    std::size_t open_workers = 0;  ///< that did not say they stopped
 };
 
 /// What a reading found, beside the entries.
@@ -37,6 +46,7 @@ struct ReadSummary {
     std::vector<std::string> selection;                   ///< the events that were selected; empty = no selection
     std::map<std::string, std::uint64_t> unknown_events;  ///< of provider tiffany: name -> how many
     std::map<std::string, std::uint64_t> unknown_fields;  ///< "task_sleep.colour" -> how many
+    std::vector<TraceCounts> traces;                      ///< in the order in which they were found
     std::vector<std::string> lent;       ///< one line each: a trace that was read with its twin's metadata
     std::vector<std::string> bad_parts;  ///< one line each: the file and the cause; the rest was read
     bool refused = false;                ///< of one of them the system was the cause (ErrorKind::system)

@@ -64,12 +64,34 @@ std::string verdict(const pal::LifecycleReport& report, const ctf::ReadSummary& 
 }
 
 /// What nobody counted and only the recording knew. That its file is damaged is a bad part.
-std::vector<std::string> notes_beside(const std::string& input, ctf::ReadSummary& seen) try {
+RecordNotes notes_beside(const std::string& input, ctf::ReadSummary& seen) try {
     return record_notes(input);
 } catch (const Error& error) {
     seen.bad_parts.push_back(error.one_line());
     seen.refused = seen.refused || error.kind() == ErrorKind::system;
     return {};
+}
+
+void print_notes(const RecordNotes& notes, std::ostream& out) {
+    for (const auto* sentences : {&notes.doubts, &notes.remarks})
+        for (const std::string& sentence : *sentences)
+            out << "note: " << sentence << '\n';
+}
+
+/// Traces that can be read, and have nothing of ours.
+bool holds_nothing(const ctf::ReadSummary& seen) {
+    return !seen.traces.empty() && seen.records == 0 && seen.lost == 0 && seen.lost_others == 0 &&
+           seen.bad_parts.empty() && seen.selection.empty() && seen.unknown_events.empty();
+}
+
+/// Says why, as far as the recording knows, and ends as what is no trace of ours does.
+ExitCode run_check_of_nothing(const std::string& input, ctf::ReadSummary& seen, Streams& streams) {
+    print_notes(notes_beside(input, seen), streams.out);
+    streams.err << "paltrace: cannot check " << input << ": it holds no tiffany events\n";
+    for (const std::string& part : seen.bad_parts)
+        streams.err << "paltrace: " << part << '\n';
+    streams.out << "bad: it holds no tiffany events\n";
+    return worse(ExitCode::bad_content, exit_code(seen));
 }
 
 }  // namespace
@@ -78,29 +100,34 @@ ExitCode run_check(const CheckOptions& options, Streams& streams) {
     pal::LifecycleChecker checker;
     ctf::ReadOptions reading;
     reading.strict = options.strict;
+    reading.empty = true;
     ctf::ReadSummary seen;
     try {
         seen = read_input(options.input, reading, checker);
     } catch (const Error& error) {
-        if (error.kind() == ErrorKind::content) streams.out << "bad: it cannot be read\n";
+        if (error.kind() != ErrorKind::content) throw;
+        print_notes(notes_beside(options.input, seen), streams.out);
+        for (const std::string& part : seen.bad_parts)
+            streams.err << "paltrace: " << part << '\n';
+        streams.out << "bad: it cannot be read\n";
         throw;
     }
+    if (holds_nothing(seen)) return run_check_of_nothing(options.input, seen, streams);
     const pal::LifecycleReport report = checker.finish();
-    const std::vector<std::string> notes = notes_beside(options.input, seen);
+    const RecordNotes notes = notes_beside(options.input, seen);
 
     for (const std::string& finding : report.findings)
         streams.out << finding << '\n';
     if (report.findings_total > report.findings.size())
         streams.out << "... and " << report.findings_total - report.findings.size() << " more findings\n";
     print_coverage(report, seen, streams.out);
-    for (const std::string& note : notes)
-        streams.out << "note: " << note << '\n';
+    print_notes(notes, streams.out);
     for (const std::string& part : seen.bad_parts)
         streams.err << "paltrace: " << part << '\n';
 
     ExitCode code = exit_code(seen);
     if (!report.good()) code = worse(code, ExitCode::bad_content);
-    streams.out << verdict(report, seen, !notes.empty(), options.strict) << '\n';
+    streams.out << verdict(report, seen, !notes.doubts.empty(), options.strict) << '\n';
     return code;
 }
 

@@ -53,6 +53,8 @@ ctf::ReadSummary read_what_is_there(const ConvertOptions& options, const ctf::Re
 }  // namespace
 
 ExitCode run_convert(const ConvertOptions& options, Streams& streams) {
+    for (const std::string& input : options.inputs)
+        need_no_socket(input);
     pal::OutputFile file{options.output, streams.out};
     ctf::ReadOptions reading;
     reading.ticks = options.ticks;

@@ -15,6 +15,7 @@
 
 #include "as_root.hpp"
 #include "buffers.hpp"
+#include "examine_log.hpp"
 #include "find_program.hpp"
 #include "process_table.hpp"
 #include "run_tool.hpp"
@@ -44,10 +45,30 @@ std::string first_line_of(const std::vector<std::string>& argv) {
     return told.good() ? told.output.substr(0, told.output.find('\n')) : "";
 }
 
+/// As it says itself, unless it takes too long on a machine that is busy.
+std::string version_line_of(const std::string& program) {
+    const std::string line = first_line_of({program, "--version"});
+    return line.empty() ? program + " is there, and did not tell its version" : line;
+}
+
 std::optional<long> number_in(const std::string& path) {
     std::ifstream file{path};
     long number = 0;
     return file >> number ? std::optional{number} : std::nullopt;
+}
+
+/// What the dynamic linker finds liblttng-ust.so.1 by; empty if it knows none.
+std::string line_of_lttng_ust() {
+    const char* const ldconfig = have_program("ldconfig") ? "ldconfig" : "/sbin/ldconfig";
+    const ToolResult known = run_tool({ldconfig, "-p"}, {}, kPatience);
+    const std::size_t at = known.output.find("liblttng-ust.so.1 ");
+    return at == std::string::npos ? "" : known.output.substr(at, known.output.find('\n', at) - at);
+}
+
+/// Where bpftrace does not work.
+std::string what_works() {
+    const bool lttng = have_program("lttng") && have_program("lttng-sessiond") && linker_knows_lttng_ust();
+    return std::string{lttng ? "LTTng, " : ""} + "TIFFANY_PAL=FILE and metrics work";
 }
 
 // ---- LTTng ----
@@ -58,11 +79,11 @@ Finding lttng_tools() {
         if (!have_program(program)) {
             finding.health = Health::wrong;
             finding.found = std::string{"there is no "} + program;
-            finding.cost = "nothing can be recorded by LTTng, and paltrace record does not work";
+            finding.cost = "nothing can be recorded by LTTng, and paltrace record does not work; TIFFANY_PAL=FILE does";
             finding.mend = "apt-get install lttng-tools";
             return finding;
         }
-    finding.found = first_line_of({"lttng", "--version"});
+    finding.found = version_line_of("lttng");
     return finding;
 }
 
@@ -96,11 +117,7 @@ std::string major_and_minor(const std::string& version) {
 
 Finding lttng_ust() {
     Finding finding{.what = "lttng-ust", .found = {}, .cost = {}, .mend = {}};
-    const char* const ldconfig = have_program("ldconfig") ? "ldconfig" : "/sbin/ldconfig";
-    const ToolResult known = run_tool({ldconfig, "-p"}, {}, kPatience);
-    const std::size_t at = known.output.find("liblttng-ust.so.1 ");
-    if (at != std::string::npos) {
-        const std::string line = known.output.substr(at, known.output.find('\n', at) - at);
+    if (const std::string line = line_of_lttng_ust(); !line.empty()) {
         const std::string path = line.substr(line.rfind(' ') + 1);
         const std::string version = version_of_package(path);
         finding.found = path + (version.empty() ? ", of no package that tells its version" : ", version " + version);
@@ -114,7 +131,7 @@ Finding lttng_ust() {
     }
     finding.health = Health::wrong;
     finding.found = "the dynamic linker knows no liblttng-ust.so.1";
-    finding.cost = "programs run with their metrics and USDT probes, and without LTTng";
+    finding.cost = "programs run with their metrics, USDT probes and TIFFANY_PAL=FILE, and without LTTng";
     finding.mend = "apt-get install liblttng-ust1";
     return finding;
 }
@@ -128,8 +145,17 @@ void session_daemon(Findings& findings) {
         finding.cost =
             "lttng itself records nothing; paltrace record starts a daemon, for COMMAND or for what runs already";
         finding.mend = "lttng-sessiond --daemonize";
-    } else if (const bool answers = !used.stopped && have_program("lttng") &&
-                                    run_tool({"lttng", "--no-sessiond", "list"}, {}, kPatience).good();
+        if (!have_program("lttng-sessiond")) {
+            finding.cost = "LTTng records nothing, and paltrace record has no daemon to start; TIFFANY_PAL=FILE works";
+            finding.mend = "apt-get install lttng-tools";
+        }
+    } else if (!used.stopped && !have_program("lttng")) {
+        finding.health = Health::limited;
+        finding.found = user_name(used.user) + "'s (pid " + std::to_string(used.pid) +
+                        ") runs, and there is no lttng to ask it whether it answers";
+        finding.cost = "nothing can be recorded by it from here";
+        finding.mend = "apt-get install lttng-tools";
+    } else if (const bool answers = !used.stopped && run_tool({"lttng", "--no-sessiond", "list"}, {}, kPatience).good();
                !answers) {
         finding.health = Health::wrong;
         finding.found = user_name(used.user) + "'s (pid " + std::to_string(used.pid) +
@@ -199,7 +225,9 @@ Finding provider_module() {
             return finding;
         }
         finding.found = "no libtiffany-lttng.so beside paltrace, nor where its package installs it";
-        finding.mend = "export TIFFANY_LTTNG_MODULE=/path/to/libtiffany-lttng.so";
+        finding.mend = linker_knows_lttng_ust() ? "export TIFFANY_LTTNG_MODULE=/path/to/libtiffany-lttng.so"
+                                                : "apt-get install liblttng-ust1, then export "
+                                                  "TIFFANY_LTTNG_MODULE=/path/to/libtiffany-lttng.so";
     }
     finding.health = Health::limited;
     finding.cost = "programs that find none run without LTTng; one that was installed elsewhere looks there";
@@ -235,7 +263,7 @@ Finding uprobes() {
     if (access("/sys/bus/event_source/devices/uprobe/type", F_OK) == 0) return finding;
     finding.health = Health::wrong;
     finding.found = "the kernel has none (CONFIG_UPROBE_EVENTS)";
-    finding.cost = "USDT probes cannot be attached to; LTTng and metrics work";
+    finding.cost = "USDT probes cannot be attached to; " + what_works();
     finding.mend = "boot a kernel with CONFIG_UPROBE_EVENTS=y";
     return finding;
 }
@@ -246,7 +274,7 @@ Finding may_probe() {
     if (!level) {
         finding.health = Health::wrong;
         finding.found = "this kernel has no perf events";
-        finding.cost = "USDT probes cannot be attached to; LTTng and metrics work";
+        finding.cost = "USDT probes cannot be attached to; " + what_works();
         finding.mend = "boot a kernel with CONFIG_PERF_EVENTS=y";
         return finding;
     }
@@ -257,7 +285,7 @@ Finding may_probe() {
     }
     finding.health = Health::limited;
     finding.found += ", and " + user_name(geteuid()) + " is not root";
-    finding.cost = "bpftrace wants root; this user may record by LTTng and read metrics";
+    finding.cost = "bpftrace wants root; for this user, " + what_works();
     finding.mend = as_root("paltrace doctor");
     return finding;
 }
@@ -265,23 +293,28 @@ Finding may_probe() {
 Finding bpftrace() {
     Finding finding{.what = "bpftrace", .found = {}, .cost = {}, .mend = {}};
     if (have_program("bpftrace")) {
-        finding.found = first_line_of({"bpftrace", "--version"});
+        finding.found = version_line_of("bpftrace");
         return finding;
     }
     finding.health = Health::limited;
     finding.found = "not installed";
-    finding.cost = "the USDT probes have no reader here; LTTng and metrics work";
+    finding.cost = "the USDT probes have no reader here; " + what_works();
     finding.mend = "apt-get install bpftrace";
     return finding;
 }
 
 }  // namespace
 
+bool linker_knows_lttng_ust() {
+    return !line_of_lttng_ust().empty();
+}
+
 Findings examine_machine() {
     Findings findings{lttng_tools(), lttng_ust()};
     session_daemon(findings);
     for (const auto& examine : {shared_memory, provider_module, tracefs, uprobes, may_probe, bpftrace})
         findings.push_back(examine());
+    findings.push_back(examine_own_log());
     return findings;
 }
 

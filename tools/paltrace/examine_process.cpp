@@ -24,6 +24,8 @@
 #include <vector>
 
 #include "as_root.hpp"
+#include "examine_log.hpp"
+#include "examine_machine.hpp"
 #include "probe_notes.hpp"
 #include "process_table.hpp"
 
@@ -132,14 +134,6 @@ std::string bpftrace_line(const std::string& option, const std::string& file) {
     return "bpftrace " + option + "-e 'usdt:" + file + ":tiffany:task__running { @running = count(); }'";
 }
 
-std::string variable_of(pid_t pid, std::string_view name) {
-    std::ifstream file{"/proc/" + std::to_string(pid) + "/environ"};
-    for (std::string variable; std::getline(file, variable, '\0');)
-        if (variable.starts_with(name) && variable.size() > name.size() && variable[name.size()] == '=')
-            return variable.substr(name.size() + 1);
-    return "";
-}
-
 Finding lttng_in(pid_t pid, const std::vector<Mapping>& mappings) {
     Finding finding{.what = "LTTng in the process", .found = {}, .cost = {}, .mend = {}};
     const auto mapped = [&](std::string_view name) {
@@ -152,7 +146,7 @@ Finding lttng_in(pid_t pid, const std::vector<Mapping>& mappings) {
         return finding;
     }
     finding.health = Health::limited;
-    finding.cost = "lttng sessions do not see it; USDT probes and metrics work";
+    finding.cost = "lttng sessions do not see it; USDT probes, TIFFANY_PAL=FILE and metrics work";
     if (variable_of(pid, "TIFFANY_LTTNG") == "0") {
         finding.found = "off: it was started with TIFFANY_LTTNG=0";
         finding.mend = "start it again without TIFFANY_LTTNG=0";
@@ -160,7 +154,9 @@ Finding lttng_in(pid_t pid, const std::vector<Mapping>& mappings) {
         finding.found =
             "not loaded: it has made no scheduler yet, or found no provider module or no LTTng, or /dev/shm was "
             "full (its metric tiffany_tracing_unavailable says which)";
-        finding.mend = "start it again with TIFFANY_LTTNG_MODULE=/path/to/libtiffany-lttng.so";
+        finding.mend = linker_knows_lttng_ust()
+                           ? "start it again with TIFFANY_LTTNG_MODULE=/path/to/libtiffany-lttng.so"
+                           : "apt-get install liblttng-ust1, and start it again; or start it with TIFFANY_PAL=FILE";
     }
     return finding;
 }
@@ -190,17 +186,6 @@ bool is_secure(pid_t pid) {
     return false;
 }
 
-std::size_t threads_called(pid_t pid, std::string_view name) {
-    std::size_t count = 0;
-    std::error_code gone;
-    for (const auto& thread : std::filesystem::directory_iterator{"/proc/" + std::to_string(pid) + "/task", gone}) {
-        std::ifstream file{thread.path() / "comm"};
-        std::string called;
-        count += std::getline(file, called) && called == name ? 1 : 0;
-    }
-    return count;
-}
-
 Finding stall_watch_in(pid_t pid) {
     Finding finding{.what = "stall watch", .found = {}, .cost = {}, .mend = {}};
     const std::string value = variable_of(pid, "TIFFANY_STALL");
@@ -220,9 +205,9 @@ Finding stall_watch_in(pid_t pid) {
         finding.mend = "start it as the user whose rights it takes; or let it call tiffany::configure({.stall = 1s})";
     } else if (!bound) {
         finding.health = Health::limited;
-        finding.found = set + " is no time; " + watched;
+        finding.found = set + " is no time (a whole number, and ms, s or min); " + watched;
         finding.cost = "runs that do not end are not told of, also where the program asks for it before its start";
-        finding.mend = "start it again with TIFFANY_STALL=1s (units: ms, s, min)";
+        finding.mend = "start it again with TIFFANY_STALL=1s (whole numbers only: 500ms, not 0.5s)";
     } else if (bound->count() == 0) {
         finding.found = set + ": off; " + watched;
     } else {
@@ -296,6 +281,22 @@ Finding who_is_attached(pid_t pid, const std::vector<Mapping>& mappings, const P
 
 }  // namespace
 
+std::vector<pid_t> processes_with_lttng_off() {
+    std::vector<pid_t> off = processes_with_variable("TIFFANY_LTTNG", "0");
+    std::erase_if(off, [](pid_t pid) {  // it is inherited by programs that have nothing of ours
+        std::set<std::string> seen;
+        return std::ranges::none_of(mappings_of(pid), [&](const Mapping& mapping) {
+            if (!mapping.executable || !seen.insert(mapping.path).second) return false;
+            try {
+                return !probes_of_file(readable_name_of(pid, mapping)).probes.empty();
+            } catch (const Error&) {
+                return false;
+            }
+        });
+    });
+    return off;
+}
+
 Findings examine_file(const std::string& path) {
     const ProbeFile file = probes_of_file(path);
     if (file.probes.empty()) return {no_probes(path + " itself, which may link a library that has them")};
@@ -354,6 +355,7 @@ Findings examine_process(pid_t pid) {
     if (!any && all) findings.push_back(no_probes(name));
     findings.push_back(lttng_in(pid, mappings));
     findings.push_back(stall_watch_in(pid));
+    findings.push_back(examine_log_of(pid, !is_secure(pid)));
     return findings;
 }
 

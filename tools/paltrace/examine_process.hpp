@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include <string>
+#include <vector>
 
 #include "finding.hpp"
 
@@ -16,5 +17,9 @@ Findings examine_file(const std::string& path);
 /// Its probes and who is attached to them, and whether LTTng is in it.
 /// Errors: ErrorKind::system if there is no such process.
 Findings examine_process(pid_t pid);
+
+/// Those that run a program with our probes and began with TIFFANY_LTTNG=0: no session sees them. Only those that we
+/// may look into.
+std::vector<pid_t> processes_with_lttng_off();
 
 }  // namespace tiffany::paltrace

@@ -61,11 +61,42 @@ std::vector<pid_t> processes_with(const std::string& library) {
     });
 }
 
+namespace {
+
+std::string variable_in(const std::filesystem::path& entry, std::string_view name) {
+    std::ifstream file{entry / "environ"};
+    for (std::string variable; std::getline(file, variable, '\0');)
+        if (variable.starts_with(name) && variable.size() > name.size() && variable[name.size()] == '=')
+            return variable.substr(name.size() + 1);
+    return "";
+}
+
+}  // namespace
+
+std::string variable_of(pid_t process, std::string_view name) {
+    return variable_in("/proc/" + std::to_string(process), name);
+}
+
+std::vector<pid_t> processes_with_variable(std::string_view name, std::string_view value) {
+    return processes_that([&](const std::filesystem::path& entry) { return variable_in(entry, name) == value; });
+}
+
 std::string name_of(pid_t process) {
     std::ifstream file{"/proc/" + std::to_string(process) + "/comm"};
     std::string name;
     std::getline(file, name);
     return name;
+}
+
+std::size_t threads_called(pid_t process, std::string_view name) {
+    std::size_t count = 0;
+    std::error_code gone;
+    for (const auto& thread : std::filesystem::directory_iterator{"/proc/" + std::to_string(process) + "/task", gone}) {
+        std::ifstream file{thread.path() / "comm"};
+        std::string called;
+        count += std::getline(file, called) && called == name ? 1 : 0;
+    }
+    return count;
 }
 
 char state_of(pid_t process) {

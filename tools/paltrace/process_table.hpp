@@ -3,7 +3,9 @@
 
 #include <sys/types.h>
 
+#include <cstddef>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace tiffany::paltrace {
@@ -16,6 +18,15 @@ std::vector<pid_t> processes_with(const std::string& library);
 
 /// The name of a process, at most 15 bytes; empty if it is gone.
 std::string name_of(pid_t process);
+
+/// A variable of the environment that it was started with; empty if it has none of that name, or we may not look.
+std::string variable_of(pid_t process, std::string_view name);
+
+/// All that began with such a variable. Only those that we may look into.
+std::vector<pid_t> processes_with_variable(std::string_view name, std::string_view value);
+
+/// How many of its threads have that name.
+std::size_t threads_called(pid_t process, std::string_view name);
 
 /// As in /proc/PID/stat: R, S, D, T (stopped), Z (ended, and nobody has asked how), ...; 0 if it is gone.
 char state_of(pid_t process);

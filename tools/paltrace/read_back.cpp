@@ -30,6 +30,7 @@ bool holds_trace(const std::string& directory) {
 ctf::ReadSummary read_back(const std::string& trace, const std::string& log, bool ticks) {
     ctf::ReadOptions options;
     options.ticks = ticks;
+    options.empty = true;   // who reads the summary sees it
     options.strict = true;  // this session has no filter: what its discarded counts do not explain is a fault
     if (log.empty()) {
         Nowhere nowhere;
@@ -39,7 +40,7 @@ ctf::ReadSummary read_back(const std::string& trace, const std::string& log, boo
         pal::OutputFile file{log, std::cout};
         pal::LogWriter writer{file};
         ctf::ReadSummary summary = ctf::read_traces({trace}, options, writer);
-        file.commit();
+        if (summary.records != 0 || summary.lost != 0) file.commit();
         return summary;
     } catch (const Error& error) {
         if (!error.sentences().back().starts_with("cannot write " + log)) throw;

@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <ostream>
+#include <string_view>
 #include <tiffany/pal/reader.hpp>
 
 namespace tiffany::paltrace {
@@ -65,7 +66,20 @@ void print_unknown(const char* what, const std::map<std::string, std::uint64_t>&
 
 }  // namespace
 
+void need_no_socket(const std::string& input) {
+    constexpr std::string_view kScheme = "unix:";  // as in TIFFANY_PAL
+    std::error_code failed;
+    const std::string path =
+        input.starts_with(kScheme) && !std::filesystem::exists(input, failed) ? input.substr(kScheme.size()) : input;
+    if (std::filesystem::is_socket(path, failed))
+        throw Error{ErrorKind::usage, "cannot read " + input +
+                                          ": it is a socket, which serves a log from now until its process ends; to "
+                                          "read that: nc -U " +
+                                          path + " < /dev/null | paltrace check -"};
+}
+
 ctf::ReadSummary read_input(const std::string& input, const ctf::ReadOptions& options, pal::EntrySink& sink) {
+    need_no_socket(input);
     std::error_code failed;
     if (input == "-" || !std::filesystem::is_directory(input, failed)) return read_one_log(input, options.strict, sink);
     return ctf::read_inputs({input}, options, sink);

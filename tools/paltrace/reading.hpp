@@ -10,6 +10,9 @@
 
 namespace tiffany::paltrace {
 
+/// Errors: ErrorKind::usage if it is the socket of a log (`TIFFANY_PAL=unix:SOCKET`), which cannot be read like a file.
+void need_no_socket(const std::string& input);
+
 /// Reads one INPUT: a trace directory, or a PAL log (`-`: on the standard input), which is taken as it is: its gaps and
 /// its end are what whoever made it saw. A part that is bad goes into `bad_parts`; what comes before it was pushed.
 /// Errors: throws `Error` if the input could not be read at all.

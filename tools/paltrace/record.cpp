@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "end_signals.hpp"
+#include "examine_process.hpp"
 #include "find_program.hpp"
 #include "kept_child.hpp"
 #include "output_dir.hpp"
@@ -26,6 +27,7 @@
 #include "read_back.hpp"
 #include "reading.hpp"
 #include "record_file.hpp"
+#include "recorded_processes.hpp"
 #include "run_tool.hpp"
 #include "session.hpp"
 #include "session_daemon.hpp"
@@ -56,12 +58,15 @@ class Recording {
     std::optional<int> run_under_session();
     Session begin_session(SessionDaemon& daemon) const;
     std::size_t wait_for_processes(const SessionDaemon& daemon, EndSignals& signals);
+    void tell_of_lttng_off();
     std::optional<int> run_beside();
     void wait_beside(const SessionDaemon& daemon, EndSignals& signals);
     void end_session(Session& session, SessionDaemon& daemon);
     void save();
     void judge();
     void judge(const ctf::ReadSummary& found);
+    void judge_nothing();
+    void judge_processes();
     void judge_missing(const ctf::ReadSummary& found);
     void judge_room();
     void judge_disk();
@@ -74,6 +79,7 @@ class Recording {
     OutputDir directory_;
     RecordFacts facts_;
     bool daemon_died_ = false;
+    std::optional<std::vector<pid_t>> registered_at_end_;  // without a command
     std::size_t refused_channels_ = 0;
     bool cannot_save_ = false;
 };
@@ -176,6 +182,8 @@ void Recording::end_session(Session& session, SessionDaemon& daemon) {
     facts_.ended = std::chrono::system_clock::now();
     const std::string trouble = session.end();
     if (!daemon_died_) refused_channels_ = daemon.refused_channels();  // else it was not for want of room
+    // later than the end of the recording: who is gone now may have gone before it
+    if (joins() && !daemon_died_) registered_at_end_ = daemon.instrumented_processes();
     daemon.end();
     if (!trouble.empty() && facts_.own == ExitCode::good)
         complain(ExitCode::system, "cannot end the recording: " + trouble);
@@ -207,7 +215,7 @@ std::size_t Recording::wait_for_processes(const SessionDaemon& daemon, EndSignal
     constexpr std::chrono::seconds kAllHaveAsked{7};
     bool said = false;
     for (;;) {
-        const std::vector<pid_t> registered = daemon.instrumented_processes();
+        const std::vector<pid_t> registered = daemon.instrumented_processes().value_or(std::vector<pid_t>{});
         std::vector<pid_t> missing = processes_with("libtiffany-lttng.so");
         std::erase_if(missing, [&](pid_t process) {
             return std::find(registered.begin(), registered.end(), process) != registered.end();
@@ -224,8 +232,11 @@ std::size_t Recording::wait_for_processes(const SessionDaemon& daemon, EndSignal
         if (!waits && !missing.empty())
             talk_ << "paltrace: not registered, and so not recorded: process " << missing.front()
                   << (missing.size() > 1 ? " and " + std::to_string(missing.size() - 1) + " more" : "")
-                  << " (TIFFANY_LTTNG=0, in a container, or of a user who uses another session daemon)" << std::endl;
-        if (!waits) return registered.size();
+                  << " (in a container, or of a user who uses another session daemon)" << std::endl;
+        if (!waits) {
+            tell_of_lttng_off();
+            return registered.size();
+        }
         if (!std::exchange(said, true))
             talk_ << "paltrace: waiting, at most " << kAllHaveAsked.count() << " s, for " << missing.size()
                   << (missing.size() == 1 ? " process" : " processes") << " to find the new session daemon"
@@ -233,6 +244,13 @@ std::size_t Recording::wait_for_processes(const SessionDaemon& daemon, EndSignal
         pollfd ended{signals.fd(), POLLIN, 0};
         if (poll(&ended, 1, 200) > 0) return registered.size();
     }
+}
+
+/// They load nothing of LTTng, so nobody else would miss them.
+void Recording::tell_of_lttng_off() {
+    for (const pid_t process : processes_with_lttng_off())
+        talk_ << "paltrace: not recorded: process " << process << " (" << name_of(process)
+              << "): its LTTng is off by TIFFANY_LTTNG=0; mend: start it again without TIFFANY_LTTNG=0" << std::endl;
 }
 
 /// Until a signal, the time is over, or the daemon has ended.
@@ -278,8 +296,13 @@ void Recording::judge() try {
         return;
     }
     talk_ << "paltrace: reading the trace back" << std::endl;
+    facts_.processes = recorded_processes(trace_path(), {});
     facts_.found =
         read_back(trace_path(), options_.convert ? directory_.path("tiffany.pal") : std::string{}, options_.ticks);
+    facts_.processes = recorded_processes(trace_path(), facts_.found->traces);
+    if (registered_at_end_)
+        for (RecordedProcess& process : facts_.processes)
+            process.ended = std::ranges::find(*registered_at_end_, process.pid) == registered_at_end_->end();
     judge(*facts_.found);
 } catch (const Error& error) {
     complain(exit_code(error.kind()), error.one_line());
@@ -287,7 +310,46 @@ void Recording::judge() try {
     judge_disk();
 }
 
+/// There are traces, and nothing of ours in them.
+void Recording::judge_nothing() {
+    const std::string where = "no tiffany events in " + directory_.name() + ": ";
+    const std::size_t count = facts_.processes.size();
+    if (count == 0)
+        complain(ExitCode::bad_content,
+                 where +
+                     "what registered with LTTng has no tracepoints of Tiffany: it makes no scheduler, or "
+                     "TIFFANY_LTTNG=0 is set, or libtiffany-lttng.so is missing");
+    else
+        complain(ExitCode::bad_content, where + titles_of(facts_.processes) +
+                                            (count == 1 ? " was there, and made none" : " were there, and made none") +
+                                            (joins() ? " meanwhile" : ""));
+}
+
+/// Of which processes nothing, or perhaps not all, is there.
+void Recording::judge_processes() {
+    std::vector<RecordedProcess> silent;
+    std::vector<RecordedProcess> cut;
+    for (const RecordedProcess& process : facts_.processes) {
+        if (process.transitions == 0) silent.push_back(process);
+        if (process.tail_unknown()) cut.push_back(process);
+    }
+    if (!silent.empty() && silent.size() < facts_.processes.size())
+        talk_ << "paltrace: no transition of " << titles_of(silent) << std::endl;
+    if (!cut.empty())
+        talk_ << "paltrace: " << titles_of(cut)
+              << " ended while workers went on, perhaps killed: of the last second, up to "
+              << human_bytes(facts_.buffers.transitions.bytes) << " on each CPU may be missing and not counted"
+              << std::endl;
+}
+
 void Recording::judge(const ctf::ReadSummary& found) {
+    if (found.records == 0 && found.lost == 0 && found.lost_others == 0 && found.bad_parts.empty()) {
+        judge_nothing();
+        judge_processes();
+        judge_room();
+        judge_disk();
+        return;
+    }
     talk_ << "paltrace: recorded " << found.records << " records, " << found.transitions << " transitions, in "
           << directory_.name() << "\npaltrace: lost ";
     if (found.lost == 0)
@@ -307,6 +369,7 @@ void Recording::judge(const ctf::ReadSummary& found) {
         talk_ << "paltrace: COMMAND was killed: of its last second, up to "
               << human_bytes(facts_.buffers.transitions.bytes) << " on each CPU may be missing and not counted"
               << std::endl;
+    judge_processes();
     print_remarks(found, true, talk_);
     facts_.own = worse(facts_.own, exit_code(found));
     judge_missing(found);

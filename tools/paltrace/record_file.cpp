@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
@@ -34,6 +35,18 @@ std::string utc(std::chrono::system_clock::time_point when) {
 
 Json channel(BufferSize size) {
     return {{"subbuffer_bytes", size.bytes}, {"subbuffers", size.count}};
+}
+
+Json processes(const RecordFacts& facts) {
+    Json all = Json::array();
+    for (const RecordedProcess& process : facts.processes)
+        all.push_back({{"pid", process.pid},
+                       {"name", process.name},
+                       {"records", facts.found ? Json(process.records) : Json(nullptr)},
+                       {"transitions", facts.found ? Json(process.transitions) : Json(nullptr)},
+                       {"ended", process.ended ? Json(*process.ended) : Json(nullptr)},
+                       {"tail_unknown", process.tail_unknown()}});
+    return all;
 }
 
 Json document(const RecordOptions& options, const RecordFacts& facts) {
@@ -73,7 +86,9 @@ Json document(const RecordOptions& options, const RecordFacts& facts) {
     json["processes_without_buffers"] = facts.found ? Json(facts.found->without_buffers) : Json(nullptr);
     json["shm_was_full"] = at_end(facts.shm_was_full);
     // killed in the middle of an event: its last sub-buffers are unreadable, and nobody counted what was in them
-    json["tail_unknown"] = !facts.ended || (by_signal && WTERMSIG(facts.command_wait_status) == SIGKILL);
+    json["tail_unknown"] = !facts.ended || (by_signal && WTERMSIG(facts.command_wait_status) == SIGKILL) ||
+                           std::ranges::any_of(facts.processes, &RecordedProcess::tail_unknown);
+    json["processes"] = facts.ended ? processes(facts) : Json(nullptr);
     json["bad_parts"] = facts.found ? Json(facts.found->bad_parts) : Json::array();
     return json;
 }

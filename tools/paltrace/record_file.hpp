@@ -4,10 +4,12 @@
 #include <chrono>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "buffers.hpp"
 #include "exit_code.hpp"
 #include "record.hpp"
+#include "recorded_processes.hpp"
 #include "tools/babeltrace/trace_reader.hpp"
 
 namespace tiffany::paltrace {
@@ -22,6 +24,7 @@ struct RecordFacts {
     int command_wait_status = 0;                                 ///< as of waitpid(), if it has ended
     bool shm_was_full = false;  ///< a process that started then is not in the trace at all
     ExitCode own = ExitCode::good;
+    std::vector<RecordedProcess> processes;
     std::optional<ctf::ReadSummary> found;  ///< nothing: not read yet, or not readable
 };
 

@@ -11,10 +11,14 @@
 #include <tiffany/pal/error.hpp>
 #include <utility>
 
+#include "recorded_processes.hpp"
+
 namespace tiffany::paltrace {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr const char* kLogName = "tiffany.pal";  // of `record --convert`
 
 /// `directory/record.json`, if the directory is a recording's.
 std::optional<fs::path> record_file_in(const fs::path& directory) {
@@ -51,43 +55,77 @@ std::vector<fs::path> find_below(const fs::path& directory) {
 std::vector<fs::path> find_record_files(const std::string& input) {
     std::error_code failed;
     const fs::path directory = fs::canonical(input, failed);
-    if (failed || !fs::is_directory(directory, failed)) return {};
+    if (failed) return {};
+    if (directory.filename() == kLogName && fs::is_regular_file(directory, failed)) {
+        auto file = record_file_in(directory.parent_path());
+        return file ? std::vector{std::move(*file)} : std::vector<fs::path>{};
+    }
+    if (!fs::is_directory(directory, failed)) return {};
     if (auto file = record_file_in(directory)) return {*file};
     if (auto file = find_above(directory)) return {*file};
     return find_below(directory);
 }
 
-std::vector<std::string> notes_of(const fs::path& path) {
+/// "process 812 (name), process 813 (name) and 5 more", of those processes of a record.json; empty if there are none.
+template <typename Condition>
+std::string titles(const nlohmann::json& json, const Condition& holds) {
+    std::vector<RecordedProcess> found;
+    const auto all = json.find("processes");
+    if (all == json.end() || !all->is_array()) return "";
+    for (const nlohmann::json& one : *all) {
+        if (!one.is_object() || !holds(one)) continue;
+        const auto pid = one.find("pid");
+        const auto name = one.find("name");
+        if (pid == one.end() || !pid->is_number_integer() || name == one.end() || !name->is_string()) continue;
+        RecordedProcess& process = found.emplace_back();
+        process.pid = pid->get<pid_t>();
+        process.name = name->get<std::string>();
+    }
+    return titles_of(found);
+}
+
+/// Adds what one recording knows, each sentence with `label` before it.
+void add_notes_of(const fs::path& path, const std::string& label, RecordNotes& notes) {
     std::ifstream file{path};
     if (!file)
         throw Error{ErrorKind::system, "cannot read " + path.string() + ": " + std::string{std::strerror(errno)}};
     const nlohmann::json json = nlohmann::json::parse(file, nullptr, false);
     if (!json.is_object()) throw Error{ErrorKind::content, "cannot read " + path.string() + ": it is no JSON object"};
-    const auto says = [&json](const char* key) {
-        const auto at = json.find(key);
-        return at != json.end() && at->is_boolean() && at->get<bool>();
+    const auto says_in = [](const nlohmann::json& object, const char* key) {
+        const auto at = object.find(key);
+        return at != object.end() && at->is_boolean() && at->get<bool>();
     };
-    std::vector<std::string> notes;
+    const auto says = [&](const char* key) { return says_in(json, key); };
+    const auto doubt = [&](const std::string& sentence) { notes.doubts.push_back(label + sentence); };
+    const std::string cut = titles(json, [&](const auto& process) { return says_in(process, "tail_unknown"); });
+    const std::string silent = titles(json, [](const auto& process) {
+        const auto transitions = process.find("transitions");
+        return transitions != process.end() && transitions->is_number_integer() && *transitions == 0;
+    });
+    const auto processes = json.find("processes");
+    const bool nobody = processes != json.end() && processes->is_array() && processes->empty();
     const auto ended = json.find("ended");
     if (ended != json.end() && ended->is_null())
-        notes.emplace_back(
+        doubt(
             "record.json has no end (paltrace was killed, or goes on): of the last second some may be missing, "
             "uncounted");
+    else if (!cut.empty())
+        doubt(cut + " ended while workers went on, perhaps killed: of the last second some may be missing, uncounted");
     else if (says("tail_unknown"))
-        notes.emplace_back("COMMAND was killed: of its last second some may be missing, uncounted");
+        doubt("COMMAND was killed: of its last second some may be missing, uncounted");
     if (says("shm_was_full"))
-        notes.emplace_back("/dev/shm was full while COMMAND ran: a process that started then is missing, uncounted");
-    return notes;
+        doubt("/dev/shm was full while COMMAND ran: a process that started then is missing, uncounted");
+    if (!silent.empty()) notes.remarks.push_back(label + silent + ": no transition");
+    if (nobody) notes.remarks.push_back(label + "no process with Tiffany was there to be recorded");
 }
 
 }  // namespace
 
-std::vector<std::string> record_notes(const std::string& input) {
+RecordNotes record_notes(const std::string& input) {
     const std::vector<fs::path> files = find_record_files(input);
-    std::vector<std::string> notes;
+    RecordNotes notes;
     for (const fs::path& file : files)
-        for (std::string& note : notes_of(file))
-            notes.push_back((files.size() > 1 ? file.parent_path().filename().string() + ": " : "") + std::move(note));
+        add_notes_of(file, files.size() > 1 ? file.parent_path().filename().string() + ": " : "", notes);
     return notes;
 }
 

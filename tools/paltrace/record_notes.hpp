@@ -7,10 +7,16 @@
 
 namespace tiffany::paltrace {
 
-/// @param input  a directory: of a recording, one in its trace, or one that recordings lie in, at any depth
-/// Returns a sentence for each thing that may be missing and that no record tells of; none if there is no record.json.
+struct RecordNotes {
+    std::vector<std::string> doubts;   ///< a sentence for each thing that may be missing and that no record tells of
+    std::vector<std::string> remarks;  ///< what was there and did nothing
+};
+
+/// @param input  a directory: of a recording, one in its trace, or one that recordings lie in, at any depth; or the log
+///               that `record --convert` wrote beside its record.json
+/// Returns nothing to say if there is no record.json.
 /// Errors: ErrorKind::content if there is one that is no such document, ErrorKind::system if it cannot be read.
-std::vector<std::string> record_notes(const std::string& input);
+RecordNotes record_notes(const std::string& input);
 
 /// For who does not need the notes: one line if they cannot be had.
 void warn_of_bad_record_file(const std::string& input, std::ostream& err);

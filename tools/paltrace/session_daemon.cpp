@@ -137,10 +137,11 @@ void SessionDaemon::watch_other(std::ostream& talk) {
     talk << std::endl;
 }
 
-std::vector<pid_t> SessionDaemon::instrumented_processes() const {
+std::optional<std::vector<pid_t>> SessionDaemon::instrumented_processes() const {
     constexpr std::string_view kProcess = "PID: ";
-    const std::string listing = lttng({"list", "--userspace"}, 10s).output;
-    std::istringstream lines{listing};
+    const ToolResult listing = lttng({"list", "--userspace"}, 10s);
+    if (!listing.good()) return std::nullopt;
+    std::istringstream lines{listing.output};
     std::vector<pid_t> found;
     pid_t process = 0;
     for (std::string line; std::getline(lines, line);) {

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <iosfwd>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -46,8 +47,8 @@ class SessionDaemon {
     /// What a program needs in its environment to register here.
     Environment environment() const;
     bool is_private() const noexcept { return private_; }
-    /// The processes that are registered here and have tracepoints of Tiffany.
-    std::vector<pid_t> instrumented_processes() const;
+    /// The processes that are registered here and have tracepoints of Tiffany; nothing if it does not answer.
+    std::optional<std::vector<pid_t>> instrumented_processes() const;
     /// How long programs have been able to find it.
     std::chrono::seconds age() const;
     /// Of lttng-tools: "2.13.9"; empty if it does not say.

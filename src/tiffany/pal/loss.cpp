@@ -3,6 +3,7 @@
 #include <map>
 #include <numeric>
 #include <tiffany/pal/loss.hpp>
+#include <tuple>
 #include <unordered_set>
 #include <utility>
 
@@ -62,7 +63,9 @@ struct LossJudge::Source {
     std::uint64_t told_tail = 0;
     bool told_at_most = false;
     std::unordered_map<std::uint64_t, std::uint64_t> last;  // by worker: the last seq in this source
-    std::uint64_t missing = 0;                              // jumps of seq in this source alone
+    std::unordered_map<std::uint64_t, std::uint64_t>
+        told_to;                // by worker: the last seq that a Gap of this log tells of
+    std::uint64_t missing = 0;  // jumps of seq in this source alone
 };
 
 /// How far a source is that tells of a worker.
@@ -92,6 +95,7 @@ struct LossJudge::Worker {
     std::uint64_t lost = 0;
     std::deque<SeqRange> gaps;  // the latest ones
     std::vector<Gap> told;      // what logs say of the seqs to come
+    std::uint64_t gap_to = 0;   // not 0: a Gap after the last transition goes up to here
 };
 
 /// A part of a discarded count that a jump has got.
@@ -499,6 +503,8 @@ bool LossJudge::is_over(const Worker& worker, const Gap& said) {
 void LossJudge::told(std::size_t source, const Gap& gap) {
     sources_[source]->is_log = true;
     Worker& worker = worker_of(source, gap.worker);
+    std::uint64_t& told_to = sources_[source]->told_to[key_of(gap.worker)];
+    told_to = std::max(told_to, gap.to_seq);
     if (is_over(worker, gap)) return;
     std::vector<Gap>& told = worker.told;
     const bool known = std::any_of(told.begin(), told.end(), [&](const Gap& other) {
@@ -623,7 +629,8 @@ void LossJudge::add_tails(End& end) {
     for (const auto& [key, worker] : workers_) {
         Group& in = groups[find(worker->sources->front())];
         in.gaps += worker->lost;
-        if (worker->judged && worker->has_stopped) in.stopped += minus(worker->stopped, worker->last);
+        if (worker->judged && worker->has_stopped)
+            in.stopped += minus(worker->stopped, std::max(worker->last, worker->gap_to));
         if (worker->known && !(worker->has_stopped && worker->stopped >= worker->last)) in.all_stopped = false;
     }
     for (std::size_t i = 0; i < sources_.size(); ++i) {
@@ -640,10 +647,16 @@ void LossJudge::add_tails(End& end) {
         const Source& source = *sources_[i];
         Group& in = groups[find(i)];
         std::uint64_t found_elsewhere = 0;
-        for (const auto& [key, last] : source.last)
-            found_elsewhere += minus(workers_.at(key)->last, last);
+        std::uint64_t known_elsewhere = 0;  // to be there, or to be lost
+        for (const auto& [key, last] : source.last) {
+            const Worker& worker = *workers_.at(key);
+            const auto told_to = source.told_to.find(key);
+            const std::uint64_t here = std::max(last, told_to == source.told_to.end() ? 0 : told_to->second);
+            found_elsewhere += minus(worker.last, last);
+            known_elsewhere += minus(std::max(worker.last, worker.gap_to), here);
+        }
         if (source.is_log) {
-            in.told = std::max(in.told, minus(source.told_tail, found_elsewhere));
+            in.told = std::max(in.told, minus(source.told_tail, known_elsewhere));
             in.at_most = in.at_most || source.told_at_most;
             continue;
         }
@@ -661,7 +674,7 @@ void LossJudge::add_tails(End& end) {
         } else if (!in.all_stopped) {
             // parts or copies of one recording: each has a tail of its own, unless another goes on where it ends
             const std::uint64_t gaps = untraced_ == 0 ? source.missing : 0;
-            in.counted = std::max(in.counted, minus(minus(counted, gaps), found_elsewhere));
+            in.counted = std::max(in.counted, minus(minus(counted, gaps), known_elsewhere));
             in.counted_at_most = true;
         }
     }
@@ -671,9 +684,36 @@ void LossJudge::add_tails(End& end) {
     }
 }
 
+/// What logs say is missing after a worker's last transition is as true as what they say of the middle: these Gaps
+/// stand at the end, because only now it is known that nothing follows them.
+void LossJudge::tell_last_gaps() {
+    std::vector<std::pair<Worker*, Gap>> last;
+    for (const auto& [key, worker] : workers_)
+        for (const Gap& said : worker->told)
+            if (worker->judged && said.to_seq > worker->last) last.emplace_back(worker.get(), said);
+    std::ranges::sort(last, {}, [](const auto& each) {
+        return std::tuple{each.second.ts_ns, key_of(each.second.worker), each.second.from_seq, each.second.to_seq};
+    });
+    for (const auto& [worker, said] : last) {
+        if (!worker->known) {
+            worker->known = true;
+            worker->first = said.from_seq;
+            worker->last = said.from_seq - 1;
+        }
+        const std::uint64_t from = std::max(worker->last, worker->gap_to) + 1;
+        if (said.to_seq < from) continue;
+        last_ts_ = std::max(last_ts_, said.ts_ns);
+        worker->gap_to = said.to_seq;
+        jump(*worker, from, said.to_seq, last_ts_, false);
+    }
+    while (!held_.empty())
+        settle_first();
+}
+
 End LossJudge::finish() {
     while (!held_.empty())
         settle_first();
+    tell_last_gaps();
     End end;
     end.ts_ns = last_ts_;
     end.records = records_;

@@ -10,11 +10,14 @@
 ///     const End end = judge.finish();
 ///
 /// Gaps are found here, once, for everything that goes into one log; duplicates of a transition (the same instance,
-/// worker and seq) are dropped, the first is kept. `Gap`s and `End`s of logs that are merged are evidence, not output.
+/// worker and seq) are dropped, the first is kept. `Gap`s and `End`s of logs that are merged are evidence, not output;
+/// a `Gap` that no transition of its worker follows is found at the end, and stands there.
 ///
 /// What one source lacks another may have, stamped a little later: two tracers of one process do not share a clock
 /// read. So a jump is judged when every source that tells of the worker has come past it or ended, at the latest
-/// kLateNs after it; a record that comes meanwhile makes the gap smaller.
+/// kLateNs after it; a record that comes meanwhile makes the gap smaller. That a source tells of a worker in another
+/// order than that of `seq` is known only of what was expected so far: what comes from behind that, or later than
+/// kLateNs, follows the gap that it is in, each once, and the End is an upper bound.
 ///
 /// Lost = gaps of `seq` + the tail after the last record of each worker. The tail comes from `worker_stopped.seq`, or
 /// else from the discarded counts: exactly where a channel carries transitions only, as an upper bound elsewhere.
@@ -130,6 +133,7 @@ class LossJudge {
     void emit(const Held& held);
     std::uint64_t left_for(Held& held) const;
     void take_discarded(Held& held);
+    void tell_last_gaps();
     void add_tails(End& end);
 
     EntrySink& out_;

@@ -516,6 +516,61 @@ TEST_F(LossJudgeTest, ALogsGapKeepsItsJudgementAndATailIsNotAddedTwice) {
     EXPECT_TRUE(end.at_most);
 }
 
+TEST_F(LossJudgeTest, ALogsGapAfterTheLastTransitionOfAWorkerStaysAGap) {
+    judge.told(source, Gap{2 * kMs, {kInstance, 0}, 3, 7, 5, true});
+    judge.told(source, Gap{3 * kMs, {kInstance, 0}, 8, 9, 0, true});  // not traced
+    judge.told(source, Gap{3 * kMs, {kInstance, 1}, 1, 4, 4, false});
+    judge.told(source, End{.ts_ns = 4 * kMs, .records = 4, .lost = 9});
+    give(1, 2, kMs);
+    give(position(EventId::WorkerStopped, 9, 3 * kMs));
+    give(position(EventId::WorkerStarted, 0, 3 * kMs, 0, 2));  // of another worker
+    const End end = judge.finish();
+    EXPECT_EQ(kept.order, "ttooggg");
+    ASSERT_EQ(kept.gaps.size(), 3u);
+    const auto is = [](const Gap& gap, std::uint16_t index, std::uint64_t from, std::uint64_t to, std::uint64_t lost) {
+        EXPECT_EQ(gap.worker.index, index);
+        EXPECT_EQ(gap.from_seq, from);
+        EXPECT_EQ(gap.to_seq, to);
+        EXPECT_EQ(gap.lost, lost);
+        EXPECT_EQ(gap.ts_ns, 3 * kMs) << "no earlier than what is before it";
+    };
+    is(kept.gaps[0], 0, 3, 7, 5);
+    is(kept.gaps[1], 0, 8, 9, 0);
+    is(kept.gaps[2], 1, 1, 4, 4);
+    EXPECT_TRUE(kept.gaps[0].explained);
+    EXPECT_FALSE(kept.gaps[2].explained);
+    EXPECT_EQ(end.lost, 9u);
+    EXPECT_EQ(end.tail, 0u) << "what a Gap tells is no tail";
+    EXPECT_EQ(judge.untraced(), 2u);
+    EXPECT_EQ(judge.unexplained(), 4u);
+}
+
+TEST_F(LossJudgeTest, ALastGapOfTwoCopiesOfALogIsToldOnceAndTheRestOfTheirTailToo) {
+    const std::size_t other = judge.add_source();
+    for (const std::size_t log : {source, other}) {
+        judge.told(log, Gap{2 * kMs, {kInstance, 0}, 2, 4, 3, true});
+        judge.told(log, End{.ts_ns = 2 * kMs, .records = 1, .lost = 10, .tail = 7});  // of other workers
+        judge.record(log, transition(1, kMs));
+    }
+    const End end = judge.finish();
+    EXPECT_EQ(kept.order, "tg");
+    EXPECT_EQ(end.tail, 7u);
+    EXPECT_EQ(end.lost, 10u);
+}
+
+TEST_F(LossJudgeTest, ATailThatAnotherLogTellsAsAGapIsNotLostTwice) {
+    const std::size_t other = judge.add_source();
+    judge.told(source, End{.ts_ns = kMs, .records = 1, .lost = 4, .tail = 4});
+    judge.told(other, Gap{2 * kMs, {kInstance, 0}, 2, 5, 4, true});
+    judge.told(other, End{.ts_ns = 2 * kMs, .records = 1, .lost = 4});
+    for (const std::size_t log : {source, other})
+        judge.record(log, transition(1, kMs));
+    const End end = judge.finish();
+    ASSERT_EQ(kept.gaps.size(), 1u);
+    EXPECT_EQ(end.tail, 0u);
+    EXPECT_EQ(end.lost, 4u);
+}
+
 TEST_F(LossJudgeTest, ACopyOfATraceDoesNotDoubleItsTail) {
     const std::size_t copy = judge.add_source();
     for (const std::size_t trace : {source, copy})
@@ -713,6 +768,36 @@ TEST_F(TwoTracers, WhatALogSaysOfAGapIsSaidOnceThoughTheOtherCutsItInTwo) {
     EXPECT_EQ(end.lost, 3u);
 }
 
+TEST_F(TwoTracers, WhatBothLostAfterTheLastTransitionIsInTheLogsGapAndInNoTail) {
+    discarded(5, 2 * kMs, 9 * kMs);
+    judge.told(log, Gap{3 * kMs, {kInstance, 0}, 3, 7, 5, true});
+    judge.told(log, End{.records = 2, .lost = 5});
+    for (const std::size_t from : {trace, log}) {
+        has(from, 1, kMs);
+        has(from, 2, kMs + 1);
+    }
+    merge();
+    EXPECT_EQ(told(), (std::vector<std::uint64_t>{1, 2, 3, 4, 5, 6, 7}));
+    EXPECT_EQ(end.lost, 5u);
+    EXPECT_EQ(end.tail, 0u);
+}
+
+TEST_F(TwoTracers, OfALogsLastGapOnlyWhatTheTraceLacksIsTold) {
+    discarded(2, 5 * kMs, 9 * kMs);
+    judge.told(log, Gap{3 * kMs, {kInstance, 0}, 3, 7, 5, true});
+    judge.told(log, End{.records = 2, .lost = 5});
+    for (std::uint64_t seq = 1; seq <= 5; ++seq)
+        has(trace, seq, kMs + seq);
+    has(log, 1, kMs + 1 + kSkewNs);
+    has(log, 2, kMs + 2 + kSkewNs);
+    merge();
+    EXPECT_EQ(told(), (std::vector<std::uint64_t>{1, 2, 3, 4, 5, 6, 7}));
+    ASSERT_EQ(kept.gaps.size(), 1u);
+    EXPECT_EQ(kept.gaps[0].from_seq, 6u);
+    EXPECT_EQ(kept.gaps[0].lost, 2u);
+    EXPECT_EQ(end.lost, 2u);
+}
+
 TEST_F(TwoTracers, OneThatHasEndedIsNotWaitedFor) {
     discarded(1, kMs, 9 * kMs);
     has(log, 1, kMs);
@@ -749,6 +834,26 @@ TEST_F(TwoTracers, ALaterOneMakesWhatWasToldAnUpperBound) {
     EXPECT_EQ(kept.gaps.size(), 1u);
     EXPECT_EQ(kept.seqs.size(), 4u);
     EXPECT_TRUE(end.at_most);
+}
+
+TEST_F(TwoTracers, AnOrderThatIsNotThatOfSeqIsKnownOnlyOfWhatWasReadAhead) {
+    discarded(2, kMs, 9 * kMs);
+    const Record first = transition(1, kMs), fourth = transition(4, 2 * kMs), third = transition(3, 4 * kMs);
+    const auto give_one = [&](std::size_t from, const Record& record) {
+        judge.expect(from, record);
+        judge.record(from, record);
+    };
+    give_one(trace, first);
+    give_one(log, first);
+    give_one(trace, fourth);
+    give_one(log, fourth);  // both have come past the jump
+    EXPECT_EQ(kept.order, "tgt");
+    give_one(log, third);
+    end = judge.finish();
+    EXPECT_EQ(kept.order, "tgtt");
+    EXPECT_EQ(kept.transitions, (std::vector<std::uint64_t>{1, 4, 3})) << "each once";
+    EXPECT_TRUE(end.at_most);
+    EXPECT_EQ(end.lost, 2u);
 }
 
 TEST_F(TwoTracers, TheTimesOfASourceNeedNotGoWithItsSeq) {

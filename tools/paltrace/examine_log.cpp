@@ -1,0 +1,324 @@
+#include "examine_log.hpp"
+
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <tiffany/pal/error.hpp>
+#include <tiffany/pal/reader.hpp>
+
+#include "process_table.hpp"
+
+namespace tiffany::paltrace {
+namespace {
+
+constexpr std::string_view kSocketScheme = "unix:";
+constexpr std::string_view kCompressed = ".zst";
+constexpr const char* kElsewhere = "TIFFANY_PAL=/tmp/%p.pal";
+
+/// Why no log can be written, and what mends it.
+struct Trouble {
+    std::string why;
+    std::string mend;
+};
+
+/// The environment that is looked at, and where its names lead.
+struct Place {
+    std::function<std::string(const char* name)> variable;
+    std::string pid;     // what %p becomes
+    std::string root;    // before an absolute name
+    std::string folder;  // before a relative one, with a slash; empty: the name as it is
+    uid_t user = 0;      // who writes
+};
+
+/// As the library takes it: "4096", "64K", "10M", "1G".
+std::optional<std::uint64_t> size_of(std::string_view text) {
+    constexpr std::string_view kUnits = "KMG";
+    std::uint64_t number = 0;
+    const char* const last = text.data() + text.size();
+    const auto [end, error] = std::from_chars(text.data(), last, number);
+    if (error != std::errc{} || last - end > 1) return std::nullopt;
+    const std::size_t unit = end == last ? 0 : kUnits.find(*end) + 1;  // npos + 1 is 0
+    if (end != last && unit == 0) return std::nullopt;
+    const unsigned shift = 10 * static_cast<unsigned>(unit);
+    return number > (~std::uint64_t{0} >> shift) ? std::nullopt : std::optional{number << shift};
+}
+
+/// What the library does not take.
+std::optional<Trouble> bad_size(const Place& place, const char* name, std::uint64_t least, std::uint64_t most) {
+    const std::string value = place.variable(name);
+    if (value.empty()) return std::nullopt;
+    const std::optional<std::uint64_t> bytes = size_of(value);
+    const std::string set = std::string{name} + "=" + value + " is ";
+    const std::string mend = std::string{"unset "} + name;
+    if (!bytes) return Trouble{set + "no size (a whole number, and K, M or G)", mend};
+    if (*bytes < least || *bytes > most) return Trouble{set + (*bytes < least ? "too small" : "too large"), mend};
+    return std::nullopt;
+}
+
+/// %p, %h and %% filled in; nothing if another % is there.
+std::optional<std::string> expanded(std::string_view pattern, const std::string& pid) {
+    std::array<char, 256> host{};
+    gethostname(host.data(), host.size() - 1);
+    std::string host_name = host.data();
+    for (char& byte : host_name)
+        if (byte == '/') byte = '_';
+    std::string name;
+    for (std::size_t i = 0; i < pattern.size(); ++i) {
+        if (pattern[i] != '%') {
+            name += pattern[i];
+            continue;
+        }
+        const char what = ++i < pattern.size() ? pattern[i] : '\0';
+        if (what != 'p' && what != 'h' && what != '%') return std::nullopt;
+        name += what == 'p' ? pid : what == 'h' ? host_name : "%";
+    }
+    return name;
+}
+
+bool is_socket(std::string_view target) {
+    return target.starts_with(kSocketScheme);
+}
+
+/// The name that the library would take first; nothing if there is none.
+std::optional<std::string> name_in(std::string_view target, const std::string& pid) {
+    if (is_socket(target)) target.remove_prefix(kSocketScheme.size());
+    return expanded(target, pid);
+}
+
+/// The name of the file before: "run.pal.old", "run.pal.old.zst".
+std::string older_of(const std::string& name) {
+    if (name.size() <= kCompressed.size() || !name.ends_with(kCompressed)) return name + ".old";
+    return name.substr(0, name.size() - kCompressed.size()) + ".old" + std::string{kCompressed};
+}
+
+std::string quoted(const std::string& name) {
+    std::string text = "'";
+    for (const char byte : name)
+        text += byte == '\'' ? std::string{"'\\''"} : std::string{byte};
+    return text + "'";
+}
+
+Trouble in_the_way(const std::string& what, const std::string& name) {
+    return {what + " of that name is in the way, and is left alone",
+            "mv " + quoted(name) + " " + quoted(name + ".kept")};
+}
+
+/// Whether its first line is a log's, as far as it can be read.
+bool is_log(const std::string& path) {
+    struct Begun {};
+    class First : public pal::EntrySink {
+      public:
+        void begin(const pal::Begin&) override { throw Begun{}; }
+        void record(const pal::Record&) override {}
+        void gap(const pal::Gap&) override {}
+        void end(const pal::End&) override {}
+    };
+    First first;
+    try {
+        pal::read_log(path, first);
+    } catch (const Begun&) {
+        return true;
+    } catch (const Error&) {
+    }
+    return false;
+}
+
+/// What has a name already and is no log of ours, which could be moved.
+std::optional<Trouble> other_file(const std::string& path, const std::string& name, uid_t user) {
+    struct stat about {};
+    if (lstat(path.c_str(), &about) != 0) return std::nullopt;
+    if (S_ISLNK(about.st_mode)) return in_the_way("a symbolic link", name);
+    if (S_ISDIR(about.st_mode)) return in_the_way("a folder", name);
+    if (!S_ISREG(about.st_mode)) return std::nullopt;  // a device, which is written into
+    const bool ours = about.st_size == 0 ? about.st_uid == user : is_log(path);
+    return ours ? std::nullopt : std::optional{in_the_way("a file that is no log", name)};
+}
+
+/// Why the name cannot be a socket's.
+std::optional<Trouble> no_socket(const std::string& path, const std::string& name) {
+    constexpr const char* kLock = ".lock";
+    struct stat about {};
+    if (lstat(path.c_str(), &about) == 0 && !S_ISSOCK(about.st_mode))
+        return in_the_way(S_ISLNK(about.st_mode) ? "a symbolic link" : "something that is no socket", name);
+    if (lstat((path + kLock).c_str(), &about) == 0 && !(S_ISREG(about.st_mode) && about.st_size == 0))
+        return in_the_way("something that is no lock of a log", name + kLock);
+    return std::nullopt;
+}
+
+/// Why the name cannot be a file's, whose log of before, if there is one, gets another name.
+std::optional<Trouble> no_file(const Place& place, const std::string& path, const std::string& name) {
+    if (std::optional<Trouble> trouble = other_file(path, name, place.user)) return trouble;
+    struct stat about {};
+    const bool has_log = lstat(path.c_str(), &about) == 0 && S_ISREG(about.st_mode);
+    return has_log ? other_file(older_of(path), older_of(name), place.user) : std::nullopt;
+}
+
+/// Why no log can be had with that name.
+std::optional<Trouble> bad_target(const Place& place, const std::string& target) {
+    const std::optional<std::string> name = name_in(target, place.pid);
+    if (!name)
+        return Trouble{"expected %p, %h or %% in its name, found another %", std::string{"export "} + kElsewhere};
+    if (name->empty() || name->back() == '/')
+        return Trouble{"a file's name is missing", std::string{"export "} + kElsewhere};
+    if (is_socket(target) && name->size() >= sizeof(sockaddr_un{}.sun_path))
+        return Trouble{"a socket's name has at most " + std::to_string(sizeof(sockaddr_un{}.sun_path) - 1) + " bytes",
+                       "export TIFFANY_PAL=unix:/tmp/%p.sock"};
+    const std::string path = (name->front() == '/' ? place.root : place.folder) + *name;
+    const std::size_t slash = path.rfind('/');
+    const std::string folder = slash == path.npos ? "." : path.substr(0, slash + 1);
+    struct stat about {};
+    if (stat(folder.c_str(), &about) != 0)
+        return Trouble{std::string{"its folder: "} + std::strerror(errno),
+                       "mkdir -p " + quoted(name->substr(0, name->rfind('/')))};
+    // of another user's process only root gets here, whom nothing but a read-only disk refuses
+    if (access(folder.c_str(), W_OK | X_OK) != 0)
+        return Trouble{std::string{"its folder cannot be written to: "} + std::strerror(errno),
+                       std::string{"export "} + kElsewhere};
+    struct statvfs space {};
+    if (statvfs(folder.c_str(), &space) == 0 && space.f_blocks != 0 &&
+        (place.user == 0 ? space.f_bfree : space.f_bavail) == 0)
+        return Trouble{"its disk is full", "export TIFFANY_PAL=/on/another/disk/%p.pal"};
+    return is_socket(target) ? no_socket(path, *name) : no_file(place, path, *name);
+}
+
+std::optional<Trouble> trouble_of(const Place& place, const std::string& target) {
+    constexpr std::uint64_t kLeastMax = std::uint64_t{64} << 10;
+    constexpr std::uint64_t kLeastRing = std::uint64_t{4} << 10;
+    constexpr std::uint64_t kMostRing = std::uint64_t{1} << 30;
+    if (target != "-")
+        if (std::optional<Trouble> trouble = bad_target(place, target)) return trouble;
+    if (std::optional<Trouble> trouble = bad_size(place, "TIFFANY_PAL_MAX", kLeastMax, ~std::uint64_t{0}))
+        return trouble;
+    return bad_size(place, "TIFFANY_PAL_RING", kLeastRing, kMostRing);
+}
+
+/// What to expect where nothing is wrong: "writes its log to /tmp/run.pal".
+std::string expected_of(const Place& place, const std::string& target) {
+    if (target == "-") return "writes its log to stderr";
+    const std::string name = name_in(target, place.pid).value_or("");
+    if (is_socket(target)) return "serves its log at " + name + " to who connects, and writes no file";
+    return "writes its log to " + name;
+}
+
+/// A file of that name that it has open: the end of the name may have the pid before it, because it was in use.
+std::string open_file(pid_t pid, const std::string& name, std::string_view ending) {
+    const std::string stem = std::filesystem::path{name.substr(0, name.size() - ending.size())}.filename().string();
+    std::error_code gone;
+    for (const auto& entry : std::filesystem::directory_iterator{"/proc/" + std::to_string(pid) + "/fd", gone}) {
+        const std::filesystem::path file = std::filesystem::read_symlink(entry.path(), gone);
+        const std::string found = file.filename().string();
+        if (!gone && found.starts_with(stem) && found.ends_with(ending) &&
+            (found.size() == stem.size() + ending.size() || found[stem.size()] == '.'))
+            return file.string();
+    }
+    return "";
+}
+
+/// What it writes, or serves, of what it was told; empty if nothing of that can be seen.
+std::string what_it_does(pid_t pid, const Place& place, const std::string& target) {
+    if (threads_called(pid, "tiffany-pal") == 0) return "";  // it has a log, or a sink
+    if (target == "-") return "writes its log to stderr";
+    constexpr std::string_view kLock = ".lock";
+    const std::string name = name_in(target, place.pid).value_or("");
+    if (is_socket(target)) {
+        const std::string lock = open_file(pid, name + std::string{kLock}, kLock);
+        return lock.empty() ? "" : "serves its log at " + lock.substr(0, lock.size() - kLock.size());
+    }
+    const bool compressed = name.size() > kCompressed.size() && name.ends_with(kCompressed);
+    const std::string open = open_file(pid, name, compressed ? kCompressed : "");
+    return open.empty() ? "" : "writes " + open;
+}
+
+}  // namespace
+
+Finding examine_own_log() {
+    Finding finding{.what = "TIFFANY_PAL", .found = {}, .cost = {}, .mend = {}};
+    const Place place{.variable =
+                          [](const char* name) {
+                              const char* const value = std::getenv(name);
+                              return std::string{value != nullptr ? value : ""};
+                          },
+                      .pid = "PID",
+                      .root = "",
+                      .folder = "",
+                      .user = geteuid()};
+    const std::string target = place.variable("TIFFANY_PAL");
+    if (target.empty()) {
+        finding.found = "not set; with TIFFANY_PAL=FILE a program writes its own log, without LTTng and bpftrace";
+        return finding;
+    }
+    finding.found = "TIFFANY_PAL=" + target + ": ";
+    if (const std::optional<Trouble> trouble = trouble_of(place, target)) {
+        finding.health = Health::wrong;
+        finding.found += trouble->why;
+        finding.cost =
+            "a program that starts with it writes no log, and says so only in tiffany::pal_status() and metrics";
+        finding.mend = trouble->mend;
+        return finding;
+    }
+    finding.found += "a program that starts here " + expected_of(place, target) +
+                     (target.find("%p") == target.npos && target != "-" ? ", a second one adds its pid" : "") +
+                     "; a set-uid program does not look at it";
+    return finding;
+}
+
+Finding examine_log_of(pid_t pid, bool trusted) {
+    Finding finding{.what = "log of the process", .found = {}, .cost = {}, .mend = {}};
+    const std::string entry = "/proc/" + std::to_string(pid);
+    struct stat owner {};
+    const bool known = stat(entry.c_str(), &owner) == 0;
+    const Place place{.variable = [pid](const char* name) { return variable_of(pid, name); },
+                      .pid = std::to_string(pid),
+                      .root = entry + "/root",
+                      .folder = entry + "/cwd/",
+                      .user = known ? owner.st_uid : geteuid()};
+    const std::string target = place.variable("TIFFANY_PAL");
+    if (target.empty()) {
+        finding.found =
+            "TIFFANY_PAL is not set" + std::string{threads_called(pid, "tiffany-pal") != 0
+                                                       ? "; the program itself asked for a log, or has a sink"
+                                                       : ": it writes none, unless the program itself asks for one"};
+        return finding;
+    }
+    finding.found = "TIFFANY_PAL=" + target;
+    if (!trusted) {
+        finding.health = Health::limited;
+        finding.found += " is ignored: it is a set-uid program, or has more rights than its caller";
+        finding.cost = "it writes a log only if the program itself says so";
+        finding.mend = "start it as the user whose rights it takes; or let it call tiffany::configure({.pal = FILE})";
+        return finding;
+    }
+    if (const std::string does = what_it_does(pid, place, target); !does.empty()) {
+        finding.found += ": it " + does;
+        return finding;
+    }
+    if (const std::optional<Trouble> trouble = trouble_of(place, target)) {
+        finding.health = Health::wrong;
+        finding.found += ": " + trouble->why;
+        finding.cost = "it writes no log, and says so only in tiffany::pal_status() and metrics";
+        finding.mend = "start it again after: " + trouble->mend;
+    } else {
+        finding.health = Health::limited;
+        finding.found +=
+            ": it writes none: it has made no scheduler yet, or the program says otherwise (tiffany::configure), or "
+            "the name could not be had then";
+        finding.cost = "there is no log of its own to read";
+        finding.mend = "wait until it has a scheduler; else let it print tiffany::pal_status(), or start it again";
+    }
+    return finding;
+}
+
+}  // namespace tiffany::paltrace

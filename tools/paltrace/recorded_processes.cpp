@@ -1,0 +1,76 @@
+#include "recorded_processes.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <map>
+#include <string_view>
+#include <tuple>
+#include <utility>
+
+namespace tiffany::paltrace {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t kMostTitles = 5;
+
+/// A directory is called NAME-PID-DATE-TIME, and the name may hold anything.
+std::optional<RecordedProcess> process_of(const std::string& directory) {
+    std::string_view rest = directory;
+    for (int part = 0; part < 2; ++part)  // the time, the date
+        rest = rest.substr(0, std::min(rest.rfind('-'), rest.size()));
+    const std::size_t dash = rest.rfind('-');
+    if (dash == rest.npos || rest.size() == directory.size()) return std::nullopt;
+    RecordedProcess process;
+    process.name = rest.substr(0, dash);
+    const std::string_view pid = rest.substr(dash + 1);
+    const auto [end, error] = std::from_chars(pid.data(), pid.data() + pid.size(), process.pid);
+    if (error != std::errc{} || end != pid.data() + pid.size()) return std::nullopt;
+    return process;
+}
+
+/// Whether events of ours could have happened in it: the metadata declares each as a text.
+bool declares_ours(const fs::path& trace) {
+    std::ifstream file{trace / "metadata", std::ios::binary};
+    const std::string text{std::istreambuf_iterator<char>{file}, {}};
+    return text.find("\"tiffany:") != std::string::npos;
+}
+
+}  // namespace
+
+std::vector<RecordedProcess> recorded_processes(const std::string& trace, const std::vector<ctf::TraceCounts>& counts) {
+    std::map<fs::path, const ctf::TraceCounts*> by_name;
+    for (const ctf::TraceCounts& count : counts)
+        by_name.emplace(fs::path{count.directory}.filename(), &count);
+    std::vector<RecordedProcess> processes;
+    std::error_code failed;
+    for (fs::directory_iterator entry{fs::path{trace} / "ust" / "pid", failed}, end; !failed && entry != end;
+         entry.increment(failed)) {
+        std::optional<RecordedProcess> process = process_of(entry->path().filename().string());
+        if (!process || !declares_ours(entry->path())) continue;
+        if (const auto count = by_name.find(entry->path().filename()); count != by_name.end()) {
+            process->records = count->second->records;
+            process->transitions = count->second->transitions;
+            process->open_workers = count->second->open_workers;
+        }
+        processes.push_back(std::move(*process));
+    }
+    std::ranges::sort(processes, [](const RecordedProcess& a, const RecordedProcess& b) {
+        return std::tie(a.name, a.pid) < std::tie(b.name, b.pid);
+    });
+    return processes;
+}
+
+std::string titles_of(const std::vector<RecordedProcess>& processes) {
+    std::string titles;
+    const std::size_t shown = std::min(processes.size(), kMostTitles);
+    for (std::size_t i = 0; i < shown; ++i)
+        titles += (i == 0 ? "" : i + 1 == processes.size() ? " and " : ", ") + processes[i].title();
+    if (shown < processes.size()) titles += " and " + std::to_string(processes.size() - shown) + " more";
+    return titles;
+}
+
+}  // namespace tiffany::paltrace

@@ -1,0 +1,40 @@
+#pragma once
+/// The processes that a recording has seen, and what it has of each.
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tools/babeltrace/trace_reader.hpp"
+
+namespace tiffany::paltrace {
+
+/// One that was registered with the session daemon and had tracepoints of Tiffany: so LTTng made buffers, and a trace,
+/// for it.
+struct RecordedProcess {
+    pid_t pid = 0;  ///< as the process itself sees it
+    std::string name;
+    std::uint64_t records = 0;
+    std::uint64_t transitions = 0;
+    std::size_t open_workers = 0;  ///< that did not say they stopped
+    std::optional<bool> ended{};   ///< before the recording did; nothing: not known
+
+    /// It ended and its workers did not, so it may have been killed in the middle of an event: then its last
+    /// sub-buffers are unreadable, and nobody counted what was in them.
+    bool tail_unknown() const { return ended.value_or(false) && (open_workers != 0 || records == 0); }
+    /// "process 812 (name)"
+    std::string title() const { return "process " + std::to_string(pid) + " (" + name + ")"; }
+};
+
+/// In the order of their names and pids.
+/// @param trace   the recording's: its session has a buffer for each process
+/// @param counts  what was read of it
+std::vector<RecordedProcess> recorded_processes(const std::string& trace, const std::vector<ctf::TraceCounts>& counts);
+
+/// "process 812 (name), process 813 (name) and 5 more"
+std::string titles_of(const std::vector<RecordedProcess>& processes);
+
+}  // namespace tiffany::paltrace
