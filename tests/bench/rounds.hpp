@@ -1,6 +1,7 @@
 #pragma once
 /// What the benchmarks share: measurements that each run in a process of their own, and what is said of many of them.
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,12 @@ struct Run {
 
 /// Runs this program once more, with these arguments, to its end. Ends this one with status 3 if that fails.
 Run run_self(const std::vector<std::string>& arguments);
+
+/// CPU time of the calling thread.
+std::uint64_t thread_cpu_ns();
+/// Keeps the calling thread on the nth of the CPUs that it may use, so that several run side by side from the start.
+/// With more threads than CPUs: on any.
+void stay_on_cpu(int nth);
 
 double median(std::vector<double> values);
 /// The median of the distances from the median.

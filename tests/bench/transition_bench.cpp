@@ -7,7 +7,6 @@
 // Each way runs in a process of its own, by turns, many rounds; ratios are taken within a round, so that a slow moment
 // of the machine meets both sides. CPU time of the thread, a loop of transitions, never one call.
 
-#include <time.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -30,20 +29,14 @@ constexpr int kRounds = 15;
 constexpr std::uint64_t kCheapTransitions = 4'000'000;
 constexpr std::uint64_t kRecordedTransitions = 400'000;
 
-std::uint64_t cpu_ns() {
-    timespec now{};
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-    return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000u + static_cast<std::uint64_t>(now.tv_nsec);
-}
-
 double loop_without_hooks() {
     std::atomic<std::uint64_t> state{0};  // a scheduler keeps its task's state, hooks or not
-    const std::uint64_t begin = cpu_ns();
+    const std::uint64_t begin = bench::thread_cpu_ns();
     for (std::uint64_t i = 0; i < kCheapTransitions; ++i) {
         state.store(i, std::memory_order_relaxed);
         asm volatile("" : : "r"(&state) : "memory");
     }
-    return static_cast<double>(cpu_ns() - begin) / static_cast<double>(kCheapTransitions);
+    return static_cast<double>(bench::thread_cpu_ns() - begin) / static_cast<double>(kCheapTransitions);
 }
 
 /// @param cycle  what to repeat: calls `transitions_each` hooks
@@ -54,10 +47,10 @@ double loop_of(bool metrics, std::uint64_t transitions, std::uint64_t transition
     tiffany::Worker& worker = *lease;
     tiffany::TaskTimes task;
     worker.spawned(task, {.name = "bench"});
-    const std::uint64_t begin = cpu_ns();
+    const std::uint64_t begin = bench::thread_cpu_ns();
     for (std::uint64_t i = 0; i < transitions; i += transitions_each)
         cycle(worker, task);
-    return static_cast<double>(cpu_ns() - begin) / static_cast<double>(transitions);
+    return static_cast<double>(bench::thread_cpu_ns() - begin) / static_cast<double>(transitions);
 }
 
 double loop_with_hooks(bool metrics, std::uint64_t transitions) {
@@ -97,11 +90,11 @@ double loop_of_sleeps_with_shared_stamps() {
 double loop_of_clock_reads() {
     const tiffany::Clock& clock = tiffany::Clock::system();
     std::uint64_t sum = 0;
-    const std::uint64_t begin = cpu_ns();
+    const std::uint64_t begin = bench::thread_cpu_ns();
     for (std::uint64_t i = 0; i < kCheapTransitions; ++i)
         sum += clock.ticks();
     asm volatile("" : : "r"(sum));
-    return static_cast<double>(cpu_ns() - begin) / static_cast<double>(kCheapTransitions);
+    return static_cast<double>(bench::thread_cpu_ns() - begin) / static_cast<double>(kCheapTransitions);
 }
 
 // A burst that fits into the ring: what the worker pays while the writer keeps up, which is on another CPU then.

@@ -86,3 +86,25 @@ def test_the_benchmark_of_the_asio_adapter_prints_its_ratios(tmp_path):
     assert ways(done.stdout) == ["off", "recorded"]
     logs = "".join(path.read_text() for path in run.rglob("*.pal"))
     assert logs.count('"event":"Begin"') >= 1 and logs.count('"event":"Spawned"') == 2 * (20 + 1)
+
+
+def test_the_benchmark_of_the_metrics_prints_its_ratios():
+    lines = checked([program("metrics_bench"), "--quick"], timeout=DEADLINE).stdout.splitlines()
+    ratio = re.compile(r"(.+) = \d+\.\d{3} \(MAD \d+\.\d{3}, [12] pairs; best to best \d+\.\d{3}\), .+; flattered by: .+")
+    assert [found.group(1) for found in map(ratio.fullmatch, lines) if found] == [
+        "Transition, one thread: prometheus-cpp / here",
+        "Transition, one thread: prometheus-cpp, no more than here / here",
+        "Transition, two threads: prometheus-cpp, one series / here",
+        "Transition, two threads: prometheus-cpp, one series, no more than here / here",
+        "Transition: here, two threads / one thread",
+        "Transition: a clock read, two threads / one thread",
+        "Pace: scraped 20 times a second / not scraped",
+        "Pace: 1,000 broken clients / none",
+    ]
+    scrape = re.compile(r"Scrape, schedulers x workers = (.+): \d+\.\d\d ms \(MAD .+")
+    assert [found.group(1) for found in map(scrape.fullmatch, lines) if found] == ["1 x 1", "1 x 64", "1 x 1024", "100 x 1"]
+    assert re.fullmatch(
+        r"Pace: a good scrape beside 1,000 broken clients = \d+\.\d ms, at most \d+\.\d ms \(\d+ scrapes\); "
+        r"memory: at most \d+\.\d MiB more",
+        lines[8],
+    )
