@@ -146,7 +146,7 @@ def test_a_process_that_made_no_transition_is_named(tmp_path):
         run = tmp_path / "run"
         done = lttng.run([program("paltrace"), "record", "-o", run, "--convert", "--seconds", "1"], check=False)
         assert done.returncode == 1, done
-        assert f"no tiffany events in {run}: {name} was there, and made none meanwhile\n" in done.stderr
+        assert f"no tiffany events in {run}: {name} was there, and made none while LTTng was ready for it\n" in done.stderr
         facts = json.loads((run / "record.json").read_text())
         assert facts["processes"] == [{"pid": silent.pid, "name": "log_itself", "records": 0, "transitions": 0,
                                        "ended": False, "tail_unknown": False}]
@@ -155,14 +155,14 @@ def test_a_process_that_made_no_transition_is_named(tmp_path):
         for input_ in (run, run / "trace"):
             judged = check(input_)
             assert judged.returncode == 1
-            assert judged.stdout == f"note: {name}: no transition\nbad: it holds no tiffany events\n"
+            assert judged.stdout == f"note: no transition was recorded of {name}\nbad: it holds no tiffany events\n"
             assert judged.stderr == f"paltrace: cannot check {input_}: it holds no tiffany events\n"
         beside = tmp_path / "beside"
         lttng.popen([program("steady"), "0", "100"], stdout=subprocess.DEVNULL)
         done = lttng.run([program("paltrace"), "record", "-o", beside, "--seconds", "2"], check=False)
-        assert done.returncode == 0 and f"paltrace: no transition of {name}\n" in done.stderr, done
+        assert done.returncode == 0 and f"paltrace: no transition was recorded of {name}\n" in done.stderr, done
         judged = check(beside)
-        assert judged.returncode == 0 and f"note: {name}: no transition\n" in judged.stdout
+        assert judged.returncode == 0 and f"note: no transition was recorded of {name}\n" in judged.stdout
         assert judged.stdout.endswith("\ngood\n"), judged
 
 
@@ -195,7 +195,7 @@ def test_the_tail_of_a_process_that_was_killed_is_unknown_and_of_others_it_is_no
         assert recorder.wait(DEADLINE) == 0, said
         goes_on.terminate()
     name = f"process {killed.pid} (steady)"
-    assert f"paltrace: {name} ended while workers went on, perhaps killed: of the last second, up to " in said
+    assert f"paltrace: {name} ended, and did not tell that its workers had stopped (killed?): of the last second, up to " in said
     facts = json.loads((run / "record.json").read_text())
     assert facts["tail_unknown"] is True
     told = {process["pid"]: (process["ended"], process["tail_unknown"]) for process in facts["processes"]}
@@ -204,7 +204,7 @@ def test_the_tail_of_a_process_that_was_killed_is_unknown_and_of_others_it_is_no
     for input_ in (run, run / "trace", run / "tiffany.pal"):
         judged = check(input_)
         assert judged.returncode == 0
-        assert f"note: {name} ended while workers went on, perhaps killed: of the last second some may be missing" in judged.stdout
+        assert f"note: {name} ended, and did not tell that its workers had stopped (killed?): of the last second" in judged.stdout
         assert judged.stdout.splitlines()[-1] == "good, but some may be missing, uncounted"
 
 

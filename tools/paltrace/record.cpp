@@ -321,8 +321,8 @@ void Recording::judge_nothing() {
                      "TIFFANY_LTTNG=0 is set, or libtiffany-lttng.so is missing");
     else
         complain(ExitCode::bad_content, where + titles_of(facts_.processes) +
-                                            (count == 1 ? " was there, and made none" : " were there, and made none") +
-                                            (joins() ? " meanwhile" : ""));
+                                            (count == 1 ? " was there, and made none while LTTng was ready for it"
+                                                        : " were there, and made none while LTTng was ready for them"));
 }
 
 /// Of which processes nothing, or perhaps not all, is there.
@@ -334,10 +334,10 @@ void Recording::judge_processes() {
         if (process.tail_unknown()) cut.push_back(process);
     }
     if (!silent.empty() && silent.size() < facts_.processes.size())
-        talk_ << "paltrace: no transition of " << titles_of(silent) << std::endl;
+        talk_ << "paltrace: no transition was recorded of " << titles_of(silent) << std::endl;
     if (!cut.empty())
         talk_ << "paltrace: " << titles_of(cut)
-              << " ended while workers went on, perhaps killed: of the last second, up to "
+              << " ended, and did not tell that its workers had stopped (killed?): of the last second, up to "
               << human_bytes(facts_.buffers.transitions.bytes) << " on each CPU may be missing and not counted"
               << std::endl;
 }

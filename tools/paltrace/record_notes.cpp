@@ -54,16 +54,16 @@ std::vector<fs::path> find_below(const fs::path& directory) {
 
 std::vector<fs::path> find_record_files(const std::string& input) {
     std::error_code failed;
-    const fs::path directory = fs::canonical(input, failed);
+    const fs::path path = fs::canonical(input, failed);
     if (failed) return {};
-    if (directory.filename() == kLogName && fs::is_regular_file(directory, failed)) {
-        auto file = record_file_in(directory.parent_path());
+    if (path.filename() == kLogName && fs::is_regular_file(path, failed)) {
+        auto file = record_file_in(path.parent_path());
         return file ? std::vector{std::move(*file)} : std::vector<fs::path>{};
     }
-    if (!fs::is_directory(directory, failed)) return {};
-    if (auto file = record_file_in(directory)) return {*file};
-    if (auto file = find_above(directory)) return {*file};
-    return find_below(directory);
+    if (!fs::is_directory(path, failed)) return {};
+    if (auto file = record_file_in(path)) return {*file};
+    if (auto file = find_above(path)) return {*file};
+    return find_below(path);
 }
 
 /// "process 812 (name), process 813 (name) and 5 more", of those processes of a record.json; empty if there are none.
@@ -110,12 +110,14 @@ void add_notes_of(const fs::path& path, const std::string& label, RecordNotes& n
             "record.json has no end (paltrace was killed, or goes on): of the last second some may be missing, "
             "uncounted");
     else if (!cut.empty())
-        doubt(cut + " ended while workers went on, perhaps killed: of the last second some may be missing, uncounted");
+        doubt(cut +
+              " ended, and did not tell that its workers had stopped (killed?): of the last second some may be "
+              "missing, uncounted");
     else if (says("tail_unknown"))
         doubt("COMMAND was killed: of its last second some may be missing, uncounted");
     if (says("shm_was_full"))
         doubt("/dev/shm was full while COMMAND ran: a process that started then is missing, uncounted");
-    if (!silent.empty()) notes.remarks.push_back(label + silent + ": no transition");
+    if (!silent.empty()) notes.remarks.push_back(label + "no transition was recorded of " + silent);
     if (nobody) notes.remarks.push_back(label + "no process with Tiffany was there to be recorded");
 }
 

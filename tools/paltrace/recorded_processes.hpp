@@ -22,8 +22,8 @@ struct RecordedProcess {
     std::size_t open_workers = 0;  ///< that did not say they stopped
     std::optional<bool> ended{};   ///< before the recording did; nothing: not known
 
-    /// It ended and its workers did not, so it may have been killed in the middle of an event: then its last
-    /// sub-buffers are unreadable, and nobody counted what was in them.
+    /// It ended and did not tell that its workers had stopped, so it may have been killed in the middle of an event:
+    /// then its last sub-buffers are unreadable, and nobody counted what was in them.
     bool tail_unknown() const { return ended.value_or(false) && (open_workers != 0 || records == 0); }
     /// "process 812 (name)"
     std::string title() const { return "process " + std::to_string(pid) + " (" + name + ")"; }
