@@ -3,9 +3,12 @@
 #include <prometheus/text_serializer.h>
 
 #include <algorithm>
+#include <functional>
 #include <set>
 #include <tiffany/metrics/scrape_text.hpp>
 #include <utility>
+
+#include "scheduler_collectable.hpp"
 
 namespace tiffany {
 namespace {
@@ -21,24 +24,57 @@ void merge(std::vector<prometheus::MetricFamily>& families, prometheus::MetricFa
     families.push_back(std::move(family));
 }
 
-/// Two schedulers of one name have the same series: the text format wants each once, and a sum would fall, which no
-/// counter may, when one of them dies.
+using Series = std::vector<prometheus::ClientMetric::Label>;
+
+Series sorted(Series labels) {
+    std::sort(labels.begin(), labels.end());
+    return labels;
+}
+
+/// The same whatever the order of the labels.
+std::size_t hash_of(const Series& labels) noexcept {
+    std::size_t sum = 0;
+    for (const auto& label : labels)
+        sum += std::hash<std::string>{}(label.name) * 31 ^ std::hash<std::string>{}(label.value);
+    return sum;
+}
+
+bool may_have_doubles(const prometheus::MetricFamily& family) {
+    std::vector<std::size_t> hashes;
+    hashes.reserve(family.metric.size());
+    for (const prometheus::ClientMetric& metric : family.metric)
+        hashes.push_back(hash_of(metric.label));
+    std::sort(hashes.begin(), hashes.end());
+    return std::adjacent_find(hashes.begin(), hashes.end()) != hashes.end();
+}
+
+/// The text format wants each series once, and Prometheus takes a page that has one twice for broken.
 void drop_doubles(prometheus::MetricFamily& family) {
-    std::set<std::vector<prometheus::ClientMetric::Label>> seen;
-    std::erase_if(family.metric, [&](const prometheus::ClientMetric& metric) {
-        auto labels = metric.label;
-        std::sort(labels.begin(), labels.end());
-        return !seen.insert(std::move(labels)).second;
-    });
+    if (!may_have_doubles(family)) return;
+    std::set<Series> seen;
+    std::erase_if(family.metric,
+                  [&](const prometheus::ClientMetric& metric) { return !seen.insert(sorted(metric.label)).second; });
+}
+
+/// Each of the schedulers that have one name gives what all of them counted.
+bool is_told(const std::vector<const SchedulerCollectable*>& told, const SchedulerCollectable& one) {
+    return std::any_of(told.begin(), told.end(),
+                       [&](const SchedulerCollectable* other) { return other->gives_the_same(one); });
 }
 
 }  // namespace
 
 std::string scrape_text(const std::vector<std::shared_ptr<prometheus::Collectable>>& from) {
     std::vector<prometheus::MetricFamily> families;
+    std::vector<const SchedulerCollectable*> told;
     for (const auto& collectable : from) {
         if (collectable == nullptr) continue;
-        for (prometheus::MetricFamily& family : collectable->Collect())
+        const auto* schedulers = dynamic_cast<const SchedulerCollectable*>(collectable.get());
+        if (schedulers != nullptr && is_told(told, *schedulers)) continue;
+        std::vector<prometheus::MetricFamily> collected = collectable->Collect();
+        // a scheduler that has died gives nothing: another one of its name may
+        if (schedulers != nullptr && !collected.empty()) told.push_back(schedulers);
+        for (prometheus::MetricFamily& family : collected)
             merge(families, std::move(family));
     }
     for (prometheus::MetricFamily& family : families)
