@@ -96,12 +96,20 @@ void SchedulerCore::give_back(Worker& worker) noexcept {
         else
             dump_turn.abandon(worker.generation_);
     }
-    if (free_.size() > kMostFree) fold_one();
+    while (free_.size() > kMostFree && fold_one()) {
+    }
 }
 
-/// The worker that was given back first goes; its numbers stay, and its index is another's, with `seq` going on.
-void SchedulerCore::fold_one() noexcept {
-    Worker& worker = *free_.front();
+/// Of the workers that can go the one that was given back first does; its numbers stay, and its index is another's,
+/// with `seq` going on. Returns whether there was one.
+bool SchedulerCore::fold_one() noexcept {
+    // what its rings still hold would be told after what the index's next worker fires
+    const auto found = std::find_if(free_.begin(), free_.end(), [](const Worker* worker) {
+        return std::all_of(worker->rings_.begin(), worker->rings_.end(),
+                           [](const auto& ring) { return ring->retired_at.load() != 0 || ring->is_told(); });
+    });
+    if (found == free_.end()) return false;
+    Worker& worker = **found;
     if (metrics) {
         try {
             if (ended_ == nullptr) ended_ = std::make_unique<EndedWorkers>();
@@ -109,7 +117,7 @@ void SchedulerCore::fold_one() noexcept {
             for (std::uint16_t i = 0; i < groups; ++i)
                 ended_->shard.add_group(i);
         } catch (...) {
-            return;  // no memory: it is kept
+            return false;  // no memory: it is kept
         }
         ended_->take(worker.shard_);
         ended_->busy_ns += std::max(worker.busy_told_ns_, worker.busy_ns());
@@ -118,8 +126,9 @@ void SchedulerCore::fold_one() noexcept {
     }
     ended_transitions_ += worker.transitions();
     retire(worker);
-    free_.erase(free_.begin());
+    free_.erase(found);
     all_.erase(std::find_if(all_.begin(), all_.end(), [&](const Owned& one) { return one.get() == &worker; }));
+    return true;
 }
 
 void SchedulerCore::retire(const Worker& worker) noexcept {

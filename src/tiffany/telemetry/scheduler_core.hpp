@@ -117,7 +117,7 @@ struct SchedulerCore {
     // Workers that were given back and are kept for the next threads. Of more the one that was given back first goes:
     // what a crowd of threads that ended has left would not be used again.
     static constexpr std::size_t kMostFree = 16;
-    void fold_one() noexcept;
+    bool fold_one() noexcept;
     void retire(const Worker& worker) noexcept;
     void offer_ring(Worker& worker, bool held) noexcept;
     // behind it: held_, free_, all_, stall_watch_, ended_, ready_age_, closed, the writing of groups, what has been

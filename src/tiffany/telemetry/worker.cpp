@@ -682,6 +682,7 @@ void Worker::become_child(std::uint64_t instance, bool held) noexcept {
     next_tid_ = end_tid_ = 0;
     lttng_left_out_.store(0, std::memory_order_relaxed);
     busy_told_ns_ = run_delay_before_ns_ = run_delay_told_ns_ = 0;
+    run_delay_known_ = false;
     on_seq_ = 1;
     thread_ = static_cast<std::uint32_t>(gettid());
     if (held && core_->metrics) {
