@@ -2,6 +2,7 @@
 /// How long the kernel let threads wait for a CPU, as /proc/self/task/TID/schedstat tells it: without root, and not at
 /// all where the kernel was built without CONFIG_SCHED_INFO, or /proc is not there.
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <vector>
@@ -19,7 +20,10 @@ class RunDelays {
     /// @param hold  the number of a thread's hold on a worker: a thread's id is used again
     /// Errors: std::bad_alloc.
     void want(std::uint64_t hold, std::uint32_t thread) { all_.push_back({hold, thread, std::nullopt}); }
-    /// Reads all that are wanted. Returns whether the kernel told of any, or, if none is wanted, of the caller.
+    /// A file takes some 7 us: of more threads a scrape reads so many, the next one those after them. What is not read
+    /// is told as it was.
+    static constexpr std::size_t kMostRead = 256;
+    /// Reads what is wanted. Returns whether the kernel told of any, or, if none is wanted, of the caller.
     bool read() noexcept;
     /// After read().
     std::optional<std::uint64_t> of(std::uint64_t hold) const noexcept;

@@ -78,6 +78,27 @@ TEST(RunDelay, IsNotKnownWhereTheKernelDoesNotCount) {
     EXPECT_EQ(detail::run_delay_ns(7, std::string(200, 'x').c_str()), std::nullopt);
 }
 
+TEST(RunDelay, OfAThousandThreadsIsReadByTurns) {
+    const auto thread = static_cast<std::uint32_t>(gettid());
+    if (!detail::run_delay_ns(thread)) GTEST_SKIP() << "the kernel tells no run delay";
+    constexpr std::uint64_t kThreads = 1'000;
+    std::map<std::uint64_t, int> read;
+    for (int scrape = 0; scrape < 4; ++scrape) {
+        detail::RunDelays delays;
+        for (std::uint64_t hold = kThreads; hold > 0; --hold)
+            delays.want(hold, thread);
+        ASSERT_TRUE(delays.read());
+        std::size_t now = 0;
+        for (std::uint64_t hold = 1; hold <= kThreads; ++hold)
+            if (delays.of(hold)) {
+                ++now;
+                ++read[hold];
+            }
+        EXPECT_EQ(now, detail::RunDelays::kMostRead);
+    }
+    EXPECT_EQ(read.size(), kThreads) << "all of them in four scrapes";
+}
+
 /// Runs `body` in a forked child; its exit code.
 template <typename Body>
 int exit_code_of_a_child(const Body& body) {
