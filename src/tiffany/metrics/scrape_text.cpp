@@ -1,6 +1,5 @@
 #include <prometheus/collectable.h>
 #include <prometheus/metric_family.h>
-#include <prometheus/text_serializer.h>
 
 #include <algorithm>
 #include <functional>
@@ -9,6 +8,7 @@
 #include <utility>
 
 #include "scheduler_collectable.hpp"
+#include "text_format.hpp"
 
 namespace tiffany {
 namespace {
@@ -79,7 +79,7 @@ std::string scrape_text(const std::vector<std::shared_ptr<prometheus::Collectabl
     }
     for (prometheus::MetricFamily& family : families)
         drop_doubles(family);
-    return prometheus::TextSerializer{}.Serialize(families);
+    return text_format(families);
 }
 
 }  // namespace tiffany

@@ -22,7 +22,7 @@ class RunDelays {
     void want(std::uint64_t hold, std::uint32_t thread) { all_.push_back({hold, thread, std::nullopt}); }
     /// A file takes some 7 us: of more threads a scrape reads so many, the next one those after them. What is not read
     /// is told as it was.
-    static constexpr std::size_t kMostRead = 256;
+    static constexpr std::size_t kMostRead = 128;
     /// Reads what is wanted. Returns whether the kernel told of any, or, if none is wanted, of the caller.
     bool read() noexcept;
     /// After read().
