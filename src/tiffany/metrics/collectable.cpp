@@ -71,6 +71,7 @@ class Families {
     void counter(double value, Labels labels) { add(std::move(labels)).counter.value = value; }
     void histogram(const HistogramSnapshot& from, Labels labels) {
         ClientMetric::Histogram& to = add(std::move(labels)).histogram;
+        to.bucket.reserve(from.upper_ns.size());
         std::uint64_t total = 0;
         for (std::size_t i = 0; i < from.counts.size(); ++i) {
             total += from.counts[i];
@@ -199,19 +200,6 @@ void add_histograms(Families& families, const std::vector<Named>& names) {
         [&](const GroupSnapshot& group, Labels labels) { families.histogram(group.ready, std::move(labels)); });
 }
 
-std::vector<MetricFamily> families_of(const std::vector<MetricsSnapshot>& snapshots, const MetricsOptions& options) {
-    if (snapshots.empty()) return {};
-    std::vector<Named> names;
-    names.reserve(snapshots.size());
-    for (const MetricsSnapshot& one : snapshots)
-        names.emplace_back(one, options.by_worker);
-    Families families{options.prefix};
-    add_gauges(families, names);
-    add_counters(families, names);
-    add_histograms(families, names);
-    return std::move(families).take();
-}
-
 void check(const MetricsOptions& options) {
     if (!options.prefix.empty() && !prometheus::CheckMetricName(options.prefix + "x"))
         throw std::invalid_argument{"no metric's name may begin with " + options.prefix};
@@ -304,6 +292,19 @@ class ProcessCollectable : public prometheus::Collectable {
 };
 
 }  // namespace
+
+std::vector<MetricFamily> families_of(const std::vector<MetricsSnapshot>& snapshots, const MetricsOptions& options) {
+    if (snapshots.empty()) return {};
+    std::vector<Named> names;
+    names.reserve(snapshots.size());
+    for (const MetricsSnapshot& one : snapshots)
+        names.emplace_back(one, options.by_worker);
+    Families families{options.prefix};
+    add_gauges(families, names);
+    add_counters(families, names);
+    add_histograms(families, names);
+    return std::move(families).take();
+}
 
 std::vector<MetricFamily> SchedulerCollectable::Collect() const try {
     return families_of(source_(), options_);

@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <functional>
+#include <iterator>
 #include <set>
+#include <string_view>
 #include <tiffany/metrics/scrape_text.hpp>
 #include <utility>
 
@@ -56,27 +58,43 @@ void drop_doubles(prometheus::MetricFamily& family) {
                   [&](const prometheus::ClientMetric& metric) { return !seen.insert(sorted(metric.label)).second; });
 }
 
-/// Each of the schedulers that have one name gives what all of them counted.
-bool is_told(const std::vector<const SchedulerCollectable*>& told, const SchedulerCollectable& one) {
-    return std::any_of(told.begin(), told.end(),
-                       [&](const SchedulerCollectable* other) { return other->gives_the_same(one); });
-}
+/// Schedulers whose collectables are alike: their families are made at once.
+struct Alike {
+    const SchedulerCollectable* first;
+    std::vector<std::string_view> told = {};
+    std::vector<MetricsSnapshot> snapshots = {};
+
+    void add(const SchedulerCollectable& one) {
+        // each of those that have one name gives what all of them counted
+        if (std::find(told.begin(), told.end(), one.of()) != told.end()) return;
+        std::vector<MetricsSnapshot> found = one.snapshots();
+        if (found.empty()) return;  // it has died: another one of its name may tell
+        std::move(found.begin(), found.end(), std::back_inserter(snapshots));
+        told.push_back(one.of());
+    }
+};
 
 }  // namespace
 
 std::string scrape_text(const std::vector<std::shared_ptr<prometheus::Collectable>>& from) {
     std::vector<prometheus::MetricFamily> families;
-    std::vector<const SchedulerCollectable*> told;
+    std::vector<Alike> schedulers;
     for (const auto& collectable : from) {
         if (collectable == nullptr) continue;
-        const auto* schedulers = dynamic_cast<const SchedulerCollectable*>(collectable.get());
-        if (schedulers != nullptr && is_told(told, *schedulers)) continue;
-        std::vector<prometheus::MetricFamily> collected = collectable->Collect();
-        // a scheduler that has died gives nothing: another one of its name may
-        if (schedulers != nullptr && !collected.empty()) told.push_back(schedulers);
-        for (prometheus::MetricFamily& family : collected)
-            merge(families, std::move(family));
+        const auto* ours = dynamic_cast<const SchedulerCollectable*>(collectable.get());
+        if (ours == nullptr) {
+            for (prometheus::MetricFamily& family : collectable->Collect())
+                merge(families, std::move(family));
+            continue;
+        }
+        auto alike = std::find_if(schedulers.begin(), schedulers.end(),
+                                  [&](const Alike& one) { return one.first->is_alike(*ours); });
+        if (alike == schedulers.end()) alike = schedulers.insert(alike, Alike{ours});
+        alike->add(*ours);
     }
+    for (const Alike& alike : schedulers)
+        for (prometheus::MetricFamily& family : families_of(alike.snapshots, alike.first->options()))
+            merge(families, std::move(family));
     for (prometheus::MetricFamily& family : families)
         drop_doubles(family);
     return text_format(families);

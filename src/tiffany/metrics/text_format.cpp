@@ -35,6 +35,8 @@ std::string_view name_of(MetricType type) noexcept {
 
 class Page {
   public:
+    /// @param bytes  that it will have, about
+    explicit Page(std::size_t bytes) { text_.reserve(bytes); }
     std::string take() && { return std::move(text_); }
 
     void add(const MetricFamily& family) {
@@ -74,10 +76,11 @@ class Page {
             case MetricType::Summary:
                 line("_count", metric.summary.sample_count);
                 line("_sum", metric.summary.sample_sum);
+                begin_lines_of("", "quantile");
                 for (const ClientMetric::Quantile& quantile : metric.summary.quantile) {
                     std::string at;
                     number(at, quantile.quantile);
-                    line("", quantile.value, "quantile", at);
+                    line_of(at, quantile.value);
                 }
                 break;
             case MetricType::Histogram:
@@ -88,33 +91,53 @@ class Page {
     void add(const ClientMetric::Histogram& histogram) {
         line("_count", histogram.sample_count);
         line("_sum", histogram.sample_sum);
+        begin_lines_of("_bucket", "le");
         bool has_last = false;
         for (std::size_t i = 0; i < histogram.bucket.size(); ++i) {
             const ClientMetric::Bucket& bucket = histogram.bucket[i];
-            line("_bucket", bucket.cumulative_count, "le", bound(i, bucket.upper_bound));
+            line_of(bound(i, bucket.upper_bound), bucket.cumulative_count);
             has_last = bucket.upper_bound == std::numeric_limits<double>::infinity();
         }
-        if (!has_last) line("_bucket", histogram.sample_count, "le", "+Inf");
+        if (!has_last) line_of("+Inf", histogram.sample_count);
     }
 
+    /// What a line begins with, up to the place of a further label.
+    void begin(std::string& line, std::string_view suffix, bool has_more) const {
+        line = name_;
+        line += suffix;
+        if (labels_.empty() && !has_more) return;
+        line += '{';
+        line += labels_;
+        if (has_more && !labels_.empty()) line += ',';
+    }
     template <typename Value>
-    void line(std::string_view suffix, Value value, std::string_view label = {}, std::string_view of_label = {}) {
-        add_all(name_, suffix, "");
-        if (!labels_.empty() || !label.empty()) {
-            add_all("{", labels_, labels_.empty() || label.empty() ? "" : ",");
-            if (!label.empty()) {
-                add_all(label, "=\"", of_label);
-                text_ += '"';
-            }
-            text_ += '}';
-        }
-        text_ += ' ';
+    void end(Value value) {
         number(text_, value);
         if (timestamp_ms_ != 0) {
             text_ += ' ';
             number(text_, timestamp_ms_);
         }
         text_ += '\n';
+    }
+    template <typename Value>
+    void line(std::string_view suffix, Value value) {
+        begin(begin_, suffix, false);
+        begin_ += labels_.empty() ? " " : "} ";
+        text_ += begin_;
+        end(value);
+    }
+    /// With a further label, whose name `begin_` ends with.
+    template <typename Value>
+    void line_of(std::string_view of_label, Value value) {
+        text_ += begin_;
+        text_ += of_label;
+        text_ += "\"} ";
+        end(value);
+    }
+    void begin_lines_of(std::string_view suffix, std::string_view label) {
+        begin(begin_, suffix, true);
+        begin_ += label;
+        begin_ += "=\"";
     }
     void add_all(std::string_view first, std::string_view second, std::string_view third = {}) {
         text_ += first;
@@ -170,6 +193,7 @@ class Page {
     std::string text_;
     std::string_view name_;          // of the family
     std::string labels_;             // of the metric
+    std::string begin_;              // of the metric's lines
     std::int64_t timestamp_ms_ = 0;  // likewise
     std::vector<Bound> bounds_;      // of the last histogram
 };
@@ -177,7 +201,12 @@ class Page {
 }  // namespace
 
 std::string text_format(const std::vector<MetricFamily>& families) {
-    Page page;
+    constexpr std::size_t kUsualLine = 72;
+    std::size_t lines = 0;
+    for (const MetricFamily& family : families)
+        for (const ClientMetric& metric : family.metric)
+            lines += 3 + metric.histogram.bucket.size() + metric.summary.quantile.size();
+    Page page{lines * kUsualLine};
     for (const MetricFamily& family : families)
         page.add(family);
     return std::move(page).take();
