@@ -272,10 +272,18 @@ inline Worker::Delays Worker::begin_run(TaskTimes& task, std::uint64_t before, s
 }
 
 inline void Worker::observe(const TaskTimes& task, WaitKind waited, Delays delays) noexcept {
-    GroupShard& group = shard_.group(task.group_);
+    if (delays.wait_ns != 0) {
+        observe_both(task, waited, delays);
+        return;
+    }
     if (delays.ready_ns != 0) [[likely]]
-        group.ready.observe(core_->ready_bounds, delays.ready_ns);
-    if (delays.wait_ns != 0) group.wait[number(waited)].observe(core_->wait_bounds, delays.wait_ns);
+        shard_.group(task.group_).ready.observe(core_->ready_bounds, delays.ready_ns);
+}
+
+void Worker::observe_both(const TaskTimes& task, WaitKind waited, Delays delays) noexcept {
+    GroupShard& group = shard_.group(task.group_);
+    group.ready.observe(core_->ready_bounds, delays.ready_ns);
+    group.wait[number(waited)].observe(core_->wait_bounds, delays.wait_ns);
 }
 
 /// For others that look at it: what runs here, and since when. With metrics or a watch.
@@ -302,8 +310,8 @@ void Worker::forget_run() noexcept {
         return;
     }
     shard_.count(number(TaskTimes::state_of(before)), Move::Running);
-    observe(task, TaskTimes::waited_of(before), begin_run(task, before, now));
     shard_.running_since.store(now, std::memory_order_relaxed);
+    observe(task, TaskTimes::waited_of(before), begin_run(task, before, now));
 }
 
 void Worker::tell_running(TaskTimes& task, std::uint64_t before, Stamp at) noexcept {
