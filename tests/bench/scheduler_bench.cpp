@@ -31,8 +31,8 @@ namespace {
 
 // ---- who is measured ----
 
-enum class System { bare, stripped, off, metrics, asio, asio_timer };
-constexpr std::array kNames{"a bare coroutine", "stripped", "hooks off", "metrics", "Asio", "an Asio timer"};
+enum class System { bare, stripped, off, metrics, asio, asio_timer, walk };
+constexpr std::array kNames{"a bare coroutine", "stripped", "hooks off", "metrics", "Asio", "an Asio timer", "a walk"};
 const char* name_of(System system) {
     return kNames[static_cast<std::size_t>(system)];
 }
@@ -55,6 +55,8 @@ const Cases* cases_of(System system) {
     switch (system) {
         case System::bare:
             return &bare_cases();
+        case System::walk:
+            return &walk_cases();
         case System::stripped:
             return stripped_cases();
         case System::off:
@@ -91,6 +93,7 @@ const std::vector<Row>& rows() {
     static const char* const kNear = "tasks in the nearest caches, resumed in the order of their addresses";
     static const char* const kFar = "tasks resumed in the order of their addresses, so that they are fetched ahead";
     static const char* const kMany = "many wake at once, so that a look and a system call are for many";
+    static const char* const kWalk = "nothing; the walk moves no timer and does nothing at a task";
     static const char* const kEnds = "the same; the end of Asio's coroutine is counted, too";
     static const char* const kFlood = "the receiver is rarely asleep";
     static const char* const kNoSteal = "each worker has tasks of its own, so that few are moved";
@@ -119,7 +122,11 @@ const std::vector<Row>& rows() {
          &Cases::sleep,
          {.tasks = 1'000'000},
          {.tasks = 1000},
-         {{off, stripped, kMany}, {metrics, stripped, kMany}, {metrics, asio_timer, kMany}, {metrics, asio, kEnds}}},
+         {{stripped, walk, kWalk},
+          {off, stripped, kMany},
+          {metrics, stripped, kMany},
+          {metrics, asio_timer, kMany},
+          {metrics, asio, kEnds}}},
         {"Post from another thread",
          &Cases::post,
          {.times = 300'000},

@@ -104,6 +104,7 @@ class Growth {
 };
 
 const Cases& bare_cases();        ///< a queue and coroutines, nothing else
+const Cases& walk_cases();        ///< the memory of sleepers, visited as sleeping and waking must, nothing else
 const Cases* asio_cases();        ///< null: Boost.Asio was not there
 const Cases* asio_timer_cases();  ///< timers without coroutines
 

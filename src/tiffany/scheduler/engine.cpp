@@ -291,14 +291,20 @@ bool Engine::cancel(TaskCore& task, CancelCause cause) noexcept {
     return true;
 }
 
+bool Engine::cancel(std::uint64_t tid) {
+    if (home() == nullptr) return find(tid).cancel();
+    const Guard guard{*this};
+    TaskCore* const task = store_->alive(tid);  // not a handle: a join by this number would take it for somebody's
+    return task != nullptr && cancel(*task, CancelCause::asked);
+}
+
 void Engine::cancel_all() {
     const std::thread::id driver = driver_.load(std::memory_order_relaxed);
     if (driver != std::thread::id{} && driver != std::this_thread::get_id())
         throw std::logic_error{"cannot cancel all tasks of scheduler " + name_ + ": another thread runs it"};
-    const std::vector<TaskHandle> tasks = store_->all();
     const Guard guard{*this};
-    for (const TaskHandle& task : tasks)
-        cancel(*task.core(), CancelCause::shutdown);
+    for (TaskCore* const task : store_->all_alive())
+        cancel(*task, CancelCause::shutdown);
 }
 
 // ---- they end ----
@@ -356,7 +362,7 @@ void Engine::unlock_and_destroy() noexcept {
             ++frames;
         }
         if (task.extras() != nullptr) task.extras()->dependencies.drop();
-        let_go(task);  // the scheduler's own hold
+        TaskStore::give_up(task, TaskCore::kSchedulersHold);
     }
     if (frames == 0) return;
     lock();
@@ -368,7 +374,7 @@ void Engine::unlock_and_destroy() noexcept {
 void Engine::close() noexcept {
     if (closed_.exchange(true)) return;
     store_->close();
-    std::vector<TaskHandle> tasks = store_->all();
+    const std::vector<TaskCore*> tasks = store_->all_alive();
     for (const auto& loop : loops_) {
         loop->inbox().take_tasks();  // they are among the others
         loop->forget_ready();
@@ -376,8 +382,7 @@ void Engine::close() noexcept {
     auto&& hooks = life_hooks_here(telemetry_);  // a pool's threads have given theirs back
     for (auto task = tasks.rbegin(); task != tasks.rend();
          ++task) {  // the newest first: it may use what older ones own
-        TaskCore& core = *task->core();
-        if (has_ended(core)) continue;
+        TaskCore& core = **task;
         loop_of(core).detach(core);
         hooks.cancelled(core.life, CancelCause::destroyed);
         core.over.store(true, std::memory_order_release);
@@ -386,12 +391,13 @@ void Engine::close() noexcept {
         dismiss();
         unlock();
         Frame::destroy_from(std::exchange(core.leaf, nullptr));
-        let_go(core);  // the scheduler's own hold
     }
-    for (const TaskHandle& task : tasks)
-        if (TaskExtras* const extras = task.core()->extras()) extras->dependents.clear();
-    for (const TaskHandle& task : tasks)
-        if (TaskExtras* const extras = task.core()->extras()) extras->dependencies.drop();
+    for (const TaskCore* const task : tasks)
+        if (TaskExtras* const extras = task->extras()) extras->dependents.clear();
+    for (const TaskCore* const task : tasks)
+        if (TaskExtras* const extras = task->extras()) extras->dependencies.drop();
+    for (TaskCore* const task : tasks)
+        TaskStore::give_up(*task, TaskCore::kSchedulersHold);
     if (!many_) loops_.front()->give_worker_back();
     changed_.notify_all();
 }
@@ -443,17 +449,12 @@ std::string Engine::cycle_through(const TaskCore& joiner, const TaskCore& target
 
 TaskHandle Engine::find(std::uint64_t tid) const noexcept {
     TaskCore* const task = store_->find(tid);
-    if (task == nullptr) return {};
-    TaskHandle handle = TaskHandle::held(*task);
-    return handle.ended() ? TaskHandle{} : handle;
+    return task != nullptr ? TaskHandle::held(*task) : TaskHandle{};
 }
 
 TaskHandle Engine::find_held(std::uint64_t tid) const noexcept {
-    TaskCore* const task = store_->find(tid);
-    if (task == nullptr) return {};
-    TaskHandle handle = TaskHandle::held(*task);
-    const std::uint32_t others = has_ended(*task) ? 1 : 2;  // this one, and the scheduler's own while it lives
-    return task->holds.load(std::memory_order_relaxed) > others ? handle : TaskHandle{};
+    TaskCore* const task = store_->find_held(tid);
+    return task != nullptr ? TaskHandle::held(*task) : TaskHandle{};
 }
 
 // ---- loops ----

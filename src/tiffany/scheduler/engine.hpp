@@ -65,6 +65,8 @@ class Engine {
     /// The tasks that would wait for each other if that join began: "a (1) -> b (2) -> a (1)"; empty: it can end.
     std::string cycle_through(const TaskCore& joiner, const TaskCore& target) const;
 
+    /// Of a task by its number. Any thread. Errors: std::bad_alloc.
+    bool cancel(std::uint64_t tid);
     void cancel_all();  ///< cause shutdown. Errors: std::logic_error, another thread runs the only loop; std::bad_alloc
     void refuse_spawns() noexcept { refusing_.store(true, std::memory_order_relaxed); }
     /// Ends all tasks where they are. No loop runs any more. One thread. Out of memory here ends the program.
@@ -98,7 +100,7 @@ class Engine {
     bool is_closed() const noexcept { return closed_.load(std::memory_order_relaxed); }
 
     TaskHandle find(std::uint64_t tid) const noexcept;
-    /// Alive or held by a handle: what `join(tid)` takes.
+    /// Held by a handle, ended or not: what `join(tid)` takes.
     TaskHandle find_held(std::uint64_t tid) const noexcept;
     std::size_t live() const noexcept { return live_.load(std::memory_order_acquire); }
     std::uint64_t now_ns() const noexcept { return clock_->monotonic_ns(); }

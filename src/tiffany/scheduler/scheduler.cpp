@@ -19,8 +19,7 @@ void SchedulerBase::post(std::function<void()> function) {
 }
 
 bool SchedulerBase::cancel(std::uint64_t tid) {
-    const TaskHandle task = engine_->find(tid);
-    return task && task.cancel();
+    return engine_->cancel(tid);
 }
 
 void SchedulerBase::cancel_all() {

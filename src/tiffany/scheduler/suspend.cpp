@@ -170,7 +170,6 @@ bool Loop::begin_sleep_until_woken(TaskCore& task, Operation& operation) noexcep
 }
 
 bool Loop::begin_join(TaskCore& task, JoinOperation& operation) noexcept {
-    // without the lock: the last hold on a task may be given up here
     operation.target = operation.ref.handle() ? operation.ref.handle() : engine_->find_held(operation.ref.tid());
     const Guard guard{*engine_};
     using Refusal = JoinOperation::Refusal;

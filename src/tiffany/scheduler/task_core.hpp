@@ -73,10 +73,13 @@ struct TaskCore : TaskLifeFirst, Chain {
     TaskCore& operator=(const TaskCore&) = delete;
     ~TaskCore() { delete extras(); }
 
+    /// In `holds`, apart from the count of the handles: whether somebody has one is seen at any moment.
+    static constexpr std::uint32_t kSchedulersHold = std::uint32_t{1} << 31;
+
     // ---- others look at it ----
     std::atomic<WakeState> wake{WakeState::idle};
-    std::atomic<bool> over{false};        // it has ended, and how is written
-    std::atomic<std::uint32_t> holds{1};  // the scheduler's, until the end, and one a handle
+    std::atomic<bool> over{false};                      // it has ended, and how is written
+    std::atomic<std::uint32_t> holds{kSchedulersHold};  // the scheduler's, until the end, and one a handle
 
     TaskCore* next = nullptr;  // in a ready queue, an inbox, or the list of the ended
 

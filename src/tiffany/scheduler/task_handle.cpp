@@ -11,8 +11,7 @@ void hold(TaskCore& task) noexcept {
 }
 
 void let_go(TaskCore& task) noexcept {
-    // release: what this holder did is seen by the one who destroys it; acquire: it is that one
-    if (task.holds.fetch_sub(1, std::memory_order_acq_rel) == 1) TaskStore::of(task).destroy(task);
+    TaskStore::give_up(task, 1);
 }
 
 void* result_of(const TaskHandle& task) noexcept {

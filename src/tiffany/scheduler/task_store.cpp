@@ -135,6 +135,11 @@ void TaskStore::destroy(TaskCore& task) noexcept {
     if (last) delete this;
 }
 
+void TaskStore::give_up(TaskCore& task, std::uint32_t holds) noexcept {
+    // release: what this holder did is seen by the one who destroys it; acquire: it is that one
+    if (task.holds.fetch_sub(holds, std::memory_order_acq_rel) == holds) of(task).destroy(task);
+}
+
 void TaskStore::mark(TaskCore& task, bool listed) noexcept {
     Slab& slab = Slab::of(task);
     const auto slot = static_cast<std::size_t>(reinterpret_cast<Slot*>(&task) - slab.slots());
@@ -165,23 +170,40 @@ std::uint64_t TaskStore::list(std::uint64_t cursor, TaskTaker& taker) noexcept {
     return cursor;
 }
 
-/// False: the last hold is being given up.
-bool TaskStore::hold(TaskCore& task) noexcept {
-    std::uint32_t holds = task.holds.load(std::memory_order_relaxed);
-    while (holds != 0)
-        if (task.holds.compare_exchange_weak(holds, holds + 1, std::memory_order_relaxed)) return true;
+/// Adds a hold while there is one of those; false: there is none, or the last one was given up meanwhile.
+bool TaskStore::hold_if(TaskCore& task, std::uint32_t holds) noexcept {
+    std::uint32_t seen = task.holds.load(std::memory_order_relaxed);
+    while ((seen & holds) != 0)
+        if (task.holds.compare_exchange_weak(seen, seen + 1, std::memory_order_relaxed)) return true;
     return false;
+}
+
+TaskCore* TaskStore::entered(std::uint64_t tid) const noexcept {
+    const auto found = pages_.find(tid / kTidsPerPage);
+    if (found == pages_.end()) return nullptr;
+    const std::uint32_t place = found->second.places[tid % kTidsPerPage];
+    return place != 0 ? &at(place) : nullptr;
 }
 
 TaskCore* TaskStore::find(std::uint64_t tid) const noexcept {
     const std::lock_guard lock{mutex_};
-    const auto found = pages_.find(tid / kTidsPerPage);
-    if (found == pages_.end()) return nullptr;
-    const std::uint32_t place = found->second.places[tid % kTidsPerPage];
-    return place != 0 && hold(at(place)) ? &at(place) : nullptr;
+    TaskCore* const task = entered(tid);
+    return task != nullptr && !has_ended(*task) && hold_if(*task, TaskCore::kSchedulersHold) ? task : nullptr;
 }
 
-std::vector<TaskHandle> TaskStore::all() const {
+TaskCore* TaskStore::find_held(std::uint64_t tid) const noexcept {
+    const std::lock_guard lock{mutex_};
+    TaskCore* const task = entered(tid);
+    return task != nullptr && hold_if(*task, ~TaskCore::kSchedulersHold) ? task : nullptr;
+}
+
+TaskCore* TaskStore::alive(std::uint64_t tid) const noexcept {
+    const std::lock_guard lock{mutex_};
+    TaskCore* const task = entered(tid);
+    return task != nullptr && !has_ended(*task) ? task : nullptr;
+}
+
+std::vector<TaskCore*> TaskStore::all_alive() const {
     struct Found {
         std::uint32_t age;
         TaskCore* task;
@@ -192,14 +214,14 @@ std::vector<TaskHandle> TaskStore::all() const {
         found.reserve(tasks_);
         for (const auto& [number, page] : pages_)
             for (std::size_t i = 0; i < kTidsPerPage; ++i)
-                if (page.places[i] != 0 && hold(at(page.places[i])))
+                if (page.places[i] != 0 && !has_ended(at(page.places[i])))
                     found.push_back({entered_ - page.entered[i], &at(page.places[i])});
     }
     std::ranges::sort(found, std::greater{}, &Found::age);
-    std::vector<TaskHandle> tasks;
+    std::vector<TaskCore*> tasks;
     tasks.reserve(found.size());
     for (const Found& one : found)
-        tasks.push_back(TaskHandle::held(*one.task));
+        tasks.push_back(one.task);
     return tasks;
 }
 

@@ -43,12 +43,22 @@ class TaskStore final : public TaskList {
     void enter(TaskCore& task) noexcept;
     /// Nobody holds it any more.
     void destroy(TaskCore& task) noexcept;
+    /// With the last of its holds it is destroyed.
+    static void give_up(TaskCore& task, std::uint32_t holds) noexcept;
 
-    /// A new hold on the task with that number, alive or held by a handle; null if there is none.
+    /// A new hold on the task with that number; null: it has ended, or there is none.
     TaskCore* find(std::uint64_t tid) const noexcept;
-    /// All that are found, with a new hold on each, in the order in which they were entered (tids are not: each thread
-    /// has its own block of them). Errors: std::bad_alloc.
-    std::vector<TaskHandle> all() const;
+    /// The same of a task that has a handle, ended or not; null: nobody has a handle of such a task. (Nothing but
+    /// handles is a hold: two that look at the same time do not take each other for one.)
+    TaskCore* find_held(std::uint64_t tid) const noexcept;
+
+    // with the scheduler's lock held, without which none ends: they need no hold
+
+    /// The task with that number; null: it has ended, or there is none.
+    TaskCore* alive(std::uint64_t tid) const noexcept;
+    /// All of them, in the order in which they were entered (tids are not: each thread has its own block of them).
+    /// Errors: std::bad_alloc.
+    std::vector<TaskCore*> all_alive() const;
 
     /// For a tracer that came late: those that are found, in the order of their places.
     std::uint64_t list(std::uint64_t cursor, TaskTaker& taker) noexcept override;
@@ -90,7 +100,8 @@ class TaskStore final : public TaskList {
     ~TaskStore();
     void add_slab();
     Slab& slab(std::size_t number) const noexcept;
-    static bool hold(TaskCore& task) noexcept;
+    TaskCore* entered(std::uint64_t tid) const noexcept;  // with the mutex held
+    static bool hold_if(TaskCore& task, std::uint32_t holds) noexcept;
     static void mark(TaskCore& task, bool listed) noexcept;
 
     Engine* const engine_;

@@ -38,6 +38,17 @@ TimerWheel::Firsts TimerWheel::take_out(const Place& from) noexcept {
     return firsts;
 }
 
+std::uint32_t TimerWheel::only_one(const Place& in) const noexcept {
+    if (in.level >= kSoonLevel) return kNone;
+    std::uint32_t found = kNone;
+    for (const List& list : slots_[in.level][in.slot]) {
+        if (list.head == kNone) continue;
+        if (found != kNone || list.head != list.tail) return kNone;
+        found = list.head;
+    }
+    return found;
+}
+
 void TimerWheel::remove(std::uint32_t place) noexcept {
     const Timer& timer = timers_[place];
     const Place from = place_of(timer.deadline_ns);

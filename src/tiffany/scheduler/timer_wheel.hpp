@@ -3,8 +3,9 @@
 ///
 /// Level l has 256 slots of 256^l ns each. A timer lies at the level of the highest digit (base 256) in which its
 /// deadline differs from the present time, in the slot of that digit; when time comes to that slot, what is in it moves
-/// to lower levels. So adding and removing cost the same however many there are, and each timer moves at most once
-/// a level: a sleep of a second three times. (Varghese and Lauck, Hashed and Hierarchical Timing Wheels, SOSP 1987.)
+/// to lower levels, if it is not alone there and due. So adding and removing cost the same however many there are, and
+/// each timer moves at most once a level: a sleep of a second three times. (Varghese and Lauck, Hashed and Hierarchical
+/// Timing Wheels, SOSP 1987.)
 ///
 /// With many of them each one that moves is far away in memory, and a list tells where the next one is only when it has
 /// come. So a slot has eight lists, and eight are fetched at a time. Which list it is follows from the deadline: those
@@ -44,13 +45,14 @@ class TimerWheel {
         while (used_levels_ != 0) {
             const Place first = first_slot();
             if (first.begin_ns > now_ns) break;
-            now_ns_ = std::max(now_ns_, first.begin_ns);
-            if (first.level != 0) {
+            const std::uint32_t due = first.level == 0 ? slots_[0][first.slot].front().head : only_one(first);
+            if (due == kNone || timers_[due].deadline_ns > now_ns) {
+                now_ns_ = std::max(now_ns_, first.begin_ns);
                 move_down(first, tasks);
                 continue;
             }
-            const std::uint32_t due = slots_[0][first.slot].front().head;
-            remove(due);
+            remove(due);  // before time goes on, which tells where it lies
+            now_ns_ = std::max(now_ns_, timers_[due].deadline_ns);
             tasks.expired(due, timers_[due].deadline_ns);
         }
         // nothing is left up to that time, so nothing has to move for it
@@ -94,11 +96,27 @@ class TimerWheel {
     using Firsts = std::array<std::uint32_t, kLists>;
     Firsts take_out(const Place& from) noexcept;
 
+    /// The timer in that slot; kNone: there are several, or it is not fetched yet. All before it is over, so it need
+    /// not move down first.
+    std::uint32_t only_one(const Place& in) const noexcept;
+
     /// All that is in it goes to lower levels, in its order as far as deadlines are the same.
     template <typename Tasks>
     void move_down(const Place& from, const Tasks& tasks) {
+        if (from.level != kSoonLevel) {
+            move_each(from, [](std::uint32_t) {});
+            return;
+        }
         std::array<std::uint32_t, kMostFetched> soon{};
-        std::size_t soon_count = 0;
+        std::size_t count = 0;
+        move_each(from, [&](std::uint32_t place) {
+            soon[count++] = place;
+            if (count == soon.size()) tasks.fetch(std::span{soon.data(), std::exchange(count, 0)});
+        });
+        if (count != 0) tasks.fetch(std::span{soon.data(), count});
+    }
+    template <typename Moved>
+    void move_each(const Place& from, const Moved& moved) {
         Firsts firsts = take_out(from);
         for (bool any = true; any;) {
             any = false;
@@ -110,19 +128,16 @@ class TimerWheel {
                 first = moving.after;
                 if (first != kNone) __builtin_prefetch(&timers_[first]);
                 put(place, moving);
-                if (from.level != kSoonLevel) continue;
-                soon[soon_count++] = place;
-                if (soon_count == soon.size()) tasks.fetch(std::span{soon.data(), std::exchange(soon_count, 0)});
+                moved(place);
             }
         }
-        if (soon_count != 0) tasks.fetch(std::span{soon.data(), soon_count});
     }
 
     TimerTable& timers_;
     std::uint64_t now_ns_;  // no slot before this time is used
     std::uint32_t used_levels_ = 0;
     std::array<std::array<std::uint64_t, kSlots / kWordBits>, kLevels> used_slots_{};  // one bit a slot
-    std::array<std::array<Slot, kSlots>, kLevels> slots_{};
+    alignas(64) std::array<std::array<Slot, kSlots>, kLevels> slots_{};                // a slot is a cache line
 };
 
 }  // namespace tiffany::detail

@@ -1,17 +1,14 @@
-#include <unistd.h>
+// The hooks: what they do when something listens.
 
 #include <tiffany/telemetry/detail/on_word.hpp>
 #include <tiffany/telemetry/worker.hpp>
 #include <tiffany/tracepoints/event_structs.hpp>
-#include <tiffany/tracepoints/usdt_probes.hpp>
 
 #include "inherited.hpp"
-#include "kernel_time.hpp"
-#include "pal_ring.hpp"
 #include "process.hpp"
 #include "scheduler_core.hpp"
-#include "stall_watch.hpp"
 #include "text.hpp"
+#include "worker_fire.hpp"
 
 namespace tiffany {
 
@@ -19,14 +16,7 @@ using namespace detail;
 
 namespace {
 
-constexpr std::uint64_t kTidBlock = 1024;           // tids that a worker takes at once
-constexpr std::uint64_t kBlockedNs = 10'000'000;    // an LTTng call this long waited for its consumer: see ADR 0006
-constexpr std::uint64_t kGiveUpNs = 2'000'000'000;  // so long in blocked calls in a row: the consumer is dead
-
-template <typename Enum>
-constexpr std::uint8_t number(Enum value) noexcept {
-    return static_cast<std::uint8_t>(value);
-}
+constexpr std::uint64_t kTidBlock = 1024;  // tids that a worker takes at once
 
 }  // namespace
 
@@ -41,87 +31,6 @@ std::uint64_t Worker::first_of_new_tids() noexcept {
     next_tid_ = first + 1;
     end_tid_ = first + count;
     return first;
-}
-
-// ---- firing ----
-
-template <typename Event>
-void Worker::fire(EventId id, const Event& event, std::uint64_t now) noexcept {
-    for (std::size_t exit = 0; exit < kPalExits; ++exit)
-        if ((on_ & kPalBits[exit]) != 0) ring_[exit]->push(id, now, &event, sizeof event);
-    if ((on_ & kUsdt) != 0) kUsdtProbes[static_cast<std::size_t>(id)](&event);
-    if ((on_ & (kLttng | kLeftOut)) != 0) fire_lttng(id, &event);
-}
-
-/// A transition. `fill` sets the fields that are the event's own; where only one ring wants it, in that ring.
-template <typename Event, typename Fill>
-inline void Worker::fire_filled(EventId id, std::uint64_t now, const TaskTimes& task, const Fill& fill) noexcept {
-    const std::uint32_t tracers = on_ & kTracers;
-    for (std::size_t exit = 0; exit < kPalExits; ++exit) {
-        if (tracers != kPalBits[exit]) continue;
-        Event* const event = ring_[exit]->begin<Event>(id, now);
-        if (event == nullptr) break;
-        set_head(*event, task);
-        fill(*event);
-        ring_[exit]->commit<Event>();
-        return;
-    }
-    Event event;
-    set_head(event, task);
-    fill(event);
-    fire(id, event, now);
-}
-
-/// An event that is no transition: nobody has read the clock for it.
-template <typename Event>
-void Worker::fire(EventId id, const Event& event) noexcept {
-    fire(id, event, (on_ & kPalAny) != 0 ? clock_->ticks() : 0);
-}
-
-template <typename Event>
-void Worker::fire_tick(EventId id, const Event& event) noexcept {
-    const std::uint64_t now = (on_ & kTickPalAny) != 0 ? clock_->ticks() : 0;
-    for (std::size_t exit = 0; exit < kPalExits; ++exit)
-        if ((on_ & kTickPalBits[exit]) != 0) ring_[exit]->push(id, now, &event, sizeof event);
-    if ((on_ & kTickUsdt) != 0) kUsdtProbes[static_cast<std::size_t>(id)](&event);
-    if ((on_ & (kTickLttng | kTickLeftOut)) != 0) fire_lttng(id, &event);
-}
-
-void Worker::fire_lttng(EventId id, const void* event) noexcept {
-    if ((on_ & (kLeftOut | kTickLeftOut)) != 0) {
-        lttng_left_out_.store(lttng_left_out() + 1, std::memory_order_relaxed);
-    } else if (core_->process.lttng_may_block()) {
-        call_lttng_timed(id, event);
-    } else {
-        core_->process.lttng()->fire[static_cast<std::size_t>(id)](event);
-    }
-}
-
-// A channel in blocking mode waits for its consumer; when that is dead, it waits at every event, or for ever.
-void Worker::call_lttng_timed(EventId id, const void* event) noexcept {
-    const std::uint64_t begin = kernel_ns();
-    core_->process.lttng()->fire[static_cast<std::size_t>(id)](event);
-    const std::uint64_t took = kernel_ns() - begin;
-    blocked_ns_ = took < kBlockedNs ? 0 : blocked_ns_ + took;
-    if (blocked_ns_ < kGiveUpNs) return;
-    // the consumer serves all channels: neither transitions nor ticks call it any more
-    if ((on_ & kLttng) != 0) on_ = (on_ & ~kLttng) | kLeftOut;
-    if ((on_ & kTickLttng) != 0) on_ = (on_ & ~kTickLttng) | kTickLeftOut;
-}
-
-template <typename Event>
-Event Worker::event_of(const TaskTimes& task) const noexcept {
-    Event event;
-    set_head(event, task);
-    return event;
-}
-
-template <typename Event>
-inline void Worker::set_head(Event& event, const TaskTimes& task) const noexcept {
-    event.worker = id();
-    event.tid = task.tid_;
-    event.seq = seq();
-    event.step = task.step();
 }
 
 // ---- what the hooks share ----
@@ -272,10 +181,18 @@ inline Worker::Delays Worker::begin_run(TaskTimes& task, std::uint64_t before, s
 }
 
 inline void Worker::observe(const TaskTimes& task, WaitKind waited, Delays delays) noexcept {
-    GroupShard& group = shard_.group(task.group_);
+    if (delays.wait_ns != 0) {
+        observe_both(task, waited, delays);
+        return;
+    }
     if (delays.ready_ns != 0) [[likely]]
-        group.ready.observe(core_->ready_bounds, delays.ready_ns);
-    if (delays.wait_ns != 0) group.wait[number(waited)].observe(core_->wait_bounds, delays.wait_ns);
+        shard_.group(task.group_).ready.observe(core_->ready_bounds, delays.ready_ns);
+}
+
+void Worker::observe_both(const TaskTimes& task, WaitKind waited, Delays delays) noexcept {
+    GroupShard& group = shard_.group(task.group_);
+    group.ready.observe(core_->ready_bounds, delays.ready_ns);
+    group.wait[number(waited)].observe(core_->wait_bounds, delays.wait_ns);
 }
 
 /// For others that look at it: what runs here, and since when. With metrics or a watch.
@@ -302,8 +219,8 @@ void Worker::forget_run() noexcept {
         return;
     }
     shard_.count(number(TaskTimes::state_of(before)), Move::Running);
-    observe(task, TaskTimes::waited_of(before), begin_run(task, before, now));
     shard_.running_since.store(now, std::memory_order_relaxed);
+    observe(task, TaskTimes::waited_of(before), begin_run(task, before, now));
 }
 
 void Worker::tell_running(TaskTimes& task, std::uint64_t before, Stamp at) noexcept {
@@ -461,240 +378,6 @@ void Worker::on_note(TaskTimes& task, std::string_view key, std::string_view val
     copy_text(event.key, key);
     copy_text(event.value, value);
     fire(EventId::Note, event, now);
-}
-
-// ---- the worker's own ----
-
-void Worker::park() noexcept {
-    if ((on_ & kRefused) != 0) return;
-    if ((on_ & kAnnounce) != 0) announce(seq());
-    look();
-    if (generation_ != core_->process.generation()) catch_up(seq());
-    drop_what_is_off();
-    if ((on_ & kDumping) != 0) dump_some();
-    if ((on_ & kListeners) == 0) return;
-    const std::uint64_t now = clock_->ticks();
-    shard_.parked_at.store(now, std::memory_order_relaxed);
-    end_busy_stretch(now);
-    shard_.running_since.store(0, std::memory_order_relaxed);  // who parks in a run has left it open
-    tiffany_worker_park event;
-    event.worker = id();
-    fire(EventId::ParkBegin, event);
-}
-
-void Worker::unpark() noexcept {
-    end_park();
-    // what woke it may lead to hooks before the next tick
-    if ((on_ & kRefused) == 0 && generation_ != core_->process.generation()) catch_up(seq(), false);
-}
-
-void Worker::end_park() noexcept {
-    const std::uint64_t parked_at = shard_.parked_at.load(std::memory_order_relaxed);
-    if (parked_at == 0) return;  // nothing listened when it parked
-    tiffany_worker_unpark event;
-    event.worker = id();
-    const std::uint64_t now = clock_->ticks();
-    event.park_ns = clock_->to_ns(now - parked_at);
-    shard_.parked_at.store(0, std::memory_order_relaxed);
-    begin_busy_stretch(now);
-    fire(EventId::ParkEnd, event);
-}
-
-void Worker::begin_tick(const TaskTimes& task) noexcept {
-    if ((on_ & kRefused) != 0) return;  // shared by threads: nothing of it is touched
-    if (--ticks_to_look_ == 0) look();
-    if ((on_ & ~kPlainTick) != 0) {
-        if ((on_ & kAnnounce) != 0) announce(seq());
-        drop_what_is_off();
-        if ((on_ & kDumping) != 0 && generation_ == core_->process.generation()) dump_some();
-    }
-    if (generation_ != core_->process.generation()) catch_up(seq());
-    if ((on_ & kTickBits) == 0) return;
-    last_run_ns_ = 0;
-    last_state_ = task.state();
-    tick_tid_ = task.tid_;
-    tiffany_tick_begin event;
-    event.worker = id();
-    event.tid = tick_tid_;
-    event.state = number(last_state_);
-    fire_tick(EventId::TickBegin, event);
-}
-
-void Worker::end_tick() noexcept {
-    tiffany_tick_end event;
-    event.worker = id();
-    event.tid = tick_tid_;
-    event.state = number(last_state_);
-    event.run_ns = last_run_ns_;
-    fire_tick(EventId::TickEnd, event);
-}
-
-void Worker::fire_started(std::uint64_t position) noexcept {
-    if ((on_ & kTracers) == 0) return;
-    tiffany_worker_started event;
-    event.worker = id();
-    copy_text(event.scheduler, core_->name);
-    event.pid = core_->process.pid();
-    event.thread = thread_;
-    event.catalogue = catalogue::kVersion;
-    event.seq = position;
-    fire(EventId::WorkerStarted, event);
-}
-
-void Worker::fire_dump(std::uint64_t position, DumpPhase phase, std::uint64_t tasks) noexcept {
-    tiffany_dump_worker event;
-    event.worker = id();
-    copy_text(event.scheduler, core_->name);
-    event.pid = core_->process.pid();
-    event.thread = thread_;
-    event.catalogue = catalogue::kVersion;
-    event.seq = position;
-    event.on_seq = on_seq_;
-    event.generation = generation_;
-    event.phase = number(phase);
-    event.tasks = tasks;
-    fire(EventId::WorkerDumped, event);
-}
-
-void Worker::fire_task(const tiffany_dump_task& event) noexcept {
-    fire(EventId::State, event);
-}
-
-void Worker::tell_group(std::uint16_t group, const char* name) noexcept {
-    if ((on_ & kTracers) == 0) return;
-    tiffany_scheduler_group event;
-    event.worker = id();
-    event.group = group;
-    copy_text(event.name, name);
-    fire(EventId::Group, event);
-}
-
-// ---- for SchedulerCore ----
-
-std::uint64_t Worker::busy_ns() const noexcept {
-    // In this order it is never too much: now is before what is read next, and a stretch that is in the sum (acquire)
-    // is seen as closed. It may be too little for a moment; SchedulerCore::snapshot() tells the last value then.
-    const std::uint64_t now = clock_->ticks();
-    const std::uint64_t ended = shard_.busy_ns.load(std::memory_order_acquire);
-    const std::uint64_t since = shard_.busy_since.load(std::memory_order_relaxed);
-    if (since == 0 || static_cast<std::int64_t>(now - since) <= 0) return ended;
-    return ended + clock_->to_ns(now - since);
-}
-
-// A foreign thread is busy with what is none of the scheduler's, and would never park.
-void Worker::begin_busy_stretch(std::uint64_t now) noexcept {
-    if (core_->metrics && (on_ & kEveryHook) == 0) shard_.busy_since.store(now, std::memory_order_relaxed);
-}
-
-void Worker::end_busy_stretch(std::uint64_t now) noexcept {
-    const std::uint64_t since = shard_.busy_since.load(std::memory_order_relaxed);
-    if (since == 0) return;
-    shard_.busy_since.store(0, std::memory_order_relaxed);
-    const std::uint64_t before = shard_.busy_ns.load(std::memory_order_relaxed);
-    shard_.busy_ns.store(before + clock_->to_ns(now - since), std::memory_order_release);
-}
-
-std::uint64_t Worker::current_run_ns() const noexcept {
-    const std::uint64_t since = shard_.running_since.load(std::memory_order_relaxed);
-    const std::uint64_t now = clock_->ticks();
-    // a stamp of the runtime's own may lie ahead
-    return since == 0 || static_cast<std::int64_t>(now - since) <= 0 ? 0 : clock_->to_ns(now - since);
-}
-
-/// Whether its present run lasts for longer than the bound, and was not told of.
-bool Worker::is_stalled(std::uint64_t bound_ns, Stall& stall) noexcept {
-    const std::uint64_t now = clock_->ticks();  // before what is read next: so long it lasts at least
-    const std::uint64_t since = shard_.running_since.load(std::memory_order_acquire);
-    if (since == 0 || since == stall_told_) return false;
-    const std::uint64_t tid = shard_.running_tid.load(std::memory_order_acquire);
-    if (shard_.running_since.load(std::memory_order_relaxed) != since) return false;  // another run's tid, perhaps
-    const std::uint64_t run_ns = clock_->to_ns(now - since);
-    if (run_ns <= bound_ns) return false;
-    stall = {this, id(), tid, since, run_ns};
-    return true;
-}
-
-/// Of another worker's run, on the worker of the thread that watches. Returns whether anybody listens.
-bool Worker::tell_stall(const Stall& stall) noexcept {
-    if ((on_ & kSpecial) != 0 && !enter_specially(seq())) return false;
-    if ((on_ & kTracers) == 0) return false;
-    tiffany_stalled event;
-    event.worker = stall.worker_id;
-    event.tid = stall.tid;
-    event.run_ns = stall.run_ns;
-    fire(EventId::Stalled, event);
-    return true;
-}
-
-void Worker::start(bool has_loop) noexcept {
-    thread_ = static_cast<std::uint32_t>(gettid());
-    generation_ = core_->process.generation();
-    on_ = has_loop ? 0 : kEveryHook;
-    ticks_to_look_ = 1;
-    make_on_word(seq());
-    shard_.parked_at.store(0, std::memory_order_relaxed);
-    shard_.thread.store(thread_, std::memory_order_relaxed);
-    begin_busy_stretch(clock_->ticks());
-    on_seq_ = seq() + 1;
-    fire_started(seq());
-    if (!has_loop || !finds_dump_open()) return;
-    if ((on_ & kTracers) != 0)
-        begin_dump(seq(), false);
-    else
-        join_dump(false);
-}
-
-void Worker::get_loop() noexcept {
-    on_ &= ~kEveryHook;
-    begin_busy_stretch(clock_->ticks());
-    if (finds_dump_open()) join_dump(false);
-}
-
-/// No worker with a loop was there when a tracer came, or after a fork, but tasks may have been.
-bool Worker::finds_dump_open() const noexcept {
-    if (core_->task_list.load(std::memory_order_relaxed) == nullptr) return false;
-    return core_->dump_turn.is_behind(generation_) && ((on_ & kTracers) != 0 || core_->wants_inherited());
-}
-
-void Worker::stop() noexcept {
-    if (core_->metrics) end_busy_stretch(clock_->ticks());
-    shard_.parked_at.store(0, std::memory_order_relaxed);
-    shard_.running_since.store(0, std::memory_order_relaxed);  // who gives it back in a run will not end that run here
-    shard_.running_tid.store(0, std::memory_order_release);
-    if ((on_ & kTracers) == 0) return;
-    tiffany_worker_stopped event;
-    event.worker = id();
-    event.seq = seq();
-    fire(EventId::WorkerStopped, event);
-}
-
-void Worker::become_child(std::uint64_t instance, bool held) noexcept {
-    id_.store((instance << 16) | (id() & 0xffff), std::memory_order_relaxed);
-    seq_.store(0, std::memory_order_relaxed);
-    first_seq_ = 0;
-    // the run that forked goes on here
-    const std::uint64_t running_since = held ? shard_.running_since.load(std::memory_order_relaxed) : 0;
-    const std::uint64_t running_tid = held ? shard_.running_tid.load(std::memory_order_relaxed) : 0;
-    shard_.clear();
-    shard_.running_since.store(running_since, std::memory_order_relaxed);
-    shard_.running_tid.store(running_tid, std::memory_order_relaxed);
-    // the rest of a block that the parent took may be in use there as well: a task of the child's own has a later tid
-    next_tid_ = end_tid_ = 0;
-    lttng_left_out_.store(0, std::memory_order_relaxed);
-    busy_told_ns_ = run_delay_before_ns_ = run_delay_told_ns_ = 0;
-    run_delay_known_ = false;
-    on_seq_ = 1;
-    thread_ = static_cast<std::uint32_t>(gettid());
-    if (held && core_->metrics) {
-        shard_.thread.store(thread_, std::memory_order_relaxed);
-        begin_busy_stretch(clock_->ticks());
-    }
-    // the thread that wrote what was told is not here; its rings are the parent's
-    ring_.fill(nullptr);
-    for (std::atomic<PalRing*>& offered : offered_ring_)
-        offered.store(nullptr, std::memory_order_relaxed);
-    rings_.clear();
-    on_ = (on_ & ~(kPalAny | kTickPalAny | kDumping)) | kAnnounce;
 }
 
 }  // namespace tiffany

@@ -298,6 +298,7 @@ class alignas(64) Worker {
     void forget_run() noexcept;
     Delays begin_run(TaskTimes& task, std::uint64_t before, std::uint64_t now) noexcept;
     void observe(const TaskTimes& task, WaitKind waited, Delays delays) noexcept;
+    [[gnu::noinline]] void observe_both(const TaskTimes& task, WaitKind waited, Delays delays) noexcept;
     [[gnu::noinline]] void tell_running(TaskTimes& task, std::uint64_t before, Stamp at) noexcept;
     static std::uint64_t become_ready(TaskTimes& task, std::uint64_t before, std::uint64_t now) noexcept;
     [[gnu::noinline]] void tell_ready(TaskTimes& task, std::uint64_t before, Stamp at, WakeCause cause,

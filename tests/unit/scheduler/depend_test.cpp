@@ -2,7 +2,9 @@
 
 #include <array>
 #include <initializer_list>
+#include <memory>
 #include <span>
+#include <stdexcept>
 #include <type_traits>
 #include <vector>
 
@@ -149,6 +151,24 @@ TEST_F(Depend, ADependencyIsLetGoWhenTheTaskBegins) {
     scheduler.run_until_idle();
     EXPECT_EQ(task.state(), TaskState::Waiting);
     EXPECT_THROW(scheduler.spawn({.dependencies = known}, nothing()), std::invalid_argument) << "nobody does any more";
+}
+
+TEST_F(Depend, ATaskThatEndsWithoutAHandleIsNoDependencyForWhatItDestroys) {
+    bool refused = false;
+    std::uint64_t tid = 0;
+    auto owns = [](std::shared_ptr<void> /*until_its_end*/) -> Task<> { co_return; };
+    std::shared_ptr<void> depend_on_owner{nullptr, [&](void*) {
+                                              const TaskRef needs[] = {tid};
+                                              try {
+                                                  scheduler.spawn({.dependencies = needs}, nothing());
+                                              } catch (const std::invalid_argument&) {
+                                                  refused = true;
+                                              }
+                                          }};
+    const TaskRef failing[] = {scheduler.spawn({}, fail("so the other one never begins"))};
+    tid = scheduler.spawn({.dependencies = failing}, owns(std::move(depend_on_owner))).tid();
+    scheduler.run_until_idle();
+    EXPECT_TRUE(refused);
 }
 
 TEST_F(Depend, WhoIsCancelledInTheMiddleLeavesTheOthersInTheirOrder) {

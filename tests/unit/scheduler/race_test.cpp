@@ -5,6 +5,8 @@
 
 #include <array>
 #include <atomic>
+#include <barrier>
+#include <stdexcept>
 #include <thread>
 #include <tiffany/scheduler/scheduler_pool.hpp>
 #include <tiffany/scheduler/semaphore.hpp>
@@ -61,6 +63,93 @@ TEST_F(Race, ACancellationThatMeetsASuspensionArrives) {
     while (!canceller.ended())
         std::this_thread::sleep_for(1ms);
     EXPECT_EQ(arrived, kMeetings);
+}
+
+/// Two tasks, each on a worker of its own, that meet again and again over a task whose handle was dropped.
+class NobodyHasAHandle : public RealTime {
+  protected:
+    static constexpr int kRounds = 10'000;
+
+    std::barrier<> meeting{2};
+    std::atomic<std::uint64_t> target{0};
+    std::atomic<int> accepted{0};
+    std::atomic<bool> begun{false};
+    std::atomic<bool> over{false};
+    SchedulerPool pool{{.name = "unheld"}, {.workers = 2}};
+
+    void run_both(Task<> first, Task<> second) {
+        pool.spawn({.worker = 0, .pinned = true}, std::move(first));
+        pool.spawn({.worker = 1, .pinned = true}, std::move(second));
+        pool.wait();
+    }
+
+    Task<> try_to_join() {
+        try {
+            co_await join(target.load());
+            ++accepted;
+        } catch (const JoinError&) {
+            ++accepted;
+        } catch (const std::invalid_argument&) {
+        }
+    }
+    Task<> spawn_and_join() {
+        for (int i = 0; i < kRounds; ++i) {
+            target = pool.spawn({}, nothing()).tid();
+            meeting.arrive_and_wait();
+            co_await try_to_join();
+            meeting.arrive_and_wait();
+            co_await yield();
+        }
+    }
+    Task<> join_too() {
+        for (int i = 0; i < kRounds; ++i) {
+            meeting.arrive_and_wait();
+            co_await try_to_join();
+            meeting.arrive_and_wait();
+            co_await yield();
+        }
+    }
+    Task<> cancel_it() {
+        for (int i = 0; i < kRounds; ++i) {
+            meeting.arrive_and_wait();
+            pool.cancel(target);
+            meeting.arrive_and_wait();
+            co_await yield();
+        }
+    }
+    Task<> depend_again_and_again() {
+        begun = true;
+        for (int i = 0; i < kRounds; ++i) {
+            const TaskRef needs[] = {pool.spawn({}, nothing()).tid()};
+            try {
+                pool.spawn({.dependencies = needs}, nothing());
+                ++accepted;
+            } catch (const std::invalid_argument&) {
+            }
+        }
+        over = true;
+        co_return;
+    }
+};
+
+TEST_F(NobodyHasAHandle, TwoJoinsByNumberDoNotTakeEachOtherForOne) {
+    run_both(spawn_and_join(), join_too());
+    EXPECT_EQ(accepted, 0);
+}
+
+TEST_F(NobodyHasAHandle, AJoinDoesNotTakeACancelByNumberForOne) {
+    run_both(spawn_and_join(), cancel_it());
+    EXPECT_EQ(accepted, 0);
+}
+
+TEST_F(NobodyHasAHandle, ADependencyDoesNotTakeACancelOfAllForOne) {
+    pool.spawn({.worker = 0, .pinned = true}, depend_again_and_again());
+    while (!begun)
+        std::this_thread::yield();
+    while (!over)
+        pool.cancel_all();
+    pool.wait();
+    EXPECT_EQ(accepted, 0);
 }
 
 class Unseen : public Scheduled {};

@@ -67,9 +67,9 @@ struct HistogramShard {
     /// begins before that address is known; with one that is guessed, the two overlap.
     void observe(const Bounds& bounds, std::uint64_t value_ns) noexcept {
         if (value_ns - least_ns_ >= width_ns_) [[unlikely]]
-            turn_to(bounds, bounds.bucket(value_ns));
-        add(*last_, 1);
-        add(sum_ns, value_ns);
+            observe_elsewhere(bounds, value_ns);
+        else
+            add_to_last(value_ns);
     }
     void clear() noexcept {
         for (auto& bucket : buckets)
@@ -78,6 +78,15 @@ struct HistogramShard {
     }
 
   private:
+    /// Not inlined: a hook that ends with it saves no registers for it.
+    [[gnu::noinline]] void observe_elsewhere(const Bounds& bounds, std::uint64_t value_ns) noexcept {
+        turn_to(bounds, bounds.bucket(value_ns));
+        add_to_last(value_ns);
+    }
+    void add_to_last(std::uint64_t value_ns) noexcept {
+        add(*last_, 1);
+        add(sum_ns, value_ns);
+    }
     void turn_to(const Bounds& bounds, std::size_t bucket) noexcept {
         last_ = &buckets[bucket];
         least_ns_ = bounds.least_ns(bucket);

@@ -1,0 +1,203 @@
+#pragma once
+/// What the lifecycle checker knows of a log so far, and its rules. lifecycle.cpp: entries, workers, and what is judged
+/// at the end; lifecycle_tasks.cpp: tasks. Private to pal.
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <string>
+#include <string_view>
+#include <tiffany/pal/lifecycle.hpp>
+#include <unordered_map>
+#include <vector>
+
+#include "interval_set.hpp"
+#include "text.hpp"
+
+namespace tiffany::pal {
+
+class LifecycleChecker::State {
+  public:
+    explicit State(const LifecycleOptions& options) : options_{options} {}
+
+    void begin(const Begin& begin);
+    void record(const Record& record);
+    void gap(const Gap& gap);
+    void end(const End& end);
+    LifecycleReport finish();
+
+  private:
+    /// What a worker did for one scheduler: a worker index that was given back is taken again, by any scheduler.
+    struct Tenure {
+        std::string scheduler;           // empty: not known
+        std::uint64_t transitions = 0;   // records
+        std::int64_t queue_balance = 0;  // pushes - pops
+    };
+
+    struct WorkerLife {
+        WorkerId id;
+        IntervalSet covered;            // seqs of records and of Gaps
+        std::uint64_t transitions = 0;  // records
+        bool started = false;           // its WorkerStarted was seen
+        bool stopped = false;           // its WorkerStopped was seen, and no start after it
+        std::uint64_t started_seq = 0;  // the lowest of these
+        std::uint64_t first_seq = 0;    // where the log says that its part begins; 0: it does not say
+        std::uint64_t position = 0;     // the highest seq that a Worker record tells of
+        std::uint64_t stopped_seq = 0;  // the highest of WorkerStopped
+        std::deque<Tenure> tenures{1};  // one for each scheduler
+        std::size_t tenure = 0;         // the present one
+
+        Tenure& now() { return tenures[tenure]; }
+        void belongs_to(std::string_view scheduler) {
+            if (now().scheduler == scheduler) return;
+            if (now().scheduler.empty()) {
+                now().scheduler = scheduler;
+                return;
+            }
+            const auto known = std::find_if(tenures.begin(), tenures.end(),
+                                            [&](const Tenure& other) { return other.scheduler == scheduler; });
+            tenure = static_cast<std::size_t>(known - tenures.begin());
+            if (known == tenures.end()) tenures.push_back({std::string{scheduler}});
+        }
+        std::uint64_t highest() const { return std::max(position, covered.empty() ? 0 : covered.highest()); }
+        /// Transitions of this worker that are not in the log, those before its first record too.
+        std::uint64_t absent() const { return highest() - std::min(highest(), transitions); }
+        /// It made transitions before the trace began.
+        bool is_late() const {
+            if (first_seq > 1) return true;
+            if (started && started_seq == 0) return false;
+            return covered.empty() ? position > 0 : covered.lowest() > 1;
+        }
+    };
+
+    /// One step of a task's life: what the rules need of a record.
+    struct Move {
+        std::uint64_t step = 0;
+        std::uint64_t seq = 0;
+        WorkerLife* worker = nullptr;
+        Tenure* tenure = nullptr;
+        const catalogue::EventInfo* info = nullptr;  // null: a transition that this version does not know
+        TaskState after = TaskState::None;
+        TaskState from_state = TaskState::None;  // Cancelled
+        WaitKind waited = WaitKind::unknown;     // Running and State
+        std::uint64_t wait_ns = 0;               // Running; 0: none, or not known
+        std::uint64_t ready_ns = 0;              // likewise
+        bool is_dump = false;                    // State: `after` is the state at `step`, nothing moved
+
+        bool is(TaskEvent event) const { return info == &catalogue::info(event); }
+        std::string_view name() const { return info != nullptr ? info->name : "an unknown transition"; }
+    };
+
+    struct Task {
+        std::uint64_t step = 0;       // the last one that was judged
+        std::uint64_t dumped_at = 0;  // not 0: the first that was seen of it is a dump, which told of this step
+        TaskState state = TaskState::None;
+        bool state_known = true;
+        WaitKind waited = WaitKind::none;
+        Tenure* home = nullptr;     // where it was first seen
+        std::vector<Move> held;     // by step: they wait for a step that has not come
+        std::uint64_t held_at = 0;  // the entry that the first of them was
+    };
+
+    /// Steps that are missing; whether that is a broken rule is known at the end.
+    struct Holes {
+        std::uint64_t steps = 0;
+        std::uint64_t count = 0;
+        std::vector<std::string> findings;  // the first ones, should they be broken rules
+    };
+
+    struct Instance {
+        std::map<std::uint16_t, WorkerLife> workers;
+        std::unordered_map<std::uint64_t, Task> tasks;  // live ones
+        IntervalSet ended;                              // tids are handed out in order, so these are few intervals
+        Holes unseen_starts;
+        Holes missing_steps;
+        std::uint64_t dumped_starts = 0;  // tasks whose start is not in the log, which a dump told of first
+        bool unknown_transitions = false;
+    };
+
+    static constexpr std::uint64_t add_capped(std::uint64_t a, std::uint64_t b) {
+        return a > ~std::uint64_t{0} - b ? ~std::uint64_t{0} : a + b;
+    }
+
+    // ---- saying what is wrong ----
+
+    static std::string place(const WorkerId& worker) {
+        TextBuffer text;
+        text.put("instance ");
+        text.put_hex(worker.instance, 12);
+        text.put(" worker ");
+        text.put_number(worker.index);
+        return std::string{text.view()};
+    }
+    static std::string place(const Move& move, std::uint64_t tid) {
+        std::string text = place(move.worker->id);
+        if (!move.is_dump) text += " seq " + std::to_string(move.seq);
+        return text + " tid " + std::to_string(tid) + " step " + std::to_string(move.step);
+    }
+    void find(std::string finding);
+    void find(const Move& move, std::uint64_t tid, std::string_view expected, std::string_view found);
+
+    // ---- workers ----
+
+    Instance& instance_of(const WorkerId& id) {
+        if (last_instance_ == nullptr || last_id_ != id.instance) {
+            last_instance_ = &instances_[id.instance];
+            last_id_ = id.instance;
+        }
+        return *last_instance_;
+    }
+    WorkerLife& worker_of(const WorkerId& id) {
+        auto [at, is_new] = instance_of(id).workers.try_emplace(id.index);
+        if (is_new) {
+            at->second.id = id;
+            ++report_.workers;
+        }
+        return at->second;
+    }
+    void beside(const Record& record);
+    void bound_holes(WorkerLife& worker);
+    void find_seq_hole(const WorkerId& worker, std::uint64_t first, std::uint64_t last);
+    void judge_seqs(const WorkerLife& worker);
+    void judge_tails();
+
+    // ---- tasks ----
+
+    static Move make_move(const Record& record, WorkerLife& worker);
+    void transition(const Record& record);
+    void dumped(WorkerLife& worker, const Record& record);
+    void take(Instance& instance, std::uint64_t tid, const Move& move);
+    void adopt(Instance& instance, Task& task, const Move& move);
+    void hold(Task& task, const Move& move);
+    void judge_held(Instance& instance, Task& task, std::uint64_t tid, bool over_holes);
+    void release_held(bool young_too);
+    void forget(Instance& instance, std::unordered_map<std::uint64_t, Task>::iterator at);
+    void note_hole(Instance& instance, Task& task, std::uint64_t tid, const Move& move, std::uint64_t needed);
+    void judge(Instance& instance, Task& task, std::uint64_t tid, const Move& move);
+    void precede_dump(Instance& instance, Task& task, const Move& move);
+    void judge_dump(Task& task, std::uint64_t tid, const Move& move);
+    void judge_from_state(const Task& task, std::uint64_t tid, const Move& move);
+    void judge_waited(const Task& task, std::uint64_t tid, const Move& move);
+    static WaitKind waited_after(WaitKind before, const Move& move);
+
+    // ---- at the end ----
+
+    void judge_holes(Instance& instance);
+    void find_holes(Holes& holes);
+    bool judge_queues(std::uint64_t id, const Instance& instance);
+
+    LifecycleOptions options_;
+    LifecycleReport report_;
+    DumpWatch dumps_;
+    End end_;
+    std::uint64_t entries_ = 0;
+    std::uint64_t gaps_lost_ = 0;
+    std::size_t held_ = 0;  // in all tasks
+    std::map<std::uint64_t, Instance> instances_;
+    Instance* last_instance_ = nullptr;  // the one looked up last: mostly there is one
+    std::uint64_t last_id_ = 0;
+};
+
+}  // namespace tiffany::pal

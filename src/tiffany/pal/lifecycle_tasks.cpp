@@ -1,0 +1,261 @@
+// The life of each task: its steps in their order, and the rules for one step.
+
+#include <algorithm>
+#include <string_view>
+#include <tiffany/pal/transition.hpp>
+#include <utility>
+
+#include "lifecycle_state.hpp"
+
+namespace tiffany::pal {
+namespace {
+
+constexpr std::uint64_t kYoungEntries = 8192;  // a record kept back for fewer entries may still get its predecessor
+
+constexpr bool is_end(TaskState state) {
+    return state == TaskState::Finished || state == TaskState::Failed || state == TaskState::Cancelled;
+}
+
+std::string states(const catalogue::StateSet& set) {
+    std::string out;
+    for (std::size_t i = 0; i < kTaskStates; ++i) {
+        const auto state = static_cast<TaskState>(i);
+        if (!set.has(state)) continue;
+        if (!out.empty()) out += " or ";
+        out += label(state);
+    }
+    return out;
+}
+
+}  // namespace
+
+LifecycleChecker::State::Move LifecycleChecker::State::make_move(const Record& record, WorkerLife& worker) {
+    Move move;
+    move.step = record.step;
+    move.seq = record.seq;
+    move.worker = &worker;
+    move.tenure = &worker.now();
+    move.info = record.info;
+    move.after = state_after(record);
+    if (move.is(TaskEvent::Running)) {
+        move.waited = static_cast<WaitKind>(record.number("waited"));
+        move.wait_ns = record.number("wait_ns");
+        move.ready_ns = record.number("ready_ns");
+    } else if (move.is(TaskEvent::Cancelled)) {
+        move.from_state = static_cast<TaskState>(record.number("from_state"));
+    }
+    return move;
+}
+
+void LifecycleChecker::State::transition(const Record& record) {
+    ++report_.transitions;
+    Instance& instance = instance_of(record.worker);
+    WorkerLife& worker = worker_of(record.worker);
+    if (report_.selection) return;
+    const Move move = make_move(record, worker);
+    if (record.seq == 0) return find(move, record.tid, "seq from 1", "0");
+    if (!worker.covered.add(record.seq))
+        return find(move, record.tid, "each seq once", "it a second time, or in a Gap");
+    bound_holes(worker);
+    ++worker.transitions;
+    if (record.info == nullptr) instance.unknown_transitions = true;
+    ++worker.now().transitions;
+    worker.now().queue_balance += ready_queue_change(record);
+    if (record.tid == 0) return find(move, record.tid, "a task", "tid 0, which means none");
+    if (record.step == 0) return find(move, record.tid, "step from 1", "0");
+    take(instance, record.tid, move);
+}
+
+void LifecycleChecker::State::dumped(WorkerLife& worker, const Record& record) {
+    if (report_.selection || record.tid == 0 || record.step == 0) return;
+    Move move;
+    move.step = record.step;
+    move.worker = &worker;
+    move.tenure = &worker.now();
+    move.info = record.info;
+    move.after = static_cast<TaskState>(record.number("state"));
+    move.waited = static_cast<WaitKind>(record.number("waited"));
+    move.is_dump = true;
+    take(instance_of(record.worker), record.tid, move);
+}
+
+void LifecycleChecker::State::take(Instance& instance, std::uint64_t tid, const Move& move) {
+    if (instance.ended.has(tid)) {
+        if (!move.is_dump) find(move, tid, "nothing after the task's end", std::string{move.name()});
+        return;
+    }
+    const auto [at, is_new] = instance.tasks.try_emplace(tid);
+    Task& task = at->second;
+    if (is_new) {
+        ++report_.tasks;
+        task.home = move.tenure;
+        if (move.is_dump) return adopt(instance, task, move);
+    }
+    if (move.step > task.step + (move.is_dump ? 0 : 1)) return hold(task, move);
+    judge(instance, task, tid, move);
+    if (!task.held.empty()) judge_held(instance, task, tid, false);
+    if (is_end(task.state)) forget(instance, at);
+}
+
+/// A task that was there before the trace, or before the fork.
+void LifecycleChecker::State::adopt(Instance& instance, Task& task, const Move& move) {
+    ++report_.unseen_start;
+    ++report_.dumped_start;
+    ++instance.dumped_starts;
+    task.step = task.dumped_at = move.step;
+    task.state = move.after;
+    task.waited = move.waited;
+}
+
+void LifecycleChecker::State::hold(Task& task, const Move& move) {
+    if (task.held.empty()) task.held_at = entries_;
+    const auto before = std::upper_bound(task.held.begin(), task.held.end(), move,
+                                         [](const Move& a, const Move& b) { return a.step < b.step; });
+    task.held.insert(before, move);
+    if (++held_ > options_.max_held) {
+        release_held(false);
+        if (held_ > options_.max_held / 2) release_held(true);
+    }
+}
+
+/// Judges what was kept back and can be judged now; with `over_holes` all of it.
+void LifecycleChecker::State::judge_held(Instance& instance, Task& task, std::uint64_t tid, bool over_holes) {
+    std::size_t judged = 0;
+    for (; judged < task.held.size(); ++judged) {
+        const Move& move = task.held[judged];
+        const std::uint64_t needed = move.is_dump ? move.step : move.step - 1;  // the step before it
+        if (needed > task.step) {
+            if (!over_holes) break;
+            note_hole(instance, task, tid, move, needed);
+        }
+        judge(instance, task, tid, move);
+    }
+    task.held.erase(task.held.begin(), task.held.begin() + static_cast<std::ptrdiff_t>(judged));
+    task.held_at = entries_;
+    held_ -= judged;
+}
+
+void LifecycleChecker::State::release_held(bool young_too) {
+    for (auto& [id, instance] : instances_)
+        for (auto at = instance.tasks.begin(); at != instance.tasks.end();) {
+            const auto here = at++;
+            Task& task = here->second;
+            if (task.held.empty() || (!young_too && entries_ - task.held_at < kYoungEntries)) continue;
+            judge_held(instance, task, here->first, true);
+            if (is_end(task.state)) forget(instance, here);
+        }
+}
+
+void LifecycleChecker::State::forget(Instance& instance, std::unordered_map<std::uint64_t, Task>::iterator at) {
+    ++report_.tasks_by_state[static_cast<std::size_t>(at->second.state)];
+    held_ -= at->second.held.size();
+    instance.ended.add(at->first);
+    instance.tasks.erase(at);
+}
+
+void LifecycleChecker::State::note_hole(Instance& instance, Task& task, std::uint64_t tid, const Move& move,
+                                        std::uint64_t needed) {
+    const bool unseen_start = task.step == 0;
+    if (unseen_start) ++report_.unseen_start;
+    Holes& holes = unseen_start ? instance.unseen_starts : instance.missing_steps;
+    holes.steps = add_capped(holes.steps, needed - task.step);
+    ++holes.count;
+    if (holes.findings.size() < options_.max_findings)
+        holes.findings.push_back(place(move, tid) + ": " + std::string{move.name()} + ": expected step " +
+                                 std::to_string(task.step + 1) + (unseen_start ? ", Spawned" : "") + ", found step " +
+                                 std::to_string(move.step));
+    task.step = needed;
+    task.state_known = false;
+    task.waited = WaitKind::unknown;
+}
+
+/// The rules for one step. The steps before it were judged, or are missing.
+void LifecycleChecker::State::judge(Instance& instance, Task& task, std::uint64_t tid, const Move& move) {
+    if (move.is_dump) return judge_dump(task, tid, move);
+    if (move.step <= task.dumped_at) return precede_dump(instance, task, move);
+    if (is_end(task.state) && task.state_known)
+        return find(move, tid, "nothing after the task's end", std::string{move.name()});
+    if (move.step <= task.step)
+        return find(move, tid, "step " + std::to_string(task.step + 1), "a step that was taken before");
+    if (move.info == nullptr) {
+        task.step = move.step;
+        task.state_known = false;
+        task.waited = WaitKind::unknown;
+        return;
+    }
+    const std::uint64_t found_before = report_.findings_total;
+    if (move.is(TaskEvent::Spawned) && move.step != 1)
+        find(move, tid, "step 1", "step " + std::to_string(move.step));
+    else if (task.state_known && !move.info->from.has(task.state))
+        find(move, tid, move.step == 1 ? "Spawned at step 1" : "a task that is " + states(move.info->from),
+             move.step == 1 ? std::string{move.name()} : "one that is " + std::string{label(task.state)});
+    if (!move.info->to.has(move.after))
+        find(move, tid, "it to become " + states(move.info->to), std::string{label(move.after)});
+    if (report_.findings_total == found_before) {  // what a step out of place tells of the one before is no news
+        if (move.is(TaskEvent::Cancelled)) judge_from_state(task, tid, move);
+        if (move.is(TaskEvent::Running)) judge_waited(task, tid, move);
+    }
+
+    task.step = move.step;
+    task.state = move.after;
+    task.state_known = true;
+    task.waited = waited_after(task.waited, move);
+}
+
+/// A step that is known from a dump, which may be told a little before the step itself.
+void LifecycleChecker::State::precede_dump(Instance& instance, Task& task, const Move& move) {
+    if (!move.is(TaskEvent::Spawned)) return;
+    --report_.unseen_start;
+    --report_.dumped_start;
+    --instance.dumped_starts;
+    task.dumped_at = 0;
+}
+
+void LifecycleChecker::State::judge_dump(Task& task, std::uint64_t tid, const Move& move) {
+    if (move.step < task.step) return;  // later events win
+    if (!task.state_known) {
+        task.state = move.after;
+        task.waited = move.waited;
+        task.state_known = true;
+    } else if (task.state != move.after) {
+        find(move, tid, "a task that is " + std::string{label(task.state)}, std::string{label(move.after)});
+    }
+}
+
+void LifecycleChecker::State::judge_from_state(const Task& task, std::uint64_t tid, const Move& move) {
+    if (task.state_known && task.state != TaskState::None && move.from_state != task.state)
+        find(move, tid, "from_state " + std::string{label(task.state)}, std::string{label(move.from_state)});
+}
+
+void LifecycleChecker::State::judge_waited(const Task& task, std::uint64_t tid, const Move& move) {
+    if (move.waited != task.waited && move.waited != WaitKind::unknown && task.waited != WaitKind::unknown)
+        find(move, tid, "waited " + std::string{label(task.waited)}, std::string{label(move.waited)});
+    else if (move.wait_ns != 0 && move.waited == WaitKind::none)
+        find(move, tid, "no wait_ns, because it waited for nothing", "one");
+    else if (move.wait_ns != 0 && move.wait_ns < move.ready_ns)
+        find(move, tid, "a wait_ns of at least its ready_ns, " + std::to_string(move.ready_ns),
+             std::to_string(move.wait_ns));
+}
+
+WaitKind LifecycleChecker::State::waited_after(WaitKind before, const Move& move) {
+    switch (move.info->id) {
+        case EventId::TaskSpawned:
+            return move.after == TaskState::Waiting ? WaitKind::dependency : WaitKind::none;
+        case EventId::TaskReady:
+            return before;
+        case EventId::TaskSleep:
+            return WaitKind::sleep;
+        case EventId::TaskIoWait:
+            return WaitKind::iowait;
+        case EventId::TaskJoin:
+            return WaitKind::join;
+        case EventId::TaskWait:
+            return WaitKind::wait;
+        case EventId::TaskThrottled:
+            return move.after == TaskState::Throttled ? WaitKind::throttled : WaitKind::none;
+        default:
+            return WaitKind::none;
+    }
+}
+
+}  // namespace tiffany::pal
