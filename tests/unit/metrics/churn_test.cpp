@@ -149,7 +149,7 @@ TEST(Churn, EachScrapeIsConsistentWhileWorkersAndSchedulersComeAndGo) {
             }
         });
     Page before;
-    for (int scrapes = 0; scrapes < 200; ++scrapes) {
+    for (int scrapes = 0; scrapes < 100; ++scrapes) {
         const Page page = page_of(scrape_text({all}));
         expect_consistent(page);
         for (const auto& [series, value] : before)
