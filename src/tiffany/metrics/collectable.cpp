@@ -2,13 +2,16 @@
 #include <prometheus/collectable.h>
 #include <prometheus/metric_family.h>
 
-#include <functional>
 #include <optional>
 #include <stdexcept>
 #include <tiffany/metrics/collectable.hpp>
 #include <tiffany/telemetry/configure.hpp>
+#include <tiffany/telemetry/sink.hpp>
+#include <tiffany/tracepoints/catalogue.hpp>
 #include <utility>
 #include <vector>
+
+#include "scheduler_collectable.hpp"
 
 namespace tiffany {
 namespace {
@@ -22,53 +25,6 @@ constexpr double kNsPerSecond = 1e9;
 
 double seconds(std::uint64_t ns) {
     return static_cast<double>(ns) / kNsPerSecond;
-}
-
-/// Builds the families of one scheduler; every series begins with the scheduler's label.
-class Families {
-  public:
-    Families(const MetricsSnapshot& now, const std::string& prefix) : now_{now}, prefix_{prefix} {}
-
-    std::vector<MetricFamily> take() && { return std::move(families_); }
-
-    void begin(const char* name, const char* help, MetricType type) {
-        families_.push_back({prefix_ + name, help, type, {}});
-    }
-    void gauge(double value, Labels labels = {}) { add(std::move(labels)).gauge.value = value; }
-    void counter(double value, Labels labels = {}) { add(std::move(labels)).counter.value = value; }
-    void histogram(const HistogramSnapshot& from, Labels labels) {
-        ClientMetric::Histogram& to = add(std::move(labels)).histogram;
-        std::uint64_t total = 0;
-        for (std::size_t i = 0; i < from.counts.size(); ++i) {
-            total += from.counts[i];
-            const bool bounded = i < from.upper_ns.size();
-            // the text format adds the bucket +Inf from the count itself
-            if (bounded) to.bucket.push_back({total, seconds(from.upper_ns[i])});
-        }
-        to.sample_count = total;
-        to.sample_sum = seconds(from.sum_ns);
-    }
-
-  private:
-    ClientMetric& add(Labels labels) {
-        ClientMetric metric;
-        metric.label.push_back({"scheduler", now_.scheduler});
-        for (ClientMetric::Label& label : labels)
-            metric.label.push_back(std::move(label));
-        return families_.back().metric.emplace_back(std::move(metric));
-    }
-
-    const MetricsSnapshot& now_;
-    const std::string& prefix_;
-    std::vector<MetricFamily> families_;
-};
-
-double tasks_in(const MetricsSnapshot& now, TaskState state) {
-    return static_cast<double>(now.states[static_cast<std::size_t>(state)]);
-}
-
-double fired(const WorkSnapshot& work, TaskEvent event) {
-    return static_cast<double>(work.transitions[static_cast<std::size_t>(event)]);
 }
 
 /// What series are made of: all workers together, or each with its label.
@@ -87,146 +43,249 @@ struct Part {
     }
 };
 
-std::vector<Part> parts_of(const MetricsSnapshot& now, bool by_worker) {
-    if (!by_worker) return {{now, {}}};
+/// One name's numbers; every series begins with the scheduler's label.
+struct Named {
+    Part all;
     std::vector<Part> parts;
-    for (const WorkerSnapshot& worker : now.each_worker)
-        parts.push_back({worker, {{"worker", std::to_string(worker.worker)}}});
-    return parts;
-}
+    const MetricsSnapshot& now;
 
-void add_gauges(Families& families, const MetricsSnapshot& now) {
-    families.begin("scheduler_ready_queue_depth", "Tasks ready to run now.", MetricType::Gauge);
-    families.gauge(tasks_in(now, TaskState::Ready));
-    families.begin("tasks_state", "Live tasks in each state.", MetricType::Gauge);
-    for (const TaskState state :
-         {TaskState::Ready, TaskState::Running, TaskState::Sleeping, TaskState::Waiting, TaskState::Throttled})
-        families.gauge(tasks_in(now, state), {{"state", std::string{label(state)}}});
-    families.begin("scheduler_workers", "Workers of threads with a loop, now.", MetricType::Gauge);
-    families.gauge(static_cast<double>(now.workers));
-    families.begin("scheduler_current_run_seconds", "The longest run that has not ended yet.", MetricType::Gauge);
-    families.gauge(seconds(now.current_run_ns));
-}
-
-void add_counters(Families& families, const std::vector<Part>& parts) {
-    families.begin("tasks_running_total", "Tasks that ended, by how.", MetricType::Counter);
-    for (const Part& part : parts) {
-        families.counter(fired(part.work, TaskEvent::Done), part.with("state", "done"));
-        families.counter(fired(part.work, TaskEvent::Failed), part.with("state", "failed"));
-        families.counter(fired(part.work, TaskEvent::Cancelled), part.with("state", "cancelled"));
+    Named(const MetricsSnapshot& snapshot, bool by_worker)
+        : all{snapshot, {{"scheduler", snapshot.scheduler}}}, now{snapshot} {
+        if (!by_worker) parts.push_back(all);
+        for (const WorkerSnapshot& worker : snapshot.each_worker)
+            parts.push_back({worker, all.with("worker", std::to_string(worker.worker))});
     }
-    families.begin("task_transitions_total", "Every transition of a task, by its event.", MetricType::Counter);
-    for (const Part& part : parts)
-        for (std::size_t i = 0; i < kTransitions; ++i) {
-            const auto event = static_cast<TaskEvent>(i);
-            families.counter(fired(part.work, event), part.with("event", std::string{label(event)}));
-        }
-    families.begin("task_budget_throttle_total", "Throttled events: quantum or budget exhausted.", MetricType::Counter);
-    for (const Part& part : parts)
-        families.counter(fired(part.work, TaskEvent::Throttled), part.labels);
-    families.begin("scheduler_busy_seconds_total", "Time that workers of threads with a loop were not parked.",
-                   MetricType::Counter);
-    for (const Part& part : parts)
-        families.counter(seconds(part.work.busy_ns), part.labels);
-    families.begin("tiffany_lttng_left_out_total",
-                   "Events not given to LTTng, because a blocking channel's consumer seems dead.", MetricType::Counter);
-    for (const Part& part : parts)
-        families.counter(static_cast<double>(part.work.lttng_left_out), part.labels);
-}
+};
 
-void add_run_delay(Families& families, const MetricsSnapshot& now) {
-    families.begin("scheduler_thread_run_delay_seconds_total",
-                   "Time that the kernel let workers' threads wait for a CPU.", MetricType::Counter);
-    families.counter(seconds(now.run_delay_ns));
-}
-
-void add_histograms(Families& families, const std::vector<Part>& parts) {
-    families.begin("task_run_latency_seconds", "One uninterrupted run of a task.", MetricType::Histogram);
-    for (const Part& part : parts)
-        for (const GroupSnapshot& group : part.work.groups)
-            families.histogram(group.run, part.of_group(group));
-    families.begin("task_wait_time_seconds", "From the moment a task was first not ready until it ran again.",
-                   MetricType::Histogram);
-    for (const Part& part : parts)
-        for (const GroupSnapshot& group : part.work.groups)
-            for (const WaitKind kind : {WaitKind::sleep, WaitKind::join, WaitKind::iowait, WaitKind::throttled,
-                                        WaitKind::dependency, WaitKind::wait}) {
-                Labels labels = part.of_group(group);
-                labels.push_back({"reason", std::string{label(kind)}});
-                families.histogram(group.wait[static_cast<std::size_t>(kind)], std::move(labels));
-            }
-    families.begin("task_ready_delay_seconds", "From the event that made a task ready until it ran.",
-                   MetricType::Histogram);
-    for (const Part& part : parts)
-        for (const GroupSnapshot& group : part.work.groups)
-            families.histogram(group.ready, part.of_group(group));
-}
-
-class SchedulerCollectable : public prometheus::Collectable {
+/// Builds families, each with the series of all names.
+class Families {
   public:
-    SchedulerCollectable(std::function<std::optional<MetricsSnapshot>()> source, MetricsOptions options)
-        : source_{std::move(source)}, options_{std::move(options)} {}
+    explicit Families(const std::string& prefix) : prefix_{prefix} {}
 
-    std::vector<MetricFamily> Collect() const override try {
-        const std::optional<MetricsSnapshot> now = source_();
-        if (!now) return {};
-        Families families{*now, options_.prefix};
-        const std::vector<Part> parts = parts_of(*now, options_.by_worker);
-        add_gauges(families, *now);
-        add_counters(families, parts);
-        add_run_delay(families, *now);
-        add_histograms(families, parts);
-        return std::move(families).take();
-    } catch (...) {
-        return {};  // no memory: an exception here would end the process
+    std::vector<MetricFamily> take() && { return std::move(families_); }
+
+    void begin(const char* name, const char* help, MetricType type) {
+        families_.push_back({prefix_ + name, help, type, {}});
+    }
+    void gauge(double value, Labels labels) { add(std::move(labels)).gauge.value = value; }
+    void counter(double value, Labels labels) { add(std::move(labels)).counter.value = value; }
+    void histogram(const HistogramSnapshot& from, Labels labels) {
+        ClientMetric::Histogram& to = add(std::move(labels)).histogram;
+        to.bucket.reserve(from.upper_ns.size());
+        std::uint64_t total = 0;
+        for (std::size_t i = 0; i < from.counts.size(); ++i) {
+            total += from.counts[i];
+            const bool bounded = i < from.upper_ns.size();
+            // the text format adds the bucket +Inf from the count itself
+            if (bounded) to.bucket.push_back({total, seconds(from.upper_ns[i])});
+        }
+        to.sample_count = total;
+        to.sample_sum = seconds(from.sum_ns);
+    }
+    /// A family without series is none.
+    void end() {
+        if (families_.back().metric.empty()) families_.pop_back();
     }
 
   private:
-    std::function<std::optional<MetricsSnapshot>()> source_;
-    MetricsOptions options_;
+    ClientMetric& add(Labels labels) {
+        ClientMetric& metric = families_.back().metric.emplace_back();
+        metric.label = std::move(labels);
+        return metric;
+    }
+
+    const std::string& prefix_;
+    std::vector<MetricFamily> families_;
 };
 
-/// The log of TIFFANY_PAL: nothing if nobody asked for one.
-void add_log(std::vector<MetricFamily>& families) {
-    const PalStatus log = pal_status();
-    if (log.problem != PalProblem::none && log.problem != PalProblem::stripped) {
-        ClientMetric why;
-        why.label.push_back({"reason", std::string{label(log.problem)}});
-        why.gauge.value = 1;
-        families.push_back({"tiffany_pal_unavailable",
-                            "A log was asked for and this process writes none, and why.",
-                            MetricType::Gauge,
-                            {why}});
+double tasks_in(const MetricsSnapshot& now, TaskState state) {
+    return static_cast<double>(now.states[static_cast<std::size_t>(state)]);
+}
+
+double fired(const WorkSnapshot& work, TaskEvent event) {
+    return static_cast<double>(work.transitions[static_cast<std::size_t>(event)]);
+}
+
+void add_gauges(Families& families, const std::vector<Named>& names) {
+    families.begin("scheduler_ready_queue_depth", "Tasks ready to run now.", MetricType::Gauge);
+    for (const Named& one : names)
+        families.gauge(tasks_in(one.now, TaskState::Ready), one.all.labels);
+    families.begin("scheduler_oldest_ready_seconds",
+                   "So long, at least, the oldest ready task has been ready: as far as earlier scrapes know.",
+                   MetricType::Gauge);
+    for (const Named& one : names)
+        families.gauge(seconds(one.now.oldest_ready_ns), one.all.labels);
+    families.begin("tasks_state", "Live tasks in each state.", MetricType::Gauge);
+    for (const Named& one : names)
+        for (const TaskState state :
+             {TaskState::Ready, TaskState::Running, TaskState::Sleeping, TaskState::Waiting, TaskState::Throttled})
+            families.gauge(tasks_in(one.now, state), one.all.with("state", std::string{label(state)}));
+    families.begin("scheduler_workers", "Workers of threads with a loop, now.", MetricType::Gauge);
+    for (const Named& one : names)
+        families.gauge(static_cast<double>(one.now.workers), one.all.labels);
+    families.begin("scheduler_current_run_seconds", "The longest run that has not ended yet.", MetricType::Gauge);
+    for (const Named& one : names)
+        families.gauge(seconds(one.now.current_run_ns), one.all.labels);
+}
+
+/// A family whose series are one a part.
+template <typename Value>
+void add_counter(Families& families, const std::vector<Named>& names, const char* name, const char* help,
+                 const Value& value) {
+    families.begin(name, help, MetricType::Counter);
+    for (const Named& one : names)
+        for (const Part& part : one.parts)
+            families.counter(value(part.work), part.labels);
+}
+
+void add_counters(Families& families, const std::vector<Named>& names) {
+    families.begin("tasks_running_total", "Tasks that ended, by how.", MetricType::Counter);
+    for (const Named& one : names)
+        for (const Part& part : one.parts) {
+            families.counter(fired(part.work, TaskEvent::Done), part.with("state", "done"));
+            families.counter(fired(part.work, TaskEvent::Failed), part.with("state", "failed"));
+            families.counter(fired(part.work, TaskEvent::Cancelled), part.with("state", "cancelled"));
+        }
+    families.begin("task_transitions_total", "Every transition of a task, by its event.", MetricType::Counter);
+    for (const Named& one : names)
+        for (const Part& part : one.parts)
+            for (std::size_t i = 0; i < kTransitions; ++i) {
+                const auto event = static_cast<TaskEvent>(i);
+                families.counter(fired(part.work, event), part.with("event", std::string{label(event)}));
+            }
+    add_counter(families, names, "task_budget_throttle_total", "Throttled events: quantum or budget exhausted.",
+                [](const WorkSnapshot& work) { return fired(work, TaskEvent::Throttled); });
+    add_counter(families, names, "scheduler_busy_seconds_total",
+                "Time that workers of threads with a loop were not parked.",
+                [](const WorkSnapshot& work) { return seconds(work.busy_ns); });
+    add_counter(families, names, "tiffany_lttng_left_out_total",
+                "Events not given to LTTng, because a blocking channel's consumer seems dead.",
+                [](const WorkSnapshot& work) { return static_cast<double>(work.lttng_left_out); });
+    // not there, rather than 0, where the kernel does not tell it
+    families.begin("scheduler_thread_run_delay_seconds_total",
+                   "Time that the kernel let workers' threads wait for a CPU.", MetricType::Counter);
+    for (const Named& one : names)
+        for (const Part& part : one.parts)
+            if (part.work.run_delay_known) families.counter(seconds(part.work.run_delay_ns), part.labels);
+    families.end();
+}
+
+/// Histograms of each group.
+template <typename Add>
+void add_histograms_of(Families& families, const std::vector<Named>& names, const char* name, const char* help,
+                       const Add& add) {
+    families.begin(name, help, MetricType::Histogram);
+    for (const Named& one : names)
+        for (const Part& part : one.parts)
+            for (const GroupSnapshot& group : part.work.groups)
+                add(group, part.of_group(group));
+}
+
+void add_histograms(Families& families, const std::vector<Named>& names) {
+    add_histograms_of(
+        families, names, "task_run_latency_seconds", "One uninterrupted run of a task.",
+        [&](const GroupSnapshot& group, Labels labels) { families.histogram(group.run, std::move(labels)); });
+    add_histograms_of(families, names, "task_wait_time_seconds",
+                      "From the moment a task was first not ready until it ran again.",
+                      [&](const GroupSnapshot& group, const Labels& of_group) {
+                          for (const WaitKind kind : {WaitKind::sleep, WaitKind::join, WaitKind::iowait,
+                                                      WaitKind::throttled, WaitKind::dependency, WaitKind::wait}) {
+                              Labels labels = of_group;
+                              labels.push_back({"reason", std::string{label(kind)}});
+                              families.histogram(group.wait[static_cast<std::size_t>(kind)], std::move(labels));
+                          }
+                      });
+    add_histograms_of(
+        families, names, "task_ready_delay_seconds", "From the event that made a task ready until it ran.",
+        [&](const GroupSnapshot& group, Labels labels) { families.histogram(group.ready, std::move(labels)); });
+}
+
+void check(const MetricsOptions& options) {
+    if (!options.prefix.empty() && !prometheus::CheckMetricName(options.prefix + "x"))
+        throw std::invalid_argument{"no metric's name may begin with " + options.prefix};
+}
+
+/// Of the process: one series, or one for each value of a label.
+class ProcessFamilies {
+  public:
+    void gauge(const char* name, const char* help, double value, Labels labels = {}) {
+        ClientMetric metric;
+        metric.label = std::move(labels);
+        metric.gauge.value = value;
+        add(name, help, MetricType::Gauge, std::move(metric));
     }
+    void counter(const char* name, const char* help, std::uint64_t value) {
+        ClientMetric metric;
+        metric.counter.value = static_cast<double>(value);
+        add(name, help, MetricType::Counter, std::move(metric));
+    }
+    std::vector<MetricFamily> take() && { return std::move(families_); }
+
+  private:
+    void add(const char* name, const char* help, MetricType type, ClientMetric metric) {
+        if (families_.empty() || families_.back().name != name) families_.push_back({name, help, type, {}});
+        families_.back().metric.push_back(std::move(metric));
+    }
+    std::vector<MetricFamily> families_;
+};
+
+void add_tracing(ProcessFamilies& families) {
+    families.gauge("tiffany_build_info", "1, and what this program was built with.", 1,
+                   {{"version", TIFFANY_VERSION},
+                    {"catalogue", std::to_string(catalogue::kVersion)},
+                    {"compiler", TIFFANY_COMPILER},
+                    {"hooks", TIFFANY_TELEMETRY ? "on" : "off"}});
+    const AttachedTracers tracers = attached_tracers();
+    const char* const attached = "1 if a tracer of that kind takes events of this process now.";
+    families.gauge("tiffany_tracing_attached", attached, tracers.lttng ? 1 : 0, {{"tracer", "lttng"}});
+    families.gauge("tiffany_tracing_attached", attached, tracers.usdt ? 1 : 0, {{"tracer", "usdt"}});
+    const TracingStatus status = tracing_status();
+    if (status != TracingStatus::available && status != TracingStatus::not_tried)
+        families.gauge("tiffany_tracing_unavailable", "LTTng is not traced in this process, and why.", 1,
+                       {{"reason", std::string{label(status)}}});
+}
+
+/// The log of TIFFANY_PAL: nothing if nobody asked for one.
+void add_log(ProcessFamilies& families) {
+    const PalStatus log = pal_status();
+    if (log.problem != PalProblem::none && log.problem != PalProblem::stripped)
+        families.gauge("tiffany_pal_unavailable", "A log was asked for and this process writes none, and why.", 1,
+                       {{"reason", std::string{label(log.problem)}}});
     if (log.where.empty()) return;
-    ClientMetric lost;
-    lost.counter.value = static_cast<double>(log.lost);
-    families.push_back(
-        {"tiffany_pal_lost_total", "Transitions that the process's own log lacks.", MetricType::Counter, {lost}});
+    families.counter("tiffany_pal_lost_total", "Transitions that the process's own log lacks.", log.lost);
+    families.counter("tiffany_pal_lost_others_total", "Other events that the process's own log lacks.",
+                     log.lost_others);
+    families.counter("tiffany_pal_readers_lost_total",
+                     "Transitions that readers of the log's socket were too slow for, summed over them.",
+                     log.readers_lost);
+}
+
+void add_sink(ProcessFamilies& families) {
+    const SinkStats sink = sink_stats();
+    families.counter("tiffany_sink_lost_total", "Transitions that the program's own sink was not told.", sink.lost);
+    families.counter("tiffany_sink_lost_others_total", "Other events that the program's own sink was not told.",
+                     sink.lost_others);
+}
+
+void add_workers(ProcessFamilies& families) {
+    const WorkerCounts workers = worker_counts();
+    families.gauge("tiffany_workers", "Workers that threads hold now, foreign threads too.",
+                   static_cast<double>(workers.held));
+    families.gauge("tiffany_worker_indices", "Of 65,536 indices of workers, those in use.",
+                   static_cast<double>(workers.indices));
+    families.counter("tiffany_refused_hooks_total", "Hooks that fired nothing: too many workers were alive.",
+                     refused_hooks());
 }
 
 class ProcessCollectable : public prometheus::Collectable {
   public:
     std::vector<MetricFamily> Collect() const override try {
-        std::vector<MetricFamily> families;
-        const TracingStatus status = tracing_status();
-        if (status != TracingStatus::available && status != TracingStatus::not_tried) {
-            ClientMetric why;
-            why.label.push_back({"reason", std::string{label(status)}});
-            why.gauge.value = 1;
-            families.push_back({"tiffany_tracing_unavailable",
-                                "LTTng is not traced in this process, and why.",
-                                MetricType::Gauge,
-                                {why}});
-        }
+        ProcessFamilies families;
+        add_tracing(families);
         add_log(families);
-        ClientMetric refused;
-        refused.counter.value = static_cast<double>(refused_hooks());
-        families.push_back({"tiffany_refused_hooks_total",
-                            "Hooks that fired nothing: too many workers were alive.",
-                            MetricType::Counter,
-                            {refused}});
-        return families;
+        add_sink(families);
+        add_workers(families);
+        return std::move(families).take();
     } catch (...) {
         return {};
     }
@@ -234,11 +293,40 @@ class ProcessCollectable : public prometheus::Collectable {
 
 }  // namespace
 
+std::vector<MetricFamily> families_of(const std::vector<MetricsSnapshot>& snapshots, const MetricsOptions& options) {
+    if (snapshots.empty()) return {};
+    std::vector<Named> names;
+    names.reserve(snapshots.size());
+    for (const MetricsSnapshot& one : snapshots)
+        names.emplace_back(one, options.by_worker);
+    Families families{options.prefix};
+    add_gauges(families, names);
+    add_counters(families, names);
+    add_histograms(families, names);
+    return std::move(families).take();
+}
+
+std::vector<MetricFamily> SchedulerCollectable::Collect() const try {
+    return families_of(source_(), options_);
+} catch (...) {
+    return {};  // no memory: an exception here would end the process
+}
+
 std::shared_ptr<prometheus::Collectable> make_collectable(const SchedulerTelemetry& telemetry,
                                                           const MetricsOptions& options) {
-    if (!options.prefix.empty() && !prometheus::CheckMetricName(options.prefix + "x"))
-        throw std::invalid_argument{"no metric's name may begin with " + options.prefix};
-    return std::make_shared<SchedulerCollectable>(telemetry.snapshot_source(options.by_worker), options);
+    check(options);
+    auto source = [one = telemetry.named_snapshot_source(options.by_worker)] {
+        std::vector<MetricsSnapshot> found;
+        if (std::optional<MetricsSnapshot> now = one()) found.push_back(std::move(*now));
+        return found;
+    };
+    return std::make_shared<SchedulerCollectable>("=" + telemetry.name(), std::move(source), options);
+}
+
+std::shared_ptr<prometheus::Collectable> make_schedulers_collectable(const MetricsOptions& options) {
+    check(options);
+    return std::make_shared<SchedulerCollectable>(
+        "*", [by_worker = options.by_worker] { return named_snapshots(by_worker); }, options);
 }
 
 std::shared_ptr<prometheus::Collectable> make_process_collectable() {

@@ -18,9 +18,10 @@ namespace tiffany {
 /// The Content-Type that goes with the text.
 inline constexpr const char* kScrapeType = "text/plain; version=0.0.4; charset=utf-8";
 
-/// Collects once and gives the text format 0.0.4. Each family stands there once, each series too: of two with the same
-/// name and labels the first is kept. A null pointer is passed over. Any thread. Cost: that of the collectables, and
-/// the text. Errors: std::bad_alloc, and whatever a collectable throws; ours throw nothing.
+/// Collects once and gives the text format 0.0.4. Each family stands there once, each series too: schedulers of one
+/// name are told as one, and of two other series with the same name and labels the first is kept. A null pointer is
+/// passed over. Any thread. Cost: that of the collectables, and the text. Errors: std::bad_alloc, and whatever a
+/// collectable throws; ours throw nothing.
 std::string scrape_text(const std::vector<std::shared_ptr<prometheus::Collectable>>& from);
 
 }  // namespace tiffany

@@ -339,6 +339,9 @@ std::unique_ptr<MetricsServer> MetricsServer::from_environment() {
 void MetricsServer::add(const std::weak_ptr<prometheus::Collectable>& collectable) {
     if (impl_->owner != getpid()) return;  // the mutex may be held by a thread that is not here
     const std::lock_guard lock{impl_->mutex};
+    // those that have gone, before there would be more room for them: nobody may ever scrape
+    if (impl_->collectables.size() == impl_->collectables.capacity())
+        std::erase_if(impl_->collectables, [](const auto& weak) { return weak.expired(); });
     impl_->collectables.push_back(collectable);
 }
 

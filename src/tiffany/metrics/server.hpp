@@ -51,9 +51,9 @@ class MetricsServer {
     /// text.
     static std::unique_ptr<MetricsServer> from_environment();
 
-    /// From now on the collectable is scraped, while somebody else holds it. Any that has these series already is left
-    /// out as far as it has: of two schedulers of one name the first that was added is seen. A `prometheus::Registry`
-    /// is a collectable too. In a forked child: nothing.
+    /// From now on the collectable is scraped, while somebody else holds it. Schedulers of one name are told as one
+    /// (make_collectable); of two others with the same series the first is kept. A `prometheus::Registry` is a
+    /// collectable too. In a forked child: nothing.
     void add(const std::weak_ptr<prometheus::Collectable>& collectable);
     /// What nobody else holds would be gone at once, and the page empty: keep it in a variable, and give that.
     template <typename Held>

@@ -57,6 +57,8 @@ struct WorkSnapshot {
     std::array<std::uint64_t, kTransitions> transitions{};  ///< by TaskEvent
     std::uint64_t busy_ns = 0;          ///< time held by threads with a loop and not parked; never falls
     std::uint64_t lttng_left_out = 0;   ///< events that were not given to LTTng, because its consumer seems dead
+    std::uint64_t run_delay_ns = 0;     ///< time that the kernel let their threads wait for a CPU; never falls
+    bool run_delay_known = false;       ///< the kernel tells it; if not, the number above means nothing
     std::vector<GroupSnapshot> groups;  ///< the default one first
 };
 
@@ -71,8 +73,11 @@ struct MetricsSnapshot : WorkSnapshot {
     /// Workers that threads with a loop hold now: taken by `worker()`, not by `here()`.
     std::uint64_t workers = 0;
     std::uint64_t current_run_ns = 0;  ///< the longest run that has not ended; 0 = none
-    std::uint64_t run_delay_ns = 0;    ///< time that the kernel let its workers' threads wait for a CPU
-    /// Each worker that was ever taken, those that were given back too; empty unless it was asked for.
+    /// So long, at least, the oldest ready task has been ready: known from the snapshots before this one, to the
+    /// distance between them; 0 = of none that is known.
+    std::uint64_t oldest_ready_ns = 0;
+    /// Each worker that is held, and those that were given back and are kept for the next thread; of others that were
+    /// given back the sums alone tell. Empty unless it was asked for.
     std::vector<WorkerSnapshot> each_worker;
 };
 

@@ -97,6 +97,11 @@ class PalRing {
     std::uint64_t start_seq() const noexcept { return start_seq_; }
     std::uint64_t tail() const noexcept { return tail_.load(std::memory_order_relaxed); }
     std::size_t capacity() const noexcept { return capacity_; }
+    /// Whether all that came is told, and nothing was ever dropped. Any thread that knows that nothing comes any more.
+    bool is_told() const noexcept {
+        // acquire: what the consumer did up to there is over
+        return tail_.load(std::memory_order_acquire) == head() && dropped().up_to_seq == 0 && dropped().others == 0;
+    }
 
     /// The entry at `tail()`, which lies before head().
     const Header& front() const noexcept { return *reinterpret_cast<const Header*>(bytes_ + (tail() & mask_)); }

@@ -61,6 +61,11 @@ std::optional<Process::Index> Process::take_index() {
     return Index{static_cast<std::uint16_t>(next_index_++), 0};
 }
 
+std::uint32_t Process::indices_in_use() noexcept {
+    const std::lock_guard lock{indices_mutex_};
+    return next_index_ - static_cast<std::uint32_t>(free_indices_.size());
+}
+
 void Process::give_index(Index index) noexcept {
     const std::lock_guard lock{indices_mutex_};
     free_indices_.push_back(index);
@@ -115,6 +120,12 @@ bool Process::look_at_lttng() noexcept {
     if (on == 0) return false;  // nobody listens any more: workers see that themselves, without a dump
     const bool again = (lttng_found_off_.fetch_and(~on, std::memory_order_relaxed) & on) != 0;
     return moved || again;
+}
+
+AttachedTracers Process::attached() const noexcept {
+    const LttngTable* table = lttng();
+    return {table != nullptr && (table->any_enabled() || table->any_tick_enabled()),
+            usdt_semaphore() != 0 || usdt_tick_semaphore() != 0};
 }
 
 void Process::found_off(std::uint32_t bits) noexcept {
@@ -184,6 +195,8 @@ void Process::become_child() noexcept {
     for (Index& index : free_indices_)
         index.seq = 0;
     refused_.store(0, std::memory_order_relaxed);
+    ended_schedulers_.clear();
+    run_delay_known_.store(false, std::memory_order_relaxed);
     first_own_tid_.store(next_tid_.load(std::memory_order_relaxed), std::memory_order_relaxed);
     if (forks_ <= kMostForks) ++forks_;
     for (SchedulerCore* core : cores_)

@@ -10,8 +10,10 @@
 #include <tiffany/telemetry/detail/on_word.hpp>
 #include <tiffany/telemetry/scheduler_telemetry.hpp>
 #include <tiffany/tracepoints/lttng_table.hpp>
+#include <utility>
 #include <vector>
 
+#include "ended_schedulers.hpp"
 #include "log_control.hpp"
 #include "pal_hub.hpp"
 
@@ -36,6 +38,8 @@ class Process {
     /// Kept, because asking for it is a system call.
     std::uint32_t pid() const noexcept { return pid_.load(std::memory_order_relaxed); }
 
+    /// Indices that workers have, those included that nobody holds. Locks.
+    std::uint32_t indices_in_use() noexcept;
     /// An index for a worker; nothing when all 65,536 are in use. Errors: std::bad_alloc.
     std::optional<Index> take_index();
     void give_index(Index index) noexcept;
@@ -62,6 +66,8 @@ class Process {
     /// Loads the LTTng provider, the first time. Errors: none; see status().
     void load_lttng() noexcept;
     const LttngTable* lttng() const noexcept { return lttng_.load(std::memory_order_acquire); }
+    /// Whose events are enabled, or attached to, now: whatever workers have noticed.
+    AttachedTracers attached() const noexcept;
     TracingStatus status() const noexcept { return status_.load(std::memory_order_acquire); }
     /// The program allows LTTng to block it: each call is timed.
     bool lttng_may_block() const noexcept { return lttng_may_block_; }
@@ -93,6 +99,12 @@ class Process {
         for (SchedulerCore* core : cores_)
             each(*core);
     }
+    /// Calls `with` with all schedulers and what those that ended counted. Locks.
+    template <typename With>
+    void with_schedulers(const With& with) {
+        const std::lock_guard lock{cores_mutex_};
+        with(std::as_const(cores_), ended_schedulers_);
+    }
 
     /// Whether a state dump of a scheduler has begun and not ended. Locks; not for a thread that holds a hub's lock.
     bool is_dumping() noexcept;
@@ -100,6 +112,11 @@ class Process {
     /// Guards the lists of workers and the groups of every scheduler. One for all of them, so that a fork holds as many
     /// locks however many schedulers there are: ThreadSanitizer ends a program that holds more than 64.
     std::mutex& workers_mutex() noexcept { return workers_mutex_; }
+    /// A number for a thread's hold on a worker. Whoever holds workers_mutex.
+    std::uint64_t take_hold() noexcept { return ++last_hold_; }
+    /// The kernel told of a thread's run delay once: it is of those that do.
+    void set_run_delay_known() noexcept { run_delay_known_.store(true, std::memory_order_relaxed); }
+    bool run_delay_known() const noexcept { return run_delay_known_.load(std::memory_order_relaxed); }
 
   private:
     Process() noexcept;
@@ -150,7 +167,10 @@ class Process {
     LogControl log_;
     std::mutex cores_mutex_;
     std::vector<SchedulerCore*> cores_;
+    EndedSchedulers ended_schedulers_;  // behind cores_mutex_
     std::mutex workers_mutex_;
+    std::uint64_t last_hold_ = 0;  // behind workers_mutex_
+    std::atomic<bool> run_delay_known_{false};
     std::mutex indices_mutex_;
     std::vector<Index> free_indices_;
     std::uint32_t next_index_ = 0;

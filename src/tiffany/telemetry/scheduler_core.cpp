@@ -51,7 +51,7 @@ Worker& SchedulerCore::take(bool has_loop) {
     keep_watching();      // likewise
     // before our lock: with liblttng-ust-fork a fork holds LTTng's lock first and then wants ours
     if (const LttngTable* lttng = process.lttng()) lttng->prepare_thread();
-    const std::uint64_t delay_ns = metrics ? run_delay_of(static_cast<std::uint32_t>(gettid())) : 0;
+    const std::optional<std::uint64_t> delay_ns = read_delay(static_cast<std::uint32_t>(gettid()));
     const std::lock_guard lock{mutex()};
     held_.reserve(all_.size() + 1);  // so that nothing below can fail half way
     free_.reserve(all_.size() + 1);
@@ -73,26 +73,68 @@ Worker& SchedulerCore::take(bool has_loop) {
     free_.pop_back();
     offer_ring(worker, false);
     worker.start(has_loop);
-    held_.push_back({&worker, pthread_self(), delay_ns, has_loop});
+    held_.push_back({&worker, pthread_self(), delay_ns, has_loop, process.take_hold()});
+    worker.run_delay_known_ = worker.run_delay_known_ || delay_ns.has_value();
     return worker;
 }
 
 void SchedulerCore::give_back(Worker& worker) noexcept {
     if (&worker == refused.get()) return;
-    const std::uint64_t delay_ns = metrics ? run_delay_of(worker.shard_.thread.load(std::memory_order_relaxed)) : 0;
+    const std::optional<std::uint64_t> delay_ns = read_delay(worker.shard_.thread.load(std::memory_order_relaxed));
     const std::lock_guard lock{mutex()};
     const auto held = std::find_if(held_.begin(), held_.end(), [&](const Held& h) { return h.worker == &worker; });
     if (held == held_.end()) return;  // the scheduler was closed before this thread ended
-    if (delay_ns > held->run_delay_ns) run_delay_before_ns_ += delay_ns - held->run_delay_ns;
+    keep_delay(*held, delay_ns);
+    worker.run_delay_before_ns_ = worker.run_delay_told_ns_;
     worker.stop();
     held_.erase(held);
     free_.push_back(&worker);
-    if ((worker.on_ & kDumping) == 0 || !worker.lists_) return;
-    // it had not gone over all live tasks: another one begins anew
-    if (std::any_of(held_.begin(), held_.end(), [](const Held& other) { return other.has_loop; }))
-        process.bump();
-    else
-        dump_turn.abandon(worker.generation_);
+    if ((worker.on_ & kDumping) != 0 && worker.lists_) {
+        // it had not gone over all live tasks: another one begins anew
+        if (std::any_of(held_.begin(), held_.end(), [](const Held& other) { return other.has_loop; }))
+            process.bump();
+        else
+            dump_turn.abandon(worker.generation_);
+    }
+    while (free_.size() > kMostFree && fold_one()) {
+    }
+}
+
+/// Of the workers that can go the one that was given back first does; its numbers stay, and its index is another's,
+/// with `seq` going on. Returns whether there was one.
+bool SchedulerCore::fold_one() noexcept {
+    // what its rings still hold would be told after what the index's next worker fires
+    const auto found = std::find_if(free_.begin(), free_.end(), [](const Worker* worker) {
+        return std::all_of(worker->rings_.begin(), worker->rings_.end(),
+                           [](const auto& ring) { return ring->retired_at.load() != 0 || ring->is_told(); });
+    });
+    if (found == free_.end()) return false;
+    Worker& worker = **found;
+    if (metrics) {
+        try {
+            if (ended_ == nullptr) ended_ = std::make_unique<EndedWorkers>();
+            const std::uint16_t groups = group_count_.load(std::memory_order_relaxed);
+            for (std::uint16_t i = 0; i < groups; ++i)
+                ended_->shard.add_group(i);
+        } catch (...) {
+            return false;  // no memory: it is kept
+        }
+        ended_->take(worker.shard_);
+        ended_->busy_ns += std::max(worker.busy_told_ns_, worker.busy_ns());
+        ended_->run_delay_ns += worker.run_delay_told_ns_;
+        ended_->lttng_left_out += worker.lttng_left_out();
+    }
+    ended_transitions_ += worker.transitions();
+    retire(worker);
+    free_.erase(found);
+    all_.erase(std::find_if(all_.begin(), all_.end(), [&](const Owned& one) { return one.get() == &worker; }));
+    return true;
+}
+
+void SchedulerCore::retire(const Worker& worker) noexcept {
+    for (const auto& ring : worker.rings_)
+        ring->orphaned.store(true, std::memory_order_release);  // what was pushed is seen by whoever sees this
+    process.give_index({static_cast<std::uint16_t>(worker.id() & 0xffff), worker.seq()});
 }
 
 void SchedulerCore::give_loop(Worker& worker) noexcept {
@@ -105,17 +147,27 @@ void SchedulerCore::give_loop(Worker& worker) noexcept {
 }
 
 void SchedulerCore::close() noexcept {
-    const std::lock_guard lock{mutex()};
-    closed.store(true, std::memory_order_release);
-    for (const Held& held : held_)
-        held.worker->stop();
-    held_.clear();
-    free_.clear();
-    for (const Owned& worker : all_)
-        for (const auto& ring : worker->rings_)
-            ring->orphaned.store(true, std::memory_order_release);  // what was pushed is seen by whoever sees this
-    for (const Owned& worker : all_)
-        process.give_index({static_cast<std::uint16_t>(worker->id() & 0xffff), worker->seq()});
+    // in one step to who adds up a name's schedulers: it lives, or its numbers are among those of the ended
+    process.with_schedulers([&](const std::vector<SchedulerCore*>& cores, EndedSchedulers& ended) {
+        const std::lock_guard lock{mutex()};
+        closed.store(true, std::memory_order_release);
+        for (const Held& held : held_)
+            held.worker->stop();
+        if (metrics) {
+            try {
+                ended.add(add_up({}, false), [&](std::string_view of) {
+                    return std::any_of(cores.begin(), cores.end(), [&](const SchedulerCore* core) {
+                        return core->metrics && !core->closed.load(std::memory_order_relaxed) && core->name == of;
+                    });
+                });
+            } catch (...) {  // no memory: what it counted ends with it
+            }
+        }
+        held_.clear();
+        free_.clear();
+        for (const Owned& worker : all_)
+            retire(*worker);
+    });
 }
 
 void SchedulerCore::become_child(std::uint64_t instance, std::uint8_t fork) noexcept {
@@ -131,8 +183,9 @@ void SchedulerCore::become_child(std::uint64_t instance, std::uint8_t fork) noex
     StallWatch::leave_behind(std::move(stall_watch_));  // the next that comes here starts another
     for (Held& held : held_)
         held.run_delay_ns = 0;  // the kernel counts the child's threads from 0
-    run_delay_before_ns_ = 0;
-    run_delay_told_ns_ = 0;
+    if (ended_ != nullptr) ended_->clear();
+    ended_transitions_ = 0;
+    ready_age_.clear();
     for (const Owned& worker : all_) {
         const bool is_held =
             std::any_of(held_.begin(), held_.end(), [&](const Held& held) { return held.worker == worker.get(); });
@@ -178,7 +231,8 @@ void SchedulerCore::keep_watching() noexcept {
 
 void SchedulerCore::set_stall_told(const Stall& stall) noexcept {
     const std::lock_guard lock{mutex()};
-    stall.worker->stall_told_ = stall.since;
+    for (const Held& held : held_)
+        if (held.worker == stall.worker) held.worker->stall_told_ = stall.since;
 }
 
 std::optional<Stall> SchedulerCore::find_stall(const StallWatch& by) noexcept {
@@ -246,6 +300,7 @@ std::uint16_t SchedulerCore::group(std::string_view group_name, Worker& by) {
     if (metrics)
         for (const Owned& worker : all_)
             worker->shard_.add_group(count);
+    if (ended_ != nullptr) ended_->shard.add_group(count);
     groups_[count] = wanted;
     group_count_.store(static_cast<std::uint16_t>(count + 1), std::memory_order_release);
     tell_group(by, count, groups_[count].data());
@@ -263,12 +318,28 @@ void SchedulerCore::tell_groups(Worker& by, std::uint32_t generation) noexcept {
         tell_group(by, i, groups_[i].data());
 }
 
-std::uint64_t SchedulerCore::sum(std::uint64_t (*of)(const Worker&, std::uint64_t), std::uint64_t argument) const {
+std::uint64_t SchedulerCore::count(TaskEvent event) const {
     const std::lock_guard lock{mutex()};
     std::uint64_t total = 0;
     for (const Owned& worker : all_)
-        total += of(*worker, argument);
+        total += worker->count(event);
+    if (ended_ == nullptr) return total;
+    ended_->shard.for_each_move(
+        [&](std::size_t, Move move, std::uint64_t times) { total += task_event(move) == event ? times : 0; });
     return total;
+}
+
+std::uint64_t SchedulerCore::transitions() const {
+    const std::lock_guard lock{mutex()};
+    std::uint64_t total = ended_transitions_;
+    for (const Owned& worker : all_)
+        total += worker->transitions();
+    return total;
+}
+
+std::size_t SchedulerCore::held_workers() const {
+    const std::lock_guard lock{mutex()};
+    return held_.size();
 }
 
 }  // namespace tiffany::detail

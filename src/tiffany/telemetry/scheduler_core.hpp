@@ -14,7 +14,10 @@
 #include <vector>
 
 #include "dump_turn.hpp"
+#include "ended_workers.hpp"
 #include "process.hpp"
+#include "ready_age.hpp"
+#include "run_delay.hpp"
 #include "stall_watch.hpp"
 
 namespace tiffany::detail {
@@ -69,8 +72,16 @@ struct SchedulerCore {
     void set_stall_told(const Stall& stall) noexcept;
     static bool tell_stall(Worker& by, const Stall& stall) noexcept { return by.tell_stall(stall); }
 
-    MetricsSnapshot snapshot(bool each_worker) const;
-    std::uint64_t sum(std::uint64_t (*of)(const Worker&, std::uint64_t), std::uint64_t argument) const;
+    // ---- the scrape: snapshot.cpp ----
+
+    /// Reads a file a thread, then locks.
+    MetricsSnapshot snapshot(bool each_worker);
+    /// Its part of it: whose run delay is wanted, before it is read without a lock; and all that is added up.
+    void want_delays(RunDelays& delays);
+    MetricsSnapshot read(const RunDelays& delays, bool each_worker);
+    std::uint64_t count(TaskEvent event) const;
+    std::uint64_t transitions() const;
+    std::size_t held_workers() const;
 
     const std::string name;
     Clock& clock;
@@ -99,26 +110,32 @@ struct SchedulerCore {
     struct Held {
         Worker* worker;
         pthread_t thread;
-        std::uint64_t run_delay_ns;  // the thread's, when it took the worker
-        bool has_loop;               // runs tasks, and parks when there are none
+        std::optional<std::uint64_t> run_delay_ns;  // the thread's, when it took the worker; or as it was first read
+        bool has_loop;                              // runs tasks, and parks when there are none
+        std::uint64_t hold;                         // its number
     };
+    // Workers that were given back and are kept for the next threads. Of more the one that was given back first goes:
+    // what a crowd of threads that ended has left would not be used again.
+    static constexpr std::size_t kMostFree = 16;
+    bool fold_one() noexcept;
+    void retire(const Worker& worker) noexcept;
     void offer_ring(Worker& worker, bool held) noexcept;
-    struct ThreadDelay {
-        std::uint32_t id;
-        std::uint64_t base_ns;  // its run delay when it took its worker
-    };
-    // behind it: held_, free_, all_, stall_watch_, closed, the writing of groups, what has been told
+    // behind it: held_, free_, all_, stall_watch_, ended_, ready_age_, closed, the writing of groups, what has been
+    // told
     std::mutex& mutex() const noexcept { return process.workers_mutex(); }
-    void add_up(MetricsSnapshot& total, bool each_worker, std::vector<ThreadDelay>& threads) const;
+    struct Moves;
+    MetricsSnapshot add_up(const RunDelays& delays, bool each_worker);
+    static void keep_delay(Held& held, std::optional<std::uint64_t> now_ns) noexcept;
     void add_groups(WorkSnapshot& to) const;
-    static void add_work(WorkSnapshot& total, const Worker& worker);
-    static std::uint64_t run_delay_of(std::uint32_t thread) noexcept;  // ns; reads a file
+    static void add_times(WorkSnapshot& total, const Shard& shard) noexcept;
+    std::optional<std::uint64_t> read_delay(std::uint32_t thread) const noexcept;
     std::vector<Owned> all_;
     std::vector<Worker*> free_;
     std::vector<Held> held_;
     std::unique_ptr<StallWatch> stall_watch_;
-    std::uint64_t run_delay_before_ns_ = 0;        // of workers that were given back
-    mutable std::uint64_t run_delay_told_ns_ = 0;  // the largest that a snapshot has told
+    std::unique_ptr<EndedWorkers> ended_;  // with metrics; null: none has ended
+    std::uint64_t ended_transitions_ = 0;  // of workers that have ended
+    ReadyAge ready_age_;
 
   public:
     Owned refused;  // what a thread gets when all indices are in use: it counts hooks and fires nothing
@@ -129,5 +146,8 @@ struct SchedulerCore {
     std::atomic<std::uint16_t> group_count_{1};
     std::atomic<std::uint32_t> groups_told_{0};  // the generation in which they were told last
 };
+
+/// As tiffany::named_snapshots, if `name` is null; else as SchedulerTelemetry::named_snapshot_source.
+std::vector<MetricsSnapshot> named_snapshots(const std::string* name, bool each_worker);
 
 }  // namespace tiffany::detail

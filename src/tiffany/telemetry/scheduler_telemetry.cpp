@@ -164,12 +164,11 @@ Clock& SchedulerTelemetry::clock() const noexcept {
 }
 
 std::uint64_t SchedulerTelemetry::count(TaskEvent event) const {
-    return core_->sum([](const Worker& worker, std::uint64_t of) { return worker.count(static_cast<TaskEvent>(of)); },
-                      static_cast<std::uint64_t>(event));
+    return core_->count(event);
 }
 
 std::uint64_t SchedulerTelemetry::transitions() const {
-    return core_->sum([](const Worker& worker, std::uint64_t) { return worker.transitions(); }, 0);
+    return core_->transitions();
 }
 
 MetricsSnapshot SchedulerTelemetry::snapshot(bool each_worker) const {
@@ -183,6 +182,31 @@ std::function<std::optional<MetricsSnapshot>()> SchedulerTelemetry::snapshot_sou
         if (core == nullptr || core->closed.load(std::memory_order_acquire) || !core->metrics) return std::nullopt;
         return core->snapshot(each_worker);
     };
+}
+
+std::function<std::optional<MetricsSnapshot>()> SchedulerTelemetry::named_snapshot_source(bool each_worker) const {
+    return [weak = std::weak_ptr<SchedulerCore>{core_}, each_worker]() -> std::optional<MetricsSnapshot> {
+        const std::shared_ptr<SchedulerCore> core = weak.lock();
+        if (core == nullptr || core->closed.load(std::memory_order_acquire) || !core->metrics) return std::nullopt;
+        std::vector<MetricsSnapshot> found = detail::named_snapshots(&core->name, each_worker);
+        if (found.empty()) return std::nullopt;
+        return std::move(found.front());
+    };
+}
+
+std::vector<MetricsSnapshot> named_snapshots(bool each_worker) {
+    return detail::named_snapshots(nullptr, each_worker);
+}
+
+WorkerCounts worker_counts() noexcept {
+    WorkerCounts counts;
+    Process::get().for_each_core([&](const SchedulerCore& core) { counts.held += core.held_workers(); });
+    counts.indices = Process::get().indices_in_use();
+    return counts;
+}
+
+AttachedTracers attached_tracers() noexcept {
+    return Process::get().attached();
 }
 
 TracingStatus tracing_status() noexcept {

@@ -27,6 +27,7 @@
 #include <tiffany/telemetry/task_list.hpp>
 #include <tiffany/telemetry/telemetry_options.hpp>
 #include <tiffany/telemetry/worker.hpp>
+#include <vector>
 
 namespace tiffany {
 
@@ -60,7 +61,7 @@ class WorkerLease {
 class SchedulerTelemetry {
   public:
     /// @param name  what it is called in traces and metrics: UTF-8, cut at 63 bytes; what is no UTF-8, or NUL, becomes
-    ///              U+FFFD. One of its own for each scheduler of a process: of two with one name a scrape shows one.
+    ///              U+FFFD. Several schedulers with one name are one in the metrics, whose numbers are their sums.
     /// The first one in a process loads the LTTng provider, if it is there. Errors: std::bad_alloc;
     /// std::invalid_argument, bounds of buckets that do not rise, or more than 32.
     explicit SchedulerTelemetry(std::string_view name, const TelemetryOptions& options = {});
@@ -118,10 +119,29 @@ class SchedulerTelemetry {
     MetricsSnapshot snapshot(bool each_worker = false) const;
     /// The same for an exporter that may outlive this: a function that gives nothing once this has died.
     std::function<std::optional<MetricsSnapshot>()> snapshot_source(bool each_worker = false) const;
+    /// The same of all schedulers that have this one's name: those that live, and those that ended while another one of
+    /// them lived. So no counter falls, and a scheduler that is alone with its name begins with 0.
+    std::function<std::optional<MetricsSnapshot>()> named_snapshot_source(bool each_worker = false) const;
 
   private:
     std::shared_ptr<detail::SchedulerCore> core_;
 };
+
+/// All schedulers of the process that have metrics, one snapshot a name, in the order of the names: sums over those of
+/// that name that live and those that ended, whenever that was; of the longest run and the oldest ready task the
+/// longer. So no counter falls, and none begins anew, when a scheduler ends or begins. Of names that no scheduler has
+/// any more the last 64 are told; they have counters, and gauges of 0. Histograms whose bounds differ are told on the
+/// bounds that all have had; groups are one by name, and from the 32nd name on they count as the default one.
+/// @param each_worker  each worker's own as well, of those that live
+/// Any thread. Locks; reads /proc. Errors: std::bad_alloc.
+std::vector<MetricsSnapshot> named_snapshots(bool each_worker = false);
+
+struct WorkerCounts {
+    std::uint64_t held = 0;     ///< that threads hold now, foreign ones too
+    std::uint64_t indices = 0;  ///< of 65,536: those that are held, and those that are kept for the next threads
+};
+/// Of all schedulers of the process. Any thread. Locks.
+WorkerCounts worker_counts() noexcept;
 
 /// Hooks that fired nothing because 65,536 workers were alive. Any thread.
 std::uint64_t refused_hooks() noexcept;

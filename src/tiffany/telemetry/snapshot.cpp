@@ -1,95 +1,159 @@
-// The scrape's side of the shards: sums over workers.
+// The scrape's side of the shards: sums over workers, and over the schedulers of one name.
 
 #include <algorithm>
-#include <cstdio>
-#include <cstdlib>
+#include <array>
+#include <map>
 #include <span>
 #include <string>
 #include <tiffany/telemetry/metrics_snapshot.hpp>
+#include <utility>
 
 #include "scheduler_core.hpp"
+#include "snapshot_sum.hpp"
 
-namespace tiffany {
+namespace tiffany::detail {
 namespace {
 
-void add_histogram(HistogramSnapshot& total, const detail::HistogramShard& shard) {
+void add_histogram(HistogramSnapshot& total, const HistogramShard& shard) {
     for (std::size_t i = 0; i < total.counts.size(); ++i)
         total.counts[i] += shard.buckets[i].load(std::memory_order_relaxed);
     total.sum_ns += shard.sum_ns.load(std::memory_order_relaxed);
 }
 
-HistogramSnapshot empty_histogram(const detail::Bounds& bounds) {
+HistogramSnapshot empty_histogram(const Bounds& bounds) {
     const std::span<const std::uint64_t> upper_ns = bounds.upper_ns();
     return {{upper_ns.begin(), upper_ns.end()}, std::vector<std::uint64_t>(upper_ns.size() + 1), 0};
 }
 
-// The second number of schedstat: ns that the thread was runnable and had no CPU. 0 where the kernel does not say.
-// https://docs.kernel.org/scheduler/sched-stats.html
-std::uint64_t run_delay_ns(std::uint32_t thread) noexcept {
-    char path[64];
-    std::snprintf(path, sizeof path, "/proc/self/task/%u/schedstat", thread);
-    std::FILE* file = std::fopen(path, "re");
-    if (file == nullptr) return 0;
-    unsigned long long ran = 0;
-    unsigned long long delay = 0;
-    const int read = std::fscanf(file, "%llu %llu", &ran, &delay);
-    std::fclose(file);
-    return read == 2 ? delay : 0;
-}
-
 }  // namespace
 
-namespace detail {
+/// How often each move was made, from each state, and the inherited tasks that came into a state without one.
+struct SchedulerCore::Moves {
+    std::array<std::array<std::uint64_t, kMoves>, kTaskStates + 1> times{};
+    std::array<std::uint64_t, kTaskStates> inherited{};
 
-MetricsSnapshot SchedulerCore::snapshot(bool each_worker) const {
-    MetricsSnapshot total;
-    total.scheduler = name;
-    if (!metrics) return total;
-    std::vector<ThreadDelay> threads;
-    add_up(total, each_worker, threads);
-    // without the mutex: one file a thread, and who takes a worker must not wait for it
-    for (const ThreadDelay& thread : threads) {
-        const std::uint64_t now_ns = run_delay_ns(thread.id);
-        total.run_delay_ns += now_ns > thread.base_ns ? now_ns - thread.base_ns : 0;
+    void add(const Shard& shard) noexcept {
+        for (std::size_t from = 0; from < times.size(); ++from)
+            for (std::size_t move = 0; move < kMoves; ++move)
+                times[from][move] += shard.moves[from][move].load(std::memory_order_relaxed);
+        for (std::size_t state = 0; state < kTaskStates; ++state)
+            inherited[state] += shard.inherited[state].load(std::memory_order_relaxed);
     }
-    // a file of a thread that ended meanwhile, or that could not be opened, is missing
+    void count(WorkSnapshot& to) const noexcept {
+        for (const auto& from : times)
+            for (std::size_t move = 0; move < kMoves; ++move)
+                to.transitions[static_cast<std::size_t>(task_event(static_cast<Move>(move)))] += from[move];
+    }
+    struct Flow {
+        std::uint64_t into;
+        std::uint64_t out;
+    };
+    // tasks move between workers: only the sum over all of them means something
+    Flow flow(TaskState state) const noexcept {
+        Flow flow{inherited[static_cast<std::size_t>(state)], 0};
+        for (std::size_t from = 0; from < kTaskStates; ++from)
+            for (std::size_t move = 0; move < kMoves; ++move)
+                if (state_after(static_cast<Move>(move)) == state) flow.into += times[from][move];
+        for (const std::uint64_t left : times[static_cast<std::size_t>(state)])
+            flow.out += left;
+        return flow;
+    }
+};
+
+void SchedulerCore::want_delays(RunDelays& delays) {
     const std::lock_guard lock{mutex()};
-    run_delay_told_ns_ = total.run_delay_ns = std::max(total.run_delay_ns, run_delay_told_ns_);
-    return total;
+    for (const Held& held : held_)
+        delays.want(held.hold, held.worker->shard_.thread.load(std::memory_order_relaxed));
 }
 
-void SchedulerCore::add_up(MetricsSnapshot& total, bool each_worker, std::vector<ThreadDelay>& threads) const {
+MetricsSnapshot SchedulerCore::snapshot(bool each_worker) {
+    if (!metrics) {
+        MetricsSnapshot nothing;
+        nothing.scheduler = name;
+        return nothing;
+    }
+    // without the mutex: one file a thread, and who takes a worker must not wait for it
+    RunDelays delays;
+    want_delays(delays);
+    if (delays.read()) process.set_run_delay_known();
+    return read(delays, each_worker);
+}
+
+MetricsSnapshot SchedulerCore::read(const RunDelays& delays, bool each_worker) {
     const std::lock_guard lock{mutex()};
+    return add_up(delays, each_worker);
+}
+
+MetricsSnapshot SchedulerCore::add_up(const RunDelays& delays, bool each_worker) {
+    MetricsSnapshot total;
+    total.scheduler = name;
     add_groups(total);
+    for (Held& held : held_)
+        keep_delay(held, delays.of(held.hold));
+    const std::uint64_t begun = clock.ticks();
+    Moves moves;
+    if (ended_ != nullptr) {
+        moves.add(ended_->shard);
+        add_times(total, ended_->shard);
+        total.busy_ns = ended_->busy_ns;
+        total.run_delay_ns = ended_->run_delay_ns;
+        total.lttng_left_out = ended_->lttng_left_out;
+    }
     for (const Owned& worker : all_) {
         // A worker that parks at this moment may be read without its last stretch: a counter never falls.
         worker->busy_told_ns_ = std::max(worker->busy_told_ns_, worker->busy_ns());
-        add_work(total, *worker);
-        if (each_worker) {
-            WorkerSnapshot one;
-            one.worker = static_cast<std::uint16_t>(worker->id());
-            add_groups(one);
-            add_work(one, *worker);
-            total.each_worker.push_back(std::move(one));
-        }
-        // tasks move between workers: only the sum over all of them means something
-        worker->shard_.for_each_move([&](std::size_t from, Move move, std::uint64_t times) {
-            if (from == kInherited) return;
-            total.states[from] -= times;
-            total.states[static_cast<std::size_t>(state_after(move))] += times;
-        });
-        for (std::size_t state = 0; state < kTaskStates; ++state)
-            total.states[state] += worker->shard_.inherited[state].load(std::memory_order_relaxed);
+        moves.add(worker->shard_);
+        add_times(total, worker->shard_);
+        total.busy_ns += worker->busy_told_ns_;
+        total.run_delay_ns += worker->run_delay_told_ns_;
+        total.lttng_left_out += worker->lttng_left_out();
         total.current_run_ns = std::max(total.current_run_ns, worker->current_run_ns());
+        if (!each_worker) continue;
+        WorkerSnapshot one;
+        one.worker = static_cast<std::uint16_t>(worker->id());
+        add_groups(one);
+        Moves its;
+        its.add(worker->shard_);
+        its.count(one);
+        add_times(one, worker->shard_);
+        one.busy_ns = worker->busy_told_ns_;
+        one.run_delay_ns = worker->run_delay_told_ns_;
+        one.run_delay_known = worker->run_delay_known_;
+        one.lttng_left_out = worker->lttng_left_out();
+        total.each_worker.push_back(std::move(one));
     }
-    // a difference of sums that were not read at once may be below 0 for a moment
-    for (std::uint64_t& tasks : total.states)
-        if (static_cast<std::int64_t>(tasks) < 0) tasks = 0;
+    moves.count(total);
+    for (std::size_t state = 0; state < kTaskStates; ++state) {
+        // a difference of sums that were not read at once may be below 0 for a moment
+        const Moves::Flow flow = moves.flow(static_cast<TaskState>(state));
+        total.states[state] = flow.into > flow.out ? flow.into - flow.out : 0;
+    }
+    const Moves::Flow ready = moves.flow(TaskState::Ready);
+    if (const std::uint64_t since = ready_age_.waiting_since(ready.out); since != 0)
+        total.oldest_ready_ns = clock.to_ns(begun - since);
+    ready_age_.keep(ready.into, clock.ticks());
     total.workers = static_cast<std::uint64_t>(
         std::count_if(held_.begin(), held_.end(), [](const Held& held) { return held.has_loop; }));
-    total.run_delay_ns = run_delay_before_ns_;
-    for (const Held& held : held_)
-        threads.push_back({held.worker->shard_.thread.load(std::memory_order_relaxed), held.run_delay_ns});
+    total.run_delay_known = process.run_delay_known();
+    return total;
+}
+
+/// A file of a thread that ended meanwhile, or that could not be opened, is missing: what was told stays.
+void SchedulerCore::keep_delay(Held& held, std::optional<std::uint64_t> now_ns) noexcept {
+    if (!now_ns) return;
+    Worker& worker = *held.worker;
+    worker.run_delay_known_ = true;
+    if (!held.run_delay_ns) held.run_delay_ns = now_ns;
+    if (*now_ns > *held.run_delay_ns)
+        worker.run_delay_told_ns_ =
+            std::max(worker.run_delay_told_ns_, worker.run_delay_before_ns_ + *now_ns - *held.run_delay_ns);
+}
+
+std::optional<std::uint64_t> SchedulerCore::read_delay(std::uint32_t thread) const noexcept {
+    if (!metrics) return std::nullopt;
+    const std::optional<std::uint64_t> delay_ns = run_delay_ns(thread);
+    if (delay_ns) process.set_run_delay_known();
+    return delay_ns;
 }
 
 void SchedulerCore::add_groups(WorkSnapshot& to) const {
@@ -104,25 +168,52 @@ void SchedulerCore::add_groups(WorkSnapshot& to) const {
     }
 }
 
-void SchedulerCore::add_work(WorkSnapshot& total, const Worker& worker) {
-    const Shard& shard = worker.shard_;
-    shard.for_each_move([&](std::size_t, Move move, std::uint64_t times) {
-        total.transitions[static_cast<std::size_t>(task_event(move))] += times;
-    });
+void SchedulerCore::add_times(WorkSnapshot& total, const Shard& shard) noexcept {
     for (std::size_t i = 0; i < total.groups.size(); ++i) {
-        const GroupShard& group = shard.group(static_cast<std::uint16_t>(i));
-        add_histogram(total.groups[i].run, group.run);
-        add_histogram(total.groups[i].ready, group.ready);
+        const GroupShard* found = shard.groups[i].load(std::memory_order_relaxed);
+        if (found == nullptr) continue;
+        add_histogram(total.groups[i].run, found->run);
+        add_histogram(total.groups[i].ready, found->ready);
         for (std::size_t kind = 0; kind < kWaitKinds; ++kind)
-            add_histogram(total.groups[i].wait[kind], group.wait[kind]);
+            add_histogram(total.groups[i].wait[kind], found->wait[kind]);
     }
-    total.busy_ns += worker.busy_told_ns_;
-    total.lttng_left_out += worker.lttng_left_out();
 }
 
-std::uint64_t SchedulerCore::run_delay_of(std::uint32_t thread) noexcept {
-    return run_delay_ns(thread);
+std::vector<MetricsSnapshot> named_snapshots(const std::string* name, bool each_worker) {
+    Process& process = Process::get();
+    // a core that is closed has handed over its numbers
+    const auto is_asked_for = [&](const SchedulerCore& core) {
+        return core.metrics && !core.closed.load(std::memory_order_acquire) && (name == nullptr || core.name == *name);
+    };
+    RunDelays delays;
+    process.for_each_core([&](SchedulerCore& core) {
+        if (is_asked_for(core)) core.want_delays(delays);
+    });
+    if (delays.read()) process.set_run_delay_known();
+    std::map<std::string, MetricsSnapshot> by_name;
+    const auto add = [&](MetricsSnapshot one) {
+        const auto [at, is_first] = by_name.try_emplace(one.scheduler);
+        if (is_first)
+            at->second = std::move(one);
+        else
+            add_snapshot(at->second, std::move(one));
+    };
+    process.with_schedulers([&](const std::vector<SchedulerCore*>& cores, const EndedSchedulers& ended) {
+        for (SchedulerCore* core : cores)
+            if (is_asked_for(*core)) add(core->read(delays, each_worker));
+        for (const EndedSchedulers::Of& of : ended.all()) {
+            if (name != nullptr && of.name != *name) continue;
+            MetricsSnapshot& total = by_name[of.name];
+            add_snapshot(total, of.lately);
+            if (name == nullptr) add_snapshot(total, of.before);
+        }
+    });
+    std::vector<MetricsSnapshot> all;
+    for (auto& [its_name, one] : by_name) {
+        one.scheduler = its_name;
+        all.push_back(std::move(one));
+    }
+    return all;
 }
 
-}  // namespace detail
-}  // namespace tiffany
+}  // namespace tiffany::detail

@@ -17,7 +17,8 @@ struct SchedulerCore;
 
 /// A run that has lasted for longer than the bound.
 struct Stall {
-    Worker* worker = nullptr;  ///< that runs it
+    const Worker* worker = nullptr;  ///< that runs it: to be found again by, it may be gone
+    std::uint64_t worker_id = 0;
     std::uint64_t tid = 0;     ///< 0: the run began before its worker knew that it is watched
     std::uint64_t since = 0;   ///< ticks: what tells one run of a worker from another
     std::uint64_t run_ns = 0;  ///< up to when it was looked at

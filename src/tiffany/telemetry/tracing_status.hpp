@@ -41,13 +41,24 @@ constexpr std::string_view label(TracingStatus status) noexcept {
     return "?";
 }
 
+/// Who takes this process's events at this moment.
+struct AttachedTracers {
+    bool lttng = false;  ///< an active LTTng session has an event of ours enabled
+    bool usdt = false;   ///< a tracer, bpftrace or perf, is attached to a probe of ours
+};
+
 #if TIFFANY_TELEMETRY
 /// Any thread. Cost: a load.
 TracingStatus tracing_status() noexcept;
+/// Any thread. Cost: two dozen loads.
+AttachedTracers attached_tracers() noexcept;
 #else
 inline namespace off {
 constexpr TracingStatus tracing_status() noexcept {
     return TracingStatus::stripped;
+}
+constexpr AttachedTracers attached_tracers() noexcept {
+    return {};
 }
 }  // namespace off
 #endif

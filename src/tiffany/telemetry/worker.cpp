@@ -596,7 +596,9 @@ void Worker::end_busy_stretch(std::uint64_t now) noexcept {
 
 std::uint64_t Worker::current_run_ns() const noexcept {
     const std::uint64_t since = shard_.running_since.load(std::memory_order_relaxed);
-    return since == 0 ? 0 : clock_->to_ns(clock_->ticks() - since);
+    const std::uint64_t now = clock_->ticks();
+    // a stamp of the runtime's own may lie ahead
+    return since == 0 || static_cast<std::int64_t>(now - since) <= 0 ? 0 : clock_->to_ns(now - since);
 }
 
 /// Whether its present run lasts for longer than the bound, and was not told of.
@@ -608,7 +610,7 @@ bool Worker::is_stalled(std::uint64_t bound_ns, Stall& stall) noexcept {
     if (shard_.running_since.load(std::memory_order_relaxed) != since) return false;  // another run's tid, perhaps
     const std::uint64_t run_ns = clock_->to_ns(now - since);
     if (run_ns <= bound_ns) return false;
-    stall = {this, tid, since, run_ns};
+    stall = {this, id(), tid, since, run_ns};
     return true;
 }
 
@@ -617,7 +619,7 @@ bool Worker::tell_stall(const Stall& stall) noexcept {
     if ((on_ & kSpecial) != 0 && !enter_specially(seq())) return false;
     if ((on_ & kTracers) == 0) return false;
     tiffany_stalled event;
-    event.worker = stall.worker->id();
+    event.worker = stall.worker_id;
     event.tid = stall.tid;
     event.run_ns = stall.run_ns;
     fire(EventId::Stalled, event);
@@ -679,7 +681,8 @@ void Worker::become_child(std::uint64_t instance, bool held) noexcept {
     // the rest of a block that the parent took may be in use there as well: a task of the child's own has a later tid
     next_tid_ = end_tid_ = 0;
     lttng_left_out_.store(0, std::memory_order_relaxed);
-    busy_told_ns_ = 0;
+    busy_told_ns_ = run_delay_before_ns_ = run_delay_told_ns_ = 0;
+    run_delay_known_ = false;
     on_seq_ = 1;
     thread_ = static_cast<std::uint32_t>(gettid());
     if (held && core_->metrics) {

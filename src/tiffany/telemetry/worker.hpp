@@ -53,7 +53,8 @@ struct Stall;
 
 /// One thread's stream of events: the single writer of its counters and of its `seq`.
 ///
-/// Not shared: only the thread that took it calls the hooks. `id()`, `seq()` and `count()` may be called by any thread.
+/// Not shared: only the thread that took it calls the hooks. `id()`, `seq()` and `count()` may be called by any thread
+/// while it is held: a worker that was given back may be gone.
 class alignas(64) Worker {
   public:
     Worker(const Worker&) = delete;
@@ -400,6 +401,9 @@ class alignas(64) Worker {
                            detail::kPalExits> offered_ring_{};  // to use from the next generation on
     std::vector<std::shared_ptr<detail::PalRing> > rings_;      // those, and what it may still use
     std::uint64_t busy_told_ns_ = 0;                            // the largest busy time that a scrape was told
+    std::uint64_t run_delay_before_ns_ = 0;                     // of the threads that gave it back
+    std::uint64_t run_delay_told_ns_ = 0;                       // with that of its thread, as it was read last
+    bool run_delay_known_ = false;                              // it was read
     std::uint64_t stall_told_ = 0;  // ticks: when the run began that was told as stalled last
 };
 

@@ -168,22 +168,26 @@ TEST_F(Server, AnythingElseIsRefusedAndNamesThePath) {
     EXPECT_NE(ask(server.port(), "POST /metrics").find("\r\nAllow: GET, HEAD\r\n"), std::string::npos);
 }
 
-TEST_F(Server, OfSchedulersWithOneNameTheFirstIsSeenAndTheOtherOnceItDied) {
+TEST_F(Server, SchedulersWithOneNameAreToldAsOneAndTheOtherGoesOnWhenOneDied) {
     auto first = std::make_unique<SchedulerTelemetry>("twin");
     const SchedulerTelemetry second{"twin"};
-    TaskTimes task;
-    first->here().spawned(task, {.name = "t"});
+    TaskTimes tasks[2];
+    for (TaskTimes& task : tasks)
+        first->here().spawned(task, {.name = "t"});
     const auto of_first = make_collectable(*first);
     const auto of_second = make_collectable(second);
     server.add(of_first);
     server.add(of_second);
     const std::string depth = "scheduler_ready_queue_depth{scheduler=\"twin\"} ";
     const std::string both = ask(server.port(), "GET /metrics");
-    const std::size_t series = both.find(depth + "1");
+    const std::size_t series = both.find(depth);
     ASSERT_NE(series, std::string::npos) << both;
-    EXPECT_EQ(both.find(depth + "0"), std::string::npos) << "the text format wants each series once";
+    EXPECT_EQ(both.compare(series, depth.size() + 1, depth + "2"), 0) << both;
+    EXPECT_EQ(both.find(depth, series + 1), std::string::npos) << "the text format wants each series once";
     first.reset();
-    EXPECT_NE(ask(server.port(), "GET /metrics").find(depth + "0"), std::string::npos);
+    const std::string after = ask(server.port(), "GET /metrics");
+    EXPECT_NE(after.find(depth + "0"), std::string::npos) << after;
+    EXPECT_NE(after.find("task_transitions_total{scheduler=\"twin\",event=\"Spawned\"} 2"), std::string::npos) << after;
 }
 
 TEST_F(Server, ServesTheProgramsOwnRegistryBesideTheSchedulers) {

@@ -13,6 +13,7 @@
 #include <tiffany/telemetry/off/task_list.hpp>
 #include <tiffany/telemetry/off/worker.hpp>
 #include <tiffany/telemetry/telemetry_options.hpp>
+#include <vector>
 
 namespace tiffany {
 inline namespace off {
@@ -55,6 +56,9 @@ class SchedulerTelemetry {
     std::function<std::optional<MetricsSnapshot>()> snapshot_source(bool = false) const {
         return [] { return std::optional<MetricsSnapshot>{}; };
     }
+    std::function<std::optional<MetricsSnapshot>()> named_snapshot_source(bool = false) const {
+        return snapshot_source();
+    }
 
   private:
     std::string name_;
@@ -62,6 +66,16 @@ class SchedulerTelemetry {
     [[no_unique_address]] Worker nobody_;
 };
 
+inline std::vector<MetricsSnapshot> named_snapshots(bool = false) {
+    return {};
+}
+struct WorkerCounts {
+    std::uint64_t held = 0;
+    std::uint64_t indices = 0;
+};
+constexpr WorkerCounts worker_counts() noexcept {
+    return {};
+}
 constexpr std::uint64_t refused_hooks() noexcept {
     return 0;
 }
