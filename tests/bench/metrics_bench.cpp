@@ -32,6 +32,7 @@ using namespace std::chrono_literals;
 struct Size {
     int rounds = 15;
     std::chrono::milliseconds each = 200ms;            // way, and thread
+    int seconds = 200;                                 // pairs of times with and without a second thread
     Slices with_scrapes{.pairs = 100, .each = 100ms};  // 10 s with scrapes
     Slices with_clients{.pairs = 20, .each = 1s};      // each of those that send a byte a second has sent one
     int scrapes = 100;
@@ -39,6 +40,7 @@ struct Size {
 constexpr Size kFull;
 constexpr Size kQuick{.rounds = 2,
                       .each = 20ms,
+                      .seconds = 3,
                       .with_scrapes{.pairs = 2, .each = 100ms},
                       .with_clients{.pairs = 2, .each = 100ms},
                       .scrapes = 3};
@@ -49,14 +51,18 @@ double highest(const std::vector<double>& values) {
 
 // ---- one measurement in a process of its own ----
 
-void print(const std::vector<PacePair>& pairs) {
-    for (const PacePair& pair : pairs)
-        std::printf("%.5f %.5f ", pair.disturbed_ns, pair.alone_ns);
+void print(const std::vector<TimePair>& pairs) {
+    for (const TimePair& pair : pairs)
+        std::printf("%.5f %.5f ", pair.with_ns, pair.without_ns);
 }
 
 int measure(std::string_view what, const char* first, const char* second, const Size& size) {
     if (what == "transition") {
         std::printf("%.5f ", transition_ns(first, std::atoi(second), size.each));
+    } else if (what == "line") {
+        std::printf("%.1f ", line_round_trip_ns());
+    } else if (what == "second") {
+        print(beside_a_second_thread(first, size.seconds));
     } else if (what == "scrapes") {
         print(pace_under_scrapes(size.with_scrapes));
     } else if (what == "clients") {
@@ -88,15 +94,32 @@ void print_ratio(const std::string& what, const std::vector<double>& above, cons
     std::fflush(stdout);
 }
 
+/// Prints a ratio of the pairs in `numbers` from `first` on.
+void print_pairs(const char* what, const std::vector<double>& numbers, std::size_t first, const char* flattered_by) {
+    std::vector<double> with;
+    std::vector<double> without;
+    for (std::size_t i = first; i + 1 < numbers.size(); i += 2) {
+        with.push_back(numbers[i]);
+        without.push_back(numbers[i + 1]);
+    }
+    if (with.empty())
+        std::printf("%s: left out, the threads were never given a CPU each\n", what);
+    else
+        print_ratio(what, with, without, flattered_by);
+}
+
 void compare_transitions(const Size& size, bool quick) {
-    static constexpr std::string_view kWays[] = {"here", "straight", "same", "clock"};
+    static constexpr std::string_view kWays[] = {"here", "straight", "same"};
     std::map<std::string, std::vector<double>> ns;  // by way and number of threads
-    for (int round = 0; round < size.rounds; ++round)
+    std::vector<double> line;
+    for (int round = 0; round < size.rounds; ++round) {
+        line.push_back(run("line", "", 0, quick).front());
         for (const std::string_view way : kWays)
             for (const int threads : {1, 2}) {
                 const std::string name{way};
                 ns[name + std::to_string(threads)].push_back(run("transition", name, threads, quick).front());
             }
+    }
     static const char* const kNear = "one task, its cache lines always near, durations that all lie in one bucket";
     static const char* const kShared = "threads that do nothing but write metrics";
     print_ratio("Transition, one thread: prometheus-cpp / here", ns["straight1"], ns["here1"], kNear);
@@ -104,27 +127,19 @@ void compare_transitions(const Size& size, bool quick) {
     print_ratio("Transition, two threads: prometheus-cpp, one series / here", ns["straight2"], ns["here2"], kShared);
     print_ratio("Transition, two threads: prometheus-cpp, one series, no more than here / here", ns["same2"],
                 ns["here2"], kShared);
-    print_ratio("Transition: here, two threads / one thread", ns["here2"], ns["here1"], kNear);
-    print_ratio("Transition: a clock read, two threads / one thread", ns["clock2"], ns["clock1"],
+    std::printf("Transition, two threads: a cache line to the other CPU and back = %.0f ns (MAD %.0f)\n", median(line),
+                median_deviation(line));
+    print_pairs("Transition, here: beside a second thread / alone", run("second", "here", 0, quick), 0, kNear);
+    print_pairs("Transition, a clock read: beside a second thread / alone", run("second", "clock", 0, quick), 0,
                 "nothing: it is what the machine takes for a second thread");
 }
 
-/// Prints a ratio of the pairs in `numbers` from `first` on.
-void print_pace(const char* what, const std::vector<double>& numbers, std::size_t first, const char* flattered_by) {
-    std::vector<double> disturbed;
-    std::vector<double> alone;
-    for (std::size_t i = first; i + 1 < numbers.size(); i += 2) {
-        disturbed.push_back(numbers[i]);
-        alone.push_back(numbers[i + 1]);
-    }
-    print_ratio(what, disturbed, alone, flattered_by);
-}
-
 void compare_pace(bool quick) {
-    print_pace("Pace: scraped 20 times a second / not scraped", run("scrapes", "", 0, quick), 0,
-               "one scheduler, a page of a few KiB");
+    print_pairs("Pace: scraped 20 times a second / not scraped", run("scrapes", "", 0, quick), 0,
+                "one scheduler, a page of a few KiB");
     const std::vector<double> clients = run("clients", "", 0, quick);
-    print_pace("Pace: 1,000 broken clients / none", clients, 4, "the clients share the two workers' CPUs, not counted");
+    print_pairs("Pace: 1,000 broken clients / none", clients, 4,
+                "the clients share the two workers' CPUs, not counted");
     std::printf(
         "Pace: a good scrape beside 1,000 broken clients = %.1f ms, at most %.1f ms (%.0f scrapes); "
         "memory: at most %.1f MiB more\n",

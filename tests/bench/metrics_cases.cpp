@@ -13,6 +13,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <iterator>
+#include <limits>
 #include <map>
 #include <string>
 #include <thread>
@@ -156,6 +157,42 @@ void on_threads(int threads, const Work& work) {
         });
 }
 
+// so many that the clock reads around them hardly count, far shorter than a thread's turn on its CPU
+constexpr std::uint64_t kPiece = 1'024;
+constexpr std::uint64_t kPart = 64;
+
+/// What a thread's transitions cost it, measured in pieces.
+struct Cost {
+    std::uint64_t cpu_ns = 0;
+    std::uint64_t transitions = 0;
+
+    void add(std::uint64_t of_a_piece_ns) {
+        cpu_ns += of_a_piece_ns;
+        transitions += kPiece;
+    }
+    double ns() const { return static_cast<double>(cpu_ns) / static_cast<double>(transitions); }
+};
+
+/// How far a thread has come, for the other one to see. On cache lines of its own.
+class alignas(128) Progress {
+  public:
+    /// Writer: its thread. CPU ns of the piece.
+    template <typename Cycle>
+    std::uint64_t do_piece(const Cycle& cycle) {
+        const std::uint64_t since = thread_cpu_ns();
+        for (std::uint64_t part = 0; part < kPiece; part += kPart) {
+            for (std::uint64_t i = 0; i < kPart; i += 2)
+                cycle();
+            transitions_.fetch_add(kPart, std::memory_order_relaxed);
+        }
+        return thread_cpu_ns() - since;
+    }
+    std::uint64_t transitions() const { return transitions_.load(std::memory_order_relaxed); }
+
+  private:
+    std::atomic<std::uint64_t> transitions_{0};
+};
+
 /// Repeats cycles on one or two threads until each has measured for long enough.
 class Measurement {
   public:
@@ -165,24 +202,17 @@ class Measurement {
     /// @param mine  the thread's number
     template <typename Cycle>
     void drive(std::size_t mine, const Cycle& cycle) {
-        Progress& progress = progress_[mine];
-        const Progress* const other = threads_ > 1 ? &progress_[1 - mine] : nullptr;
+        Seen& seen = seen_[mine];
+        const Progress* const other = threads_ > 1 ? &seen_[1 - mine].progress : nullptr;
         const SteadyClock::time_point deadline = SteadyClock::now() + kDeadline;
         // who has enough goes on, so that the other one is not alone
         while (!over_.load(std::memory_order_relaxed)) {
-            const std::uint64_t others = other == nullptr ? 0 : other->transitions.load(std::memory_order_relaxed);
-            const std::uint64_t since = thread_cpu_ns();
-            for (std::uint64_t part = 0; part < kPiece; part += kPart) {
-                for (std::uint64_t i = 0; i < kPart; i += 2)
-                    cycle();
-                progress.transitions.fetch_add(kPart, std::memory_order_relaxed);
-            }
-            const std::uint64_t ns = thread_cpu_ns() - since;
-            progress.all.add(ns);
-            if (progress.side_by_side.cpu_ns >= enough_ns_) continue;
-            if (other == nullptr || other->transitions.load(std::memory_order_relaxed) - others >= kPiece / 2)
-                progress.side_by_side.add(ns);
-            const bool enough = progress.side_by_side.cpu_ns >= enough_ns_;
+            const std::uint64_t others = other == nullptr ? 0 : other->transitions();
+            const std::uint64_t ns = seen.progress.do_piece(cycle);
+            seen.all.add(ns);
+            if (seen.side_by_side.cpu_ns >= enough_ns_) continue;
+            if (other == nullptr || other->transitions() - others >= kPiece / 8 * 7) seen.side_by_side.add(ns);
+            const bool enough = seen.side_by_side.cpu_ns >= enough_ns_;
             if ((enough && --measuring_ == 0) || SteadyClock::now() > deadline) over_ = true;
         }
     }
@@ -190,32 +220,18 @@ class Measurement {
     double ns() const {
         double sum = 0;
         for (std::size_t i = 0; i < static_cast<std::size_t>(threads_); ++i) {
-            const bool met = progress_[i].side_by_side.transitions != 0;
+            const bool met = seen_[i].side_by_side.transitions != 0;
             if (!met) std::fputs("metrics_bench: two threads were not given two CPUs\n", stderr);
-            sum += (met ? progress_[i].side_by_side : progress_[i].all).ns();
+            sum += (met ? seen_[i].side_by_side : seen_[i].all).ns();
         }
         return sum / threads_;
     }
 
   private:
-    // transitions: so many that the clock reads around them hardly count, far shorter than a thread's turn on its CPU
-    static constexpr std::uint64_t kPiece = 4'096;
-    static constexpr std::uint64_t kPart = 64;
     static constexpr std::chrono::seconds kDeadline{20};
-
-    struct Cost {
-        std::uint64_t cpu_ns = 0;
-        std::uint64_t transitions = 0;
-
-        void add(std::uint64_t of_a_piece_ns) {
-            cpu_ns += of_a_piece_ns;
-            transitions += kPiece;
-        }
-        double ns() const { return static_cast<double>(cpu_ns) / static_cast<double>(transitions); }
-    };
-    struct alignas(128) Progress {
-        std::atomic<std::uint64_t> transitions{0};  // writer: its thread
-        Cost side_by_side;                          // while the other one ran, too
+    struct Seen {
+        Progress progress;
+        Cost side_by_side;  // while the other one ran, too
         Cost all;
     };
 
@@ -223,29 +239,123 @@ class Measurement {
     const std::uint64_t enough_ns_;
     alignas(128) std::atomic<int> measuring_;
     std::atomic<bool> over_{false};
-    Progress progress_[2];
+    Seen seen_[2];
 };
+
+/// One thread measures while a second one, by turns, does the same and rests.
+class SecondThread {
+  public:
+    explicit SecondThread(int pairs) : pairs_{pairs} {}
+
+    /// @param mine  the thread's number: 0 measures
+    template <typename Cycle>
+    void drive(std::size_t mine, const Cycle& cycle) {
+        if (mine == 1) return accompany(cycle);
+        for (int pair = 0; pair < pairs_; ++pair) {
+            Cost with;
+            Cost without;
+            for (const bool first : {true, false})
+                if (first == (pair % 2 == 0))
+                    with = measure(true, cycle);
+                else
+                    without = measure(false, cycle);
+            if (with.transitions != 0 && without.transitions != 0) seen_.push_back({with.ns(), without.ns()});
+        }
+        tell(Turn::end);
+    }
+    const std::vector<TimePair>& seen() const { return seen_; }
+
+  private:
+    enum class Turn { rest, work, end };
+    static constexpr std::uint64_t kEnough = 5'000'000;  // ns of CPU time
+    static constexpr std::chrono::milliseconds kPatience{200};
+
+    void tell(Turn turn) {
+        turn_ = turn;
+        turn_.notify_one();
+    }
+    template <typename Cycle>
+    void accompany(const Cycle& cycle) {
+        while (turn_ != Turn::end) {
+            turn_.wait(Turn::rest);
+            while (turn_.load(std::memory_order_relaxed) == Turn::work)
+                second_.do_piece(cycle);
+        }
+    }
+    template <typename Cycle>
+    Cost measure(bool with, const Cycle& cycle) {
+        tell(with ? Turn::work : Turn::rest);
+        const SteadyClock::time_point deadline = SteadyClock::now() + kPatience;
+        Cost cost;
+        while (cost.cpu_ns < kEnough && SteadyClock::now() < deadline) {
+            const std::uint64_t others = second_.transitions();
+            const std::uint64_t ns = first_.do_piece(cycle);
+            const std::uint64_t meanwhile = second_.transitions() - others;
+            if (with ? meanwhile >= kPiece / 2 : meanwhile == 0) cost.add(ns);
+        }
+        return cost;
+    }
+
+    const int pairs_;
+    std::vector<TimePair> seen_;
+    alignas(128) std::atomic<Turn> turn_{Turn::rest};
+    Progress first_;
+    Progress second_;
+};
+
+/// Calls `drive(thread's number, cycle)` on so many threads.
+template <typename Drive>
+void drive_threads(std::string_view way, int threads, const Drive& drive) {
+    tiffany::SchedulerTelemetry telemetry{"bench"};
+    Plain plain;
+    on_threads(threads, [&](std::size_t mine) {
+        const auto drive_this = [&](const auto& cycle) { drive(mine, cycle); };
+        if (way == "here")
+            here(telemetry, drive_this);
+        else if (way == "straight")
+            straight(plain, drive_this);
+        else if (way == "same")
+            same(plain, drive_this);
+        else if (way == "clock")
+            clock_reads(drive_this);
+        else
+            std::_Exit(2);
+    });
+}
 
 }  // namespace
 
 double transition_ns(std::string_view way, int threads, std::chrono::nanoseconds enough) {
     Measurement measurement{threads, enough};
-    tiffany::SchedulerTelemetry telemetry{"bench"};
-    Plain plain;
-    on_threads(threads, [&](std::size_t mine) {
-        const auto drive = [&](const auto& cycle) { measurement.drive(mine, cycle); };
-        if (way == "here")
-            here(telemetry, drive);
-        else if (way == "straight")
-            straight(plain, drive);
-        else if (way == "same")
-            same(plain, drive);
-        else if (way == "clock")
-            clock_reads(drive);
-        else
-            std::_Exit(2);
-    });
+    drive_threads(way, threads, [&](std::size_t mine, const auto& cycle) { measurement.drive(mine, cycle); });
     return measurement.ns();
+}
+
+std::vector<TimePair> beside_a_second_thread(std::string_view way, int pairs) {
+    SecondThread second{pairs};
+    drive_threads(way, 2, [&](std::size_t mine, const auto& cycle) { second.drive(mine, cycle); });
+    return second.seen();
+}
+
+double line_round_trip_ns() {
+    constexpr int kBatches = 100;
+    constexpr int kTrips = 500;
+    alignas(128) std::atomic<int> ball{0};
+    double least = std::numeric_limits<double>::max();
+    on_threads(2, [&](std::size_t mine) {
+        const int from = static_cast<int>(mine);
+        for (int batch = 0; batch < kBatches; ++batch) {
+            const SteadyClock::time_point begin = SteadyClock::now();
+            for (int i = 0; i < kTrips; ++i) {
+                while (ball.load(std::memory_order_acquire) != from) {
+                }
+                ball.store(1 - from, std::memory_order_release);
+            }
+            const double ns = std::chrono::duration<double, std::nano>{SteadyClock::now() - begin}.count() / kTrips;
+            if (mine == 0) least = std::min(least, ns);
+        }
+    });
+    return least;
 }
 
 bool same_answers() {

@@ -16,6 +16,13 @@ struct Run {
 /// Runs this program once more, with these arguments, to its end. Ends this one with status 3 if that fails.
 Run run_self(const std::vector<std::string>& arguments);
 
+/// What a transition costs, CPU ns, in a time with what is asked about and in one without, one right after the other:
+/// so that both meet the same moods of the machine and of the CPU.
+struct TimePair {
+    double with_ns;
+    double without_ns;
+};
+
 /// CPU time of the calling thread.
 std::uint64_t thread_cpu_ns();
 /// Keeps the calling thread on the nth of the CPUs that it may use, so that several run side by side from the start.

@@ -248,7 +248,7 @@ class Workers {
 /// @param before  called between slices with whether the next one is disturbed
 /// @param during  called in a disturbed slice with its end
 template <typename Before, typename During>
-std::vector<PacePair> pace(tiffany::SchedulerTelemetry& telemetry, const Slices& slices, const Before& before,
+std::vector<TimePair> pace(tiffany::SchedulerTelemetry& telemetry, const Slices& slices, const Before& before,
                            const During& during) {
     const auto count = 2 * static_cast<std::size_t>(slices.pairs);
     const auto is_disturbed = [](std::size_t i) { return i % 4 == 0 || i % 4 == 3; };
@@ -262,7 +262,7 @@ std::vector<PacePair> pace(tiffany::SchedulerTelemetry& telemetry, const Slices&
         workers.between_slices();
     }
     workers.stop();
-    std::vector<PacePair> seen;
+    std::vector<TimePair> seen;
     for (std::size_t i = 0; i < count; i += 2) {
         const std::size_t disturbed = is_disturbed(i) ? i : i + 1;
         const std::size_t alone = 2 * i + 1 - disturbed;
@@ -296,7 +296,7 @@ struct Served {
 
 }  // namespace
 
-std::vector<PacePair> pace_under_scrapes(const Slices& slices) {
+std::vector<TimePair> pace_under_scrapes(const Slices& slices) {
     Served served;
     const std::uint16_t port = served.server.port();
     return pace(

@@ -4,14 +4,9 @@
 #include <chrono>
 #include <vector>
 
-namespace bench {
+#include "rounds.hpp"
 
-/// Of a time in which others disturbed and one in which they did not, one after the other: CPU ns of the workers'
-/// threads for a transition.
-struct PacePair {
-    double disturbed_ns;
-    double alone_ns;
-};
+namespace bench {
 
 /// How long each of the two times of a pair is, and how many pairs there are.
 struct Slices {
@@ -20,10 +15,10 @@ struct Slices {
 };
 
 /// Two workers at full speed; in one of the two slices the page is asked for over HTTP, 20 times a second.
-std::vector<PacePair> pace_under_scrapes(const Slices& slices);
+std::vector<TimePair> pace_under_scrapes(const Slices& slices);
 
 struct BrokenClients {
-    std::vector<PacePair> pace;
+    std::vector<TimePair> pace;
     std::vector<double> scrape_ms;  ///< of the good scrapes meanwhile, from the connection to the end of the answer
     double grown_mib;               ///< the most that the process had in memory, above what it had without them
 };
