@@ -137,7 +137,7 @@ TEST_F(Names, HistogramsWithOtherBoundsAreToldOnTheBoundsThatAllHave) {
     const auto first = make("bounds", {.run_ns = {1 * kMs, 5 * kMs, 10 * kMs, 50 * kMs}});
     auto second = make("bounds", {.run_ns = {2 * kMs, 5 * kMs, 50 * kMs, 100 * kMs}});
     second->group("only in the second");
-    for (const std::uint64_t ms : {1, 5, 6, 50, 51}) {
+    for (const std::uint64_t ms : {1u, 5u, 6u, 50u, 51u}) {
         run(*first, ms * kMs);
         run(*second, ms * kMs, 1);
     }
