@@ -169,9 +169,13 @@ int ask(SchedulerTelemetry& telemetry, Worker& worker, const TaskTimes& task) {
     const MetricsSnapshot snapshot = telemetry.snapshot();
     const std::function<std::optional<MetricsSnapshot>()> source = telemetry.snapshot_source();
     const std::chrono::nanoseconds bound = telemetry.watch_bound();
+    const std::function<std::optional<MetricsSnapshot>()> named = telemetry.named_snapshot_source(true);
+    const std::vector<MetricsSnapshot> all = named_snapshots(true);
+    const std::uint64_t workers[] = {worker_counts().held, worker_counts().indices};
+    const bool attached[] = {attached_tracers().lttng, attached_tracers().usdt};
     const std::string_view status = label(tracing_status());
     static_cast<void>(std::tie(state, waited, name, site, priority, group, listens, dumping, ticks, snapshot, source,
-                               bound, status, numbers));
+                               bound, status, numbers, named, all, workers, attached));
     return between <= 1 && scheduler == "frozen" ? 0 : 1;
 }
 
@@ -179,8 +183,9 @@ void ask_snapshot(MetricsSnapshot snapshot) {
     std::string& scheduler = snapshot.scheduler;
     std::uint64_t& in_state = snapshot.states[0];
     std::uint64_t& of_event = snapshot.transitions[0];
-    const std::uint64_t numbers[] = {snapshot.workers, snapshot.current_run_ns, snapshot.run_delay_ns, snapshot.busy_ns,
-                                     snapshot.lttng_left_out};
+    const std::uint64_t numbers[] = {snapshot.workers, snapshot.current_run_ns, snapshot.run_delay_ns,
+                                     snapshot.busy_ns, snapshot.lttng_left_out, snapshot.oldest_ready_ns};
+    const bool run_delay_known = snapshot.run_delay_known;
     for (WorkerSnapshot& one : snapshot.each_worker) {
         WorkSnapshot& work = one;
         const std::uint16_t index = one.worker;
@@ -196,7 +201,7 @@ void ask_snapshot(MetricsSnapshot snapshot) {
             static_cast<void>(std::tie(name, bounds, counts, sum_ns, count));
         }
     }
-    static_cast<void>(std::tie(scheduler, in_state, of_event, numbers));
+    static_cast<void>(std::tie(scheduler, in_state, of_event, numbers, run_delay_known));
 }
 
 void ask_clock(Clock& clock) {
