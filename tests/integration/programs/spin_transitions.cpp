@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <charconv>
 #include <csignal>
 #include <cstdint>
 #include <cstdio>
@@ -58,8 +59,11 @@ Options parse(int argc, char** argv) {
             options.counter = value();
         else if (word == "--announce")
             options.announce = value();
-        else
-            options.count = std::strtoull(argv[i], nullptr, 10);
+        else if (const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), options.count);
+                 error != std::errc{} || end != word.data() + word.size()) {
+            std::fprintf(stderr, "spin_transitions: expected a count or an option, found %s\n", argv[i]);
+            std::exit(2);
+        }
     }
     return options;
 }
