@@ -148,7 +148,8 @@ struct SchedulerCore {
     std::atomic<std::uint32_t> groups_told_{0};  // the generation in which they were told last
 };
 
-/// As tiffany::named_snapshots, if `of` is null; else as SchedulerTelemetry::named_snapshot_source.
+/// As tiffany::named_snapshots, if `of` is null; else as SchedulerTelemetry::named_snapshot_source, and empty if no
+/// scheduler of that name lives.
 std::vector<MetricsSnapshot> named_snapshots(SchedulerCore* of, bool each_worker);
 
 }  // namespace tiffany::detail

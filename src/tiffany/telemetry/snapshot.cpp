@@ -204,6 +204,8 @@ std::vector<MetricsSnapshot> named_snapshots(SchedulerCore* of, bool each_worker
     process.with_schedulers([&](const std::vector<SchedulerCore*>& cores, const EndedSchedulers& ended) {
         for (SchedulerCore* core : cores)
             if (is_asked_for(*core)) add(core->read(delays, each_worker));
+        // the one that is asked for may have been closed meanwhile: without it the sum would begin with 0 again
+        if (name != nullptr && by_name.empty()) return;
         for (const EndedSchedulers::Of& one : ended.all()) {
             if (name != nullptr && one.name != *name) continue;
             MetricsSnapshot& total = by_name[one.name];
