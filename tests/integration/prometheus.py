@@ -180,6 +180,10 @@ def test_a_scrape_has_as_many_series_as_the_page_says(label):
         "tiffany_sink_lost_total",
         "tiffany_sink_lost_others_total",
     } | ({"tiffany_tracing_unavailable"} & set(series))
+    least, most = map(int, re.search(r"(\d+) series at least, (\d+) at most", page).groups())
+    found = sum(len(series[name]) for name in of_process)
+    assert found == least + len(series.get("tiffany_tracing_unavailable", []))
+    assert most == least + 1 + 3, "that of LTTng, and those of a log"
 
 
 WAYS = ["metrics_server", "metrics_exposer", "metrics_own_server"]

@@ -16,7 +16,7 @@ namespace tiffany::detail {
 class ReadyAge {
   public:
     /// Ticks of the earliest look from which a task is still waiting; 0 = of none that is known.
-    /// @param pops  no more than had been popped when the caller read its clock for the answer
+    /// @param pops  no fewer than had been popped when the caller read its clock for the answer
     std::uint64_t waiting_since(std::uint64_t pops) noexcept {
         std::size_t served = 0;
         while (served < size_ && looks_[served].pushes <= pops)

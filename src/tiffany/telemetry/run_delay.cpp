@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <charconv>
 #include <cstdio>
 
@@ -36,12 +35,11 @@ std::optional<std::uint64_t> run_delay_ns(std::uint32_t thread, const char* task
     return numbers[1];
 }
 
-bool RunDelays::read() noexcept {
+bool RunDelays::read(std::atomic<std::size_t>& turn) noexcept {
     if (all_.empty()) return run_delay_ns(static_cast<std::uint32_t>(gettid())).has_value();
     std::sort(all_.begin(), all_.end(), [](const One& a, const One& b) { return a.hold < b.hold; });
-    static std::atomic<std::size_t> next{0};
     const std::size_t count = std::min(all_.size(), kMostRead);
-    const std::size_t first = count < all_.size() ? next.fetch_add(count, std::memory_order_relaxed) : 0;
+    const std::size_t first = count < all_.size() ? turn.fetch_add(count, std::memory_order_relaxed) : 0;
     bool told = false;
     for (std::size_t i = 0; i < count; ++i) {
         One& one = all_[(first + i) % all_.size()];

@@ -99,6 +99,7 @@ struct SchedulerCore {
     // whether all tasks were gone over since
     std::atomic<std::uint8_t> inherits{0};
     std::atomic<bool> inherited_listed{false};
+    std::atomic<std::size_t> delays_turn{0};       // for RunDelays, of those who ask for its name
     std::atomic<std::uint64_t> stall_bound_ns{0};  // runs of more are told of; 0 = nobody watches
 
   private:
@@ -147,7 +148,8 @@ struct SchedulerCore {
     std::atomic<std::uint32_t> groups_told_{0};  // the generation in which they were told last
 };
 
-/// As tiffany::named_snapshots, if `name` is null; else as SchedulerTelemetry::named_snapshot_source.
-std::vector<MetricsSnapshot> named_snapshots(const std::string* name, bool each_worker);
+/// As tiffany::named_snapshots, if `of` is null; else as SchedulerTelemetry::named_snapshot_source, and empty if no
+/// scheduler of that name lives.
+std::vector<MetricsSnapshot> named_snapshots(SchedulerCore* of, bool each_worker);
 
 }  // namespace tiffany::detail

@@ -188,7 +188,7 @@ std::function<std::optional<MetricsSnapshot>()> SchedulerTelemetry::named_snapsh
     return [weak = std::weak_ptr<SchedulerCore>{core_}, each_worker]() -> std::optional<MetricsSnapshot> {
         const std::shared_ptr<SchedulerCore> core = weak.lock();
         if (core == nullptr || core->closed.load(std::memory_order_acquire) || !core->metrics) return std::nullopt;
-        std::vector<MetricsSnapshot> found = detail::named_snapshots(&core->name, each_worker);
+        std::vector<MetricsSnapshot> found = detail::named_snapshots(core.get(), each_worker);
         if (found.empty()) return std::nullopt;
         return std::move(found.front());
     };

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <map>
 #include <span>
 #include <string>
@@ -75,7 +76,7 @@ MetricsSnapshot SchedulerCore::snapshot(bool each_worker) {
     // without the mutex: one file a thread, and who takes a worker must not wait for it
     RunDelays delays;
     want_delays(delays);
-    if (delays.read()) process.set_run_delay_known();
+    if (delays.read(delays_turn)) process.set_run_delay_known();
     return read(delays, each_worker);
 }
 
@@ -179,8 +180,9 @@ void SchedulerCore::add_times(WorkSnapshot& total, const Shard& shard) noexcept 
     }
 }
 
-std::vector<MetricsSnapshot> named_snapshots(const std::string* name, bool each_worker) {
+std::vector<MetricsSnapshot> named_snapshots(SchedulerCore* of, bool each_worker) {
     Process& process = Process::get();
+    const std::string* const name = of != nullptr ? &of->name : nullptr;
     // a core that is closed has handed over its numbers
     const auto is_asked_for = [&](const SchedulerCore& core) {
         return core.metrics && !core.closed.load(std::memory_order_acquire) && (name == nullptr || core.name == *name);
@@ -189,7 +191,8 @@ std::vector<MetricsSnapshot> named_snapshots(const std::string* name, bool each_
     process.for_each_core([&](SchedulerCore& core) {
         if (is_asked_for(core)) core.want_delays(delays);
     });
-    if (delays.read()) process.set_run_delay_known();
+    static std::atomic<std::size_t> turn_of_all{0};
+    if (delays.read(of != nullptr ? of->delays_turn : turn_of_all)) process.set_run_delay_known();
     std::map<std::string, MetricsSnapshot> by_name;
     const auto add = [&](MetricsSnapshot one) {
         const auto [at, is_first] = by_name.try_emplace(one.scheduler);
@@ -201,11 +204,13 @@ std::vector<MetricsSnapshot> named_snapshots(const std::string* name, bool each_
     process.with_schedulers([&](const std::vector<SchedulerCore*>& cores, const EndedSchedulers& ended) {
         for (SchedulerCore* core : cores)
             if (is_asked_for(*core)) add(core->read(delays, each_worker));
-        for (const EndedSchedulers::Of& of : ended.all()) {
-            if (name != nullptr && of.name != *name) continue;
-            MetricsSnapshot& total = by_name[of.name];
-            add_snapshot(total, of.lately);
-            if (name == nullptr) add_snapshot(total, of.before);
+        // the one that is asked for may have been closed meanwhile: without it the sum would begin with 0 again
+        if (name != nullptr && by_name.empty()) return;
+        for (const EndedSchedulers::Of& one : ended.all()) {
+            if (name != nullptr && one.name != *name) continue;
+            MetricsSnapshot& total = by_name[one.name];
+            add_snapshot(total, one.lately);
+            if (name == nullptr) add_snapshot(total, one.before);
         }
     });
     std::vector<MetricsSnapshot> all;

@@ -40,5 +40,20 @@ TEST(Exposer, ServesASchedulerBesideTheProgramsOwnRegistry) {
     EXPECT_NE(after.find("requests_total{of=\"mine\"} 3"), std::string::npos) << after;
 }
 
+TEST(Exposer, ThatHasTheCollectableOfAllSchedulersSendsEachFamilyOnce) {
+    setenv("TIFFANY_LTTNG", "0", 1);
+    const SchedulerTelemetry first{"first"};
+    const SchedulerTelemetry second{"second"};
+    const auto metrics = make_schedulers_collectable();
+    prometheus::Exposer exposer{"127.0.0.1:0"};
+    exposer.RegisterCollectable(metrics);
+    const std::string answer = scrape(exposer.GetListeningPorts().at(0));
+    for (const char* scheduler : {"first", "second"})
+        EXPECT_NE(answer.find(std::string{"tasks_state{scheduler=\""} + scheduler), std::string::npos) << answer;
+    const std::string begin = "# TYPE tasks_state ";
+    EXPECT_NE(answer.find(begin), std::string::npos) << answer;
+    EXPECT_EQ(answer.find(begin), answer.rfind(begin)) << answer;
+}
+
 }  // namespace
 }  // namespace tiffany

@@ -8,6 +8,7 @@
 
 #include <memory>
 #include <string>
+#include <telemetry/scheduler_core.hpp>
 #include <thread>
 #include <tiffany/metrics/collectable.hpp>
 #include <tiffany/metrics/scrape_text.hpp>
@@ -99,6 +100,14 @@ TEST_F(Names, OneThatIsAloneWithItsNameBeginsWithZero) {
     EXPECT_EQ(page_of(scrape_text({make_collectable(*next)}))
                   .at("task_transitions_total{scheduler=\"alone\",event=\"Spawned\"}"),
               0);
+}
+
+// its collectable may ask while it ends
+TEST_F(Names, OneThatHasEndedIsNotToldWithZeros) {
+    detail::SchedulerCore core{"ended", clock, true, {}};
+    EXPECT_EQ(detail::named_snapshots(&core, false).size(), 1u);
+    core.close();
+    EXPECT_TRUE(detail::named_snapshots(&core, false).empty());
 }
 
 TEST_F(Names, TheCollectableOfAllKnowsThoseThatComeAndThoseThatWent) {

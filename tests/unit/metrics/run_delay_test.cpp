@@ -9,8 +9,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cstddef>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -22,6 +24,7 @@
 #include <thread>
 #include <tiffany/metrics/collectable.hpp>
 #include <tiffany/telemetry/hooks.hpp>
+#include <vector>
 
 namespace tiffany {
 namespace {
@@ -83,11 +86,12 @@ TEST(RunDelay, OfManyThreadsIsReadByTurns) {
     if (!detail::run_delay_ns(thread)) GTEST_SKIP() << "the kernel tells no run delay";
     constexpr std::uint64_t kThreads = 500;
     std::map<std::uint64_t, int> read;
+    std::atomic<std::size_t> turn{0};
     for (int scrape = 0; scrape < 4; ++scrape) {
         detail::RunDelays delays;
         for (std::uint64_t hold = kThreads; hold > 0; --hold)
             delays.want(hold, thread);
-        ASSERT_TRUE(delays.read());
+        ASSERT_TRUE(delays.read(turn));
         std::size_t now = 0;
         for (std::uint64_t hold = 1; hold <= kThreads; ++hold)
             if (delays.of(hold)) {
@@ -97,6 +101,38 @@ TEST(RunDelay, OfManyThreadsIsReadByTurns) {
         EXPECT_EQ(now, detail::RunDelays::kMostRead);
     }
     EXPECT_EQ(read.size(), kThreads) << "all of them in four scrapes";
+}
+
+TEST(RunDelay, OfTwoSchedulersThreadsIsReadByTheTurnsOfEach) {
+    if (!detail::run_delay_ns(static_cast<std::uint32_t>(gettid()))) GTEST_SKIP() << "the kernel tells no run delay";
+    constexpr std::size_t kThreads = 2 * detail::RunDelays::kMostRead;
+    SchedulerTelemetry first{"first"};
+    SchedulerTelemetry second{"second"};
+    std::latch taken{2 * kThreads};
+    std::latch woken{2 * kThreads};
+    std::latch end{1};
+    std::vector<std::jthread> threads;
+    for (SchedulerTelemetry* one : {&first, &second})
+        for (std::size_t i = 0; i < kThreads; ++i)
+            threads.emplace_back([&, one] {
+                const WorkerLease worker = one->worker();
+                taken.arrive_and_wait();  // all of them are woken at once: each waits for a CPU
+                woken.count_down();
+                end.wait();
+            });
+    woken.wait();
+    const auto of_first = make_collectable(first, {.by_worker = true});
+    const auto of_second = make_collectable(second, {.by_worker = true});
+    for (int scrape = 0; scrape < 4; ++scrape)
+        for (const auto* metrics : {&of_first, &of_second})
+            EXPECT_TRUE(told(**metrics));
+    for (const auto* metrics : {&of_first, &of_second}) {
+        const std::map<std::string, double> series = told(**metrics).value_or(std::map<std::string, double>{});
+        EXPECT_EQ(series.size(), kThreads);
+        const auto waited = std::count_if(series.begin(), series.end(), [](const auto& one) { return one.second > 0; });
+        EXPECT_GT(waited, static_cast<std::ptrdiff_t>(kThreads * 3 / 4)) << "a half of them is always passed over";
+    }
+    end.count_down();
 }
 
 /// Runs `body` in a forked child; its exit code.
