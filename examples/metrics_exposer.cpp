@@ -13,7 +13,8 @@ int main() {
     prometheus::Exposer exposer{"127.0.0.1:0"};
     const auto registry = std::make_shared<prometheus::Registry>();
     exposer.RegisterCollectable(registry);
-    auto& requests = prometheus::BuildCounter().Name("requests_total").Register(*registry).Add({});
+    auto& requests =
+        prometheus::BuildCounter().Name("requests_total").Help("Requests that came in.").Register(*registry).Add({});
     requests.Increment();
     std::cout << "metrics on http://127.0.0.1:" << exposer.GetListeningPorts().at(0) << "/metrics" << std::endl;
 

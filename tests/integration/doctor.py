@@ -2,6 +2,7 @@
 
 import json
 import os
+import pathlib
 import re
 import shutil
 import signal
@@ -225,6 +226,7 @@ def test_what_is_said_of_the_own_log_is_what_a_program_gets(tmp_path, variables,
     [
         ({"TIFFANY_PAL": "{}/it is none/a.pal"}, None),
         ({"TIFFANY_PAL": "{}/run.pal"}, text("run.pal")),
+        ({"TIFFANY_PAL": "unix:{}/sock"}, text("sock")),
         ({"TIFFANY_PAL": "{}/run.pal", "TIFFANY_PAL_MAX": "1"}, None),
         ({"TIFFANY_PAL": "{}/%d"}, None),
     ],
@@ -239,6 +241,8 @@ def test_the_command_that_is_told_mends_the_own_log(tmp_path, variables, before)
                             env=env, capture_output=True, text=True, timeout=DEADLINE)
     found = {finding["what"]: finding for finding in json.loads(mended.stdout)}["TIFFANY_PAL"]
     assert found["health"] == "good", found
+    if before:
+        assert (tmp_path / pathlib.Path(env["TIFFANY_PAL"].removeprefix("unix:")).name).exists(), "it may be anybody's"
 
 
 def test_without_a_setting_it_says_what_the_own_log_is_for():
@@ -313,6 +317,22 @@ def test_a_set_uid_program_ignores_what_it_was_told_of_its_log(tmp_path):
         found = process.log()
         assert found["health"] == "limited" and "run.pal is ignored: it is a set-uid program" in found["found"], found
     assert not (tmp_path / "run.pal").exists()
+
+
+def test_of_a_process_whose_disk_is_full_it_is_told_what_that_costs(tmp_path):
+    need_root()
+    small = tmp_path / "small"
+    small.mkdir()
+    demo = tmp_path / "demo"
+    demo.write_text(f"#!/bin/sh\nexec unshare -m sh -c 'mount -t tmpfs -o size=256k tmpfs {small} && exec \"$@\"' sh "
+                    f"{program('tiffany-demo')} \"$@\"\n")
+    demo.chmod(0o755)
+    with Idle(demo, TIFFANY_PAL=small / "run.pal") as process:
+        end = time.monotonic() + DEADLINE
+        while (found := process.log())["health"] == "good" and time.monotonic() < end:
+            time.sleep(0.1)
+        assert found["health"] == "wrong" and found["found"].endswith("run.pal, and its disk is full"), found
+        assert found["mend"].startswith("df ")
 
 
 def fake(directory, name, says):

@@ -735,7 +735,7 @@ def test_who_gives_the_socket_to_a_command_that_reads_files_is_told_how_to_read_
             assert done.returncode == 2 and done.stdout == "", done
             said = f"paltrace: cannot read {name}: it is a socket, which serves a log from now until its process ends; "
             line = f"nc -U {tmp_path}/sock < /dev/null | paltrace check -"
-            assert done.stderr == f"{said}to read that: {line}\n"
+            assert done.stderr == f"{said}to read that (nc: Debian's netcat-openbsd): {line}\n"
     finally:
         end_process(process)
 

@@ -27,6 +27,7 @@ namespace {
 constexpr std::string_view kSocketScheme = "unix:";
 constexpr std::string_view kCompressed = ".zst";
 constexpr const char* kElsewhere = "TIFFANY_PAL=/tmp/%p.pal";
+constexpr const char* kSocketElsewhere = "TIFFANY_PAL=unix:/tmp/%p.sock";
 
 /// Why no log can be written, and what mends it.
 struct Trouble {
@@ -111,9 +112,9 @@ std::string quoted(const std::string& name) {
     return text + "'";
 }
 
-Trouble in_the_way(const std::string& what, const std::string& name) {
-    return {what + " of that name is in the way, and is left alone",
-            "mv " + quoted(name) + " " + quoted(name + ".kept")};
+/// What is in the way may be anybody's: another name is all that is sure to do no harm.
+Trouble in_the_way(const std::string& what, const char* elsewhere = kElsewhere) {
+    return {what + " of that name is in the way, and is left alone", std::string{"export "} + elsewhere};
 }
 
 /// Whether its first line is a log's, as far as it can be read.
@@ -137,33 +138,39 @@ bool is_log(const std::string& path) {
 }
 
 /// What has a name already and is no log of ours, which could be moved.
-std::optional<Trouble> other_file(const std::string& path, const std::string& name, uid_t user) {
+std::optional<Trouble> other_file(const std::string& path, uid_t user) {
     struct stat about {};
     if (lstat(path.c_str(), &about) != 0) return std::nullopt;
-    if (S_ISLNK(about.st_mode)) return in_the_way("a symbolic link", name);
-    if (S_ISDIR(about.st_mode)) return in_the_way("a folder", name);
+    if (S_ISLNK(about.st_mode)) return in_the_way("a symbolic link");
+    if (S_ISDIR(about.st_mode)) return in_the_way("a folder");
     if (!S_ISREG(about.st_mode)) return std::nullopt;  // a device, which is written into
     const bool ours = about.st_size == 0 ? about.st_uid == user : is_log(path);
-    return ours ? std::nullopt : std::optional{in_the_way("a file that is no log", name)};
+    return ours ? std::nullopt : std::optional{in_the_way("a file that is no log")};
 }
 
 /// Why the name cannot be a socket's.
-std::optional<Trouble> no_socket(const std::string& path, const std::string& name) {
+std::optional<Trouble> no_socket(const std::string& path) {
     constexpr const char* kLock = ".lock";
     struct stat about {};
     if (lstat(path.c_str(), &about) == 0 && !S_ISSOCK(about.st_mode))
-        return in_the_way(S_ISLNK(about.st_mode) ? "a symbolic link" : "something that is no socket", name);
+        return in_the_way(S_ISLNK(about.st_mode) ? "a symbolic link" : "something that is no socket", kSocketElsewhere);
     if (lstat((path + kLock).c_str(), &about) == 0 && !(S_ISREG(about.st_mode) && about.st_size == 0))
-        return in_the_way("something that is no lock of a log", name + kLock);
+        return in_the_way("something that is no lock of a log", kSocketElsewhere);
     return std::nullopt;
 }
 
 /// Why the name cannot be a file's, whose log of before, if there is one, gets another name.
-std::optional<Trouble> no_file(const Place& place, const std::string& path, const std::string& name) {
-    if (std::optional<Trouble> trouble = other_file(path, name, place.user)) return trouble;
+std::optional<Trouble> no_file(const Place& place, const std::string& path) {
+    if (std::optional<Trouble> trouble = other_file(path, place.user)) return trouble;
     struct stat about {};
     const bool has_log = lstat(path.c_str(), &about) == 0 && S_ISREG(about.st_mode);
-    return has_log ? other_file(older_of(path), older_of(name), place.user) : std::nullopt;
+    return has_log ? other_file(older_of(path), place.user) : std::nullopt;
+}
+
+bool is_full(const std::string& path, uid_t user) {
+    struct statvfs space {};
+    return statvfs(path.c_str(), &space) == 0 && space.f_blocks != 0 &&
+           (user == 0 ? space.f_bfree : space.f_bavail) == 0;
 }
 
 /// Why no log can be had with that name.
@@ -175,7 +182,7 @@ std::optional<Trouble> bad_target(const Place& place, const std::string& target)
         return Trouble{"a file's name is missing", std::string{"export "} + kElsewhere};
     if (is_socket(target) && name->size() >= sizeof(sockaddr_un{}.sun_path))
         return Trouble{"a socket's name has at most " + std::to_string(sizeof(sockaddr_un{}.sun_path) - 1) + " bytes",
-                       "export TIFFANY_PAL=unix:/tmp/%p.sock"};
+                       std::string{"export "} + kSocketElsewhere};
     const std::string path = (name->front() == '/' ? place.root : place.folder) + *name;
     const std::size_t slash = path.rfind('/');
     const std::string folder = slash == path.npos ? "." : path.substr(0, slash + 1);
@@ -187,11 +194,8 @@ std::optional<Trouble> bad_target(const Place& place, const std::string& target)
     if (access(folder.c_str(), W_OK | X_OK) != 0)
         return Trouble{std::string{"its folder cannot be written to: "} + std::strerror(errno),
                        std::string{"export "} + kElsewhere};
-    struct statvfs space {};
-    if (statvfs(folder.c_str(), &space) == 0 && space.f_blocks != 0 &&
-        (place.user == 0 ? space.f_bfree : space.f_bavail) == 0)
-        return Trouble{"its disk is full", "export TIFFANY_PAL=/on/another/disk/%p.pal"};
-    return is_socket(target) ? no_socket(path, *name) : no_file(place, path, *name);
+    if (is_full(folder, place.user)) return Trouble{"its disk is full", "export TIFFANY_PAL=/on/another/disk/%p.pal"};
+    return is_socket(target) ? no_socket(path) : no_file(place, path);
 }
 
 std::optional<Trouble> trouble_of(const Place& place, const std::string& target) {
@@ -227,6 +231,14 @@ std::string open_file(pid_t pid, const std::string& name, std::string_view endin
     return "";
 }
 
+/// The file that it has open as its log; empty if there is none.
+std::string log_file(pid_t pid, const Place& place, const std::string& target) {
+    if (target == "-" || is_socket(target)) return "";
+    const std::string name = name_in(target, place.pid).value_or("");
+    const bool compressed = name.size() > kCompressed.size() && name.ends_with(kCompressed);
+    return open_file(pid, name, compressed ? kCompressed : "");
+}
+
 /// What it writes, or serves, of what it was told; empty if nothing of that can be seen.
 std::string what_it_does(pid_t pid, const Place& place, const std::string& target) {
     if (threads_called(pid, "tiffany-pal") == 0) return "";  // it has a log, or a sink
@@ -237,9 +249,8 @@ std::string what_it_does(pid_t pid, const Place& place, const std::string& targe
         const std::string lock = open_file(pid, name + std::string{kLock}, kLock);
         return lock.empty() ? "" : "serves its log at " + lock.substr(0, lock.size() - kLock.size());
     }
-    const bool compressed = name.size() > kCompressed.size() && name.ends_with(kCompressed);
-    const std::string open = open_file(pid, name, compressed ? kCompressed : "");
-    return open.empty() ? "" : "writes " + open;
+    const std::string file = log_file(pid, place, target);
+    return file.empty() ? "" : "writes " + file;
 }
 
 }  // namespace
@@ -303,6 +314,13 @@ Finding examine_log_of(pid_t pid, bool trusted) {
     }
     if (const std::string does = what_it_does(pid, place, target); !does.empty()) {
         finding.found += ": it " + does;
+        if (const std::string file = log_file(pid, place, target);
+            !file.empty() && is_full(place.root + file, place.user)) {
+            finding.health = Health::wrong;
+            finding.found += ", and its disk is full";
+            finding.cost = "what finds no room is lost: the log's Gaps and tiffany_pal_lost_total count it";
+            finding.mend = "df " + quoted(file) + "  # and make room there";
+        }
         return finding;
     }
     if (const std::optional<Trouble> trouble = trouble_of(place, target)) {

@@ -74,7 +74,7 @@ void need_no_socket(const std::string& input) {
     if (std::filesystem::is_socket(path, failed))
         throw Error{ErrorKind::usage, "cannot read " + input +
                                           ": it is a socket, which serves a log from now until its process ends; to "
-                                          "read that: nc -U " +
+                                          "read that (nc: Debian's netcat-openbsd): nc -U " +
                                           path + " < /dev/null | paltrace check -"};
 }
 
