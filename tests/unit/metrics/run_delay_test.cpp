@@ -158,12 +158,14 @@ int is_absent() {
 
 TEST(RunDelay, IsAbsentAndNotZeroWhereNoFileTellsIt) {
     setenv("TIFFANY_LTTNG", "0", 1);
+#ifndef __SANITIZE_ADDRESS__  // UBSan, which goes with it, opens a pipe to look whether an object is there
     EXPECT_EQ(exit_code_of_a_child([] {
                   const rlimit no_files{};
                   return setrlimit(RLIMIT_NOFILE, &no_files) != 0 ? 100 : is_absent();
               }),
               0)
         << "no file can be opened";
+#endif
     const int with_no_proc = exit_code_of_a_child([] {
         if (unshare(CLONE_NEWNS) != 0 && unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) return 77;
         if (mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return 77;
