@@ -90,10 +90,6 @@ bool bool_of(std::string_view key, ondemand::value& value) {
     return flag;
 }
 
-std::uint64_t most_of(const FieldInfo& field) {
-    return field.max_bytes >= 8 ? kMaxU64 : (std::uint64_t{1} << (8 * field.max_bytes)) - 1;
-}
-
 /// Calls `on_field(key, value)` for each member of an object.
 template <typename OnField>
 void for_each_field(ondemand::object& object, OnField on_field) {
@@ -317,7 +313,7 @@ class LineParser::Json {
         std::uint64_t& number = record.numbers[field.slot];
         std::string_view label;
         if (field.info->type != FieldType::enumeration || value.get_string().get(label) != simdjson::SUCCESS) {
-            number = number_of(field.info->name, value, most_of(*field.info));
+            number = number_of(field.info->name, value, field.info->most());
         } else if (const auto known = field.info->enumeration->number(label)) {
             number = *known;
         } else if (is_newer_) {

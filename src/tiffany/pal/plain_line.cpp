@@ -8,12 +8,9 @@
 namespace tiffany::pal {
 namespace {
 
-using catalogue::EventInfo;
-using catalogue::FieldInfo;
-using catalogue::FieldRole;
 using catalogue::FieldType;
 
-constexpr unsigned kSeq = 1, kTid = 2, kStep = 4;
+constexpr std::uint64_t kAnyNumber = std::numeric_limits<std::uint64_t>::max();
 
 bool is_digit(char byte) {
     return byte >= '0' && byte <= '9';
@@ -80,32 +77,12 @@ class PlainLine::Cursor {
     const char* end_;
 };
 
-PlainLine::Plan PlainLine::plan_of(const EventInfo& event) {
-    Plan plan{&event, {}, 0, {}};
-    if (!event.kind.empty()) plan.kind = ",\"kind\":\"" + std::string{event.kind} + '"';
-    std::size_t text_slot = 0;
-    for (std::size_t i = 0; i < event.fields.size(); ++i) {
-        const FieldInfo& field = event.fields[i];
-        if (field.role == FieldRole::seq) plan.positions |= kSeq;
-        if (field.role == FieldRole::tid) plan.positions |= kTid;
-        if (field.role == FieldRole::step) plan.positions |= kStep;
-        if (field.role != FieldRole::own) continue;
-        const std::uint64_t most = field.max_bytes >= 8 ? std::numeric_limits<std::uint64_t>::max()
-                                                        : (std::uint64_t{1} << (8 * field.max_bytes)) - 1;
-        plan.own.push_back(
-            {&field, field.is_string() ? text_slot++ : i, ",\"" + std::string{field.name} + "\":", most});
-    }
-    return plan;
-}
-
 std::size_t PlainLine::bucket_of(std::string_view event) {
     return event.empty() ? 0 : (static_cast<unsigned char>(event.front()) * 7 + event.size() * 31) % kBuckets;
 }
 
 PlainLine::PlainLine() {
-    for (const EventInfo& event : catalogue::events())
-        plans_.push_back(plan_of(event));
-    for (const Plan& plan : plans_)
+    for (const LinePlan& plan : plans_)
         by_event_[bucket_of(plan.info->record)].push_back(&plan);
 }
 
@@ -113,23 +90,21 @@ bool PlainLine::read(std::string_view line, Record& record) {
     Cursor at{line};
     if (!at.take("{\"v\":1,\"ts\":\"") || !read_time(at, record) || !read_origin(at, record)) return false;
     record.seq = record.tid = record.step = 0;
-    unsigned positions = 0;
-    const auto take_position = [&](const auto& key, unsigned which, std::uint64_t& number) {
-        if (!at.take(key)) return true;
-        positions |= which;
-        return at.take_number(std::numeric_limits<std::uint64_t>::max(), number);
-    };
-    if (!take_position(",\"seq\":", kSeq, record.seq) || !take_position(",\"tid\":", kTid, record.tid) ||
-        !take_position(",\"step\":", kStep, record.step))
+    const bool has_seq = at.take(",\"seq\":");
+    if (has_seq && !at.take_number(kAnyNumber, record.seq)) return false;
+    const bool has_tid = at.take(",\"tid\":");
+    if (has_tid && !at.take_number(kAnyNumber, record.tid)) return false;
+    const bool has_step = at.take(",\"step\":");
+    if (has_step && !at.take_number(kAnyNumber, record.step)) return false;
+    const LinePlan* const plan = read_event(at);
+    if (plan == nullptr || plan->has_seq != has_seq || plan->has_tid != has_tid || plan->has_step != has_step)
         return false;
-    const Plan* const plan = read_event(at);
-    if (plan == nullptr || plan->positions != positions) return false;
     record.info = plan->info;
     record.unknown.clear();
     record.numbers.fill(0);
     for (std::string& text : record.texts)
         text.clear();
-    for (const OwnField& field : plan->own) {
+    for (const LinePlan::OwnField& field : plan->own) {
         if (at.take(field.key)) {
             if (!read_own(at, field, record)) return false;
         } else if (field.info->type != FieldType::duration) {
@@ -190,17 +165,17 @@ bool PlainLine::read_origin(Cursor& at, Record& record) {
     return true;
 }
 
-const PlainLine::Plan* PlainLine::read_event(Cursor& at) const {
+const LinePlan* PlainLine::read_event(Cursor& at) const {
     std::string_view name;
     if (!at.take(",\"event\":\"") || !at.take_to_quote(name)) return nullptr;
-    for (const Plan* plan : by_event_[bucket_of(name)])
+    for (const LinePlan* plan : by_event_[bucket_of(name)])
         if (plan->info->record == name && (plan->kind.empty() || at.take(plan->kind))) return plan;
     return nullptr;
 }
 
-bool PlainLine::read_own(Cursor& at, const OwnField& field, Record& record) {
+bool PlainLine::read_own(Cursor& at, const LinePlan::OwnField& field, Record& record) {
     const bool is_label = field.info->type == FieldType::enumeration;
-    if (!is_label && !field.info->is_string()) return at.take_number(field.most, record.numbers[field.slot]);
+    if (!is_label && !field.info->is_string()) return at.take_number(field.info->most(), record.numbers[field.slot]);
     std::string_view text;
     if (!at.take("\"") || !at.take_to_quote(text)) return false;
     if (!is_label) {

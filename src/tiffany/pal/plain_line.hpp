@@ -10,6 +10,8 @@
 #include <tiffany/pal/record.hpp>
 #include <vector>
 
+#include "line_plan.hpp"
+
 namespace tiffany::pal {
 
 /// Reads what nearly every line of a log is: a known event with its keys in the writers' order, no space between, and
@@ -25,32 +27,19 @@ class PlainLine {
     void forget() { origin_.clear(); }
 
   private:
-    struct OwnField {
-        const catalogue::FieldInfo* info;
-        std::size_t slot;  // in Record::numbers or Record::texts
-        std::string key;   // `,"run_ns":`
-        std::uint64_t most;
-    };
-    struct Plan {
-        const catalogue::EventInfo* info;
-        std::string kind;  // `,"kind":"begin"`, or empty
-        unsigned positions = 0;
-        std::vector<OwnField> own;
-    };
     class Cursor;
 
     static constexpr std::size_t kBuckets = 256;
 
-    static Plan plan_of(const catalogue::EventInfo& event);
     static std::size_t bucket_of(std::string_view event);
 
     bool read_time(Cursor& at, Record& record);
     bool read_origin(Cursor& at, Record& record);
-    const Plan* read_event(Cursor& at) const;
-    static bool read_own(Cursor& at, const OwnField& field, Record& record);
+    const LinePlan* read_event(Cursor& at) const;
+    static bool read_own(Cursor& at, const LinePlan::OwnField& field, Record& record);
 
-    std::vector<Plan> plans_;  // by EventId
-    std::array<std::vector<const Plan*>, kBuckets> by_event_;
+    const std::vector<LinePlan> plans_ = make_line_plans();
+    std::array<std::vector<const LinePlan*>, kBuckets> by_event_;
     std::string second_;  // "2026-11-23T15:43:08." of the line before
     std::uint64_t second_ns_ = 0;
     std::string origin_;  // host, pid, instance and worker as the line before had them; the record still holds them

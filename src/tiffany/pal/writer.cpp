@@ -3,53 +3,16 @@
 #include <string>
 #include <vector>
 
+#include "line_plan.hpp"
 #include "text.hpp"
 
 namespace tiffany::pal {
 namespace {
 
 using catalogue::EventInfo;
-using catalogue::FieldInfo;
-using catalogue::FieldRole;
 using catalogue::FieldType;
 
 constexpr std::size_t kChunk = std::size_t{1} << 16;  // handed over at a time
-
-/// One own field: where its value lies in a Record, and what comes before it in a line.
-struct OwnField {
-    const FieldInfo* info;
-    std::size_t slot;  // in Record::numbers or Record::texts
-    std::string key;   // `,"run_ns":`
-};
-
-/// What of an event's line is always the same.
-struct Plan {
-    bool has_tid = false, has_seq = false, has_step = false;
-    std::string event;  // `,"event":"Park","kind":"begin"`
-    std::vector<OwnField> own;
-};
-
-std::string quoted(std::string_view text) {
-    TextBuffer buffer;
-    buffer.put_quoted(text);
-    return std::string{buffer.view()};
-}
-
-Plan make_plan(const EventInfo& event) {
-    Plan plan;
-    plan.event = ",\"event\":" + quoted(event.record);
-    if (!event.kind.empty()) plan.event += ",\"kind\":" + quoted(event.kind);
-    std::size_t text_slot = 0;
-    for (std::size_t i = 0; i < event.fields.size(); ++i) {
-        const FieldInfo& field = event.fields[i];
-        plan.has_tid |= field.role == FieldRole::tid;
-        plan.has_seq |= field.role == FieldRole::seq;
-        plan.has_step |= field.role == FieldRole::step;
-        if (field.role != FieldRole::own) continue;
-        plan.own.push_back({&field, field.is_string() ? text_slot++ : i, "," + quoted(field.name) + ":"});
-    }
-    return plan;
-}
 
 /// Whether a reader would take a record of this name for something else than an event that it does not know.
 bool is_taken(std::string_view name) {
@@ -63,10 +26,7 @@ bool is_taken(std::string_view name) {
 
 class LogWriter::Formatter {
   public:
-    explicit Formatter(ByteSink& out) : out_{out} {
-        for (const EventInfo& event : catalogue::events())
-            plans_.push_back(make_plan(event));
-    }
+    explicit Formatter(ByteSink& out) : out_{out} {}
 
     void begin(const Begin& begin) {
         open();
@@ -200,16 +160,17 @@ class LogWriter::Formatter {
         line_.put(origin_.view());
     }
 
-    void put_known(const Record& record, const Plan& plan) {
+    void put_known(const Record& record, const LinePlan& plan) {
         if (plan.has_seq) put_number(",\"seq\":", record.seq);
         if (plan.has_tid) put_number(",\"tid\":", record.tid);
         if (plan.has_step) put_number(",\"step\":", record.step);
         line_.put(plan.event);
-        for (const OwnField& field : plan.own)
+        line_.put(plan.kind);
+        for (const LinePlan::OwnField& field : plan.own)
             put_own(record, field);
     }
 
-    void put_own(const Record& record, const OwnField& field) {
+    void put_own(const Record& record, const LinePlan::OwnField& field) {
         if (field.info->is_string()) {
             line_.put(field.key);
             line_.put_quoted(record.texts[field.slot]);
@@ -239,8 +200,8 @@ class LogWriter::Formatter {
     }
 
     ByteSink& out_;
-    std::vector<Plan> plans_;  // by EventId
-    TextBuffer line_;          // lines that were not handed over yet
+    const std::vector<LinePlan> plans_ = make_line_plans();
+    TextBuffer line_;  // lines that were not handed over yet
     TimeFormatter time_;
     bool has_origin_ = false;
     WorkerId worker_;

@@ -117,6 +117,8 @@ struct FieldInfo {
     std::string_view meaning;
 
     constexpr bool is_string() const { return type == FieldType::string; }
+    /// The largest number that fits; numbers only.
+    constexpr std::uint64_t most() const { return ~std::uint64_t{0} >> (64 - 8 * max_bytes); }
 };
 
 struct EventInfo {
