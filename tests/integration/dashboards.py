@@ -12,7 +12,7 @@ import subprocess
 import urllib.request
 
 from kit import DEADLINE, SOURCE, checked, end_process, need_program, poll, program
-from prometheus import free_port, query
+from prometheus import prometheus_with, query
 
 RULES = SOURCE / "tools" / "prometheus"
 DASHBOARD = json.loads((SOURCE / "tools" / "grafana" / "tiffany.json").read_text())
@@ -99,18 +99,8 @@ def prometheus(tmp_path, *addresses):
     config = directory / "prometheus.yml"
     text = replaced(r"_interval: 15s$", "_interval: 1s", config.read_text(), count=2)
     config.write_text(replaced(r'\["127\.0\.0\.1:9464"\]', json.dumps(addresses), text, count=1))
-    port = free_port()
-    with open(tmp_path / "prometheus.log", "w") as log:
-        server = subprocess.Popen(
-            ["prometheus", f"--config.file={config}", f"--storage.tsdb.path={tmp_path / 'data'}"]
-            + [f"--web.listen-address=127.0.0.1:{port}"],
-            stdout=subprocess.DEVNULL,
-            stderr=log,
-        )
-        try:
-            yield port
-        finally:
-            end_process(server)
+    with prometheus_with(config, tmp_path) as port:
+        yield port
 
 
 def get(url):

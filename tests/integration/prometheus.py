@@ -33,13 +33,8 @@ def query(port, expression):
 
 
 @contextlib.contextmanager
-def prometheus_of(address, tmp_path):
-    """A server that scrapes that address; gives its port."""
-    config = tmp_path / "prometheus.yml"
-    config.write_text(
-        "global: {scrape_interval: 1s}\n"
-        f"scrape_configs: [{{job_name: demo, static_configs: [{{targets: ['{address}']}}]}}]\n"
-    )
+def prometheus_with(config, tmp_path):
+    """A server with that configuration; gives its port."""
     port = free_port()
     with open(tmp_path / "prometheus.log", "w") as log:
         server = subprocess.Popen(
@@ -52,6 +47,18 @@ def prometheus_of(address, tmp_path):
             yield port
         finally:
             end_process(server)
+
+
+@contextlib.contextmanager
+def prometheus_of(address, tmp_path):
+    """A server that scrapes that address; gives its port."""
+    config = tmp_path / "prometheus.yml"
+    config.write_text(
+        "global: {scrape_interval: 1s}\n"
+        f"scrape_configs: [{{job_name: demo, static_configs: [{{targets: ['{address}']}}]}}]\n"
+    )
+    with prometheus_with(config, tmp_path) as port:
+        yield port
 
 
 @contextlib.contextmanager

@@ -334,6 +334,8 @@ class alignas(64) Worker {
     std::uint32_t take_rings(std::uint64_t position) noexcept;
     void make_on_word(std::uint64_t position) noexcept;
     void announce(std::uint64_t position) noexcept;
+    template <typename Event>
+    Event event_of_worker(std::uint64_t position) const noexcept;
     void fire_started(std::uint64_t position) noexcept;
     void tell_group(std::uint16_t number, const char* name) noexcept;
 

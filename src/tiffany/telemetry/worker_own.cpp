@@ -77,26 +77,26 @@ void Worker::end_tick() noexcept {
     fire_tick(EventId::TickEnd, event);
 }
 
-void Worker::fire_started(std::uint64_t position) noexcept {
-    if ((on_ & kTracers) == 0) return;
-    tiffany_worker_started event;
+/// Who it is, and at which transition.
+template <typename Event>
+Event Worker::event_of_worker(std::uint64_t position) const noexcept {
+    Event event;
     event.worker = id();
     copy_text(event.scheduler, core_->name);
     event.pid = core_->process.pid();
     event.thread = thread_;
     event.catalogue = catalogue::kVersion;
     event.seq = position;
-    fire(EventId::WorkerStarted, event);
+    return event;
+}
+
+void Worker::fire_started(std::uint64_t position) noexcept {
+    if ((on_ & kTracers) == 0) return;
+    fire(EventId::WorkerStarted, event_of_worker<tiffany_worker_started>(position));
 }
 
 void Worker::fire_dump(std::uint64_t position, DumpPhase phase, std::uint64_t tasks) noexcept {
-    tiffany_dump_worker event;
-    event.worker = id();
-    copy_text(event.scheduler, core_->name);
-    event.pid = core_->process.pid();
-    event.thread = thread_;
-    event.catalogue = catalogue::kVersion;
-    event.seq = position;
+    auto event = event_of_worker<tiffany_dump_worker>(position);
     event.on_seq = on_seq_;
     event.generation = generation_;
     event.phase = number(phase);
