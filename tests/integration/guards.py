@@ -256,11 +256,15 @@ def dumps(lttng, trace, at_least):
 
 
 def check_stretch(trace):
-    """The first dump says where the worker stood; from its on_seq on every transition is there, or seq shows the gap."""
+    """The first dump says where the worker stood, and since when it has not seen LTTng off; no transition is missing after it.
+
+    The session that is stopped and started to look at it may be off when the worker tells of itself for the first time,
+    and on again before it looks: then the dump in the trace is its second, and `on_seq` is before it.
+    """
     first = events_of(trace, "dump_worker")[0]
-    assert field(first, "on_seq") == field(first, "seq") + 1 > 1
+    assert 1 < field(first, "on_seq") <= field(first, "seq") + 1
     transitions = [line for line in checked(["babeltrace2", trace]).stdout.splitlines() if " tiffany:task_" in line]
-    assert field(transitions[0], "seq") == field(first, "on_seq")
+    assert field(first, "on_seq") <= field(transitions[0], "seq") <= field(first, "seq") + 1
 
 
 def test_bpftrace_that_attaches_to_a_running_program_is_noticed(tmp_path):

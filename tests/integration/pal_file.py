@@ -309,6 +309,14 @@ def problem(target, cwd, **more):
     return said["problem"]
 
 
+def test_the_demo_says_that_no_log_is_written_and_why(tmp_path):
+    (tmp_path / "notes").write_text("mine")
+    for target, told in [(tmp_path / "none/a.pal", "refused (No such file or directory)"), (tmp_path / "notes", "not_a_log")]:
+        done = subprocess.run([DEMO, "--tasks", "1", "--seconds", "0.01"], env={**os.environ, "TIFFANY_PAL": str(target)},
+                              text=True, capture_output=True, timeout=DEADLINE)
+        assert (done.returncode, done.stderr) == (0, f"tiffany-demo: no log is written: {told}\n")
+
+
 def test_convert_keeps_a_gap_that_no_transition_follows(tmp_path):
     run("run.pal", "return", 10, tmp_path)
     log = entries(tmp_path / "run.pal")

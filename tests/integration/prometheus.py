@@ -234,3 +234,9 @@ def test_a_port_that_is_taken_is_an_error_that_says_so():
     assert again.stderr == (
         f"metrics_server: cannot serve metrics on 127.0.0.1:{port}: Address already in use\n"
     )
+
+
+def test_a_port_that_is_none_is_refused():
+    for port in ["99999", "-1", "80x", ""]:
+        done = subprocess.run([program("metrics_server"), port], capture_output=True, text=True, timeout=DEADLINE)
+        assert (done.returncode, done.stderr) == (1, f"metrics_server: not a port: {port}\n")

@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 #include <csignal>
+#include <cstring>
 #include <exception>
 #include <iostream>
 #include <memory>
@@ -75,14 +76,22 @@ class Metrics {
     std::unique_ptr<MetricsServer> server_;
 };
 
+/// Of what was asked for by the environment.
+void tell_what_there_is_not() {
+    if (const StallProblem problem = stall_status().problem;
+        problem != StallProblem::none && problem != StallProblem::stripped)
+        std::cerr << "tiffany-demo: nobody watches for runs that do not end: " << label(problem) << '\n';
+    if (const PalStatus log = pal_status(); log.problem != PalProblem::none && log.problem != PalProblem::stripped)
+        std::cerr << "tiffany-demo: no log is written: " << label(log.problem)
+                  << (log.error != 0 ? std::string{" ("} + std::strerror(log.error) + ")" : std::string{}) << '\n';
+}
+
 int run(const Options& options) {
     if (options.wait) wait_for_a_line();  // with the signals as they were: they end it
     block_signals();
     Scheduler scheduler{{.name = "demo", .quantum = 1ms}};
     const Metrics metrics{scheduler, options};
-    if (const StallProblem problem = stall_status().problem;
-        problem != StallProblem::none && problem != StallProblem::stripped)
-        std::cerr << "tiffany-demo: nobody watches for runs that do not end: " << label(problem) << '\n';
+    tell_what_there_is_not();
     if (options.crowd.tasks != 0) {
         demo::run_crowd(scheduler, options.crowd);
         if (!options.report.empty()) demo::write_report(scheduler.telemetry(), options.report);
