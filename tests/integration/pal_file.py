@@ -144,25 +144,33 @@ def test_a_forked_child_goes_on_with_its_parents_scheduler_in_a_file_of_its_own(
     assert check(tmp_path / f"{child}.pal").endswith("good\n")
 
 
-@pytest.mark.parametrize("name,older", [("run.pal", "run.pal.old"), ("run.pal.zst", "run.pal.old.zst")])
-def test_a_full_file_turns_over_and_each_can_be_checked_and_both_together(tmp_path, name, older):
-    # between one turn and two, so that both files together are all of it
-    fit = 5000 if name == "run.pal" else 90000
-    [said], _ = run(name, "return", fit, tmp_path, TIFFANY_PAL_MAX="2M", TIFFANY_PAL_RING="64M")
-    assert said["lost"] == 0
-    assert files(tmp_path) == sorted([name, older]) and said["files"] == 2
-    for path in tmp_path.iterdir():
+# How small a log becomes hangs on how alike its durations are. It has to be between one turn and two, so that both
+# files together are all of it.
+FITS = [("run.pal", "run.pal.old", [5_000]), ("run.pal.zst", "run.pal.old.zst", [90_000, 120_000, 160_000])]
+
+
+@pytest.mark.parametrize("name,older,fits", FITS)
+def test_a_full_file_turns_over_and_each_can_be_checked_and_both_together(tmp_path, name, older, fits):
+    for fit in fits:
+        place = tmp_path / str(fit)
+        place.mkdir()
+        [said], _ = run(name, "return", fit, place, TIFFANY_PAL_MAX="2M", TIFFANY_PAL_RING="64M")
+        assert said["lost"] == 0
+        if said["files"] > 1:
+            break
+    assert files(place) == sorted([name, older]) and said["files"] == 2
+    for path in place.iterdir():
         assert path.stat().st_size <= (2 << 20) + (64 << 10)
-    new = entries(tmp_path / name)
+    new = entries(place / name)
     [first] = new[0]["first"]
     assert first["seq"] == transitions(new)[0][2] > 1 and first["worker"] == transitions(new)[0][1]
     assert new[1]["event"] == "Worker" and new[1]["scheduler"] == "itself"
     for each in (name, older):
-        assert "lost: 0 transitions" in check(tmp_path / each) and entries(tmp_path / each)[-1]["event"] == "End"
-    checked([PALTRACE, "convert", older, name, "-o", "both.pal"], cwd=tmp_path)
-    both = transitions(entries(tmp_path / "both.pal"))
+        assert "lost: 0 transitions" in check(place / each) and entries(place / each)[-1]["event"] == "End"
+    checked([PALTRACE, "convert", older, name, "-o", "both.pal"], cwd=place)
+    both = transitions(entries(place / "both.pal"))
     assert len(both) == len(set(both)) == 3 * fit
-    assert check(tmp_path / "both.pal").endswith("good\n")
+    assert check(place / "both.pal").endswith("good\n")
 
 
 def test_only_the_last_two_files_stay(tmp_path):
