@@ -1,6 +1,6 @@
 // What the adapter for Boost.Asio costs a server: CPU time a request.
 //
-//     asio_bench [--connections N] [--requests N] [--rounds N]
+//     asio_bench [--connections N] [--requests N] [--rounds N] [--json FILE]
 //     paltrace record -o DIR -- asio_bench --recording
 //
 // An echo server in two threads, 64 bytes a request; its clients are in a third thread, whose time is not counted. Each
@@ -67,7 +67,9 @@ int number(const char* text) {
     return static_cast<int>(value);
 }
 
-void compare(const std::vector<std::string>& ways) {
+void compare(const std::vector<std::string>& ways, const std::string& json) {
+    static constexpr const char* kFlatteredBy = "clients on the same machine, one kind of request";
+    bench::Results results;
     std::map<std::string, std::vector<double>> ns;
     for (int round = 0; round < rounds; ++round)
         for (const std::string& way : ways)
@@ -78,17 +80,20 @@ void compare(const std::vector<std::string>& ways) {
     for (std::size_t i = 1; i < ways.size(); ++i) {
         const std::vector<double>& above = ns.at(ways[i]);
         const std::vector<double> ratios = bench::ratios(above, stripped);
+        results.add({"Request: " + ways[i] + " / " + ways.front(), above, stripped, kFlatteredBy});
         std::printf(
             "Request: %s / %s = %.3f (MAD %.3f, %d pairs; best to best %.3f), %.0f ns / %.0f ns; "
-            "flattered by: clients on the same machine, one kind of request\n",
+            "flattered by: %s\n",
             ways[i].c_str(), ways.front().c_str(), bench::median(ratios), bench::median_deviation(ratios), rounds,
-            bench::best(above) / bench::best(stripped), bench::median(above), bench::median(stripped));
+            bench::best(above) / bench::best(stripped), bench::median(above), bench::median(stripped), kFlatteredBy);
     }
+    results.write(json);
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
+    const std::string json = bench::take_json_file(argc, argv);
     bool recording = false;
     const char* way = nullptr;
     for (int i = 1; i < argc; ++i) {
@@ -107,13 +112,13 @@ int main(int argc, char** argv) {
         else if (option == "--way")
             way = value;
         else
-            fail("usage: asio_bench [--recording] [--connections N] [--requests N] [--rounds N]", 2);
+            fail("usage: asio_bench [--recording] [--connections N] [--requests N] [--rounds N] [--json FILE]", 2);
     }
     if (way != nullptr)
         run_here(way);
     else if (recording)
-        compare({"stripped", "off", "recorded"});
+        compare({"stripped", "off", "recorded"}, json);
     else
-        compare({"stripped", "off, context.run()", "off", "metrics"});
+        compare({"stripped", "off, context.run()", "off", "metrics"}, json);
     return 0;
 }

@@ -3,6 +3,7 @@
 //
 //     metrics_bench                     everything: about three minutes
 //     metrics_bench --only Transition   what begins with that word: Transition, Pace, Scrape
+//     metrics_bench --json FILE         writes the ratios there, too
 //     metrics_bench --quick             few and short: only to see that it runs
 //
 // Each way runs in a process of its own, by turns, in each round; ratios are taken within a round. Pace: two workers at
@@ -85,9 +86,12 @@ std::vector<double> run(const std::string& what, const std::string& first, int s
 
 // ---- all of them ----
 
+Results results;
+
 void print_ratio(const std::string& what, const std::vector<double>& above, const std::vector<double>& below,
                  const char* flattered_by) {
     const std::vector<double> seen = ratios(above, below);
+    results.add({what, above, below, flattered_by});
     std::printf("%s = %.3f (MAD %.3f, %zu pairs; best to best %.3f), %.1f ns / %.1f ns; flattered by: %s\n",
                 what.c_str(), median(seen), median_deviation(seen), seen.size(), best(above) / best(below),
                 median(above), median(below), flattered_by);
@@ -167,6 +171,7 @@ int main(int argc, char** argv) {
     setenv("TIFFANY_LTTNG", "0", 1);
     if (argc == 6 && std::string_view{argv[1]} == "--measure")
         return measure(argv[2], argv[3], argv[4], std::string_view{argv[5]} == "quick" ? kQuick : kFull);
+    const std::string json = take_json_file(argc, argv);
     bool quick = false;
     std::string_view only;
     for (int i = 1; i < argc; ++i) {
@@ -176,7 +181,7 @@ int main(int argc, char** argv) {
         } else if (argument == "--only" && i + 1 < argc) {
             only = argv[++i];
         } else {
-            std::fputs("usage: metrics_bench [--quick] [--only Transition|Pace|Scrape]\n", stderr);
+            std::fputs("usage: metrics_bench [--quick] [--json FILE] [--only Transition|Pace|Scrape]\n", stderr);
             return 2;
         }
     }
@@ -185,5 +190,6 @@ int main(int argc, char** argv) {
     if (wanted("Transition")) compare_transitions(quick ? kQuick : kFull, quick);
     if (wanted("Pace")) compare_pace(quick);
     if (wanted("Scrape")) time_scrapes(quick);
+    results.write(json);
     return 0;
 }

@@ -1,6 +1,6 @@
 // What the process's own log costs (TIFFANY_PAL): on a transition, in the whole process, and how fast it may go.
 //
-//     pal_bench [FOLDER]         its files lie in FOLDER (default: the present one) and are removed
+//     pal_bench [--json FILE] [FOLDER]    its files lie in FOLDER (default: the present one) and are removed
 //
 //     paltrace record -o DIR -- pal_bench --recording [FOLDER]
 //
@@ -166,9 +166,12 @@ Result run(const char* way, const std::string& name, std::uint64_t number) {
     return {seen.numbers.front(), seen.cpu_ns};
 }
 
+bench::Results results;
+
 void print_ratio(const char* what, const std::vector<double>& above, const std::vector<double>& below,
                  const char* flattered_by) {
     const std::vector<double> ratios = bench::ratios(above, below);
+    results.add({what, above, below, flattered_by});
     std::printf("%s = %.2f (MAD %.2f, %d pairs; best to best %.2f), %.1f ns / %.1f ns; flattered by: %s\n", what,
                 bench::median(ratios), bench::median_deviation(ratios), kRounds,
                 bench::best(above) / bench::best(below), bench::median(above), bench::median(below), flattered_by);
@@ -198,9 +201,11 @@ int main(int argc, char** argv) {
         std::printf("%.4f\n", run_here(argv[2], argv[3], std::strtoull(argv[4], nullptr, 10)));
         return 0;
     }
+    const std::string json = bench::take_json_file(argc, argv);
     const bool recording = argc > 1 && std::string_view{argv[1]} == "--recording";
     if (argc > (recording ? 3 : 2) || (argc > 1 && !recording && argv[1][0] == '-')) {
-        std::fprintf(stderr, "usage: pal_bench [--recording] [FOLDER]   (--recording: LTTng records this program)\n");
+        std::fprintf(stderr,
+                     "usage: pal_bench [--json FILE] [--recording] [FOLDER]   (--recording: LTTng records it)\n");
         return 2;
     }
     const std::string folder = argc > (recording ? 2 : 1) ? argv[argc - 1] : ".";
@@ -240,6 +245,7 @@ int main(int argc, char** argv) {
     print_ratio("Transition: the log's ring / a clock read", ring, clock, "one task, the burst fits into the ring");
     if (recording) {
         print_ratio("Transition: the log's ring / LTTng records", ring, recorded, "one writer, buffers never full");
+        results.write(json);
         return 0;
     }
     print_ratio("Event: whole process with a log / a plain write of the same bytes", event, bytes,
@@ -248,5 +254,6 @@ int main(int argc, char** argv) {
     std::printf(
         "Rate: lossless, one worker = %.0f million transitions a second (MAD %.0f, %d rounds; highest tried %d)\n",
         bench::median(rates), bench::median_deviation(rates), kRounds, kRates[std::size(kRates) - 1]);
+    results.write(json);
     return 0;
 }

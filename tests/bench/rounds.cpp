@@ -10,6 +10,7 @@
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <string_view>
 
 namespace bench {
 namespace {
@@ -21,6 +22,32 @@ namespace {
 
 double ns_of(const timeval& time) {
     return static_cast<double>(time.tv_sec) * 1e9 + static_cast<double>(time.tv_usec) * 1e3;
+}
+
+void write_text(std::FILE* file, const std::string& text) {
+    std::fputc('"', file);
+    for (const char c : text) {
+        if (c == '"' || c == '\\') std::fputc('\\', file);
+        std::fputc(c, file);
+    }
+    std::fputc('"', file);
+}
+
+void write_object(std::FILE* file, const Comparison& seen) {
+    const std::vector<double> all = ratios(seen.above, seen.below);
+    std::fputs("{\"name\":", file);
+    write_text(file, seen.name);
+    std::fprintf(file, ",\"ratio\":%.4f,\"mad\":%.4f,\"pairs\":%zu,\"bar\":", median(all), median_deviation(all),
+                 all.size());
+    if (seen.bar == 0)
+        std::fputs("null", file);
+    else
+        std::fprintf(file, "%g", seen.bar);
+    std::fputs(",\"flattered_by\":", file);
+    write_text(file, seen.flattered_by);
+    std::fprintf(file, ",\"a\":%.4f,\"b\":%.4f,\"unit\":", median(seen.above), median(seen.below));
+    write_text(file, seen.unit);
+    std::fputc('}', file);
 }
 
 }  // namespace
@@ -100,6 +127,32 @@ std::vector<double> ratios(const std::vector<double>& above, const std::vector<d
     for (std::size_t i = 0; i < above.size(); ++i)
         result.push_back(above[i] / below[i]);
     return result;
+}
+
+void Results::write(const std::string& name) const {
+    if (name.empty()) return;
+    std::FILE* const file = std::fopen(name.c_str(), "we");
+    if (file == nullptr) fail("cannot write " + name);
+    for (std::size_t i = 0; i < all_.size(); ++i) {
+        std::fputs(i == 0 ? "[" : ",\n ", file);
+        write_object(file, all_[i]);
+    }
+    std::fputs(all_.empty() ? "[]\n" : "]\n", file);
+    const bool bad = std::ferror(file) != 0;
+    if (std::fclose(file) != 0 || bad) fail("cannot write " + name);
+}
+
+std::string take_json_file(int& argc, char** argv) {
+    std::string file;
+    int kept = 1;
+    for (int i = 1; i < argc; ++i) {
+        if (std::string_view{argv[i]} == "--json" && i + 1 < argc)
+            file = argv[++i];
+        else
+            argv[kept++] = argv[i];
+    }
+    argc = kept;
+    return file;
 }
 
 }  // namespace bench

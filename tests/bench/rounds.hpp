@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace bench {
@@ -36,5 +37,35 @@ double median_deviation(const std::vector<double>& values);
 double best(const std::vector<double>& values);
 /// Round by round, so that a slow moment of the machine meets both sides.
 std::vector<double> ratios(const std::vector<double>& above, const std::vector<double>& below);
+
+/// Two things measured side by side, round by round.
+struct Comparison {
+    std::string name;           ///< "Transition: hooks off / no hooks": unique in its program
+    std::vector<double> above;  ///< in `unit`
+    std::vector<double> below;  ///< as many
+    std::string flattered_by;
+    double bar = 0;  ///< the ratio that it should not be above; 0 = none
+    std::string unit = "ns";
+};
+
+/// What `--json FILE` writes of a program's comparisons, beside what it prints: a list of objects
+///
+///     {"name":"...", "ratio":1.2, "mad":0.1, "pairs":15, "bar":1.2, "flattered_by":"...", "a":5.1, "b":4.2,
+///      "unit":"ns"}
+///
+/// ratio and mad: the median of the rounds' ratios and its spread; a and b: the medians of what is above and below the
+/// line; bar is null if there is none.
+class Results {
+  public:
+    void add(Comparison seen) { all_.push_back(std::move(seen)); }
+    /// Ends the program with status 3 if that fails; does nothing if the name is empty.
+    void write(const std::string& file) const;
+
+  private:
+    std::vector<Comparison> all_;
+};
+
+/// Takes `--json FILE` out of a command line. Returns FILE; "" if it was not there.
+std::string take_json_file(int& argc, char** argv);
 
 }  // namespace bench

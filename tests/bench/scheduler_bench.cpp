@@ -4,6 +4,7 @@
 //     scheduler_bench                  everything: some minutes
 //     scheduler_bench --only Yield     what begins with that word
 //     scheduler_bench --rounds 5       so many pairs for each ratio, instead of 15
+//     scheduler_bench --json FILE      writes the ratios there, too
 //     scheduler_bench --quick          few tasks: only to see that it runs
 //
 // Each measurement runs in a process of its own, by turns, many rounds; ratios are taken within a round, so that a slow
@@ -151,7 +152,7 @@ std::string title_of(const Row& row, const Setup& setup) {
 constexpr Setup kAsleep{.tasks = 1'000'000};
 constexpr Setup kAsleepQuick{.tasks = 10'000};
 
-constexpr const char* kUsage = "usage: scheduler_bench [--quick] [--rounds N] [--only BEGIN-OF-A-NAME]\n";
+constexpr const char* kUsage = "usage: scheduler_bench [--quick] [--json FILE] [--rounds N] [--only BEGIN-OF-A-NAME]\n";
 
 // ---- one measurement in a process of its own ----
 
@@ -180,9 +181,12 @@ int measure(int argc, char** argv) {
 
 // ---- all of them ----
 
+Results results;
+
 void print_ratio(const std::string& what, const Pair& pair, const std::vector<double>& above,
                  const std::vector<double>& below) {
     const std::vector<double> seen = ratios(above, below);
+    results.add({what + ": " + name_of(pair.above) + " / " + name_of(pair.below), above, below, pair.flattered_by});
     std::printf("%s: %s / %s = %.2f (MAD %.2f, %zu pairs), %.1f ns / %.1f ns, at best %.1f / %.1f; flattered by: %s\n",
                 what.c_str(), name_of(pair.above), name_of(pair.below), median(seen), median_deviation(seen),
                 seen.size(), median(above), median(below), best(above), best(below), pair.flattered_by);
@@ -207,13 +211,24 @@ void run_row(std::size_t index, bool quick, int rounds) {
 
 void run_asleep(bool quick) {
     using enum System;
+    static const char* const kEmpty = "a coroutine without locals";
+    const std::string title = "Asleep, " + std::to_string(quick ? kAsleepQuick.tasks : kAsleep.tasks) + " tasks";
+    double resident_stripped = 0;
     for (const System system : {stripped, off, metrics, asio_timer, asio}) {
         if (cases_of(system) == nullptr) continue;
         const std::vector<double> bytes =
             run_self({"--asleep", std::to_string(static_cast<int>(system)), quick ? "1" : "0"}).numbers;
-        std::printf(
-            "Asleep, %zu tasks: %s = %.0f bytes resident, %.0f allocated; flattered by: a coroutine without locals\n",
-            quick ? kAsleepQuick.tasks : kAsleep.tasks, name_of(system), bytes.at(0), bytes.at(1));
+        std::printf("%s: %s = %.0f bytes resident, %.0f allocated; flattered by: %s\n", title.c_str(), name_of(system),
+                    bytes.at(0), bytes.at(1), kEmpty);
+        if (system == stripped)
+            resident_stripped = bytes.at(0);
+        else
+            results.add({title + ": " + name_of(system) + " / " + name_of(stripped),
+                         {bytes.at(0)},
+                         {resident_stripped},
+                         kEmpty,
+                         0,
+                         "bytes resident"});
         std::fflush(stdout);
     }
 }
@@ -236,6 +251,7 @@ int main(int argc, char** argv) {
     using namespace bench;
     if (argc > 3 && (std::string_view{argv[1]} == "--row" || std::string_view{argv[1]} == "--asleep"))
         return measure(argc, argv);
+    const std::string json = take_json_file(argc, argv);
     bool quick = false;
     int rounds = 15;
     std::string_view only;
@@ -259,5 +275,6 @@ int main(int argc, char** argv) {
     for (std::size_t i = 0; i < rows().size(); ++i)
         if (title_of(rows()[i], rows()[i].setup).starts_with(only)) run_row(i, quick, rounds);
     if (std::string_view{"Asleep"}.starts_with(only)) run_asleep(quick);
+    results.write(json);
     return 0;
 }

@@ -1,7 +1,7 @@
 // What a transition costs: with no hooks, with hooks that nobody listens to, with metrics, with a pal::Sink, with LTTng
 // recording.
 //
-//     transition_bench                                     none, off, metrics, metrics with shared stamps, sink, rdtsc
+//     transition_bench [--json FILE]                       none, off, metrics, metrics with shared stamps, sink, rdtsc
 //     paltrace record -o DIR -- transition_bench --recording
 //
 // Each way runs in a process of its own, by turns, many rounds; ratios are taken within a round, so that a slow moment
@@ -144,8 +144,11 @@ double run(Way way) {
     return bench::run_self({"--way", std::to_string(static_cast<int>(way))}).numbers.front();
 }
 
+bench::Results results;
+
 void print_ratio(const char* what, const std::vector<double>& above, const std::vector<double>& below,
-                 const char* flattered_by) {
+                 const char* flattered_by, double bar = 0) {
+    results.add({std::string{"Transition: "} + what, above, below, flattered_by, bar});
     const std::vector<double> ratios = bench::ratios(above, below);
     std::vector<double> differences;
     for (std::size_t i = 0; i < above.size(); ++i)
@@ -162,8 +165,11 @@ int main(int argc, char** argv) {
         std::printf("%.4f\n", run_here(static_cast<Way>(std::atoi(argv[2]))));
         return 0;
     }
+    const std::string json = bench::take_json_file(argc, argv);
     if (argc != 1 && !(argc == 2 && std::string_view{argv[1]} == "--recording")) {
-        std::fprintf(stderr, "usage: transition_bench [--recording]   (--recording: LTTng records this program)\n");
+        std::fprintf(
+            stderr,
+            "usage: transition_bench [--json FILE] [--recording]   (--recording: LTTng records this program)\n");
         return 2;
     }
     const bool recording = argc == 2;
@@ -198,5 +204,6 @@ int main(int argc, char** argv) {
     print_ratio("metrics, Running-Sleep-Ready with two stamps / a clock read", shared_sleeps, clock, "as above");
     print_ratio("a sink / hooks off", sink, off, "the burst fits into the ring, no writer beside it");
     if (recording) print_ratio("LTTng records / hooks off", recorded, off, "one writer, buffers never full");
+    results.write(json);
     return 0;
 }

@@ -1,5 +1,6 @@
 """The benchmarks run to their end and print their ratios. How large they are is for people to judge, not for a test."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -25,8 +26,31 @@ def told(output):
     return [ratio.group(1) for ratio in ratios]
 
 
-def test_the_transition_benchmark_prints_its_ratios():
-    assert told(checked([program("transition_bench")], timeout=DEADLINE).stdout) == RATIOS
+def compared(path):
+    """The names in what --json wrote, which holds what the page of all ratios is made of."""
+    rows = json.loads(path.read_text())
+    for row in rows:
+        assert list(row) == ["name", "ratio", "mad", "pairs", "bar", "flattered_by", "a", "b", "unit"], row
+        assert row["ratio"] > 0 and row["mad"] >= 0 and row["pairs"] >= 1 and row["a"] > 0 and row["b"] > 0, row
+        assert row["bar"] is None or row["bar"] > 0, row
+        assert row["flattered_by"] and row["unit"], row
+    names = [row["name"] for row in rows]
+    assert len(set(names)) == len(names)
+    path.unlink()
+    return names
+
+
+def test_the_transition_benchmark_prints_its_ratios(tmp_path):
+    rows = tmp_path / "rows.json"
+    assert told(checked([program("transition_bench"), "--json", rows], timeout=DEADLINE).stdout) == RATIOS
+    assert compared(rows) == [f"Transition: {name}" for name in RATIOS]
+
+
+def test_a_benchmark_that_cannot_write_its_ratios_says_so(tmp_path):
+    done = subprocess.run([program("scheduler_bench"), "--quick", "--only", "nothing", "--json", tmp_path / "no" / "rows.json"],
+                          text=True, capture_output=True, timeout=DEADLINE)
+    assert done.returncode == 3
+    assert done.stderr == f"cannot write {tmp_path}/no/rows.json\n"
 
 
 def test_the_transition_benchmark_prints_the_ratio_of_a_recording_too(tmp_path):
@@ -42,7 +66,8 @@ def test_the_transition_benchmark_prints_the_ratio_of_a_recording_too(tmp_path):
 
 
 def test_the_benchmark_of_the_own_log_prints_its_ratios_and_leaves_nothing(tmp_path):
-    lines = checked([program("pal_bench"), tmp_path], timeout=DEADLINE).stdout.splitlines()
+    rows = tmp_path / "rows.json"
+    lines = checked([program("pal_bench"), "--json", rows, tmp_path], timeout=DEADLINE).stdout.splitlines()
     ratio = re.compile(rf"(.+) = {NUMBER} \(MAD {NUMBER}, 9 pairs; best to best {NUMBER}\), "
                        r"\d+\.\d ns / \d+\.\d ns; flattered by: .+")
     found = [ratio.fullmatch(line).group(1) for line in lines if not line.startswith(("Rate", "(round"))]
@@ -52,11 +77,13 @@ def test_the_benchmark_of_the_own_log_prints_its_ratios_and_leaves_nothing(tmp_p
         "Event: whole process with a log / the same compressed",
     ]
     assert re.fullmatch(r"Rate: lossless, one worker = \d million transitions a second \(MAD \d, 9 rounds; highest tried 8\)", lines[-1])
+    assert compared(rows) == found
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_scheduler_benchmark_prints_its_ratios_and_the_bytes_of_a_sleeper():
-    lines = checked([program("scheduler_bench"), "--quick", "--rounds", "2"], timeout=DEADLINE).stdout.splitlines()
+def test_the_scheduler_benchmark_prints_its_ratios_and_the_bytes_of_a_sleeper(tmp_path):
+    rows = tmp_path / "rows.json"
+    lines = checked([program("scheduler_bench"), "--quick", "--rounds", "2", "--json", rows], timeout=DEADLINE).stdout.splitlines()
     ratio = re.compile(rf"(.+): (.+) / (.+) = {NUMBER} \(MAD {NUMBER}, 2 pairs\), .+; flattered by: .+")
     bytes_each = re.compile(r"Asleep, \d+ tasks: (.+) = \d+ bytes resident, \d+ allocated; flattered by: .+")
     ratios = [found.groups() for found in map(ratio.fullmatch, lines) if found]
@@ -68,6 +95,9 @@ def test_the_scheduler_benchmark_prints_its_ratios_and_the_bytes_of_a_sleeper():
     assert set(wanted) <= set(ratios)
     assert sleepers[:3] == ["stripped", "hooks off", "metrics"]
     assert left_out or "Asio" in sleepers
+    assert compared(rows) == [f"{what}: {above} / {below}" for what, above, below in ratios] + [
+        f"Asleep, 10000 tasks: {who} / stripped" for who in sleepers[1:]
+    ]
 
 
 def test_the_benchmark_of_the_asio_adapter_prints_its_ratios(tmp_path):
@@ -79,7 +109,10 @@ def test_the_benchmark_of_the_asio_adapter_prints_its_ratios(tmp_path):
     def ways(output):
         return [ratio.fullmatch(line).group(1) for line in output.splitlines()]
 
-    assert ways(checked([program("asio_bench"), *few], timeout=DEADLINE).stdout) == ["off, context.run()", "off", "metrics"]
+    rows = tmp_path / "rows.json"
+    told_ways = ways(checked([program("asio_bench"), *few, "--json", rows], timeout=DEADLINE).stdout)
+    assert told_ways == ["off, context.run()", "off", "metrics"]
+    assert compared(rows) == [f"Request: {way} / stripped" for way in told_ways]
     run = tmp_path / "run"
     done = checked([program("paltrace"), "record", "-o", run, "--convert", "--", program("asio_bench"), "--recording", *few],
                    timeout=DEADLINE)
@@ -88,11 +121,14 @@ def test_the_benchmark_of_the_asio_adapter_prints_its_ratios(tmp_path):
     assert logs.count('"event":"Begin"') >= 1 and logs.count('"event":"Spawned"') == 2 * (20 + 1)
 
 
-def test_the_benchmark_of_the_metrics_prints_its_ratios():
-    lines = checked([program("metrics_bench"), "--quick"], timeout=DEADLINE).stdout.splitlines()
+def test_the_benchmark_of_the_metrics_prints_its_ratios(tmp_path):
+    rows = tmp_path / "rows.json"
+    lines = checked([program("metrics_bench"), "--quick", "--json", rows], timeout=DEADLINE).stdout.splitlines()
     ratio = re.compile(r"(.+?)(?: = \d+\.\d{3} \(MAD \d+\.\d{3}, [1-3] pairs; best to best \d+\.\d{3}\), .+; flattered by: .+"
                        r"|: left out, the threads were never given a CPU each)")
-    assert [found.group(1) for found in map(ratio.fullmatch, lines) if found] == [
+    told_ratios = [found for found in map(ratio.fullmatch, lines) if found]
+    assert compared(rows) == [found.group(1) for found in told_ratios if "left out" not in found.group(0)]
+    assert [found.group(1) for found in told_ratios] == [
         "Transition, one thread: prometheus-cpp / here",
         "Transition, one thread: prometheus-cpp, no more than here / here",
         "Transition, two threads: prometheus-cpp, one series / here",
