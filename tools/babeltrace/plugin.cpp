@@ -31,7 +31,7 @@ namespace {
 
 using namespace tiffany;
 
-constexpr std::size_t kWindow = 4096;  // records whose order is not final yet
+constexpr std::size_t kAhead = 4096;  // records that are looked at before Begin is written
 
 struct Parameters {
     std::string path = "-";
@@ -75,10 +75,13 @@ class PalSink : public ctf::TraceSink {
         judge_.mark_selection(source_);
     }
     void record(const pal::Record& record) override {
+        if (!begun_ && heap_.size() == kAhead) give();
+        // babeltrace2 gives messages in the order of time: only those of one time are not in order yet
+        while (begun_ && !heap_.empty() && heap_.first().ts_ns < record.ts_ns)
+            give();
         pal::Record& kept = heap_.fresh();
         kept = record;
         heap_.add(source_, kept, ctf::kNoAnchor);  // one source: nothing comes twice
-        if (heap_.size() > kWindow) give();
     }
     void discarded(const pal::Discarded& discarded) override { judge_.discarded(source_, discarded); }
 

@@ -1,13 +1,13 @@
 #include "text.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <chrono>
 
 namespace tiffany::pal {
 namespace {
 
 constexpr std::uint64_t kNsPerSecond = 1'000'000'000;
-constexpr char kHexDigits[] = "0123456789abcdef";
 constexpr std::string_view kReplacement = "\xEF\xBF\xBD";  // U+FFFD
 
 // what JSON does not allow in a string as it is, and what needs a look: no ASCII
@@ -37,10 +37,7 @@ std::optional<std::uint64_t> digits_at(std::string_view text, std::size_t at, st
 }  // namespace
 
 void TextBuffer::put_hex(std::uint64_t value, std::size_t digits) {
-    char* at = room(digits);
-    for (std::size_t i = digits; i-- > 0; value >>= 4)
-        at[i] = kHexDigits[value & 0xf];
-    size_ += digits;
+    end_at(pal::put_hex(room(digits), value, digits));
 }
 
 void TextBuffer::put_quoted(std::string_view text) {
@@ -96,31 +93,30 @@ std::size_t utf8_character(std::string_view text) {
 }
 
 void TimeFormatter::put(TextBuffer& out, std::uint64_t ts_ns) {
-    const std::uint64_t second = ts_ns / kNsPerSecond;
-    if (second != second_) {
-        using namespace std::chrono;
-        const sys_seconds instant{seconds{static_cast<std::int64_t>(second)}};
-        const auto day = floor<days>(instant);
-        const year_month_day date{day};
-        const hh_mm_ss time{instant - day};
-        up_to_second_.clear();
-        up_to_second_.put_padded(static_cast<std::uint64_t>(static_cast<int>(date.year())), 4);
-        up_to_second_.put('-');
-        up_to_second_.put_padded(static_cast<unsigned>(date.month()), 2);
-        up_to_second_.put('-');
-        up_to_second_.put_padded(static_cast<unsigned>(date.day()), 2);
-        up_to_second_.put('T');
-        up_to_second_.put_padded(static_cast<std::uint64_t>(time.hours().count()), 2);
-        up_to_second_.put(':');
-        up_to_second_.put_padded(static_cast<std::uint64_t>(time.minutes().count()), 2);
-        up_to_second_.put(':');
-        up_to_second_.put_padded(static_cast<std::uint64_t>(time.seconds().count()), 2);
-        up_to_second_.put('.');
-        second_ = second;
-    }
-    out.put(up_to_second_.view());
-    out.put_padded(ts_ns % kNsPerSecond, 9);
-    out.put('Z');
+    out.end_at(put(out.room(kRoom), ts_ns));
+}
+
+void TimeFormatter::begin_second(std::uint64_t second) {
+    using namespace std::chrono;
+    const sys_seconds instant{seconds{static_cast<std::int64_t>(second)}};
+    const auto day = floor<days>(instant);
+    const year_month_day date{day};
+    const hh_mm_ss time{instant - day};
+    TextBuffer text;
+    text.put_padded(static_cast<std::uint64_t>(static_cast<int>(date.year())), 4);
+    text.put('-');
+    text.put_padded(static_cast<unsigned>(date.month()), 2);
+    text.put('-');
+    text.put_padded(static_cast<unsigned>(date.day()), 2);
+    text.put('T');
+    text.put_padded(static_cast<std::uint64_t>(time.hours().count()), 2);
+    text.put(':');
+    text.put_padded(static_cast<std::uint64_t>(time.minutes().count()), 2);
+    text.put(':');
+    text.put_padded(static_cast<std::uint64_t>(time.seconds().count()), 2);
+    text.put('.');
+    up_to_second_ = Piece{text.view()};
+    second_ = second;
 }
 
 std::optional<std::uint64_t> parse_time(std::string_view text) {

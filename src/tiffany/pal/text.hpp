@@ -1,13 +1,14 @@
 #pragma once
 /// Formatting by hand, as the log needs it. Private to pal.
 
-#include <charconv>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <optional>
 #include <string_view>
 #include <vector>
+
+#include "digits.hpp"
 
 namespace tiffany::pal {
 
@@ -23,10 +24,7 @@ class TextBuffer {
         std::memcpy(room(text.size()), text.data(), text.size());
         size_ += text.size();
     }
-    void put_number(std::uint64_t value) {
-        char* at = room(kDigits);
-        size_ = static_cast<std::size_t>(std::to_chars(at, at + kDigits, value).ptr - bytes_.data());
-    }
+    void put_number(std::uint64_t value) { end_at(pal::put_number(room(kMaxDigits), value)); }
     /// Exactly `digits` digits, with zeros in front.
     void put_padded(std::uint64_t value, std::size_t digits) {
         char* at = room(digits);
@@ -39,14 +37,14 @@ class TextBuffer {
     /// A JSON string with its quotes; bytes that are no UTF-8 become U+FFFD.
     void put_quoted(std::string_view text);
 
-  private:
-    static constexpr std::size_t kDigits = 20;  // of the largest u64
-
+    /// For what is written by hand: where the text goes on, with so many bytes free. `end_at` says where it ended.
     char* room(std::size_t bytes) {
         if (bytes_.size() - size_ < bytes) bytes_.resize((bytes_.size() + bytes) * 2);
         return bytes_.data() + size_;
     }
+    void end_at(const char* end) { size_ = static_cast<std::size_t>(end - bytes_.data()); }
 
+  private:
     std::vector<char> bytes_ = std::vector<char>(1024);
     std::size_t size_ = 0;
 };
@@ -58,10 +56,23 @@ std::size_t utf8_character(std::string_view text);
 class TimeFormatter {
   public:
     void put(TextBuffer& out, std::uint64_t ts_ns);
+    /// The same to where kRoom bytes are free; returns the end.
+    char* put(char* out, std::uint64_t ts_ns) {
+        if (ts_ns / kNsPerSecond != second_) [[unlikely]]
+            begin_second(ts_ns / kNsPerSecond);
+        out = up_to_second_.put(out);
+        out = put_9_digits(out, static_cast<std::uint32_t>(ts_ns % kNsPerSecond));
+        *out++ = 'Z';
+        return out;
+    }
+    static constexpr std::size_t kRoom = Piece::kMost;
 
   private:
+    static constexpr std::uint64_t kNsPerSecond = 1'000'000'000;
+    void begin_second(std::uint64_t second);
+
     std::uint64_t second_ = ~std::uint64_t{0};
-    TextBuffer up_to_second_;  // "2026-11-23T15:43:08."
+    Piece up_to_second_;  // "2026-11-23T15:43:08."
 };
 
 /// The other way: RFC 3339 in UTC, with no fraction or one of 1 to 9 digits. Nothing for everything else.

@@ -1,5 +1,6 @@
 #include <tiffany/pal/writer.hpp>
 
+#include <cstring>
 #include <string>
 #include <vector>
 
@@ -51,13 +52,29 @@ class LogWriter::Formatter {
     }
 
     void record(const Record& record) {
-        open();
-        put_time(record.ts_ns);
-        put_origin(record);
-        if (record.info != nullptr)
-            put_known(record, plans_[static_cast<std::size_t>(record.info->id)]);
-        else
+        if (record.info == nullptr) {
+            open();
+            put_time(record.ts_ns);
+            look_at_origin(record);
+            line_.put(origin_.view());
             put_unknown(record);
+            close();
+            return;
+        }
+        look_at_origin(record);
+        const Plan& plan = plans_[static_cast<std::size_t>(record.info->id)];
+        char* at = time_.put(kOpen.put(line_.room(kRoom + origin_.size())), record.ts_ns);
+        *at++ = '"';
+        std::memcpy(at, origin_.view().data(), origin_.size());
+        at += origin_.size();
+        if (plan.has_seq) at = pal::put_number(kSeq.put(at), record.seq);
+        if (plan.has_tid) at = pal::put_number(kTid.put(at), record.tid);
+        if (plan.has_step) at = pal::put_number(kStep.put(at), record.step);
+        at = plan.event.put(at);
+        for (const Field& field : plan.own)
+            at = field.is_text ? put_text(field, record.texts[field.slot], at)
+                               : put_value(field, record.numbers[field.slot], at);
+        line_.end_at(at);
         close();
     }
 
@@ -92,6 +109,43 @@ class LogWriter::Formatter {
     }
 
   private:
+    /// An own field: as in LinePlan, in pieces.
+    struct Field {
+        Piece key;
+        std::size_t slot;
+        bool is_text;
+        bool may_be_left_out;
+        std::vector<Piece> labels;  // of an enumeration, quoted, by number
+    };
+    struct Plan {
+        bool has_seq, has_tid, has_step;
+        Piece event;
+        std::vector<Field> own;
+    };
+    // all of a known event's line but its origin and its texts: the time, the three numbers that say which, the event,
+    // and each own number; each a key and a value
+    static constexpr std::size_t kRoom = (6 + kMaxFields) * 2 * Piece::kMost;
+    inline static const Piece kOpen{"{\"v\":1,\"ts\":\""};
+    inline static const Piece kSeq{",\"seq\":"};
+    inline static const Piece kTid{",\"tid\":"};
+    inline static const Piece kStep{",\"step\":"};
+
+    static std::vector<Plan> make_plans() {
+        std::vector<Plan> plans;
+        for (const LinePlan& line : make_line_plans()) {
+            Plan& plan =
+                plans.emplace_back(Plan{line.has_seq, line.has_tid, line.has_step, Piece{line.event + line.kind}, {}});
+            for (const LinePlan::OwnField& own : line.own) {
+                Field& field = plan.own.emplace_back(
+                    Field{Piece{own.key}, own.slot, own.info->is_string(), own.info->type == FieldType::duration, {}});
+                if (own.info->type != FieldType::enumeration) continue;
+                for (std::uint64_t i = 0; const auto label = own.info->enumeration->label(i); ++i)
+                    field.labels.emplace_back('"' + std::string{*label} + '"');
+            }
+        }
+        return plans;
+    }
+
     void open() { line_.put("{\"v\":1"); }
     void close() {
         line_.put("}\n");
@@ -140,51 +194,34 @@ class LogWriter::Formatter {
     }
 
     /// host, pid, instance and worker: mostly those of the record before.
-    void put_origin(const Record& record) {
-        if (!has_origin_ || record.worker != worker_ || record.pid != pid_ || record.host != host_) {
-            has_origin_ = true;
-            worker_ = record.worker;
-            pid_ = record.pid;
-            host_ = record.host;
-            origin_.clear();
-            if (!host_.empty()) {
-                origin_.put(",\"host\":");
-                origin_.put_quoted(host_);
-            }
-            if (pid_ != 0) {
-                origin_.put(",\"pid\":");
-                origin_.put_number(pid_);
-            }
-            put_worker(origin_, worker_);
+    void look_at_origin(const Record& record) {
+        if (has_origin_ && record.worker == worker_ && record.pid == pid_ && record.host == host_) return;
+        has_origin_ = true;
+        worker_ = record.worker;
+        pid_ = record.pid;
+        host_ = record.host;
+        origin_.clear();
+        if (!host_.empty()) {
+            origin_.put(",\"host\":");
+            origin_.put_quoted(host_);
         }
-        line_.put(origin_.view());
+        if (pid_ != 0) {
+            origin_.put(",\"pid\":");
+            origin_.put_number(pid_);
+        }
+        put_worker(origin_, worker_);
     }
 
-    void put_known(const Record& record, const LinePlan& plan) {
-        if (plan.has_seq) put_number(",\"seq\":", record.seq);
-        if (plan.has_tid) put_number(",\"tid\":", record.tid);
-        if (plan.has_step) put_number(",\"step\":", record.step);
-        line_.put(plan.event);
-        line_.put(plan.kind);
-        for (const LinePlan::OwnField& field : plan.own)
-            put_own(record, field);
+    char* put_text(const Field& field, std::string_view text, char* at) {
+        line_.end_at(field.key.put(at));
+        line_.put_quoted(text);
+        return line_.room(kRoom);
     }
 
-    void put_own(const Record& record, const LinePlan::OwnField& field) {
-        if (field.info->is_string()) {
-            line_.put(field.key);
-            line_.put_quoted(record.texts[field.slot]);
-            return;
-        }
-        const std::uint64_t value = record.numbers[field.slot];
-        if (field.info->type == FieldType::duration && value == 0) return;  // not known, or does not apply
-        line_.put(field.key);
-        const auto label =
-            field.info->type == FieldType::enumeration ? field.info->enumeration->label(value) : std::nullopt;
-        if (label)
-            line_.put_quoted(*label);
-        else
-            line_.put_number(value);
+    static char* put_value(const Field& field, std::uint64_t value, char* at) {
+        if (field.may_be_left_out && value == 0) return at;  // not known, or does not apply
+        at = field.key.put(at);
+        return value < field.labels.size() ? field.labels[value].put(at) : pal::put_number(at, value);
     }
 
     void put_unknown(const Record& record) {
@@ -200,7 +237,7 @@ class LogWriter::Formatter {
     }
 
     ByteSink& out_;
-    const std::vector<LinePlan> plans_ = make_line_plans();
+    const std::vector<Plan> plans_ = make_plans();
     TextBuffer line_;  // lines that were not handed over yet
     TimeFormatter time_;
     bool has_origin_ = false;

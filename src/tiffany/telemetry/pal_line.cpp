@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstring>
 #include <ctime>
-#include <stdexcept>
 #include <tiffany/pal/byte_sink.hpp>
 #include <tiffany/pal/writer.hpp>
 
@@ -18,76 +17,12 @@ constexpr std::uint64_t kNsPerSecond = 1'000'000'000;
 constexpr std::size_t kRegister = 32;     // a copy of more than this is cut into such
 constexpr std::size_t kOriginBytes = 32;  // an instance, a worker, and what is around them
 
-// "00" to "99"
-constexpr auto kPairs = [] {
-    std::array<char, 200> pairs{};
-    for (std::size_t i = 0; i < 100; ++i) {
-        pairs[2 * i] = static_cast<char>('0' + i / 10);
-        pairs[2 * i + 1] = static_cast<char>('0' + i % 10);
-    }
-    return pairs;
-}();
+using pal::put_hex;
+using pal::put_number;
 
 char* put(char* out, std::string_view text) noexcept {
     std::memcpy(out, text.data(), text.size());
     return out + text.size();
-}
-
-void put_pair(char* out, std::uint32_t below_100) noexcept {
-    std::memcpy(out, &kPairs[2 * std::size_t{below_100}], 2);
-}
-
-void put_8_digits(char* out, std::uint32_t value) noexcept {
-    const std::uint32_t high = value / 10'000;
-    const std::uint32_t low = value % 10'000;
-    put_pair(out, high / 100);
-    put_pair(out + 2, high % 100);
-    put_pair(out + 4, low / 100);
-    put_pair(out + 6, low % 100);
-}
-
-std::size_t digits_of(std::uint32_t value) noexcept {
-    if (value < 10'000) return value < 100 ? (value < 10 ? 1 : 2) : (value < 1'000 ? 3 : 4);
-    if (value < 1'000'000) return value < 100'000 ? 5 : 6;
-    return value < 10'000'000 ? 7 : 8;
-}
-
-/// At most 8 digits.
-char* put_short(char* out, std::uint32_t value) noexcept {
-    const std::size_t digits = digits_of(value);
-    char* at = out + digits;
-    while (value >= 100) {
-        at -= 2;
-        put_pair(at, value % 100);
-        value /= 100;
-    }
-    if (value >= 10)
-        put_pair(at - 2, value);
-    else
-        at[-1] = static_cast<char>('0' + value);
-    return out + digits;
-}
-
-char* put_number(char* out, std::uint64_t value) noexcept {
-    constexpr std::uint64_t k8 = 100'000'000;
-    if (value < k8) return put_short(out, static_cast<std::uint32_t>(value));
-    const std::uint64_t high = value / k8;
-    const auto low = static_cast<std::uint32_t>(value % k8);
-    if (high < k8) {
-        out = put_short(out, static_cast<std::uint32_t>(high));
-    } else {
-        out = put_short(out, static_cast<std::uint32_t>(high / k8));
-        put_8_digits(out, static_cast<std::uint32_t>(high % k8));
-        out += 8;
-    }
-    put_8_digits(out, low);
-    return out + 8;
-}
-
-char* put_hex(char* out, std::uint64_t value, std::size_t digits) noexcept {
-    for (std::size_t i = digits; i-- > 0; value >>= 4)
-        out[i] = "0123456789abcdef"[value & 0xf];
-    return out + digits;
 }
 
 /// A string of an event: UTF-8 already, so only what JSON escapes is looked for.
@@ -161,11 +96,6 @@ PalLines::PalLines(std::string_view host, std::uint32_t pid) : label_{label_of(h
     origin_.reserve(label_.size() + kOriginBytes + kRegister);
 }
 
-PalLines::Piece::Piece(std::string_view text) : size_{text.size()} {
-    if (text.size() > kMost) throw std::length_error{"a text of the catalogue is too long"};
-    std::ranges::copy(text, bytes_.begin());  // also an empty one, which memcpy must not be given
-}
-
 PalLines::Plan PalLines::plan_of(const catalogue::EventInfo& event) {
     Plan plan;
     std::string name = ",\"event\":" + quoted(event.record);
@@ -209,10 +139,7 @@ char* PalLines::put_time(char* out, std::uint64_t ts_ns) noexcept {
         up_to_second_ = Piece{{text.data(), bytes}};
     }
     out = up_to_second_.put(out);
-    const auto ns = static_cast<std::uint32_t>(ts_ns % kNsPerSecond);
-    *out++ = static_cast<char>('0' + ns / 100'000'000);
-    put_8_digits(out, ns % 100'000'000);
-    out += 8;
+    out = pal::put_9_digits(out, static_cast<std::uint32_t>(ts_ns % kNsPerSecond));
     return tiffany::detail::put(out, "Z\"");
 }
 

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <string>
 #include <string_view>
+#include <tiffany/pal/digits.hpp>
 #include <vector>
 
 #include "pal_outlet.hpp"
@@ -29,22 +30,7 @@ class PalLines {
 
   private:
     enum class Kind : std::uint8_t { u8, u16, u32, u64, duration, enumeration, text };
-    /// A short text that is copied by whole registers: more than it has, for there is room, and without a call.
-    class Piece {
-      public:
-        static constexpr std::size_t kMost = 48;
-        /// Errors: std::length_error.
-        explicit Piece(std::string_view text = {});
-        char* put(char* out) const noexcept {
-            std::memcpy(out, bytes_.data(), 16);
-            if (size_ > 16) std::memcpy(out + 16, bytes_.data() + 16, kMost - 16);
-            return out + size_;
-        }
-
-      private:
-        std::array<char, kMost> bytes_{};
-        std::size_t size_ = 0;
-    };
+    using Piece = pal::Piece;
     struct Field {
         Kind kind;
         std::uint16_t offset;  // in the struct

@@ -1,0 +1,43 @@
+#include <gtest/gtest.h>
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <tiffany/pal/digits.hpp>
+
+namespace tiffany::pal::test {
+namespace {
+
+std::string number_put(std::uint64_t value) {
+    std::array<char, kMaxDigits> room{};
+    return {room.data(), put_number(room.data(), value)};
+}
+
+TEST(Digits, AreTheStandardLibrarysAtEveryLength) {
+    for (const std::uint64_t value : {std::uint64_t{0}, std::uint64_t{1}, ~std::uint64_t{0}, std::uint64_t{1} << 63})
+        EXPECT_EQ(number_put(value), std::to_string(value));
+    std::uint64_t power = 10;
+    for (int digits = 2; digits <= 20; ++digits, power *= 10)
+        for (const std::uint64_t value : {power - 1, power, power + 1, power + power / 2 + 7})
+            EXPECT_EQ(number_put(value), std::to_string(value));
+}
+
+TEST(Digits, OfNanosecondsAreNineWithTheirZeros) {
+    std::array<char, 9> room{};
+    for (const std::uint32_t value : {0u, 7u, 99'999'999u, 100'000'000u, 987'654'321u, 999'999'999u}) {
+        const std::string all = "000000000" + std::to_string(value);
+        EXPECT_EQ(std::string(room.data(), put_9_digits(room.data(), value)), all.substr(all.size() - 9));
+    }
+}
+
+TEST(Piece, IsItsTextAtEveryLengthAndNoLonger) {
+    for (std::size_t size = 0; size <= Piece::kMost; ++size) {
+        const std::string text(size, 'x');
+        std::array<char, 2 * Piece::kMost> room{};
+        EXPECT_EQ(std::string(room.data(), Piece{text}.put(room.data())), text);
+    }
+    EXPECT_THROW(Piece{std::string(Piece::kMost + 1, 'x')}, std::length_error);
+}
+
+}  // namespace
+}  // namespace tiffany::pal::test
