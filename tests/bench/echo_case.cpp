@@ -106,10 +106,11 @@ tiffany::TelemetryOptions options(bool metrics) {
 
 }  // namespace
 
-double tiffany_echo_case(const bench::EchoSetup& setup) try {
+bench::EchoSpent tiffany_echo_case(const bench::EchoSetup& setup) try {
     tiffany::asio::Telemetry telemetry{"echo", options(setup.metrics)};
     std::atomic<std::uint64_t> cpu_ns{0};
     bool answered = false;
+    bench::EchoSpent spent;
     {
         asio::io_context context{kThreads};
         tcp::acceptor acceptor{context, {asio::ip::address_v4::loopback(), 0}};
@@ -127,11 +128,16 @@ double tiffany_echo_case(const bench::EchoSetup& setup) try {
                     tiffany::asio::run(context, telemetry);
                 cpu_ns += bench::cpu_ns() - before;
             });
+        const std::uint64_t before = bench::cpu_ns();
         answered = Clients{server, setup}.run();
+        spent.clients_ns = static_cast<double>(bench::cpu_ns() - before);
         if (!answered) context.stop();
     }
-    return answered ? static_cast<double>(cpu_ns.load()) / (static_cast<double>(setup.connections) * setup.requests)
-                    : -1;
+    if (answered)
+        spent.server_ns =
+            static_cast<double>(cpu_ns.load()) / (static_cast<double>(setup.connections) * setup.requests);
+    spent.transitions = telemetry.transitions();
+    return spent;
 } catch (const std::exception&) {
-    return -1;
+    return {};
 }

@@ -111,7 +111,7 @@ Task<> serve(const Listener& listener, std::uint16_t group) {
     }
 }
 
-Task<> chat(std::uint16_t port, int number, std::chrono::nanoseconds pause, const bool& stop) {
+Task<> chat(std::uint16_t port, int number, std::chrono::nanoseconds pause, const bool& stop, std::uint64_t& answered) {
     const FileDescriptor socket = new_socket();
     co_await connect_to(socket.get(), port);
     const int on = 1;
@@ -129,6 +129,7 @@ Task<> chat(std::uint16_t port, int number, std::chrono::nanoseconds pause, cons
             echo.append(buffer.data(), got);
         }
         if (echo != line) throw std::runtime_error{"the echo is not what was sent"};
+        ++answered;
         co_await sleep_for(pause);
     }
 }

@@ -19,7 +19,7 @@ Listener listen_on_loopback();  ///< throws std::system_error
 Task<> serve(const Listener& listener, std::uint16_t group);
 
 /// Connects, then sends a line each `pause`, until `stop`; fails if what comes back is not what it sent. Notes which
-/// request it is at: "request", "CLIENT-MESSAGE", each counted from 0.
-Task<> chat(std::uint16_t port, int number, std::chrono::nanoseconds pause, const bool& stop);
+/// request it is at: "request", "CLIENT-MESSAGE", each counted from 0. Counts those that were answered.
+Task<> chat(std::uint16_t port, int number, std::chrono::nanoseconds pause, const bool& stop, std::uint64_t& answered);
 
 }  // namespace tiffany::demo

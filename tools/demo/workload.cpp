@@ -118,7 +118,7 @@ std::vector<TaskHandle> start_long_lived(SchedulerBase& scheduler, Work& work) {
     started.reserve(static_cast<std::size_t>(std::max(3, work.options.tasks)));
     for (int i = 0; i < clients; ++i)
         started.push_back(scheduler.spawn({.name = "echo client", .group = work.groups.network},
-                                          chat(work.listener.port, i, kPause, work.stop)));
+                                          chat(work.listener.port, i, kPause, work.stop, work.outcome.requests)));
     for (int i = 0; i < tickers; ++i)
         started.push_back(
             scheduler.spawn({.name = "ticker", .priority = 20, .group = work.groups.batch}, ticker(work.stop)));

@@ -16,8 +16,9 @@ struct WorkloadOptions {
 
 /// How the work ended.
 struct Outcome {
-    bool interrupted = false;  ///< by SIGINT or SIGTERM
-    std::string error;         ///< what went wrong; empty = nothing
+    bool interrupted = false;    ///< by SIGINT or SIGTERM
+    std::uint64_t requests = 0;  ///< that the echo server answered, each as it was asked
+    std::string error;           ///< what went wrong; empty = nothing
 };
 
 /// Runs the work on the calling thread until it is finished, and closes the scheduler. SIGINT and SIGTERM, which the

@@ -1,0 +1,129 @@
+"""What the benchmarks in Python share: programs measured from outside, by turns, and what is said of many rounds.
+
+CPU time is user and system time of a child and of the children that it waited for (wait4), so that being descheduled costs
+nothing. The rows are those of rounds.hpp's `--json`.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import re
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+
+SOURCE = pathlib.Path(os.environ.get("TIFFANY_SOURCE", pathlib.Path(__file__).parent.parent.parent)).resolve()
+BIN = pathlib.Path(os.environ.get("TIFFANY_BIN", SOURCE / "build" / "release" / "bin")).resolve()
+DEADLINE = 600  # seconds, for one measurement: only so that nothing hangs
+CANNOT = 77  # exit status: what it needs is not there
+
+
+def cannot(why):
+    """Ends the program: nothing is wrong, but it cannot be measured here."""
+    print(f"{pathlib.Path(sys.argv[0]).name}: left out: {why}", file=sys.stderr)
+    sys.exit(CANNOT)
+
+
+def need(name):
+    """The path of a program that was built."""
+    if not (BIN / name).exists():
+        cannot(f"{name} was not built")
+    return BIN / name
+
+
+class Done:
+    """How a program ended: `cpu_s`, CPU seconds; `out`, what it printed."""
+
+    def __init__(self, command, cpu_s, out):
+        self.command = command
+        self.cpu_s = cpu_s
+        self.out = out
+
+
+def run(command, env=None):
+    """Runs a program to its end; ends this one with its errors unless it returns 0."""
+    command = [str(part) for part in command]
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:
+        child = subprocess.Popen(command, env={**os.environ, **(env or {})}, stdin=subprocess.DEVNULL, stdout=out, stderr=errors)
+        signal.signal(signal.SIGALRM, lambda *_: child.kill())
+        signal.alarm(DEADLINE)
+        _, status, used = os.wait4(child.pid, 0)
+        signal.alarm(0)
+        child.returncode = os.waitstatus_to_exitcode(status)
+        out.seek(0)
+        errors.seek(0)
+        if child.returncode != 0:
+            text = errors.read().decode(errors="replace")
+            sys.exit(f"{' '.join(command)}: exit {child.returncode}\n{text}")
+        return Done(command, used.ru_utime + used.ru_stime, out.read().decode())
+
+
+def instructions(command, env=None):
+    """Instructions outside the kernel, of all threads, by callgrind."""
+    with tempfile.TemporaryDirectory() as folder:
+        log = pathlib.Path(folder) / "log"
+        valgrind = ["valgrind", "--tool=callgrind", "--fair-sched=try", f"--log-file={log}"]
+        done = run([*valgrind, f"--callgrind-out-file={folder}/out", *command], env)
+        return int(re.search(r"Collected : (\d+)", log.read_text()).group(1)), done.out
+
+
+def deviation(values):
+    """The median of the distances from the median."""
+    middle = statistics.median(values)
+    return statistics.median([abs(value - middle) for value in values])
+
+
+def by_turns(ways, rounds):
+    """{name: [what ways[name]() returned, by round]}. Each round begins with another one, so that none always comes first."""
+    names = list(ways)
+    seen = {name: [] for name in names}
+    for number in range(rounds):
+        turn = number % len(names)
+        for name in names[turn:] + names[:turn]:
+            seen[name].append(ways[name]())
+    return seen
+
+
+class Rows:
+    """The comparisons that a benchmark tells, printed and written as JSON."""
+
+    def __init__(self):
+        self._rows = []
+
+    def add(self, name, above, below, unit, flattered_by):
+        """`above` and `below`: what was measured, round by round, in `unit`."""
+        ratios = [a / b for a, b in zip(above, below, strict=True)]
+        row = {
+            "name": name,
+            "ratio": round(statistics.median(ratios), 4),
+            "mad": round(deviation(ratios), 4),
+            "pairs": len(ratios),
+            "bar": None,
+            "flattered_by": flattered_by,
+            "a": round(statistics.median(above), 4),
+            "b": round(statistics.median(below), 4),
+            "unit": unit,
+        }
+        self._rows.append(row)
+        best = min(above) / min(below)
+        print(
+            f"{name} = {row['ratio']:.3f} (MAD {row['mad']:.3f}, {row['pairs']} pairs; best to best {best:.3f}), "
+            f"{row['a']:.4g} {unit} / {row['b']:.4g} {unit}; flattered by: {flattered_by}",
+            flush=True,
+        )
+
+    def write(self, path):
+        if path:
+            pathlib.Path(path).write_text(json.dumps(self._rows, indent=1) + "\n")
+
+
+def options(text, rounds):
+    """The command line that all share: --rounds, --json, --quick."""
+    parser = argparse.ArgumentParser(description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=rounds, help=f"pairs for each ratio (default {rounds})")
+    parser.add_argument("--json", metavar="FILE", help="write the ratios there, too")
+    parser.add_argument("--quick", action="store_true", help="little work: only to see that it runs")
+    return parser
