@@ -18,6 +18,7 @@ using catalogue::FieldRole;
 constexpr std::string_view kProvider = "tiffany:";
 constexpr std::string_view kTickProvider = "tiffany_tick:";
 constexpr std::string_view kTransition = "task_";
+constexpr std::uintptr_t kAllocated = 64;  // bytes from one object of an event class's size to the next, at least
 
 std::string_view name_of(const bt_event_class* event_class) {
     const char* name = bt_event_class_get_name(event_class);
@@ -205,7 +206,8 @@ const Decoder::Channel& Decoder::channel_of(const bt_stream_class* stream_class)
 }
 
 Decoder::Plan& Decoder::plan_of(const bt_event_class* event_class) {
-    if (event_class == last_class_) return *last_plan_;
+    Seen& seen = seen_[reinterpret_cast<std::uintptr_t>(event_class) / kAllocated % kSeen];
+    if (event_class == seen.event_class) return *seen.plan;
     std::unique_ptr<Plan>& plan = plans_[event_class];
     if (plan == nullptr) {
         plan = std::make_unique<Plan>();
@@ -229,8 +231,7 @@ Decoder::Plan& Decoder::plan_of(const bt_event_class* event_class) {
                               (plan->info->id == EventId::WorkerStarted || plan->info->id == EventId::WorkerDumped);
         }
     }
-    last_class_ = event_class;
-    last_plan_ = plan.get();
+    seen = {event_class, plan.get()};
     return *plan;
 }
 

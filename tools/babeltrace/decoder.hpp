@@ -8,6 +8,8 @@
 
 #include <babeltrace2/babeltrace.h>
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -79,8 +81,14 @@ class Decoder {
     std::unordered_map<std::uint64_t, std::uint32_t> pids_;  // by instance, as the process sees itself
     std::unordered_map<const bt_event_class*, std::unique_ptr<Plan>> plans_;
     std::unordered_map<const bt_stream_class*, std::unique_ptr<Channel>> channels_;
-    const bt_event_class* last_class_ = nullptr;
-    Plan* last_plan_ = nullptr;
+    /// The plans that were looked for last: by some bits of the class's address, because a hash takes as long as to
+    /// decode.
+    struct Seen {
+        const bt_event_class* event_class = nullptr;
+        Plan* plan = nullptr;
+    };
+    static constexpr std::size_t kSeen = 64;  // more than there are events
+    std::array<Seen, kSeen> seen_{};
     std::uint64_t last_instance_ = ~std::uint64_t{0};
     std::uint32_t last_pid_ = 0;
     pal::Record record_;  // reused: its strings keep their room

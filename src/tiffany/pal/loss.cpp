@@ -59,6 +59,7 @@ LossJudge::Worker& LossJudge::worker_of(std::size_t source, const WorkerId& id) 
     last_key_ = key;
     last_worker_ = worker.get();
     last_source_ = source;
+    last_here_ = nullptr;
     return *worker;
 }
 
@@ -143,10 +144,10 @@ void LossJudge::copy(std::size_t source, const Record& record) {
 void LossJudge::transition(std::size_t source, Worker& worker, const Record& record) {
     const std::uint64_t seq = record.seq;
     Source& here = *sources_[source];
-    const auto last_here = here.last.try_emplace(key_of(worker.id), seq).first;
-    if (seq > last_here->second) {
-        here.missing += seq - last_here->second - 1;
-        last_here->second = seq;
+    if (last_here_ == nullptr) last_here_ = &here.last.try_emplace(key_of(worker.id), seq).first->second;
+    if (seq > *last_here_) {
+        here.missing += seq - *last_here_ - 1;
+        *last_here_ = seq;
     }
     if (!worker.known) {
         meet(source, worker, seq, record.ts_ns, false);

@@ -148,6 +148,7 @@ class LossJudge {
     std::uint64_t last_key_ = 0;
     Worker* last_worker_ = nullptr;
     std::size_t last_source_ = 0;
+    std::uint64_t* last_here_ = nullptr;  // that worker's last seq in that source, once it was looked for
     std::uint64_t last_ts_ = 0;
     std::uint64_t records_ = 0;
     std::uint64_t transitions_ = 0;
