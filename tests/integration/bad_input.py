@@ -515,6 +515,24 @@ def test_the_plugin_writes_what_paltrace_writes(tmp_path):
     assert stdout.stdout.splitlines()[1:] == ours.read_text().splitlines()[1:]
 
 
+def test_the_plugin_orders_events_of_one_time_as_paltrace_does_however_many(tmp_path):
+    # by three, each three the wrong way round, past what is looked at before Begin; then more of one time than are kept
+    seqs = [3 * (i // 3) + 3 - i % 3 for i in range(6000)] + list(range(6001, 11001))
+    times = [1000 + 10 * (i // 3) for i in range(6000)] + [90_000] * 5000
+    yields = [("task_yield", ts, {"worker": worker(INSTANCE), "tid": 5, "seq": seq, "step": seq, "run_ns": 1}) for ts, seq in zip(times, seqs)]
+    trace = Trace(catalogue())
+    trace.channel("channel0", list(name for name in trace.events if name and name.startswith("task_"))).stream().packet(yields)
+    trace.write(tmp_path / "trace")
+    paltrace("convert", tmp_path / "trace", "-o", tmp_path / "ours.pal")
+    plugin = program("babeltrace-plugin-tiffany.so")
+    command = ["babeltrace2", f"--plugin-path={plugin.parent}", str(tmp_path / "trace"), "-c", "sink.tiffany.pal"]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE)
+    assert ran.returncode == 0, ran
+    lines = ran.stdout.splitlines()
+    assert lines[1:] == (tmp_path / "ours.pal").read_text().splitlines()[1:]
+    assert [json.loads(line)["seq"] for line in lines[1:-1]] == list(range(1, 11001))
+
+
 def test_the_plugin_names_its_traces_and_each_selected_event_once(tmp_path):
     for process in ("one", "two"):  # as LTTng writes a trace for each process
         trace = Trace(catalogue())

@@ -31,7 +31,7 @@ namespace {
 
 using namespace tiffany;
 
-constexpr std::size_t kAhead = 4096;  // records that are looked at before Begin is written
+constexpr std::size_t kAhead = 4096;  // records that are looked at before Begin is written, and the most of one time
 
 struct Parameters {
     std::string path = "-";
@@ -75,7 +75,7 @@ class PalSink : public ctf::TraceSink {
         judge_.mark_selection(source_);
     }
     void record(const pal::Record& record) override {
-        if (!begun_ && heap_.size() == kAhead) give();
+        if (heap_.size() == kAhead) give();
         // babeltrace2 gives messages in the order of time: only those of one time are not in order yet
         while (begun_ && !heap_.empty() && heap_.first().ts_ns < record.ts_ns)
             give();
