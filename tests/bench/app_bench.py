@@ -19,13 +19,10 @@ Each must have answered as many requests as it was asked, and whoever listens mu
 import json
 import os
 import pathlib
-import re
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
-import threading
 
 import measure
 
@@ -51,6 +48,7 @@ class App:
         self._log = folder / f"{name}.pal"
         self._hooked = measure.need("app_case")
         self._stripped = measure.need("app_case_stripped")
+        self.lost = self.fired = 0  # transitions, of the logs
 
     def _told(self, done):
         requests, cpu_ns, transitions = map(float, done.out.split())
@@ -77,73 +75,27 @@ class App:
             end = json.loads(log.read().splitlines()[-1])
         self._log.unlink()
         assert end["event"] == "End" and end["records"] + end["lost"] >= transitions, end
-        if end["lost"]:
-            print(f"{self.name}: the log lost {end['lost']} of {transitions} transitions", file=sys.stderr)
+        self.lost += end["lost"]
+        self.fired += transitions
         return ns
 
     def lttng(self):
         return self._told(measure.run([self._hooked, *self._load]))[0]
 
     def bpftrace(self):
-        with Counting(self._hooked) as counting:
+        with measure.Counting(self._hooked, ["tiffany:task__*"]) as counting:
             done = measure.run([self._hooked, *self._load], {"TIFFANY_LTTNG": "0"})
             counted = counting.stop()
         ns, transitions = self._told(done)
         assert counted == transitions, f"{transitions} transitions, bpftrace counted {counted}"
         return ns
 
-    def count_instructions(self):
-        """{way: instructions outside the kernel, a request}, once each: they hardly differ between runs."""
-        load = {"demo": ["demo", "3"], "echo": ["echo", "50", "100"]}[self.name]
-        quiet = {"TIFFANY_LTTNG": "0"}
-        commands = {"stripped": [self._stripped], "off": [self._hooked], "metrics": [self._hooked, "--metrics"]}
-        seen = {}
-        for way, command in commands.items():
-            count, out = measure.instructions([*command, *load], quiet)
-            seen[way] = count / float(out.split()[0])
-        return seen
-
-
-class Counting:
-    """bpftrace, which counts the transitions of a program; attached when `with` is entered."""
-
-    _ATTACHED = "__BPFTRACE_NOTIFY_PROBES_ATTACHED"
-
-    def __init__(self, program):
-        self._script = f"usdt:{program}:tiffany:task__* {{ @ = count(); }}"
-
-    def __enter__(self):
-        environment = {**os.environ, self._ATTACHED: "1"}
-        self._tracer = subprocess.Popen(
-            ["bpftrace", "-e", self._script], env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        )
-        watch = threading.Timer(measure.DEADLINE, self._tracer.kill)
-        watch.start()
-        for line in self._tracer.stderr:
-            if line.startswith(self._ATTACHED):
-                break
-        else:
-            sys.exit("app_bench: bpftrace did not attach")
-        watch.cancel()
-        return self
-
-    def stop(self):
-        self._tracer.send_signal(signal.SIGINT)
-        out, _ = self._tracer.communicate(timeout=measure.DEADLINE)
-        found = re.search(r"^@: (\d+)$", out, re.M)
-        return int(found.group(1)) if found else 0
-
-    def __exit__(self, *_):
-        if self._tracer.poll() is None:
-            self._tracer.kill()
-            self._tracer.communicate()
-
 
 def ways_of(app):
     ways = {"stripped": app.stripped, "off": app.off, "metrics": app.metrics, "PAL file": app.pal_file}
     if INSIDE in os.environ:
         ways["LTTng"] = app.lttng
-    if shutil.which("bpftrace") and os.geteuid() == 0 and pathlib.Path("/sys/kernel/tracing/trace").exists():
+    if measure.can_attach():
         ways["bpftrace"] = app.bpftrace
     else:
         print("app_bench: left out: bpftrace, which needs root and tracefs", file=sys.stderr)
@@ -159,6 +111,10 @@ def compare(arguments):
         for name in loads:
             if arguments.only in (None, name):
                 measure_app(App(name, loads[name], pathlib.Path(folder)), arguments, rows)
+        if arguments.only != "echo":
+            measure_start(arguments, pathlib.Path(folder), rows)
+    if arguments.only != "demo" and not arguments.quick and shutil.which("valgrind"):
+        count_instructions(rows)
     rows.write(arguments.json)
 
 
@@ -166,17 +122,54 @@ def measure_app(app, arguments, rows):
     seen = measure.by_turns(ways_of(app), arguments.rounds)
     stripped = seen.pop("stripped")
     for way, ns in seen.items():
-        rows.add(f"Request, {app.name}: {way} / stripped", ns, stripped, "ns", FLATTERED[app.name] + MORE.get(way, ""))
-    if arguments.quick or not shutil.which("valgrind"):
-        return
-    counted = app.count_instructions()
-    for way in ("off", "metrics"):
+        flattered = FLATTERED[app.name] + MORE.get(way, "")
+        if way == "PAL file" and app.lost != 0:
+            flattered += f"; the logs lost {app.lost:,} of {app.fired:,} transitions"
+        rows.add(f"Request, {app.name}: {way} / stripped", ns, stripped, "ns", flattered)
+    rows.add(f"Request, {app.name}: metrics / off", seen["metrics"], seen["off"], "ns", FLATTERED[app.name] + MORE["metrics"])
+
+
+def measure_start(arguments, folder, rows):
+    """What is not in the requests: a process that begins, does next to nothing, and ends."""
+    log = folder / "start.pal"
+
+    def cpu_ms(*command, **environment):
+        return 1000 * measure.run([*command, "demo", "0.001"], environment).cpu_s
+
+    hooked = measure.need("app_case")
+    ways = {
+        "stripped": lambda: cpu_ms(measure.need("app_case_stripped")),
+        "off": lambda: cpu_ms(hooked, TIFFANY_LTTNG="0"),
+        "PAL file": lambda: cpu_ms(hooked, TIFFANY_LTTNG="0", TIFFANY_PAL=str(log)),
+    }
+    if INSIDE in os.environ:
+        ways["LTTng"] = lambda: cpu_ms(hooked)
+    seen = measure.by_turns(ways, arguments.rounds)
+    for way in list(ways)[1:]:
+        rows.add(f"Start and end, demo: {way} / stripped", seen[way], seen["stripped"], "ms", "what is read from disk is in memory")
+
+
+def count_instructions(rows):
+    """Of the echo server alone: the demo does part of its work by the clock, and callgrind makes everything slower."""
+
+    def counted(*command):
+        count, out = measure.instructions([*command, "echo", "50", "100"], {"TIFFANY_LTTNG": "0"})
+        return count / float(out.split()[0])
+
+    hooked = measure.need("app_case")
+    ways = {
+        "stripped": lambda: counted(measure.need("app_case_stripped")),
+        "off": lambda: counted(hooked),
+        "metrics": lambda: counted(hooked, "--metrics"),
+    }
+    seen = measure.by_turns(ways, 3)
+    for above, below in (("off", "stripped"), ("metrics", "off")):
         rows.add(
-            f"Request, {app.name}, instructions outside the kernel: {way} / stripped",
-            [counted[way]],
-            [counted["stripped"]],
+            f"Request, echo, instructions outside the kernel: {above} / {below}",
+            seen[above],
+            seen[below],
             "instructions",
-            "the kernel's part, which is most of a request, is not in it: this makes it look worse, not better",
+            "nothing: the kernel's part, most of a request, is left out, the clients and the start are in it",
         )
 
 
@@ -187,8 +180,13 @@ def recorded(arguments):
     with tempfile.TemporaryDirectory() as folder:
         command = [paltrace, "record", "-o", f"{folder}/run", "--", sys.executable, __file__, *sys.argv[1:]]
         done = subprocess.run([str(part) for part in command], env={**os.environ, INSIDE: "1"}, check=False)
-    if done.returncode == 4:
-        print("app_bench: the recording lost transitions; the LTTng rows are flattered by what it did not write", file=sys.stderr)
+    if done.returncode == 4 and arguments.json:
+        path = pathlib.Path(arguments.json)
+        rows = json.loads(path.read_text())
+        for row in rows:
+            if ": LTTng / " in row["name"]:
+                row["flattered_by"] += "; some transitions were lost"
+        path.write_text(json.dumps(rows, indent=1) + "\n")
     return 0 if done.returncode == 4 else done.returncode
 
 

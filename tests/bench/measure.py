@@ -9,11 +9,13 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 
 SOURCE = pathlib.Path(os.environ.get("TIFFANY_SOURCE", pathlib.Path(__file__).parent.parent.parent)).resolve()
 BIN = pathlib.Path(os.environ.get("TIFFANY_BIN", SOURCE / "build" / "release" / "bin")).resolve()
@@ -59,6 +61,50 @@ def run(command, env=None):
             text = errors.read().decode(errors="replace")
             sys.exit(f"{' '.join(command)}: exit {child.returncode}\n{text}")
         return Done(command, used.ru_utime + used.ru_stime, out.read().decode())
+
+
+def can_attach():
+    return bool(shutil.which("bpftrace")) and os.geteuid() == 0 and pathlib.Path("/sys/kernel/tracing/trace").exists()
+
+
+class Counting:
+    """bpftrace, which counts how often the probes of a program are met; attached when `with` is entered, OSError if it cannot be."""
+
+    _ATTACHED = "__BPFTRACE_NOTIFY_PROBES_ATTACHED"
+
+    def __init__(self, program, probes):
+        self._script = ", ".join(f"usdt:{program}:{probe}" for probe in probes) + " { @ = count(); }"
+
+    def __enter__(self):
+        environment = {**os.environ, self._ATTACHED: "1"}
+        self._tracer = subprocess.Popen(
+            ["bpftrace", "-e", self._script], env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        watch = threading.Timer(DEADLINE, self._tracer.kill)
+        watch.start()
+        said = line = ""
+        for line in self._tracer.stderr:
+            if line.startswith(self._ATTACHED):
+                break
+            said = line
+        watch.cancel()
+        if not line.startswith(self._ATTACHED):
+            self._tracer.communicate()
+            print(said.strip(), file=sys.stderr)  # it names paths of this machine
+            raise OSError("bpftrace cannot attach to these probes")
+        return self
+
+    def stop(self):
+        """Ends it; how many it counted."""
+        self._tracer.send_signal(signal.SIGINT)
+        out, _ = self._tracer.communicate(timeout=DEADLINE)
+        found = re.search(r"^@: (\d+)$", out, re.M)
+        return int(found.group(1)) if found else 0
+
+    def __exit__(self, *_):
+        if self._tracer.poll() is None:
+            self._tracer.kill()
+            self._tracer.communicate()
 
 
 def instructions(command, env=None):

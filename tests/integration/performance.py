@@ -1,0 +1,108 @@
+"""The page of all ratios is what tools/performance measured, and nothing else."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+from kit import BIN, SOURCE, need_program, program
+
+DEADLINE = 600  # seconds: each takes some, on a machine that has nothing else to do
+
+
+def performance(*arguments, docs=None):
+    command = [sys.executable, SOURCE / "tools" / "performance", *arguments, *(["--docs", docs] if docs else [])]
+    return subprocess.run([str(part) for part in command], text=True, capture_output=True, timeout=DEADLINE, check=False)
+
+
+def page():
+    sys.path.insert(0, str(SOURCE / "tests" / "bench"))
+    import performance_page
+
+    return performance_page
+
+
+def test_the_page_of_figures_says_what_its_json_says_and_each_bar_is_met_or_has_its_cause():
+    made = page()
+    docs = SOURCE / "docs"
+    measured = json.loads((docs / "performance.json").read_text())
+    catalogue = made.read_catalogue()
+    text = (docs / "performance.md").read_text()
+    assert text == made.rendered(text, measured, catalogue), "tools/performance --table writes it again"
+    rows = [(bar, made.row_of(measured, bar)) for bar in catalogue["bars"]]
+    missed = [bar for bar, row in rows if row and "missed" in made.verdict(bar, row)]
+    assert [bar["what"] for bar in missed if not bar.get("cause")] == []
+    # no path and no name of the machine that measured
+    assert not re.search(r"/(home|root|tmp|work)\b", (docs / "performance.json").read_text() + text)
+    benches = {bench["name"] for bench in catalogue["benches"]}
+    assert {bar["bench"] for bar in catalogue["bars"]} | {peer["bench"] for peer in catalogue["peers"] if "row" in peer} <= benches
+
+
+def test_a_benchmark_that_was_measured_is_on_the_page_and_the_others_stay(tmp_path):
+    need_program("lttng-sessiond")
+    program("babeltrace-plugin-tiffany.so")
+    for name in ("performance.md", "performance.json"):
+        shutil.copy(SOURCE / "docs" / name, tmp_path)
+    store = tmp_path / "performance.json"
+    before = json.loads(store.read_text())
+    done = performance("--quick", "--only", "plugin", docs=tmp_path)
+    if done.returncode == 2:  # this is another machine than the page's: then all of it goes
+        assert "measured on another machine" in done.stderr
+        store.unlink()
+        before = {"benches": []}
+        done = performance("--quick", "--only", "plugin", docs=tmp_path)
+    assert done.returncode == 0, done.stderr
+    measured = json.loads(store.read_text())
+    benches = {bench["name"]: bench for bench in measured["benches"]}
+    others = [bench for bench in before["benches"] if bench["name"] != "plugin"]
+    assert others == [bench for bench in measured["benches"] if bench["name"] != "plugin"]
+    assert [row["name"] for row in benches["plugin"]["rows"]] == [
+        "Plugin: to /dev/null / sink.utils.dummy",
+        "Plugin: to a file / sink.utils.dummy",
+        "Plugin: a copy of the log's bytes / sink.utils.dummy",
+    ]
+    assert {len(row) for row in benches["plugin"]["rows"]} == {9} and all(row["pairs"] == 2 for row in benches["plugin"]["rows"])
+    text = (tmp_path / "performance.md").read_text()
+    row = benches["plugin"]["rows"][0]
+    assert f"| {row['ratio']:.3f}, MAD {row['mad']:.3f}, 2 pairs | at most 1.2 x |" in text
+    assert text == page().rendered(text, measured, page().read_catalogue())
+
+
+def test_what_is_measured_for_a_look_only_does_not_go_onto_the_page():
+    done = performance("--quick", "--only", "plugin")
+    assert done.returncode == 2 and "--quick wants --docs" in done.stderr
+    assert performance("--only", "no-such").returncode == 2
+
+
+def test_the_pages_commands_are_there_and_the_list_has_every_benchmark():
+    lines = re.findall(r"^    (\S.*)$", (SOURCE / "docs" / "performance.md").read_text(), re.M)
+    assert lines == ["tools/performance --list", "tools/performance"]
+    listed = subprocess.run(lines[0].split(), cwd=SOURCE, text=True, capture_output=True, timeout=DEADLINE, check=True).stdout
+    assert [line.partition(":")[0] for line in listed.splitlines()] == [bench["name"] for bench in page().read_catalogue()["benches"]]
+
+
+def test_a_verdict_holds_at_the_limit_and_says_when_it_is_within_the_spread():
+    verdict = page().verdict
+    row = {"ratio": 1.2, "mad": 0.01, "a": 3.0, "b": 2.0}
+    assert verdict({"at_most": 1.2}, row) == "met, within the spread"
+    assert verdict({"at_most": 1.15}, row) == "**missed**"
+    assert verdict({"at_most": 1.195}, row) == "**missed**, within the spread"
+    assert verdict({"at_least": 1.1}, row) == "met"
+    assert verdict({"at_most": 1, "value": "difference"}, row) == "met"
+    assert verdict({"at_most": 0.9, "value": "difference"}, row) == "**missed**"
+
+
+def test_the_benchmark_of_what_a_program_feels_compares_each_way(tmp_path):
+    need_program("lttng-sessiond")
+    output = tmp_path / "rows.json"
+    script = SOURCE / "tests" / "bench" / "app_bench.py"
+    command = [sys.executable, script, "--quick", "--rounds", "1", "--only", "demo", "--json", output]
+    environment = {**os.environ, "TIFFANY_BIN": str(BIN), "TIFFANY_SOURCE": str(SOURCE)}
+    done = subprocess.run([str(part) for part in command], text=True, capture_output=True, env=environment, timeout=DEADLINE, check=False)
+    assert done.returncode == 0, done.stderr
+    names = [row["name"] for row in json.loads(output.read_text())]
+    ways = ["off", "metrics", "PAL file", "LTTng", *([] if "left out: bpftrace" in done.stderr else ["bpftrace"])]
+    requests = [*(f"Request, demo: {way} / stripped" for way in ways), "Request, demo: metrics / off"]
+    assert names == requests + [f"Start and end, demo: {way} / stripped" for way in ("off", "PAL file", "LTTng")]
