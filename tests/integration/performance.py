@@ -47,31 +47,34 @@ def test_a_benchmark_that_was_measured_is_on_the_page_and_the_others_stay(tmp_pa
         shutil.copy(SOURCE / "docs" / name, tmp_path)
     store = tmp_path / "performance.json"
     before = json.loads(store.read_text())
-    done = performance("--quick", "--only", "plugin", docs=tmp_path)
+    done = performance("--quick", "--only", "trace", docs=tmp_path)
     if done.returncode == 2:  # this is another machine than the page's: then all of it goes
         assert "measured on another machine" in done.stderr
         store.unlink()
         before = {"benches": []}
-        done = performance("--quick", "--only", "plugin", docs=tmp_path)
+        done = performance("--quick", "--only", "trace", docs=tmp_path)
     assert done.returncode == 0, done.stderr
     measured = json.loads(store.read_text())
     benches = {bench["name"]: bench for bench in measured["benches"]}
-    others = [bench for bench in before["benches"] if bench["name"] != "plugin"]
-    assert others == [bench for bench in measured["benches"] if bench["name"] != "plugin"]
-    assert [row["name"] for row in benches["plugin"]["rows"]] == [
+    others = [bench for bench in before["benches"] if bench["name"] != "trace"]
+    assert others == [bench for bench in measured["benches"] if bench["name"] != "trace"]
+    assert [row["name"] for row in benches["trace"]["rows"]] == [
         "Plugin: to /dev/null / sink.utils.dummy",
         "Plugin: to a file / sink.utils.dummy",
-        "Plugin: a copy of the log's bytes / sink.utils.dummy",
+        "paltrace: convert to a file / sink.utils.dummy",
+        "paltrace: stats / sink.utils.dummy",
+        "paltrace: check / sink.utils.dummy",
+        "A copy of the log's bytes / sink.utils.dummy",
     ]
-    assert {len(row) for row in benches["plugin"]["rows"]} == {9} and all(row["pairs"] == 2 for row in benches["plugin"]["rows"])
+    assert {len(row) for row in benches["trace"]["rows"]} == {9} and all(row["pairs"] == 2 for row in benches["trace"]["rows"])
     text = (tmp_path / "performance.md").read_text()
-    row = benches["plugin"]["rows"][0]
+    row = benches["trace"]["rows"][0]
     assert f"| {row['ratio']:.3f}, MAD {row['mad']:.3f}, 2 pairs | at most 1.2 x |" in text
     assert text == page().rendered(text, measured, page().read_catalogue())
 
 
 def test_what_is_measured_for_a_look_only_does_not_go_onto_the_page():
-    done = performance("--quick", "--only", "plugin")
+    done = performance("--quick", "--only", "trace")
     assert done.returncode == 2 and "--quick wants --docs" in done.stderr
     assert performance("--only", "no-such").returncode == 2
 

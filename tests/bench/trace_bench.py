@@ -1,15 +1,14 @@
 #!/usr/bin/env python3
-"""What the babeltrace2 plugin adds to babeltrace2: CPU time of a whole conversion.
+"""What reading a recording takes, against babeltrace2 that throws it away: CPU time of all processes.
 
-    tests/bench/plugin_bench.py                two minutes
+    tests/bench/trace_bench.py                 some minutes
 
-babeltrace2 reads one recording of the demo, a million transitions and more, by turns: with its own sink.utils.dummy, which throws
-every message away; with sink.tiffany.pal to /dev/null; and with it to a file. Both logs must be the same, and hold as many transitions
-as the demo counted. CPU time, user and system, of the whole process (wait4); the floor of a file is what the kernel takes for
+One recording of the demo, a million transitions and more, is read by turns: by babeltrace2 with its own sink.utils.dummy; with
+sink.tiffany.pal to /dev/null, and to a file; by paltrace convert to a file, stats and check. The logs must be the same but for the tool's
+name, and hold as many transitions as the demo counted. CPU time, user and system (wait4); the floor of a file is what the kernel takes for
 a `write` of the same bytes, measured beside.
 """
 
-import hashlib
 import json
 import pathlib
 import re
@@ -30,7 +29,7 @@ def record(transitions, folder):
     measure.need("libtiffany-lttng.so")
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=measure.DEADLINE, check=False)
     if done.returncode != 0:  # 4: some were lost
-        sys.exit(f"plugin_bench: cannot record: exit {done.returncode}\n{done.stderr}")
+        sys.exit(f"trace_bench: cannot record: exit {done.returncode}\n{done.stderr}")
     return folder / "run" / "trace", json.loads(report.read_text())["transitions"]
 
 
@@ -39,6 +38,7 @@ class Conversion:
         self._trace = trace
         self._output = output
         self._plugin = measure.need("babeltrace-plugin-tiffany.so").parent
+        self._paltrace = measure.need("paltrace")
 
     def dummy(self):
         return measure.run(["babeltrace2", self._trace, "-c", "sink.utils.dummy"]).cpu_s
@@ -54,6 +54,17 @@ class Conversion:
         self._output.unlink(missing_ok=True)
         return self._pal(self._output)
 
+    def convert(self):
+        again = self._output.with_suffix(".again")
+        again.unlink(missing_ok=True)
+        return measure.run([self._paltrace, "convert", self._trace, "-o", again]).cpu_s
+
+    def stats(self):
+        return measure.run([self._paltrace, "stats", self._trace]).cpu_s
+
+    def check_trace(self):
+        return measure.run([self._paltrace, "check", self._trace]).cpu_s
+
     def plain_write(self):
         """The kernel's part of a file: the log, already there, written once more in pieces of 64 KiB."""
         copy = self._output.with_suffix(".copy")
@@ -63,16 +74,16 @@ class Conversion:
     def check(self, transitions):
         """The same answers, before anything is timed."""
         self.to_file()
-        log = self._output.read_bytes()
-        piped = subprocess.run(
-            ["babeltrace2", f"--plugin-path={self._plugin}", self._trace, "-c", "sink.tiffany.pal"], capture_output=True, check=True
-        )
-        assert hashlib.sha256(piped.stdout).digest() == hashlib.sha256(log).digest(), "two conversions differ"
+        self.convert()
+        log, again = self._output.read_bytes(), self._output.with_suffix(".again").read_bytes()
+        # but Begin, which names the tool
+        assert log.partition(b"\n")[2] == again.partition(b"\n")[2], "the plugin's log and paltrace's differ"
         end = json.loads(log.splitlines()[-1])
         assert end["event"] == "End" and end["lost"] == 0, end
-        checked = measure.run([measure.need("paltrace"), "check", self._output]).out
-        found = int(re.search(r"of them transitions: (\d+)", checked).group(1))
-        assert found == transitions, f"{transitions} transitions, in the log are {found}"
+        for what in (self._output, self._trace):
+            checked = measure.run([self._paltrace, "check", what]).out
+            found = int(re.search(r"of them transitions: (\d+)", checked).group(1))
+            assert found == transitions, f"{transitions} transitions, in {what} are {found}"
         return end["records"]
 
 
@@ -87,21 +98,17 @@ def main():
         records = conversion.check(transitions)
         ways = {
             "dummy": conversion.dummy,
-            "null": conversion.to_null,
-            "file": conversion.to_file,
-            "write": conversion.plain_write,
+            "Plugin: to /dev/null": conversion.to_null,
+            "Plugin: to a file": conversion.to_file,
+            "paltrace: convert to a file": conversion.convert,
+            "paltrace: stats": conversion.stats,
+            "paltrace: check": conversion.check_trace,
+            "A copy of the log's bytes": conversion.plain_write,
         }
         seen = measure.by_turns(ways, arguments.rounds)
         each = {way: [cpu_s * 1e9 / records for cpu_s in times] for way, times in seen.items()}
-        rows.add("Plugin: to /dev/null / sink.utils.dummy", each["null"], each["dummy"], "ns an event", FLATTERED)
-        rows.add("Plugin: to a file / sink.utils.dummy", each["file"], each["dummy"], "ns an event", FLATTERED)
-        rows.add(
-            "Plugin: a copy of the log's bytes / sink.utils.dummy",
-            each["write"],
-            each["dummy"],
-            "ns an event",
-            "dd, which also reads; nothing waits for the disk",
-        )
+        for way in list(ways)[1:]:
+            rows.add(f"{way} / sink.utils.dummy", each[way], each["dummy"], "ns an event", FLATTERED)
     rows.write(arguments.json)
 
 
