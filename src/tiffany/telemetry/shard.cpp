@@ -2,7 +2,7 @@
 #include <cstdint>
 #include <stdexcept>
 #include <string>
-#include <tiffany/telemetry/detail/shard.hpp>
+#include <tiffany/telemetry/detail/histogram.hpp>
 
 namespace tiffany::detail {
 
@@ -23,8 +23,7 @@ Bounds::Bounds(std::span<const std::uint64_t> upper_ns) : size_{upper_ns.size()}
         while (least > upper_ns_[i])
             ++i;
         const std::size_t slot = slot_of(least);
-        first_[slot] = static_cast<std::uint8_t>(i);
-        divides_ns_[slot] = upper_ns_[i];
+        slots_[slot] = {upper_ns_[i], i};
     }
 }
 

@@ -9,17 +9,12 @@
 #include <tiffany/telemetry/metrics_snapshot.hpp>
 #include <utility>
 
+#include "read_histogram.hpp"
 #include "scheduler_core.hpp"
 #include "snapshot_sum.hpp"
 
 namespace tiffany::detail {
 namespace {
-
-void add_histogram(HistogramSnapshot& total, const HistogramShard& shard) {
-    for (std::size_t i = 0; i < total.counts.size(); ++i)
-        total.counts[i] += shard.buckets[i].load(std::memory_order_relaxed);
-    total.sum_ns += shard.sum_ns.load(std::memory_order_relaxed);
-}
 
 HistogramSnapshot empty_histogram(const Bounds& bounds) {
     const std::span<const std::uint64_t> upper_ns = bounds.upper_ns();
@@ -95,7 +90,8 @@ MetricsSnapshot SchedulerCore::add_up(const RunDelays& delays, bool each_worker)
     Moves moves;
     if (ended_ != nullptr) {
         moves.add(ended_->shard);
-        add_times(total, ended_->shard);
+        ToldPending nothing;  // is pending there
+        add_times(total, ended_->shard, nothing);
         total.busy_ns = ended_->busy_ns;
         total.run_delay_ns = ended_->run_delay_ns;
         total.lttng_left_out = ended_->lttng_left_out;
@@ -104,7 +100,7 @@ MetricsSnapshot SchedulerCore::add_up(const RunDelays& delays, bool each_worker)
         // A worker that parks at this moment may be read without its last stretch: a counter never falls.
         worker->busy_told_ns_ = std::max(worker->busy_told_ns_, worker->busy_ns());
         moves.add(worker->shard_);
-        add_times(total, worker->shard_);
+        add_times(total, worker->shard_, worker->told_pending_);
         total.busy_ns += worker->busy_told_ns_;
         total.run_delay_ns += worker->run_delay_told_ns_;
         total.lttng_left_out += worker->lttng_left_out();
@@ -116,7 +112,7 @@ MetricsSnapshot SchedulerCore::add_up(const RunDelays& delays, bool each_worker)
         Moves its;
         its.add(worker->shard_);
         its.count(one);
-        add_times(one, worker->shard_);
+        add_times(one, worker->shard_, worker->told_pending_);
         one.busy_ns = worker->busy_told_ns_;
         one.run_delay_ns = worker->run_delay_told_ns_;
         one.run_delay_known = worker->run_delay_known_;
@@ -169,14 +165,14 @@ void SchedulerCore::add_groups(WorkSnapshot& to) const {
     }
 }
 
-void SchedulerCore::add_times(WorkSnapshot& total, const Shard& shard) noexcept {
+void SchedulerCore::add_times(WorkSnapshot& total, const Shard& shard, ToldPending& told) noexcept {
     for (std::size_t i = 0; i < total.groups.size(); ++i) {
         const GroupShard* found = shard.groups[i].load(std::memory_order_relaxed);
         if (found == nullptr) continue;
-        add_histogram(total.groups[i].run, found->run);
-        add_histogram(total.groups[i].ready, found->ready);
+        add_histogram(total.groups[i].run, found->run, shard.pending, told);
+        add_histogram(total.groups[i].ready, found->ready, shard.pending, told);
         for (std::size_t kind = 0; kind < kWaitKinds; ++kind)
-            add_histogram(total.groups[i].wait[kind], found->wait[kind]);
+            add_histogram(total.groups[i].wait[kind], found->wait[kind], shard.pending, told);
     }
 }
 

@@ -59,8 +59,10 @@ class alignas(64) TaskTimes {
     /// One step on to `state`. Returns the word before. relaxed: one writer at a time, ordered by the runtime.
     std::uint64_t move(TaskState state, WaitKind waited) noexcept {
         const std::uint64_t before = word_.load(std::memory_order_relaxed);
-        word_.store(((step_of(before) + 1) << kStepShift) | (static_cast<std::uint64_t>(waited) << 4) |
-                        static_cast<std::uint64_t>(state),
+        // the low byte's old bits go, and one more step: a mask and an addition
+        constexpr std::uint64_t kStep = std::uint64_t{1} << kStepShift;
+        word_.store((before & ~(kStep - 1)) +
+                        (kStep + (static_cast<std::uint64_t>(waited) << 4) + static_cast<std::uint64_t>(state)),
                     std::memory_order_relaxed);
         return before;
     }

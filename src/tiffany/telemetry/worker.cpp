@@ -186,13 +186,13 @@ inline void Worker::observe(const TaskTimes& task, WaitKind waited, Delays delay
         return;
     }
     if (delays.ready_ns != 0) [[likely]]
-        shard_.group(task.group_).ready.observe(core_->ready_bounds, delays.ready_ns);
+        shard_.pending.replace(shard_.group(task.group_).ready.add_to_sum(core_->ready_bounds, delays.ready_ns));
 }
 
 void Worker::observe_both(const TaskTimes& task, WaitKind waited, Delays delays) noexcept {
     GroupShard& group = shard_.group(task.group_);
-    group.ready.observe(core_->ready_bounds, delays.ready_ns);
-    group.wait[number(waited)].observe(core_->wait_bounds, delays.wait_ns);
+    shard_.pending.replace(group.ready.add_to_sum(core_->ready_bounds, delays.ready_ns),
+                           group.wait[number(waited)].add_to_sum(core_->wait_bounds, delays.wait_ns));
 }
 
 /// For others that look at it: what runs here, and since when. With metrics or a watch.
@@ -254,7 +254,7 @@ inline std::uint64_t Worker::end_run(TaskTimes& task, std::uint64_t before, std:
 inline void Worker::observe_run(const TaskTimes& task, std::uint64_t run_ns) noexcept {
     shard_.running_since.store(0, std::memory_order_relaxed);
     if (run_ns != 0) [[likely]]
-        shard_.group(task.group_).run.observe(core_->run_bounds, run_ns);
+        shard_.pending.replace(shard_.group(task.group_).run.add_to_sum(core_->run_bounds, run_ns));
 }
 
 /// A run ends at a known moment, with metrics on and nothing else.

@@ -6,112 +6,14 @@
 
 #include <array>
 #include <atomic>
-#include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <span>
+#include <tiffany/telemetry/detail/histogram.hpp>
 #include <tiffany/tracepoints/catalogue.hpp>
 
 namespace tiffany::detail {
 
-inline constexpr std::size_t kMaxGroups = 32;   // with the default one, 0
-inline constexpr std::size_t kMaxBuckets = 32;  // of one histogram, without the last, which has no bound
-
-/// Adds to a number whose only writer is this thread.
-inline void add(std::atomic<std::uint64_t>& number, std::uint64_t by) noexcept {
-    number.store(number.load(std::memory_order_relaxed) + by, std::memory_order_relaxed);
-}
-
-/// Upper bounds of a histogram's buckets, ns, and the way to a value's bucket: bucket[i] counts
-/// bound[i-1] < x <= bound[i], the last one what is above all bounds. Constant once made, and without memory elsewhere,
-/// where its neighbours would be written.
-class Bounds {
-  public:
-    /// @param upper_ns  rising; at most kMaxBuckets. Errors: std::invalid_argument.
-    explicit Bounds(std::span<const std::uint64_t> upper_ns);
-
-    /// @param value_ns  at least 1
-    std::size_t bucket(std::uint64_t value_ns) const noexcept {
-        // The highest bit says nearly all; one comparison decides where a bound divides the values that have it.
-        const std::size_t slot = slot_of(value_ns);
-        std::size_t i = first_[slot] + std::size_t{value_ns > divides_ns_[slot]};
-        while (value_ns > upper_ns_[i])  // only where two bounds have the same highest bit
-            ++i;
-        return i;
-    }
-    /// The values of a bucket: `width_ns(bucket)` of them, from this one on.
-    std::uint64_t least_ns(std::size_t bucket) const noexcept { return bucket == 0 ? 1 : upper_ns_[bucket - 1] + 1; }
-    std::uint64_t width_ns(std::size_t bucket) const noexcept { return upper_ns_[bucket] - least_ns(bucket) + 1; }
-    std::span<const std::uint64_t> upper_ns() const noexcept { return {upper_ns_.data(), size_}; }
-
-  private:
-    static constexpr std::size_t kBits = 64;
-
-    /// A slot of its own for each highest bit. Not for 0.
-    static std::size_t slot_of(std::uint64_t value) noexcept {
-        return static_cast<std::size_t>(std::countl_zero(value));
-    }
-
-    std::size_t size_;
-    std::array<std::uint64_t, kMaxBuckets + 1> upper_ns_;  // behind the last bound: what no value is above
-    std::array<std::uint64_t, kBits> divides_ns_{};        // by slot: the first bucket's bound
-    std::array<std::uint8_t, kBits> first_{};              // by slot: the first bucket of such a value
-};
-
-struct HistogramShard {
-    std::array<std::atomic<std::uint64_t>, kMaxBuckets + 1> buckets{};  // writer: the worker's thread
-    std::atomic<std::uint64_t> sum_ns{0};                               // writer: the worker's thread
-
-    /// Durations come in streaks: the bucket of the last one is tried first. This is more than a short way. With a
-    /// bucket that is computed from the value, the store's address hangs on the clock read, and no later clock read
-    /// begins before that address is known; with one that is guessed, the two overlap.
-    void observe(const Bounds& bounds, std::uint64_t value_ns) noexcept {
-        if (value_ns - least_ns_ >= width_ns_) [[unlikely]]
-            observe_elsewhere(bounds, value_ns);
-        else
-            add_to_last(value_ns);
-    }
-    void clear() noexcept {
-        for (auto& bucket : buckets)
-            bucket.store(0, std::memory_order_relaxed);
-        sum_ns.store(0, std::memory_order_relaxed);
-    }
-
-  private:
-    /// Not inlined: a hook that ends with it saves no registers for it.
-    [[gnu::noinline]] void observe_elsewhere(const Bounds& bounds, std::uint64_t value_ns) noexcept {
-        turn_to(bounds, bounds.bucket(value_ns));
-        add_to_last(value_ns);
-    }
-    void add_to_last(std::uint64_t value_ns) noexcept {
-        add(*last_, 1);
-        add(sum_ns, value_ns);
-    }
-    void turn_to(const Bounds& bounds, std::size_t bucket) noexcept {
-        last_ = &buckets[bucket];
-        least_ns_ = bounds.least_ns(bucket);
-        width_ns_ = bounds.width_ns(bucket);
-    }
-
-    // the worker's thread alone: the last value's bucket, and the values that belong there
-    std::atomic<std::uint64_t>* last_ = buckets.data();
-    std::uint64_t least_ns_ = 0;
-    std::uint64_t width_ns_ = 0;  // 0: there was none yet
-};
-
-/// The histograms of one group, on cache lines of its own: malloc would put another thread's data beside it.
-struct alignas(64) GroupShard {
-    HistogramShard run;
-    HistogramShard ready;
-    std::array<HistogramShard, kWaitKinds> wait;  // by what the task waited for
-
-    void clear() noexcept {
-        run.clear();
-        ready.clear();
-        for (HistogramShard& kind : wait)
-            kind.clear();
-    }
-};
+inline constexpr std::size_t kMaxGroups = 32;  // with the default one, 0
 
 /// The ways that a transition is counted: its event, and a second one for the two events that lead to either of two
 /// states.
@@ -166,6 +68,7 @@ constexpr TaskState state_after(Move move) noexcept {
 inline constexpr std::size_t kInherited = kTaskStates;
 
 struct Shard {
+    Pending pending;
     // The transitions, by the state before and by move: one number tells of the event, of the state that the task left
     // and of the one it came into. The gauges are sums over these, made by the scrape; tasks move between workers, so
     // only the sums over all workers mean something. Writer: the worker's thread.
@@ -219,6 +122,7 @@ struct Shard {
         for (auto& from : moves)
             for (auto& number : from)
                 number.store(0, std::memory_order_relaxed);
+        pending.clear();
         for (auto& group : groups)
             if (GroupShard* found = group.load(std::memory_order_relaxed)) found->clear();
         for (auto* number : {&busy_ns, &busy_since, &parked_at, &running_since, &running_tid})
