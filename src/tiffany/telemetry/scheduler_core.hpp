@@ -128,7 +128,7 @@ struct SchedulerCore {
     MetricsSnapshot add_up(const RunDelays& delays, bool each_worker);
     static void keep_delay(Held& held, std::optional<std::uint64_t> now_ns) noexcept;
     void add_groups(WorkSnapshot& to) const;
-    static void add_times(WorkSnapshot& total, const Shard& shard, ToldPending& told) noexcept;
+    static void add_times(WorkSnapshot& total, const Shard& shard, ToldPending& told, ToldPending& told_waits) noexcept;
     std::optional<std::uint64_t> read_delay(std::uint32_t thread) const noexcept;
     std::vector<Owned> all_;
     std::vector<Worker*> free_;

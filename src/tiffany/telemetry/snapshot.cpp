@@ -91,7 +91,7 @@ MetricsSnapshot SchedulerCore::add_up(const RunDelays& delays, bool each_worker)
     if (ended_ != nullptr) {
         moves.add(ended_->shard);
         ToldPending nothing;  // is pending there
-        add_times(total, ended_->shard, nothing);
+        add_times(total, ended_->shard, nothing, nothing);
         total.busy_ns = ended_->busy_ns;
         total.run_delay_ns = ended_->run_delay_ns;
         total.lttng_left_out = ended_->lttng_left_out;
@@ -100,7 +100,7 @@ MetricsSnapshot SchedulerCore::add_up(const RunDelays& delays, bool each_worker)
         // A worker that parks at this moment may be read without its last stretch: a counter never falls.
         worker->busy_told_ns_ = std::max(worker->busy_told_ns_, worker->busy_ns());
         moves.add(worker->shard_);
-        add_times(total, worker->shard_, worker->told_pending_);
+        add_times(total, worker->shard_, worker->told_pending_, worker->told_pending_waits_);
         total.busy_ns += worker->busy_told_ns_;
         total.run_delay_ns += worker->run_delay_told_ns_;
         total.lttng_left_out += worker->lttng_left_out();
@@ -112,7 +112,7 @@ MetricsSnapshot SchedulerCore::add_up(const RunDelays& delays, bool each_worker)
         Moves its;
         its.add(worker->shard_);
         its.count(one);
-        add_times(one, worker->shard_, worker->told_pending_);
+        add_times(one, worker->shard_, worker->told_pending_, worker->told_pending_waits_);
         one.busy_ns = worker->busy_told_ns_;
         one.run_delay_ns = worker->run_delay_told_ns_;
         one.run_delay_known = worker->run_delay_known_;
@@ -165,14 +165,15 @@ void SchedulerCore::add_groups(WorkSnapshot& to) const {
     }
 }
 
-void SchedulerCore::add_times(WorkSnapshot& total, const Shard& shard, ToldPending& told) noexcept {
+void SchedulerCore::add_times(WorkSnapshot& total, const Shard& shard, ToldPending& told,
+                              ToldPending& told_waits) noexcept {
     for (std::size_t i = 0; i < total.groups.size(); ++i) {
         const GroupShard* found = shard.groups[i].load(std::memory_order_relaxed);
         if (found == nullptr) continue;
         add_histogram(total.groups[i].run, found->run, shard.pending, told);
         add_histogram(total.groups[i].ready, found->ready, shard.pending, told);
         for (std::size_t kind = 0; kind < kWaitKinds; ++kind)
-            add_histogram(total.groups[i].wait[kind], found->wait[kind], shard.pending, told);
+            add_histogram(total.groups[i].wait[kind], found->wait[kind], shard.pending_waits, told_waits);
     }
 }
 

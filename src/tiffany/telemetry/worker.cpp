@@ -191,8 +191,8 @@ inline void Worker::observe(const TaskTimes& task, WaitKind waited, Delays delay
 
 void Worker::observe_both(const TaskTimes& task, WaitKind waited, Delays delays) noexcept {
     GroupShard& group = shard_.group(task.group_);
-    shard_.pending.replace(group.ready.add_to_sum(core_->ready_bounds, delays.ready_ns),
-                           group.wait[number(waited)].add_to_sum(core_->wait_bounds, delays.wait_ns));
+    shard_.pending.replace(group.ready.add_to_sum(core_->ready_bounds, delays.ready_ns));
+    shard_.pending_waits.replace(group.wait[number(waited)].add_to_sum(core_->wait_bounds, delays.wait_ns));
 }
 
 /// For others that look at it: what runs here, and since when. With metrics or a watch.

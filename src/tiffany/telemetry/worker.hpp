@@ -405,10 +405,11 @@ class alignas(64) Worker {
     std::vector<std::shared_ptr<detail::PalRing> > rings_;      // those, and what it may still use
     std::uint64_t busy_told_ns_ = 0;                            // the largest busy time that a scrape was told
     detail::ToldPending told_pending_{};                        // what a scrape told that was pending
-    std::uint64_t run_delay_before_ns_ = 0;                     // of the threads that gave it back
-    std::uint64_t run_delay_told_ns_ = 0;                       // with that of its thread, as it was read last
-    bool run_delay_known_ = false;                              // it was read
-    std::uint64_t stall_told_ = 0;  // ticks: when the run began that was told as stalled last
+    detail::ToldPending told_pending_waits_{};
+    std::uint64_t run_delay_before_ns_ = 0;  // of the threads that gave it back
+    std::uint64_t run_delay_told_ns_ = 0;    // with that of its thread, as it was read last
+    bool run_delay_known_ = false;           // it was read
+    std::uint64_t stall_told_ = 0;           // ticks: when the run began that was told as stalled last
 };
 
 }  // namespace tiffany

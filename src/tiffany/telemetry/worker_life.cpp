@@ -107,6 +107,7 @@ void Worker::stop() noexcept {
     shard_.running_since.store(0, std::memory_order_relaxed);  // who gives it back in a run will not end that run here
     shard_.running_tid.store(0, std::memory_order_release);
     shard_.pending.settle();
+    shard_.pending_waits.settle();
     if ((on_ & kTracers) == 0) return;
     tiffany_worker_stopped event;
     event.worker = id();
@@ -127,7 +128,7 @@ void Worker::become_child(std::uint64_t instance, bool held) noexcept {
     // the rest of a block that the parent took may be in use there as well: a task of the child's own has a later tid
     next_tid_ = end_tid_ = 0;
     lttng_left_out_.store(0, std::memory_order_relaxed);
-    told_pending_ = {};
+    told_pending_ = told_pending_waits_ = {};
     busy_told_ns_ = run_delay_before_ns_ = run_delay_told_ns_ = 0;
     run_delay_known_ = false;
     on_seq_ = 1;

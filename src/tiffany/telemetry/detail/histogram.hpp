@@ -84,26 +84,22 @@ struct HistogramShard {
 class Pending {
   public:
     static constexpr std::size_t kPlaces = 2;
-    static constexpr std::size_t kAPlace = 2;  // buckets: a ready delay and a wait end together
 
     Pending() noexcept { clear(); }
-    /// Raises what was kept before the last time, and keeps these in its place.
-    void replace(Bucket& first, Bucket& second) noexcept {
-        begin();
-        end(first, second);
-    }
-    void replace(Bucket& only) noexcept { replace(only, none_); }
-    /// The two halves of it: what is read in between may be either.
-    void begin() noexcept { add(version_, 1, std::memory_order_release); }
-    void end(Bucket& first, Bucket& second) noexcept {
-        // release: who sees one of these stores sees that the version went on
+    /// Raises what was kept the time before the last, and keeps this in its place.
+    void replace(Bucket& bucket) noexcept { end(begin(), bucket); }
+    /// The two halves of it: what is read in between may be either. Returns the version before.
+    std::uint64_t begin() noexcept {
         const std::uint64_t version = version_.load(std::memory_order_relaxed);
-        std::atomic<Bucket*>* const place = &buckets_[version % (2 * kPlaces) / 2 * kAPlace];
-        add(*place[0].load(std::memory_order_relaxed), 1, std::memory_order_release);
-        add(*place[1].load(std::memory_order_relaxed), 1, std::memory_order_release);
-        place[0].store(&first, std::memory_order_release);
-        place[1].store(&second, std::memory_order_release);
         version_.store(version + 1, std::memory_order_release);
+        return version;
+    }
+    void end(std::uint64_t version, Bucket& bucket) noexcept {
+        std::atomic<Bucket*>& place = buckets_[version / 2 % kPlaces];
+        // release: who sees one of these stores sees that the version went on
+        add(*place.load(std::memory_order_relaxed), 1, std::memory_order_release);
+        place.store(&bucket, std::memory_order_release);
+        version_.store(version + 2, std::memory_order_release);
     }
     /// Nothing is pending after it.
     void settle() noexcept {
@@ -117,12 +113,12 @@ class Pending {
     }
 
     struct Seen {
-        std::uint64_t version;  // odd: some of these are being raised
-        std::array<const Bucket*, kPlaces * kAPlace> buckets;
+        std::uint64_t version;  // odd: one of these is being raised
+        std::array<const Bucket*, kPlaces> buckets;
     };
     Seen look() const noexcept {
         Seen seen{version_.load(std::memory_order_acquire), {}};
-        for (std::size_t i = 0; i < buckets_.size(); ++i)
+        for (std::size_t i = 0; i < kPlaces; ++i)
             seen.buckets[i] = buckets_[i].load(std::memory_order_acquire);
         return seen;
     }
@@ -133,7 +129,7 @@ class Pending {
 
   private:
     std::atomic<std::uint64_t> version_{0};  // odd while it changes
-    std::array<std::atomic<Bucket*>, kPlaces * kAPlace> buckets_{};
+    std::array<std::atomic<Bucket*>, kPlaces> buckets_{};
     Bucket none_{0};  // raised in place of a bucket, so that none is asked for
 };
 
@@ -143,7 +139,7 @@ struct ToldBucket {
     std::uint64_t count = 0;
 };
 /// By where they were pending. What was pending there before has been raised since.
-using ToldPending = std::array<ToldBucket, Pending::kPlaces * Pending::kAPlace>;
+using ToldPending = std::array<ToldBucket, Pending::kPlaces>;
 
 /// The histograms of one group, on cache lines of its own: malloc would put another thread's data beside it.
 struct alignas(64) GroupShard {

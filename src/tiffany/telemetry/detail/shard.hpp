@@ -68,7 +68,8 @@ constexpr TaskState state_after(Move move) noexcept {
 inline constexpr std::size_t kInherited = kTaskStates;
 
 struct Shard {
-    Pending pending;
+    Pending pending;        // of runs and ready delays
+    Pending pending_waits;  // a wait and a ready delay end together
     // The transitions, by the state before and by move: one number tells of the event, of the state that the task left
     // and of the one it came into. The gauges are sums over these, made by the scrape; tasks move between workers, so
     // only the sums over all workers mean something. Writer: the worker's thread.
@@ -123,6 +124,7 @@ struct Shard {
             for (auto& number : from)
                 number.store(0, std::memory_order_relaxed);
         pending.clear();
+        pending_waits.clear();
         for (auto& group : groups)
             if (GroupShard* found = group.load(std::memory_order_relaxed)) found->clear();
         for (auto* number : {&busy_ns, &busy_since, &parked_at, &running_since, &running_tid})
