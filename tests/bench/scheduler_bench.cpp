@@ -161,15 +161,17 @@ Setup with_metrics(Setup setup, System system) {
     return setup;
 }
 
-/// `--row R SYSTEM QUICK` and `--asleep SYSTEM QUICK`: what the processes are started with.
+/// `--row R SYSTEM QUICK [TIMES]` and `--asleep SYSTEM QUICK`: what the processes are started with. TIMES is for
+/// tests/integration/instructions.py, which counts what is in Scheduler::run.
 int measure(int argc, char** argv) {
     const auto number = [&](int i) { return i < argc ? std::atoi(argv[i]) : 0; };
     setenv("TIFFANY_LTTNG", "0", 1);
     if (std::string_view{argv[1]} == "--row") {
         const Row& row = rows().at(static_cast<std::size_t>(number(2)));
         const auto system = static_cast<System>(number(3));
-        std::printf("%.4f ",
-                    (cases_of(system)->*row.which)(with_metrics(number(4) != 0 ? row.quick : row.setup, system)));
+        Setup setup = with_metrics(number(4) != 0 ? row.quick : row.setup, system);
+        if (number(5) != 0) setup.times = static_cast<std::size_t>(number(5));
+        std::printf("%.4f ", (cases_of(system)->*row.which)(setup));
     } else {
         const auto system = static_cast<System>(number(2));
         const Bytes bytes = cases_of(system)->asleep(with_metrics(number(3) != 0 ? kAsleepQuick : kAsleep, system));

@@ -1,209 +1,141 @@
-// What a transition costs: with no hooks, with hooks that nobody listens to, with metrics, with a pal::Sink, with LTTng
-// recording.
+// What a transition costs: with no hooks, with hooks that nobody listens to, with metrics, with a pal::Sink, with
+// bpftrace, with LTTng recording.
 //
-//     transition_bench [--json FILE]                       none, off, metrics, metrics with shared stamps, sink, rdtsc
+//     transition_bench [--json FILE] [--rounds N]    default: 15 rounds, about half a minute
+//     transition_bench --way NAME [TRANSITIONS]      one of the loops alone, for callgrind: prints ns a transition
 //     paltrace record -o DIR -- transition_bench --recording
+//     transition_bench --attached                    while a tracer is attached to its probes: docs/hooks.md
 //
 // Each way runs in a process of its own, by turns, many rounds; ratios are taken within a round, so that a slow moment
 // of the machine meets both sides. CPU time of the thread, a loop of transitions, never one call.
 
-#include <unistd.h>
-
-#include <atomic>
-#include <chrono>
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
-#include <memory>
+#include <map>
 #include <string>
 #include <string_view>
-#include <tiffany/telemetry/clock.hpp>
-#include <tiffany/telemetry/hooks.hpp>
-#include <tiffany/telemetry/sink.hpp>
 #include <vector>
 
 #include "rounds.hpp"
+#include "transition_cases.hpp"
 
 namespace {
 
-constexpr int kRounds = 15;
-constexpr std::uint64_t kCheapTransitions = 4'000'000;
-constexpr std::uint64_t kRecordedTransitions = 400'000;
+int rounds = 15;
 
-double loop_without_hooks() {
-    std::atomic<std::uint64_t> state{0};  // a scheduler keeps its task's state, hooks or not
-    const std::uint64_t begin = bench::thread_cpu_ns();
-    for (std::uint64_t i = 0; i < kCheapTransitions; ++i) {
-        state.store(i, std::memory_order_relaxed);
-        asm volatile("" : : "r"(&state) : "memory");
+struct Pair {
+    const char* what;
+    const char* above;
+    const char* below;
+    const char* flattered_by;
+    double bar = 0;  // of the ratio; 0 = none
+};
+
+constexpr const char* kNear = "one task, its cache lines always near";
+constexpr const char* kAlike = "one task, always near, and durations that all lie in one bucket";
+constexpr const char* kSpread =
+    "one task, its cache lines always near; one in two loops reads a table beside the clock";
+constexpr const char* kTimesAlone = "a task is its times alone, a switch does nothing else";
+
+constexpr Pair kPairs[] = {
+    {"hooks off / no hooks", "off", "none", "one task, branches always predicted"},
+    {"metrics / hooks off", "metrics", "off", kNear},
+    {"metrics / a clock read", "metrics", "clock", kAlike, 1.2},
+    {"metrics, one stamp a cycle / a clock read", "shared", "clock", kAlike, 0.75},
+    {"metrics, Running-Sleep-Ready / a clock read", "sleeps", "clock", kAlike, 1.2},
+    // all three: 2.5
+    {"metrics, Running-Sleep-Ready with two stamps / a clock read", "shared-sleeps", "clock", kAlike, 2.5 / 3},
+    {"metrics, any bucket / a clock read", "spread-metrics", "spread-clock", kSpread, 1.2},
+    {"metrics, Running-Sleep-Ready, any bucket / a clock read", "spread-sleeps", "spread-clock", kSpread, 1.2},
+    {"metrics, Running-Sleep-Ready with two stamps, any bucket / a clock read", "spread-shared-sleeps", "spread-clock",
+     kSpread, 2.5 / 3},
+    {"a switch among 1,000 tasks / of 1", "switch-1000", "switch-1", kTimesAlone},
+    {"a switch among 1,000,000 tasks / of 1", "switch-1000000", "switch-1", kTimesAlone},
+    {"a switch among 1,000 tasks, fetched ahead / of 1", "switch-1000-fetched", "switch-1", kTimesAlone},
+    {"a switch among 1,000,000 tasks, fetched ahead / of 1", "switch-1000000-fetched", "switch-1", kTimesAlone},
+    {"a sink / hooks off", "sink", "off", "the burst fits into the ring, no writer beside it"},
+};
+constexpr Pair kRecorded[] = {
+    {"LTTng records / hooks off", "recorded", "off", "one writer, buffers never full"},
+};
+constexpr Pair kAttached[] = {
+    {"bpftrace counts hooks / a bare probe", "attached-probe", "bare-probe", "nothing: the kernel's part is the same",
+     1.05},
+};
+
+double run(const char* way) {
+    return bench::run_self({"--way", way}).numbers.front();
+}
+
+/// All pairs by turns; each way once a round.
+template <typename Pairs>
+bench::Results compare(const Pairs& pairs) {
+    std::map<std::string_view, std::vector<double>> ns;
+    for (const Pair& pair : pairs)
+        ns[pair.above], ns[pair.below];
+    for (int round = 0; round < rounds; ++round)
+        for (auto& [way, seen] : ns)
+            seen.push_back(run(way.data()));
+    bench::Results results;
+    for (const Pair& pair : pairs) {
+        const std::vector<double>& above = ns.at(pair.above);
+        const std::vector<double>& below = ns.at(pair.below);
+        const std::vector<double> ratios = bench::ratios(above, below);
+        std::vector<double> differences;
+        for (std::size_t i = 0; i < above.size(); ++i)
+            differences.push_back(above[i] - below[i]);
+        std::printf("Transition: %s = %.2f (MAD %.2f, %d pairs), %+.2f ns (%.2f - %.2f); flattered by: %s\n", pair.what,
+                    bench::median(ratios), bench::median_deviation(ratios), rounds, bench::median(differences),
+                    bench::median(above), bench::median(below), pair.flattered_by);
+        results.add({std::string{"Transition: "} + pair.what, above, below, pair.flattered_by, pair.bar});
     }
-    return static_cast<double>(bench::thread_cpu_ns() - begin) / static_cast<double>(kCheapTransitions);
+    return results;
 }
 
-/// @param cycle  what to repeat: calls `transitions_each` hooks
-template <typename Cycle>
-double loop_of(bool metrics, std::uint64_t transitions, std::uint64_t transitions_each, const Cycle& cycle) {
-    tiffany::SchedulerTelemetry telemetry{"bench", {.metrics = metrics}};
-    const tiffany::WorkerLease lease = telemetry.worker();
-    tiffany::Worker& worker = *lease;
-    tiffany::TaskTimes task;
-    worker.spawned(task, {.name = "bench"});
-    const std::uint64_t begin = bench::thread_cpu_ns();
-    for (std::uint64_t i = 0; i < transitions; i += transitions_each)
-        cycle(worker, task);
-    return static_cast<double>(bench::thread_cpu_ns() - begin) / static_cast<double>(transitions);
-}
+constexpr const char* kUsage =
+    "usage: transition_bench [--json FILE] [--rounds N] [--recording | --attached]\n"
+    "       transition_bench --way NAME [TRANSITIONS]\n"
+    "  --recording: LTTng records this program; --attached: a tracer is attached to its probes\n";
 
-double loop_with_hooks(bool metrics, std::uint64_t transitions) {
-    return loop_of(metrics, transitions, 2, [](tiffany::Worker& worker, tiffany::TaskTimes& task) {
-        worker.running(task);
-        worker.yield(task);
-    });
-}
-
-// One look at the clock for the end of a run and the beginning of the next.
-double loop_with_shared_stamps() {
-    return loop_of(true, kCheapTransitions, 2, [](tiffany::Worker& worker, tiffany::TaskTimes& task) {
-        const tiffany::Stamp now = worker.now();
-        worker.yield(task, now);
-        worker.running(task, now);
-    });
-}
-
-double loop_of_sleeps() {
-    return loop_of(true, kCheapTransitions, 3, [](tiffany::Worker& worker, tiffany::TaskTimes& task) {
-        worker.running(task);
-        worker.sleep(task, 1'000);
-        worker.ready(task, tiffany::WakeCause::timer);
-    });
-}
-
-// A worker with nothing else to do: the moment it finds that the sleep is over is the beginning of the run, too.
-double loop_of_sleeps_with_shared_stamps() {
-    return loop_of(true, kCheapTransitions, 3, [](tiffany::Worker& worker, tiffany::TaskTimes& task) {
-        worker.sleep(task, 1'000);
-        const tiffany::Stamp now = worker.now();
-        worker.ready(task, tiffany::WakeCause::timer, 0, 0, now);
-        worker.running(task, now);
-    });
-}
-
-double loop_of_clock_reads() {
-    const tiffany::Clock& clock = tiffany::Clock::system();
-    std::uint64_t sum = 0;
-    const std::uint64_t begin = bench::thread_cpu_ns();
-    for (std::uint64_t i = 0; i < kCheapTransitions; ++i)
-        sum += clock.ticks();
-    asm volatile("" : : "r"(sum));
-    return static_cast<double>(bench::thread_cpu_ns() - begin) / static_cast<double>(kCheapTransitions);
-}
-
-// A burst that fits into the ring: what the worker pays while the writer keeps up, which is on another CPU then.
-double loop_with_sink() {
-    struct Nobody : tiffany::pal::Sink {
-        void record(const tiffany::pal::Record&) override {}
-        void gap(const tiffany::pal::Gap&) override {}
-    };
-    tiffany::install_sink(
-        std::make_shared<Nobody>(),
-        {.ring_bytes = std::size_t{64} << 20, .poll = std::chrono::hours{1}, .flush_timeout = std::chrono::minutes{1}});
-    const double ns = loop_with_hooks(false, kRecordedTransitions);
-    tiffany::uninstall_sink();
-    if (tiffany::sink_stats().lost != 0) std::exit(3);
-    return ns;
-}
-
-enum class Way { none, off, metrics, shared, sleeps, shared_sleeps, clock, sink, recording };
-
-double run_here(Way way) {
-    if (way != Way::recording) setenv("TIFFANY_LTTNG", "0", 1);
-    switch (way) {
-        case Way::none:
-            return loop_without_hooks();
-        case Way::off:
-            return loop_with_hooks(false, kCheapTransitions);
-        case Way::metrics:
-            return loop_with_hooks(true, kCheapTransitions);
-        case Way::shared:
-            return loop_with_shared_stamps();
-        case Way::sleeps:
-            return loop_of_sleeps();
-        case Way::shared_sleeps:
-            return loop_of_sleeps_with_shared_stamps();
-        case Way::clock:
-            return loop_of_clock_reads();
-        case Way::sink:
-            return loop_with_sink();
-        case Way::recording:
-            break;
+int run_here(std::string_view name, const char* transitions) {
+    const auto found =
+        std::ranges::find(bench::ways(), name, [](const bench::Way& way) { return std::string_view{way.name}; });
+    if (found == bench::ways().end()) {
+        std::fputs("transition_bench: expected one of", stderr);
+        for (const bench::Way& way : bench::ways())
+            std::fprintf(stderr, " %s", way.name);
+        std::fputs("\n", stderr);
+        return 2;
     }
-    return loop_with_hooks(false, kRecordedTransitions);
-}
-
-/// ns per transition.
-double run(Way way) {
-    return bench::run_self({"--way", std::to_string(static_cast<int>(way))}).numbers.front();
-}
-
-bench::Results results;
-
-void print_ratio(const char* what, const std::vector<double>& above, const std::vector<double>& below,
-                 const char* flattered_by, double bar = 0) {
-    results.add({std::string{"Transition: "} + what, above, below, flattered_by, bar});
-    const std::vector<double> ratios = bench::ratios(above, below);
-    std::vector<double> differences;
-    for (std::size_t i = 0; i < above.size(); ++i)
-        differences.push_back(above[i] - below[i]);
-    std::printf("Transition: %s = %.2f (MAD %.2f, %d pairs), %+.2f ns (%.2f - %.2f); flattered by: %s\n", what,
-                bench::median(ratios), bench::median_deviation(ratios), kRounds, bench::median(differences),
-                bench::median(above), bench::median(below), flattered_by);
+    if (!found->traced) setenv("TIFFANY_LTTNG", "0", 1);
+    std::printf("%.4f\n",
+                found->ns(transitions == nullptr ? found->transitions : std::strtoull(transitions, nullptr, 10)));
+    return 0;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-    if (argc == 3 && std::string_view{argv[1]} == "--way") {
-        std::printf("%.4f\n", run_here(static_cast<Way>(std::atoi(argv[2]))));
-        return 0;
-    }
     const std::string json = bench::take_json_file(argc, argv);
-    if (argc != 1 && !(argc == 2 && std::string_view{argv[1]} == "--recording")) {
-        std::fprintf(
-            stderr,
-            "usage: transition_bench [--json FILE] [--recording]   (--recording: LTTng records this program)\n");
-        return 2;
+    if (argc > 2 && argc < 5 && std::string_view{argv[1]} == "--way") return run_here(argv[2], argv[3]);
+    std::string_view what;
+    for (int i = 1; i < argc; ++i) {
+        const std::string_view argument{argv[i]};
+        if (argument == "--rounds" && i + 1 < argc) {
+            rounds = std::max(1, std::atoi(argv[++i]));
+        } else if (what.empty() && (argument == "--recording" || argument == "--attached")) {
+            what = argument;
+        } else {
+            std::fputs(kUsage, stderr);
+            return 2;
+        }
     }
-    const bool recording = argc == 2;
-    std::vector<double> none;
-    std::vector<double> off;
-    std::vector<double> metrics;
-    std::vector<double> shared;
-    std::vector<double> sleeps;
-    std::vector<double> shared_sleeps;
-    std::vector<double> clock;
-    std::vector<double> sink;
-    std::vector<double> recorded;
-    for (int round = 0; round < kRounds; ++round) {
-        none.push_back(run(Way::none));
-        off.push_back(run(Way::off));
-        metrics.push_back(run(Way::metrics));
-        shared.push_back(run(Way::shared));
-        sleeps.push_back(run(Way::sleeps));
-        shared_sleeps.push_back(run(Way::shared_sleeps));
-        clock.push_back(run(Way::clock));
-        sink.push_back(run(Way::sink));
-        if (recording) recorded.push_back(run(Way::recording));
-    }
-    print_ratio("hooks off / no hooks", off, none, "one task, branches always predicted");
-    print_ratio("metrics / hooks off", metrics, off, "one task, its cache lines always near");
-    print_ratio("metrics, one stamp a cycle / no hooks", shared, none, "as above, and the ready delay is always 1 ns");
-    print_ratio("metrics, one stamp a cycle / metrics", shared, metrics, "as above");
-    print_ratio("metrics, Running-Sleep-Ready / hooks off", sleeps, off, "as above");
-    print_ratio("metrics / a clock read", metrics, clock, "as above, and durations that all lie in one bucket");
-    print_ratio("metrics, one stamp a cycle / a clock read", shared, clock, "as above");
-    print_ratio("metrics, Running-Sleep-Ready / a clock read", sleeps, clock, "as above");
-    print_ratio("metrics, Running-Sleep-Ready with two stamps / a clock read", shared_sleeps, clock, "as above");
-    print_ratio("a sink / hooks off", sink, off, "the burst fits into the ring, no writer beside it");
-    if (recording) print_ratio("LTTng records / hooks off", recorded, off, "one writer, buffers never full");
-    results.write(json);
+    if (what == "--attached")
+        compare(kAttached).write(json);
+    else if (what == "--recording")
+        compare(kRecorded).write(json);
+    else
+        compare(kPairs).write(json);
     return 0;
 }

@@ -1,0 +1,24 @@
+#pragma once
+/// The loops of transitions that transition_bench measures, each in a process of its own.
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+namespace bench {
+
+/// One way to make transitions, or what they are compared with.
+struct Way {
+    const char* name;
+    /// CPU time of one, ns, in a loop of so many.
+    double (*ns)(std::uint64_t transitions);
+    std::uint64_t transitions = 4'000'000;  ///< of a measurement
+    bool traced = false;                    ///< LTTng is not kept out
+};
+
+/// One task, or as many as its name says.
+std::span<const Way> ways();
+/// The same probe arguments without hooks: probe_case.cpp.
+double loop_of_bare_probes(std::uint64_t transitions);
+
+}  // namespace bench
