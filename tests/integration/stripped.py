@@ -100,6 +100,66 @@ extern "C" int run(tiffany::Worker& worker, tiffany::TaskTimes& task, int argume
 """
 NO_HOOKS = 'extern "C" int use(int); extern "C" int run(int&, int&, int argument) { return use(argument); }'
 
+# a runtime's loop with every hook that there is; compiled with HOOK(code) as nothing, one in which nobody wrote them
+LOOP = """
+#ifdef HOOKED
+#include <tiffany/telemetry/hooks.hpp>
+#define HOOK(code) code
+using Worker = tiffany::Worker;
+struct Task { [[no_unique_address]] tiffany::TaskTimes times; long what; Task* next; };
+#else
+#define HOOK(code)
+struct Worker;
+struct Task { long what; Task* next; };
+#endif
+extern "C" long use(Task&);
+extern "C" long run(Worker& worker, Task* task, long tasks) {
+    long sum = 0;
+    HOOK(worker.unpark();)
+    for (long i = 0; i < tasks; ++i) {
+        HOOK(const Worker::Tick tick(worker, task->times);)
+        HOOK(const tiffany::Stamp now = worker.now();)
+        HOOK(worker.spawned(task->times, {.name = "task"});)
+        HOOK(worker.running(task->times, now);)
+        HOOK(worker.note(task->times, "key", "value");)
+        sum += use(*task);
+        switch (task->what) {
+            case 0: HOOK(worker.yield(task->times, now);) break;
+            case 1: HOOK(worker.sleep(task->times, 1000);) break;
+            case 2: HOOK(worker.iowait(task->times, 3);) break;
+            case 3: HOOK(worker.join(task->times, 4);) break;
+            case 4: HOOK(worker.wait(task->times, tiffany::WaitReason::lock, 5);) break;
+            case 5: HOOK(worker.throttled(task->times, 6);) break;
+            case 6: HOOK(worker.done(task->times);) break;
+            case 7: HOOK(worker.failed(task->times, "error");) break;
+            case 8: HOOK(worker.cancelled(task->times, tiffany::CancelCause::asked);) break;
+        }
+        task = task->next;
+        HOOK(worker.ready(task->times, tiffany::WakeCause::timer, 0, 0, now);)
+    }
+    HOOK(worker.park();)
+    return sum;
+}
+"""
+
+
+@pytest.mark.parametrize("compiler", ["g++", "clang++"])
+@pytest.mark.parametrize("optimised", ["-O2", "-O3"])
+def test_a_loop_with_every_hook_is_the_loop_without(prefixes, compiler, optimised, tmp_path):
+    need_program(compiler)
+    (tmp_path / "loop.cpp").write_text(LOOP)
+
+    def instructions(*options):
+        checked([compiler, "-std=c++20", optimised, "-c", "loop.cpp", "-o", "loop.o", *options], cwd=tmp_path)
+        listing = checked(["objdump", "-d", "-r", "--no-addresses", "--no-show-raw-insn", tmp_path / "loop.o"]).stdout
+        return listing.partition("<run>:\n")[2].splitlines()
+
+    without = instructions()
+    assert any("use" in line for line in without), without
+    assert instructions("-DHOOKED", *flags(prefixes / "on", "telemetry_off", "--cflags")) == without
+    assert instructions("-DHOOKED", *flags(prefixes / "off", "telemetry", "--cflags")) == without
+    assert len(instructions("-DHOOKED", *flags(prefixes / "on", "telemetry", "--cflags"))) > len(without)
+
 
 @pytest.mark.parametrize("compiler", ["g++", "clang++"])
 def test_the_hooks_leave_no_instruction(prefixes, compiler, tmp_path):
