@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <bit>
 #include <cstdint>
 #include <stdexcept>
 #include <string>
@@ -14,6 +15,8 @@ Bounds::Bounds(std::span<const std::uint64_t> upper_ns) : size_{upper_ns.size()}
         if (upper_ns[i] <= upper_ns[i - 1])
             throw std::invalid_argument{"a histogram's bounds must rise: " + std::to_string(upper_ns[i]) +
                                         " ns follows " + std::to_string(upper_ns[i - 1]) + " ns"};
+    for (std::size_t i = 1; i < size_; ++i)
+        has_close_ = has_close_ || std::countl_zero(upper_ns[i]) == std::countl_zero(upper_ns[i - 1]);
     upper_ns_.fill(UINT64_MAX);
     std::copy(upper_ns.begin(), upper_ns.end(), upper_ns_.begin());
     for (std::size_t bit = 0; bit < kBits; ++bit) {

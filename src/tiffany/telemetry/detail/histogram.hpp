@@ -35,8 +35,9 @@ class Bounds {
         // The highest bit says nearly all; one comparison decides where a bound divides the values that have it.
         const Slot& slot = slots_[slot_of(value_ns)];
         std::size_t i = slot.first + std::size_t{value_ns > slot.divides_ns};
-        while (value_ns > upper_ns_[i])  // only where two bounds have the same highest bit
-            ++i;
+        if (has_close_) [[unlikely]]
+            while (value_ns > upper_ns_[i])
+                ++i;
         return i;
     }
     std::span<const std::uint64_t> upper_ns() const noexcept { return {upper_ns_.data(), size_}; }
@@ -54,6 +55,7 @@ class Bounds {
     }
 
     std::size_t size_;
+    bool has_close_ = false;                               // two bounds with the same highest bit
     std::array<std::uint64_t, kMaxBuckets + 1> upper_ns_;  // behind the last bound: what no value is above
     std::array<Slot, kBits> slots_{};
 };
