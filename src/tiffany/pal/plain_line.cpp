@@ -1,190 +1,206 @@
 #include "plain_line.hpp"
 
-#include <cstring>
 #include <limits>
 
+#include "byte_word.hpp"
 #include "text.hpp"
 
 namespace tiffany::pal {
 namespace {
 
-using catalogue::FieldType;
-
 constexpr std::uint64_t kAnyNumber = std::numeric_limits<std::uint64_t>::max();
+constexpr std::size_t kFraction = 9;  // digits of a second's fraction
 
-bool is_digit(char byte) {
-    return byte >= '0' && byte <= '9';
-}
+constexpr std::string_view kBeforeTime = "{\"v\":1,\"ts\":\"";
+constexpr std::size_t kUpToSecond = kBeforeTime.size() + std::string_view{"2026-11-23T15:43:08."}.size();
+
+constexpr Token kSeq{",\"seq\":"}, kTid{",\"tid\":"}, kStep{",\"step\":"}, kEvent{",\"event\":\""};
+constexpr Token kHost{",\"host\":\""}, kPid{",\"pid\":"}, kInstance{",\"instance\":\""}, kWorker{",\"worker\":"};
+constexpr Token kAfterTime{"Z\""}, kQuote{"\""}, kLineEnd{"}\n"};
 
 }  // namespace
 
-/// A place in a line. What takes something moves it only if that is there.
+/// A place in a text that ends with a newline. No token, number or string has one, so nothing that is taken reaches
+/// behind it.
 class PlainLine::Cursor {
   public:
-    explicit Cursor(std::string_view line) : at_{line.data()}, end_{line.data() + line.size()} {}
+    explicit Cursor(const char* at) : at_{at} {}
 
-    bool at_end() const { return at_ == end_; }
-    bool is_at(char byte) const { return at_ != end_ && *at_ == byte; }
     const char* at() const { return at_; }
-    std::string_view rest() const { return {at_, static_cast<std::size_t>(end_ - at_)}; }
     void skip(std::size_t bytes) { at_ += bytes; }
 
-    bool take(const std::string& text) {
-        if (static_cast<std::size_t>(end_ - at_) < text.size() || std::memcmp(at_, text.data(), text.size()) != 0)
-            return false;
-        at_ += text.size();
+    bool take(const Token& token) {
+        if (!token.is_at(at_)) return false;
+        at_ += token.size();
         return true;
     }
 
-    /// The same for text whose length is known when this is compiled: no call.
-    template <std::size_t N>
-    bool take(const char (&text)[N]) {
-        if (static_cast<std::size_t>(end_ - at_) < N - 1 || __builtin_memcmp(at_, text, N - 1) != 0) return false;
-        at_ += N - 1;
+    bool take(const std::string& text) {
+        if (!same_bytes(at_, text.data(), text.size())) return false;
+        at_ += text.size();
         return true;
     }
 
     /// A number as JSON writes it, of so few digits that it fits.
     bool take_number(std::uint64_t most, std::uint64_t& number) {
-        constexpr std::ptrdiff_t kDigits = 19;
-        const char* const begin = at_;
-        const char* const end = end_ - at_ < kDigits ? end_ : at_ + kDigits;
-        std::uint64_t value = 0;
-        for (; at_ != end && is_digit(*at_); ++at_)
-            value = value * 10 + static_cast<std::uint64_t>(*at_ - '0');
+        const std::uint64_t front = word_at(at_);
+        std::size_t digits = count_digits(front);
+        const bool has_zero_before = (front & 0xff) == '0' && digits != 1;
+        if (digits == 0 || has_zero_before) return false;
+        std::uint64_t value = number_in(front, digits);
+        at_ += digits;
+        if (digits == kWord && !take_more_digits(value)) return false;
         number = value;
-        const bool is_whole = at_ == end_ || !is_digit(*at_);
-        return is_whole && at_ != begin && (*begin != '0' || at_ == begin + 1) && value <= most;
+        return value <= most;
+    }
+
+    /// The fraction of a second.
+    bool take_fraction(std::uint64_t& fraction) {
+        const std::uint64_t front = word_at(at_);
+        const auto last = static_cast<unsigned>(static_cast<unsigned char>(at_[kWord]) - '0');
+        fraction = number_in(front, kWord) * 10 + last;
+        at_ += kFraction;
+        return count_digits(front) == kWord && last <= 9;
     }
 
     /// What is between here and the next quote, if that is plain ASCII; the quote is taken too.
     bool take_to_quote(std::string_view& text) {
         const char* const begin = at_;
-        for (; at_ != end_; ++at_) {
-            const auto byte = static_cast<unsigned char>(*at_);
-            if (byte == '"') {
-                text = {begin, static_cast<std::size_t>(at_ - begin)};
-                ++at_;
-                return true;
-            }
-            if (byte < 0x20 || byte >= 0x7f || byte == '\\') return false;
+        for (;; at_ += kWord) {
+            const std::uint64_t word = word_at(at_);
+            const std::uint64_t marks = mark_less(word, 0x20) | mark_equal(word, '"') | mark_equal(word, '\\') |
+                                        mark_equal(word, 0x7f) | (word & eight_of(0x80));
+            if (marks == 0) continue;
+            at_ += before_mark(marks);
+            if (*at_ != '"') return false;
+            text = {begin, static_cast<std::size_t>(at_ - begin)};
+            ++at_;
+            return true;
         }
-        return false;
     }
 
   private:
+    bool take_more_digits(std::uint64_t& value) {
+        constexpr std::size_t kMost = 19 - kWord;  // any number of 19 digits fits
+        std::size_t digits = 0;
+        for (; digits <= kMost && *at_ >= '0' && *at_ <= '9'; ++digits, ++at_)
+            value = value * 10 + static_cast<std::uint64_t>(*at_ - '0');
+        return digits <= kMost;
+    }
+
     const char* at_;
-    const char* end_;
 };
 
-std::size_t PlainLine::bucket_of(std::string_view event) {
-    return event.empty() ? 0 : (static_cast<unsigned char>(event.front()) * 7 + event.size() * 31) % kBuckets;
-}
+PlainLine::PlainLine() = default;
 
-PlainLine::PlainLine() {
-    for (const LinePlan& plan : plans_)
-        by_event_[bucket_of(plan.info->record)].push_back(&plan);
-}
-
-bool PlainLine::read(std::string_view line, Record& record) {
-    Cursor at{line};
-    if (!at.take("{\"v\":1,\"ts\":\"") || !read_time(at, record) || !read_origin(at, record)) return false;
+std::size_t PlainLine::read(std::string_view text, Record& record) {
+    if (text.empty() || text.back() != '\n') return 0;
+    Cursor at{text.data()};
+    if (!read_time(at, record) || !read_origin(at, record)) return 0;
     record.seq = record.tid = record.step = 0;
-    const bool has_seq = at.take(",\"seq\":");
-    if (has_seq && !at.take_number(kAnyNumber, record.seq)) return false;
-    const bool has_tid = at.take(",\"tid\":");
-    if (has_tid && !at.take_number(kAnyNumber, record.tid)) return false;
-    const bool has_step = at.take(",\"step\":");
-    if (has_step && !at.take_number(kAnyNumber, record.step)) return false;
-    const LinePlan* const plan = read_event(at);
-    if (plan == nullptr || plan->has_seq != has_seq || plan->has_tid != has_tid || plan->has_step != has_step)
-        return false;
+    const bool has_seq = at.take(kSeq);
+    if (has_seq && !at.take_number(kAnyNumber, record.seq)) return 0;
+    const bool has_tid = at.take(kTid);
+    if (has_tid && !at.take_number(kAnyNumber, record.tid)) return 0;
+    const bool has_step = at.take(kStep);
+    if (has_step && !at.take_number(kAnyNumber, record.step)) return 0;
+    const PlainPlan* const plan = read_event(at);
+    if (plan == nullptr || plan->has_seq != has_seq || plan->has_tid != has_tid || plan->has_step != has_step) return 0;
     record.info = plan->info;
-    record.unknown.clear();
-    record.numbers.fill(0);
-    for (std::string& text : record.texts)
-        text.clear();
-    for (const LinePlan::OwnField& field : plan->own) {
-        if (at.take(field.key)) {
-            if (!read_own(at, field, record)) return false;
-        } else if (field.info->type != FieldType::duration) {
-            return false;
-        }
-    }
-    return at.take("}") && at.at_end();
+    if (!read_own(at, *plan, record) || !at.take(kLineEnd)) return 0;
+    return static_cast<std::size_t>(at.at() - text.data());
 }
 
 bool PlainLine::read_time(Cursor& at, Record& record) {
-    constexpr std::size_t kUpToSecond = 20, kWhole = 30;  // "2026-11-23T15:43:08." and all of it
-    const std::string_view rest = at.rest();
-    if (rest.size() <= kWhole || rest[kWhole - 1] != 'Z' || rest[kWhole] != '"') return false;
-    if (rest.substr(0, kUpToSecond) == second_) {
-        std::uint64_t fraction = 0;
-        for (const char byte : rest.substr(kUpToSecond, kWhole - 1 - kUpToSecond)) {
-            if (!is_digit(byte)) return false;
-            fraction = fraction * 10 + static_cast<std::uint64_t>(byte - '0');
-        }
-        record.ts_ns = second_ns_ + fraction;
-    } else {
-        const auto time = parse_time(rest.substr(0, kWhole));
+    constexpr std::uint64_t kSecond = 1'000'000'000;
+    const char* const begin = at.at();
+    if (second_.empty() || !same_bytes(begin, second_.data(), kUpToSecond)) {
+        const std::string_view front{begin, kUpToSecond};
+        second_.clear();
+        if (!front.starts_with(kBeforeTime)) return false;
+        const auto time = parse_time(std::string{front.substr(kBeforeTime.size())} + "000000000Z");
         // the last second that can be told is not a whole one: what is remembered must be good for any fraction
-        constexpr std::uint64_t kSecond = 1'000'000'000;
         if (!time || *time > std::numeric_limits<std::uint64_t>::max() - kSecond) return false;
-        record.ts_ns = *time;
-        second_ = rest.substr(0, kUpToSecond);
-        second_ns_ = *time - *time % kSecond;
+        second_ns_ = *time;
+        second_ = front;
     }
-    at.skip(kWhole + 1);
+    at.skip(kUpToSecond);
+    std::uint64_t fraction = 0;
+    if (!at.take_fraction(fraction)) return false;
+    record.ts_ns = second_ns_ + fraction;
+    return at.take(kAfterTime);
+}
+
+/// host, pid and instance are mostly those of the line before.
+bool PlainLine::read_origin(Cursor& at, Record& record) {
+    if (origin_.empty() || !at.take(origin_)) {
+        const char* const begin = at.at();
+        origin_.clear();
+        if (!read_new_origin(at, record)) return false;
+        origin_.assign(begin, at.at());
+    }
+    std::uint64_t worker = 0;
+    if (!at.take_number(std::numeric_limits<std::uint16_t>::max(), worker)) return false;
+    record.worker.index = static_cast<std::uint16_t>(worker);
     return true;
 }
 
-bool PlainLine::read_origin(Cursor& at, Record& record) {
-    const char* const begin = at.at();
-    if (Cursor after = at;
-        !origin_.empty() && after.take(origin_) && after.is_at(',')) {  // "worker":1 begins "worker":12
-        at = after;
-        return true;
-    }
-    origin_.clear();
+bool PlainLine::read_new_origin(Cursor& at, Record& record) {
     std::string_view text;
     record.host.clear();
-    if (at.take(",\"host\":\"")) {
+    if (at.take(kHost)) {
         if (!at.take_to_quote(text)) return false;
         record.host = text;
     }
     std::uint64_t number = 0;
-    if (at.take(",\"pid\":") && !at.take_number(std::numeric_limits<std::uint32_t>::max(), number)) return false;
+    if (at.take(kPid) && !at.take_number(std::numeric_limits<std::uint32_t>::max(), number)) return false;
     record.pid = static_cast<std::uint32_t>(number);
-    if (!at.take(",\"instance\":\"") || !at.take_to_quote(text)) return false;
+    if (!at.take(kInstance) || !at.take_to_quote(text)) return false;
     const auto instance = parse_instance(text);
-    if (!instance || !at.take(",\"worker\":") || !at.take_number(std::numeric_limits<std::uint16_t>::max(), number))
-        return false;
-    record.worker = {*instance, static_cast<std::uint16_t>(number)};
-    if (!at.is_at(',')) return false;
-    origin_.assign(begin, at.at());
-    return true;
+    if (!instance) return false;
+    record.worker.instance = *instance;
+    return at.take(kWorker);
 }
 
-const LinePlan* PlainLine::read_event(Cursor& at) const {
-    std::string_view name;
-    if (!at.take(",\"event\":\"") || !at.take_to_quote(name)) return nullptr;
-    for (const LinePlan* plan : by_event_[bucket_of(name)])
-        if (plan->info->record == name && (plan->kind.empty() || at.take(plan->kind))) return plan;
-    return nullptr;
+const PlainPlan* PlainLine::read_event(Cursor& at) const {
+    if (!at.take(kEvent)) return nullptr;
+    const WordSet::Word* const name = plans_.names().find(at.at());
+    if (name == nullptr) return nullptr;
+    at.skip(name->text.size());
+    const PlainPlan* plan = &plans_.plan(name->number);
+    if (plan->kind.empty()) return plan;
+    while (plan != nullptr && !at.take(plan->kind))
+        plan = plan->next;
+    return plan;
 }
 
-bool PlainLine::read_own(Cursor& at, const LinePlan::OwnField& field, Record& record) {
-    const bool is_label = field.info->type == FieldType::enumeration;
-    if (!is_label && !field.info->is_string()) return at.take_number(field.info->most(), record.numbers[field.slot]);
-    std::string_view text;
-    if (!at.take("\"") || !at.take_to_quote(text)) return false;
-    if (!is_label) {
-        record.texts[field.slot] = text;
-        return true;
+bool PlainLine::read_own(Cursor& at, const PlainPlan& plan, Record& record) {
+    record.unknown.clear();
+    record.numbers.fill(0);
+    for (std::string& text : record.texts)
+        text.clear();
+    for (const PlainPlan::Field& field : plan.fields) {
+        if (!at.take(field.key)) {
+            if (field.form != ValueForm::duration) return false;
+            continue;
+        }
+        if (field.form == ValueForm::number || field.form == ValueForm::duration) {
+            if (!at.take_number(field.most, record.numbers[field.slot])) return false;
+            continue;
+        }
+        if (!at.take(kQuote)) return false;
+        if (field.form == ValueForm::label) {
+            const WordSet::Word* const label = field.labels->find(at.at());
+            if (label == nullptr) return false;
+            record.numbers[field.slot] = label->number;
+            at.skip(label->text.size());
+        } else {
+            std::string_view text;
+            if (!at.take_to_quote(text)) return false;
+            record.texts[field.slot] = text;
+        }
     }
-    const auto number = field.info->enumeration->number(text);
-    if (number) record.numbers[field.slot] = *number;
-    return number.has_value();
+    return true;
 }
 
 }  // namespace tiffany::pal

@@ -18,7 +18,19 @@ namespace {
 /// Cuts the input into lines without copying them.
 class LineReader {
   public:
-    explicit LineReader(InputFile& input) : input_{input} {}
+    explicit LineReader(InputFile& input) : input_{input} { buffer_[0] = '\n'; }
+
+    /// What was read of the input and not handed out yet, with a newline behind it, and behind that
+    /// LineParser::kPadding readable bytes. It is valid until `next` is called.
+    std::string_view rest() const { return {buffer_.get() + begin_, end_ - begin_ + 1}; }
+    /// Hands out the line that `rest` begins with, so many bytes with its newline. Returns false, and does nothing, if
+    /// that is the newline behind, so that there may be more of the line, or if it is too long.
+    bool skip(std::size_t bytes) {
+        if (bytes > end_ - begin_ || bytes > kMaxLine) return false;
+        begin_ += bytes;
+        searched_ = 0;
+        return true;
+    }
 
     /// The next line without its newline, or nothing at the end. Behind it are LineParser::kPadding readable bytes. It
     /// is valid until the next call. Errors: a line longer than kMaxLine; those of the input.
@@ -65,11 +77,12 @@ class LineReader {
         }
         const std::size_t bytes = input_.read({buffer_.get() + end_, kChunk});
         end_ += bytes;
+        buffer_[end_] = '\n';
         return bytes != 0;
     }
 
     InputFile& input_;
-    std::unique_ptr<char[]> buffer_{new char[kCapacity + LineParser::kPadding]};
+    std::unique_ptr<char[]> buffer_{new char[kCapacity + 1 + LineParser::kPadding]};
     std::size_t begin_ = 0;     // of what was not handed out
     std::size_t end_ = 0;       // of what was read
     std::size_t searched_ = 0;  // from begin_: known to hold no newline
@@ -84,8 +97,14 @@ class LogReader {
 
     LogSummary read(InputFile& input) {
         LineReader lines{input};
-        std::string_view line;
-        while (next(lines, line)) {
+        for (;;) {
+            if (const std::size_t bytes = parser_.take(lines.rest()); bytes != 0 && may_be_record() && lines.skip(bytes)) {
+                ++summary_.lines;
+                push_record();
+                continue;
+            }
+            std::string_view line;
+            if (!next(lines, line)) break;
             ++summary_.lines;
             push(parse(line, lines.is_cut()));
         }
@@ -126,6 +145,9 @@ class LogReader {
         }
     }
 
+    /// Whether a record may come next. If not, whoever reads the line as any other has the message.
+    bool may_be_record() const { return summary_.lines != 0 && !has_end_; }
+
     void check_order(EntryKind kind) const {
         if (summary_.lines == 1 && kind != EntryKind::begin)
             throw Error{ErrorKind::content, "expected Begin, the first entry of a log"};
@@ -142,8 +164,7 @@ class LogReader {
                 sink_.begin(parser_.begin());
                 break;
             case EntryKind::record:
-                count(parser_.record());
-                sink_.record(parser_.record());
+                push_record();
                 break;
             case EntryKind::gap:
                 ++summary_.gaps;
@@ -158,6 +179,11 @@ class LogReader {
                                                                " records, found " + std::to_string(summary_.records));
                 break;
         }
+    }
+
+    void push_record() {
+        count(parser_.record());
+        sink_.record(parser_.record());
     }
 
     void count(const Record& record) {
