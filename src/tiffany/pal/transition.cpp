@@ -1,3 +1,4 @@
+#include <tiffany/pal/field.hpp>
 #include <tiffany/pal/transition.hpp>
 
 namespace tiffany::pal {
@@ -6,13 +7,11 @@ TaskState state_after(const Record& record) {
     if (record.info == nullptr || !record.info->is_transition()) return TaskState::None;
     switch (record.info->id) {
         case EventId::TaskSpawned:
-            return static_cast<TaskState>(record.number("state"));
+            return static_cast<TaskState>(record.numbers[field::Spawned::state]);
         case EventId::TaskThrottled:
-            return record.number("park_ns") == 0 ? TaskState::Ready : TaskState::Throttled;
-        default:  // these lead to one state
-            for (unsigned i = 1; i < kTaskStates; ++i)
-                if (record.info->to.has(static_cast<TaskState>(i))) return static_cast<TaskState>(i);
-            return TaskState::None;
+            return record.numbers[field::Throttled::park_ns] == 0 ? TaskState::Ready : TaskState::Throttled;
+        default:
+            return record.info->to.lowest();  // these lead to one state
     }
 }
 
@@ -22,7 +21,7 @@ int ready_queue_change(const Record& record) {
         case EventId::TaskRunning:
             return -1;
         case EventId::TaskCancelled:
-            return record.number("from_state") == static_cast<std::uint64_t>(TaskState::Ready) ? -1 : 0;
+            return record.numbers[field::Cancelled::from_state] == static_cast<std::uint64_t>(TaskState::Ready) ? -1 : 0;
         default:
             return state_after(record) == TaskState::Ready ? 1 : 0;
     }
