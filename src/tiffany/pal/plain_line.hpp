@@ -29,13 +29,13 @@ class PlainLine {
     void forget() { origin_.clear(); }
 
   private:
-    class Cursor;
-
-    bool read_time(Cursor& at, Record& record);
-    bool read_origin(Cursor& at, Record& record);
-    bool read_new_origin(Cursor& at, Record& record);
-    const PlainPlan* read_event(Cursor& at) const;
-    static bool read_own(Cursor& at, const PlainPlan& plan, Record& record);
+    // each is at a place in the text and returns where it goes on, or null
+    const char* read_time(const char* at, Record& record);
+    bool read_second(std::string_view front);
+    const char* read_origin(const char* at, Record& record);
+    static const char* read_new_origin(const char* at, Record& record);
+    const char* read_event(const char* at, const PlainPlan*& plan) const;
+    static const char* read_own(const char* at, const PlainPlan& plan, Record& record);
 
     const PlainPlans plans_;
     std::string second_;  // `{"v":1,"ts":"2026-11-23T15:43:08.` of the line before

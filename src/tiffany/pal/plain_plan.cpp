@@ -44,8 +44,9 @@ PlainPlans::PlainPlans() {
         for (const LinePlan::OwnField& own : line.own) {
             const FieldInfo& field = *own.info;
             PlainPlan::Field& added = plan.fields.emplace_back();
-            added.key = Token{own.key};
             added.form = form_of(field);
+            const bool is_quoted = added.form == ValueForm::label || added.form == ValueForm::text;
+            added.key = Token{own.key + (is_quoted ? "\"" : "")};
             added.slot = own.slot;
             if (added.form == ValueForm::label) added.labels = labels_of(*field.enumeration);
             if (added.form != ValueForm::text) added.most = field.most();

@@ -82,7 +82,7 @@ enum class ValueForm : std::uint8_t { number, duration, label, text };
 /// One event: what must follow its name in a line.
 struct PlainPlan {
     struct Field {
-        Token key;  // `,"run_ns":`
+        Token key;  // `,"run_ns":`; a label's or text's first quote too
         ValueForm form = ValueForm::number;
         std::size_t slot = 0;             // in Record::numbers or Record::texts
         std::uint64_t most = 0;           // numbers
