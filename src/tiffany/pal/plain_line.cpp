@@ -1,5 +1,6 @@
 #include "plain_line.hpp"
 
+#include <cstring>
 #include <limits>
 
 #include "byte_word.hpp"
@@ -46,7 +47,7 @@ const char* take_more_digits(const char* at, std::uint64_t& value) {
 }
 
 /// A number as JSON writes it, of so few digits that it fits.
-inline const char* take_number(const char* at, std::uint64_t most, std::uint64_t& number) {
+[[gnu::always_inline]] inline const char* take_number(const char* at, std::uint64_t most, std::uint64_t& number) {
     const std::uint64_t front = word_at(at);
     const std::size_t digits = count_digits(front);
     const bool has_zero_before = (front & 0xff) == '0' && digits != 1;
@@ -82,7 +83,7 @@ PlainLine::PlainLine() = default;
 
 std::size_t PlainLine::read(std::string_view text, Record& record) {
     if (text.empty() || text.back() != '\n') return 0;
-    const char* at = read_origin(read_time(text.data(), record), record);
+    const char* at = read_origin(read_time(text.data(), record), text.data() + text.size(), record);
     if (at == nullptr) return 0;
     record.seq = record.tid = record.step = 0;
     const bool has_seq = may_take(kSeq, at);
@@ -124,23 +125,32 @@ bool PlainLine::read_second(std::string_view front) {
     return true;
 }
 
-/// host, pid and instance are mostly those of the line before.
-const char* PlainLine::read_origin(const char* at, Record& record) {
+/// Mostly that of the line before, or at least of the same process.
+const char* PlainLine::read_origin(const char* at, const char* end, Record& record) {
     if (at == nullptr) return nullptr;
-    const char* after = origin_.empty() ? nullptr : take(origin_, at);
-    if (after == nullptr) {
-        origin_.clear();
-        after = read_new_origin(at, record);
-        if (after == nullptr) return nullptr;
-        origin_.assign(at, after);
+    const auto is_at = [&](std::size_t bytes) {
+        return bytes != 0 && static_cast<std::size_t>(end - at) > bytes && std::memcmp(at, origin_.data(), bytes) == 0;
+    };
+    if (is_at(origin_.size()) && at[origin_.size()] == ',') return at + origin_.size();  // "worker":1 begins "worker":12
+    const char* after = nullptr;
+    if (is_at(up_to_worker_)) {
+        after = at + up_to_worker_;
+    } else {
+        after = read_new_process(at, record);
+        up_to_worker_ = after != nullptr ? static_cast<std::size_t>(after - at) : 0;
     }
     std::uint64_t worker = 0;
-    after = take_number(after, std::numeric_limits<std::uint16_t>::max(), worker);
+    if (after != nullptr) after = take_number(after, std::numeric_limits<std::uint16_t>::max(), worker);
+    if (after == nullptr) {
+        forget();
+        return nullptr;
+    }
     record.worker.index = static_cast<std::uint16_t>(worker);
+    origin_.assign(at, after);
     return after;
 }
 
-const char* PlainLine::read_new_origin(const char* at, Record& record) {
+const char* PlainLine::read_new_process(const char* at, Record& record) {
     std::string_view text;
     record.host.clear();
     if (may_take(kHost, at)) {

@@ -26,21 +26,25 @@ class PlainLine {
     /// to be used.
     std::size_t read(std::string_view text, Record& record);
     /// Somebody else has written to the record that is passed to `read`.
-    void forget() { origin_.clear(); }
+    void forget() {
+        origin_.clear();
+        up_to_worker_ = 0;
+    }
 
   private:
     // each is at a place in the text and returns where it goes on, or null
     const char* read_time(const char* at, Record& record);
     bool read_second(std::string_view front);
-    const char* read_origin(const char* at, Record& record);
-    static const char* read_new_origin(const char* at, Record& record);
+    const char* read_origin(const char* at, const char* end, Record& record);
+    static const char* read_new_process(const char* at, Record& record);
     const char* read_event(const char* at, const PlainPlan*& plan) const;
     static const char* read_own(const char* at, const PlainPlan& plan, Record& record);
 
     const PlainPlans plans_;
     std::string second_;  // `{"v":1,"ts":"2026-11-23T15:43:08.` of the line before
     std::uint64_t second_ns_ = 0;
-    std::string origin_;  // `,"host":...,"worker":` as the line before had it: the record still holds it
+    std::string origin_;  // `,"host":...,"worker":12` as the line before had it: the record still holds it
+    std::size_t up_to_worker_ = 0;  // so much of it is `,"host":...,"worker":`
 };
 
 }  // namespace tiffany::pal
