@@ -23,8 +23,8 @@ constexpr std::uint64_t eight_of(unsigned char byte) {
     return std::uint64_t{0x0101'0101'0101'0101} * byte;
 }
 
-// The marks below have the highest bit of each byte that was looked for. Above the first mark they may be wrong, because
-// a subtraction borrows from there: only the first one counts.
+// The marks below have the highest bit of each byte that was looked for. Above the first mark they may be wrong,
+// because a subtraction borrows from there: only the first one counts.
 
 /// Where a byte is less than `limit`, which is at most 128.
 constexpr std::uint64_t mark_less(std::uint64_t word, unsigned char limit) {
@@ -38,13 +38,19 @@ constexpr std::size_t before_mark(std::uint64_t marks) {
     return static_cast<std::size_t>(std::countr_zero(marks)) / 8;
 }
 
-/// How many digits the word begins with.
-constexpr std::size_t count_digits(std::uint64_t word) {
+/// Zero in the bytes that are digits, up to the first that is none.
+constexpr std::uint64_t no_digits(std::uint64_t word) {
     constexpr std::uint64_t kHigh = eight_of(0xf0);
     // '0' to '9' are 0x30 to 0x39: the high half is 3, and still is after 6 was added. What one byte carries into the
     // next comes from no digit.
-    const std::uint64_t others = ((word & kHigh) | ((word + eight_of(6)) & kHigh) >> 4) ^ eight_of(0x33);
-    return static_cast<std::size_t>(std::countr_zero(others)) / 8;
+    return ((word & kHigh) | ((word + eight_of(6)) & kHigh) >> 4) ^ eight_of(0x33);
+}
+constexpr bool is_all_digits(std::uint64_t word) {
+    return no_digits(word) == 0;
+}
+/// How many digits the word begins with.
+constexpr std::size_t count_digits(std::uint64_t word) {
+    return static_cast<std::size_t>(std::countr_zero(no_digits(word))) / 8;
 }
 
 /// The number that its first `digits` bytes are, which are digits; at least 1.

@@ -143,22 +143,15 @@ class LifecycleChecker::State {
     // ---- workers ----
 
     Instance& instance_of(const WorkerId& id) {
-        if (last_instance_ == nullptr || last_id_ != id.instance) {
-            last_instance_ = &instances_[id.instance];
-            last_id_ = id.instance;
-        }
+        if (last_instance_ == nullptr || last_id_ != id.instance) find_instance(id.instance);
         return *last_instance_;
     }
     WorkerLife& worker_of(const WorkerId& id) {
-        if (last_worker_ != nullptr && last_worker_->id == id) return *last_worker_;
-        auto [at, is_new] = instance_of(id).workers.try_emplace(id.index);
-        if (is_new) {
-            at->second.id = id;
-            ++report_.workers;
-        }
-        last_worker_ = &at->second;
-        return at->second;
+        if (last_worker_ == nullptr || last_worker_->id != id) find_worker(id);
+        return *last_worker_;
     }
+    void find_instance(std::uint64_t id);
+    void find_worker(const WorkerId& id);
     void beside(const Record& record);
     void bound_holes(WorkerLife& worker);
     void find_seq_hole(const WorkerId& worker, std::uint64_t first, std::uint64_t last);

@@ -116,9 +116,9 @@ const char* PlainLine::read_time(const char* at, Record& record) {
     at += kUpToSecond;
     const std::uint64_t front = word_at(at);
     const auto last = static_cast<unsigned>(static_cast<unsigned char>(at[kWord]) - '0');
-    if (count_digits(front) != kWord || last > 9) return nullptr;
+    if (!is_all_digits(front) || last > 9) return nullptr;
     record.ts_ns = second_ns_ + number_in(front, kWord) * 10 + last;
-    return take(kAfterTime, at + kFraction);
+    return at + kFraction;
 }
 
 bool PlainLine::read_second(std::string_view front) {
@@ -139,7 +139,8 @@ const char* PlainLine::read_origin(const char* at, const char* end, Record& reco
     const auto is_at = [&](std::size_t bytes) {
         return bytes != 0 && static_cast<std::size_t>(end - at) > bytes && std::memcmp(at, origin_.data(), bytes) == 0;
     };
-    if (is_at(origin_.size()) && at[origin_.size()] == ',') return at + origin_.size();  // "worker":1 begins "worker":12
+    if (is_at(origin_.size()) && at[origin_.size()] == ',')
+        return at + origin_.size();  // "worker":1 begins "worker":12
     const char* after = nullptr;
     if (is_at(up_to_worker_)) {
         after = at + up_to_worker_;
@@ -160,6 +161,7 @@ const char* PlainLine::read_origin(const char* at, const char* end, Record& reco
 
 const char* PlainLine::read_new_process(const char* at, Record& record) {
     std::string_view text;
+    if (!may_take(kAfterTime, at)) return nullptr;
     record.host.clear();
     if (may_take(kHost, at)) {
         if ((at = take_to_quote(at, text)) == nullptr) return nullptr;

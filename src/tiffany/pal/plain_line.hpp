@@ -43,8 +43,8 @@ class PlainLine {
     const PlainPlans plans_;
     std::string second_;  // `{"v":1,"ts":"2026-11-23T15:43:08.` of the line before
     std::uint64_t second_ns_ = 0;
-    std::string origin_;  // `,"host":...,"worker":12` as the line before had it: the record still holds it
-    std::size_t up_to_worker_ = 0;  // so much of it is `,"host":...,"worker":`
+    std::string origin_;            // `Z","host":...,"worker":12` as the line before had it: the record still holds it
+    std::size_t up_to_worker_ = 0;  // so much of it is `Z","host":...,"worker":`
 };
 
 }  // namespace tiffany::pal

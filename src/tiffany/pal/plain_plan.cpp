@@ -53,7 +53,8 @@ PlainPlans::PlainPlans() {
         }
     }
     for (PlainPlan& plan : plans_) {
-        PlainPlan& first = *std::ranges::find(plans_, plan.info->record, [](const PlainPlan& p) { return p.info->record; });
+        PlainPlan& first =
+            *std::ranges::find(plans_, plan.info->record, [](const PlainPlan& p) { return p.info->record; });
         if (&first == &plan)
             names_.add(plan.info->record, static_cast<std::uint64_t>(&plan - plans_.data()));
         else

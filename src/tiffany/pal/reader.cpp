@@ -70,7 +70,8 @@ class LogReader {
     LogSummary read(InputFile& input) {
         LineReader lines{input};
         for (;;) {
-            if (const std::size_t bytes = parser_.take(lines.rest()); bytes != 0 && may_be_record() && lines.skip(bytes)) {
+            if (const std::size_t bytes = parser_.take(lines.rest());
+                bytes != 0 && may_be_record() && lines.skip(bytes)) {
                 ++summary_.lines;
                 push_record();
                 continue;
@@ -161,7 +162,11 @@ class LogReader {
     void count(const Record& record) {
         ++summary_.records;
         if (record.is_transition()) ++summary_.transitions;
-        if (record.info != nullptr) return;
+        if (record.info == nullptr) count_unknown(record);
+    }
+
+    // apart, so that what is called for each record is short
+    [[gnu::noinline]] void count_unknown(const Record& record) {
         const bool is_new = !summary_.unknown_events.contains(record.unknown);
         ++summary_.unknown_events[is_new && summary_.unknown_events.size() >= kMaxUnknownNames ? "(others)"
                                                                                                : record.unknown];
