@@ -166,6 +166,53 @@ TEST(PlainLine, KeepsNoOriginThatAnotherOnlyBeginsWith) {
     }
 }
 
+TEST(PlainLine, TakesWorkersAndProcessesByTurns) {
+    PlainLine plain;
+    Record record;
+    for (const auto& [origin, pid, worker] :
+         {std::tuple{R"("host":"a","pid":7,"instance":"5f3a9c1e07b2","worker":1)", 7u, 1},
+          {R"("host":"a","pid":7,"instance":"5f3a9c1e07b2","worker":12)", 7u, 12},
+          {R"("host":"a","pid":7,"instance":"5f3a9c1e07b2","worker":1)", 7u, 1},
+          {R"("host":"a","pid":70,"instance":"5f3a9c1e07b2","worker":1)", 70u, 1},
+          {R"("host":"a","pid":70,"instance":"5f3a9c1e07b2","worker":65535)", 70u, 65535},
+          {R"("host":"a","pid":70,"instance":"5f3a9c1e07b2","worker":0)", 70u, 0}}) {
+        const std::string text = padded(std::string{R"({"v":1,"ts":"2026-11-23T15:43:08.000000001Z",)"} + origin +
+                                        R"(,"seq":41,"tid":7,"step":9,"event":"Yield","run_ns":5120})");
+        ASSERT_NE(plain.read({text.data(), text.find('\n') + 1}, record), 0u) << origin;
+        EXPECT_EQ(record.host, "a");
+        EXPECT_EQ(record.pid, pid);
+        EXPECT_EQ(record.worker, (WorkerId{0x5f3a9c1e07b2, static_cast<std::uint16_t>(worker)})) << origin;
+    }
+}
+
+TEST(PlainLine, AgreesOnNumbersOfEveryLength) {
+    Reader fast, json;
+    const std::string digits = "184467440737095516150";
+    for (std::size_t size = 1; size <= digits.size(); ++size)
+        for (const std::string& number : {digits.substr(0, size), std::string(size, '9'), '0' + digits.substr(0, size),
+                                          '1' + std::string(size - 1, '0'), digits.substr(0, size) + ".5"}) {
+            const std::string line =
+                R"({"v":1,"ts":"2026-11-23T15:43:08.000000001Z","instance":"5f3a9c1e07b2","worker":1,"seq":)" + number +
+                R"(,"tid":7,"step":9,"event":"Spawned","state":"Ready","name":"","site":"","priority":)" +
+                number.substr(0, 4) + R"(,"group":1,"parent":)" + number + '}';
+            EXPECT_EQ(fast.read(line), json.read_as_json(line)) << line;
+        }
+}
+
+TEST(PlainLine, LeavesALineWhoseEndIsNotThereYet) {
+    PlainLine plain;
+    Record record;
+    const std::string line = lines_of(usual()).front();
+    for (std::size_t size = 0; size < line.size(); ++size) {
+        std::string text = line.substr(0, size) + '\n' + line.substr(size) + '\n';
+        text.resize(text.size() + PlainLine::kPadding);
+        EXPECT_EQ(plain.read({text.data(), size + 1}, record), 0u) << text;
+    }
+    std::string text = line + '}';
+    text.resize(text.size() + PlainLine::kPadding);
+    EXPECT_EQ(plain.read({text.data(), line.size()}, record), 0u) << "no newline behind it";
+}
+
 TEST(PlainLine, KeepsNoSecondThatAnotherInstantHasNot) {
     Reader fast, json;
     for (const char* ts :
