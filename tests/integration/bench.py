@@ -5,7 +5,7 @@ import re
 import shutil
 import subprocess
 
-from kit import checked, need_built, program
+from kit import BIN, SOURCE, checked, need_built, program
 
 DEADLINE = 600  # seconds: it takes about 10 on a machine that has nothing else to do
 
@@ -171,3 +171,39 @@ def test_the_benchmark_of_the_metrics_prints_its_ratios(tmp_path):
         lines[9],
     )
     assert re.fullmatch(r"Transition, two threads: a cache line to the other CPU and back = \d+ ns \(MAD \d+\)", lines[4])
+
+
+def test_the_benchmark_of_reading_compares_equal_answers_and_tells_its_ratios(tmp_path):
+    results = tmp_path / "results.json"
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    lines = checked([SOURCE / "tests" / "bench" / "log_bench.py", "--bin", BIN, "--size", "2", "--rounds", "2", "--dir", logs, "--json", results],
+                    timeout=DEADLINE).stdout.splitlines()
+    told = json.loads(results.read_text())
+    assert [result["name"].removesuffix(", wall") for result in told if result["name"].endswith(", wall")] == [
+        "Reading: Python's json / check",
+        "Reading: Python's json / stats",
+        "Reading: check / cat",
+        "Reading: stats / cat",
+        "Reading .zst: check / zstd -dc",
+        "Reading .zst: stats / zstd -dc",
+        "First byte: paltrace --version / true",
+    ]
+    keys = {"name", "ratio", "mad", "best_to_best", "pairs", "bar", "flattered_by", "a", "b", "unit"}
+    ratio = re.compile(rf"(.+) = {NUMBER} \(MAD {NUMBER}, [12] pairs; best to best (?:{NUMBER}|-)\), .+; flattered by: .+")
+    assert [found.group(1) for found in map(ratio.fullmatch, lines) if found] == [r["name"] for r in told if r["unit"] == "s"]
+    assert all(keys >= set(result) and result["a"] > 0 for result in told)
+    assert len([result for result in told if result["unit"] == "MiB"]) == 4
+    assert lines[0].startswith("Log: ") and list(logs.iterdir()) == []
+
+
+def test_the_benchmark_of_reading_refuses_answers_that_differ(tmp_path):
+    for name in ("tiffany-demo", "paltrace"):
+        shutil.copy2(program(name), tmp_path / name)
+    wrapped = tmp_path / "paltrace-itself"
+    (tmp_path / "paltrace").rename(wrapped)
+    (tmp_path / "paltrace").write_text(f"#!/bin/sh\n{wrapped} \"$@\" | sed 's/\"Sleep\": /\"Sleep\": 1/'\n")
+    (tmp_path / "paltrace").chmod(0o755)
+    done = subprocess.run([SOURCE / "tests" / "bench" / "log_bench.py", "--bin", tmp_path, "--size", "1", "--rounds", "1"],
+                          text=True, capture_output=True, timeout=DEADLINE)
+    assert done.returncode != 0 and "the answers differ" in done.stderr, f"{done.stdout}\n{done.stderr}"

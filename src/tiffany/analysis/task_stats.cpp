@@ -1,5 +1,7 @@
 #include <algorithm>
+#include <optional>
 #include <tiffany/analysis/task_stats.hpp>
+#include <tiffany/pal/field.hpp>
 #include <tuple>
 #include <unordered_map>
 #include <utility>
@@ -10,6 +12,7 @@ namespace tiffany::analysis {
 namespace {
 
 using What = Sighting::What;
+namespace field = pal::field;
 
 constexpr std::uint8_t number(WaitKind kind) {
     return static_cast<std::uint8_t>(kind);
@@ -28,26 +31,35 @@ std::uint8_t wait_kind(std::uint64_t waited) {
     return static_cast<std::uint8_t>(waited);
 }
 
-/// Whether the event ends a run, so that its run_ns is to be known.
-bool ends_a_run(TaskEvent event, const pal::Record& record) {
+/// Where its run_ns is, of an event that ended a run; else nothing.
+std::optional<std::size_t> ended_run(TaskEvent event, const pal::Record& record) {
     switch (event) {
         case TaskEvent::Yield:
+            return field::Yield::run_ns;
         case TaskEvent::Sleep:
+            return field::Sleep::run_ns;
         case TaskEvent::IoWait:
+            return field::IoWait::run_ns;
         case TaskEvent::Join:
+            return field::Join::run_ns;
         case TaskEvent::Wait:
+            return field::Wait::run_ns;
         case TaskEvent::Throttled:
+            return field::Throttled::run_ns;
         case TaskEvent::Done:
+            return field::Done::run_ns;
         case TaskEvent::Failed:
-            return true;
+            return field::Failed::run_ns;
         case TaskEvent::Cancelled:
-            return record.number("from_state") == static_cast<std::uint64_t>(TaskState::Running);
+            if (record.numbers[field::Cancelled::from_state] == static_cast<std::uint64_t>(TaskState::Running))
+                return field::Cancelled::run_ns;
+            break;
         case TaskEvent::Spawned:
         case TaskEvent::Ready:
         case TaskEvent::Running:
             break;
     }
-    return false;
+    return std::nullopt;
 }
 
 }  // namespace
@@ -145,9 +157,13 @@ class TaskStats::State {
     }
 
     std::uint32_t slot_of(const pal::WorkerId& worker) {
-        const auto found = workers_.find(worker);
-        if (found != workers_.end()) return found->second;
-        return workers_[worker] = add_slot(kUnknownName, false);
+        if (last_slot_ == nullptr || last_worker_ != worker) {
+            const auto [found, added] = workers_.try_emplace(worker, 0);
+            if (added) found->second = add_slot(kUnknownName, false);
+            last_slot_ = &found->second;
+            last_worker_ = worker;
+        }
+        return *last_slot_;
     }
 
     void name_scheduler(const pal::WorkerId& worker, std::string_view scheduler) {
@@ -172,18 +188,18 @@ class TaskStats::State {
         const TaskKey key{record.worker.instance, record.tid};
         KnownTask& task = tasks_.at(key);
         if (event == TaskEvent::Spawned) {
-            name_task(key, record);
+            name_task(task, record);
             task.spawn_seen = true;
             see(task, {slot, What::spawned, 0, 0});
         }
-        if (ends_a_run(event, record)) {
-            see(task, {slot, What::run, 0, record.number("run_ns")});
-            if (std::exchange(task.stalled, false)) see(task, {slot, What::stalled_run, 0, record.number("run_ns")});
+        if (const auto run_ns = ended_run(event, record)) {
+            see(task, {slot, What::run, 0, record.numbers[*run_ns]});
+            if (std::exchange(task.stalled, false)) see(task, {slot, What::stalled_run, 0, record.numbers[*run_ns]});
         }
         if (event == TaskEvent::Running) {
-            see(task, {slot, What::ready, 0, record.number("ready_ns")});
-            const std::uint64_t waited = record.number("waited");
-            const std::uint64_t wait_ns = record.number("wait_ns");
+            see(task, {slot, What::ready, 0, record.numbers[field::Running::ready_ns]});
+            const std::uint64_t waited = record.numbers[field::Running::waited];
+            const std::uint64_t wait_ns = record.numbers[field::Running::wait_ns];
             if (waited != number(WaitKind::none) || wait_ns != 0)
                 see(task, {slot, What::wait, wait_kind(waited), wait_ns});
         }
@@ -193,8 +209,8 @@ class TaskStats::State {
     }
 
     void stalled(std::uint32_t slot, const pal::Record& record) {
-        const Sighting sighting{slot, What::stall, 0, record.number("run_ns")};
-        if (record.tid == 0) return add(KnownTask{}, sighting);  // nobody knew which task it was
+        const Sighting sighting{slot, What::stall, 0, record.numbers[field::Stalled::run_ns]};
+        if (record.tid == 0) return add(unnamed_times(slot), sighting);  // nobody knew which task it was
         KnownTask& task = tasks_.at({record.worker.instance, record.tid});
         task.stalled = !task.ended;
         see(task, sighting);
@@ -202,16 +218,16 @@ class TaskStats::State {
 
     void ended(const TaskKey& key, KnownTask& task, const Sighting& how) {
         see(task, how);
-        if (tasks_.set_ended(key)) tasks_.forget_old([this](KnownTask& old) { forget(old); });
+        if (tasks_.set_ended(key, task)) tasks_.forget_old([this](KnownTask& old) { forget(old); });
     }
 
     void dumped(const TaskKey& key, const pal::Record& record) {
-        tasks_.at(key).dumped = true;
-        name_task(key, record);
+        KnownTask& task = tasks_.at(key);
+        task.dumped = true;
+        name_task(task, record);
     }
 
-    void name_task(const TaskKey& key, const pal::Record& record) {
-        KnownTask& task = tasks_.at(key);
+    void name_task(KnownTask& task, const pal::Record& record) {
         if (task.named) return;
         task.named = true;
         task.name = names_.number(record.text("name"));
@@ -220,17 +236,28 @@ class TaskStats::State {
     }
 
     void see(KnownTask& task, const Sighting& sighting) {
-        if (!task.named && task.pending.size() < max_pending_)
+        if (task.named)
+            add(times_of(task, sighting.slot), sighting);
+        else if (task.pending.size() < max_pending_)
             task.pending.push_back(sighting);
         else
-            add(task, sighting);
+            add(unnamed_times(sighting.slot), sighting);
     }
 
     void settle(KnownTask& task) {
         for (const Sighting& sighting : task.pending)
-            add(task, sighting);
+            add(task.named ? times_of(task, sighting.slot) : unnamed_times(sighting.slot), sighting);
         task.pending = {};
     }
+
+    TaskTimesSeen& times_of(KnownTask& task, std::uint32_t slot) {
+        if (task.times == nullptr || task.times_slot != slot) {
+            task.times = &times_[{slot, task.group, task.name}];  // a map's values stay where they are
+            task.times_slot = slot;
+        }
+        return *task.times;
+    }
+    TaskTimesSeen& unnamed_times(std::uint32_t slot) { return times_[{slot, KnownTask{}.group, KnownTask{}.name}]; }
 
     void forget(KnownTask& task) {
         settle(task);
@@ -242,8 +269,7 @@ class TaskStats::State {
         if (task.name == Names::kOther) ++report_.tasks_other;
     }
 
-    void add(const KnownTask& task, const Sighting& sighting) {
-        TaskTimesSeen& times = times_[{sighting.slot, task.group, task.name}];
+    static void add(TaskTimesSeen& times, const Sighting& sighting) {
         switch (sighting.what) {
             case What::spawned:
                 ++times.spawned;
@@ -326,6 +352,8 @@ class TaskStats::State {
     TaskTable tasks_;
     std::vector<Slot> slots_;
     std::map<pal::WorkerId, std::uint32_t> workers_;
+    const std::uint32_t* last_slot_ = nullptr;  // in workers_, of the worker that was looked up last
+    pal::WorkerId last_worker_;
     std::map<std::pair<std::uint64_t, std::string>, std::uint32_t> schedulers_;
     std::map<std::tuple<std::uint32_t, std::uint16_t, std::uint16_t>, TaskTimesSeen> times_;
 };

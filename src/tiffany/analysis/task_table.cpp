@@ -12,8 +12,7 @@ std::uint16_t Names::number(std::string_view name) {
     return number;
 }
 
-bool TaskTable::set_ended(const TaskKey& key) {
-    KnownTask& task = tasks_[key];
+bool TaskTable::set_ended(const TaskKey& key, KnownTask& task) {
     if (task.ended) return false;
     task.ended = true;
     ended_.push_back(key);

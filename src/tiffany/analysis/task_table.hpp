@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 #include <tiffany/analysis/task_stats.hpp>
+#include <tiffany/pal/near_map.hpp>
 #include <unordered_map>
 #include <vector>
 
@@ -40,13 +41,6 @@ class Names {
 struct TaskKey {
     std::uint64_t instance = 0;
     std::uint64_t tid = 0;
-    friend bool operator==(const TaskKey&, const TaskKey&) = default;
-};
-
-struct TaskKeyHash {
-    std::size_t operator()(const TaskKey& key) const noexcept {
-        return static_cast<std::size_t>((key.instance * 0x9e3779b97f4a7c15u) ^ (key.tid * 0xff51afd7ed558ccdu));
-    }
 };
 
 struct KnownTask {
@@ -58,6 +52,9 @@ struct KnownTask {
     bool ended = false;
     bool stalled = false;           // its present run was told of
     std::vector<Sighting> pending;  // until the name is known
+    // of the slot that was seen last, once the name is known
+    TaskTimesSeen* times = nullptr;
+    std::uint32_t times_slot = 0;
 };
 
 /// Live tasks, and the last that ended: a record of another worker can come a little after the end.
@@ -65,30 +62,45 @@ class TaskTable {
   public:
     explicit TaskTable(std::size_t kept_ended) : kept_ended_{kept_ended} {}
 
-    KnownTask& at(const TaskKey& key) { return tasks_[key]; }
-    /// Returns false if it had ended before.
-    bool set_ended(const TaskKey& key);
+    KnownTask& at(const TaskKey& key) { return of(key.instance).at(key.tid); }
+    /// `task` is that of `key`. Returns false if it had ended before.
+    bool set_ended(const TaskKey& key, KnownTask& task);
     /// Gives each task that is to be forgotten to `forget`: those that ended first, or all.
     template <typename Forget>
     void forget_old(Forget forget) {
         while (ended_.size() > kept_ended_) {
-            const auto found = tasks_.find(ended_.front());
-            forget(found->second);
-            tasks_.erase(found);
+            const TaskKey key = ended_.front();
+            Tasks& tasks = of(key.instance);
+            forget(*tasks.find(key.tid));
+            tasks.erase(key.tid);
             ended_.pop_front();
         }
     }
     template <typename Forget>
     void forget_all(Forget forget) {
-        for (auto& [key, task] : tasks_)
-            forget(task);
-        tasks_.clear();
+        for (auto& [instance, tasks] : instances_)
+            tasks.erase_if([&](std::uint64_t, KnownTask& task) {
+                forget(task);
+                return true;
+            });
         ended_.clear();
     }
 
   private:
+    using Tasks = pal::NearMap<KnownTask>;
+
+    Tasks& of(std::uint64_t instance) {
+        if (last_ == nullptr || last_instance_ != instance) {
+            last_ = &instances_[instance];
+            last_instance_ = instance;
+        }
+        return *last_;
+    }
+
     std::size_t kept_ended_;
-    std::unordered_map<TaskKey, KnownTask, TaskKeyHash> tasks_;
+    std::unordered_map<std::uint64_t, Tasks> instances_;
+    Tasks* last_ = nullptr;  // of the instance that was asked for last: mostly there is one
+    std::uint64_t last_instance_ = 0;
     std::deque<TaskKey> ended_;
 };
 

@@ -2,14 +2,6 @@
 
 namespace tiffany::pal {
 
-void DumpWatch::record(const Record& record) {
-    if (record.info == nullptr) return;
-    if (record.info->id == EventId::State)
-        ++workers_[record.worker].tasks;
-    else if (record.info->id == EventId::WorkerDumped)
-        dumped(record);
-}
-
 void DumpWatch::dumped(const Record& record) {
     const std::uint64_t generation = record.number("generation");
     Dump& last = last_[{record.worker.instance, std::string{record.text("scheduler")}}];

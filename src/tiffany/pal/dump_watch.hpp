@@ -29,7 +29,13 @@ struct DumpReport {
 class DumpWatch {
   public:
     /// Any record; others than `WorkerDumped` and `State` are passed over.
-    void record(const Record& record);
+    void record(const Record& record) {
+        if (record.info == nullptr) return;
+        if (record.info->id == EventId::State)
+            ++workers_[record.worker].tasks;
+        else if (record.info->id == EventId::WorkerDumped)
+            dumped(record);
+    }
     /// Call once, after the last record.
     DumpReport finish();
 

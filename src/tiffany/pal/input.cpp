@@ -67,10 +67,12 @@ InputFile::InputFile(const std::string& path) : name_{path} {
     if (path == "-") {
         name_ = "the standard input";
         fd_ = STDIN_FILENO;
-        return;
+    } else {
+        fd_ = ::open(path.c_str(), O_RDONLY | O_NOCTTY | O_CLOEXEC);
+        if (fd_ < 0) throw cannot_read(name_);
     }
-    fd_ = ::open(path.c_str(), O_RDONLY | O_NOCTTY | O_CLOEXEC);
-    if (fd_ < 0) throw cannot_read(name_);
+    struct stat file {};
+    is_regular_ = ::fstat(fd_, &file) == 0 && S_ISREG(file.st_mode);
 }
 
 InputFile::~InputFile() {

@@ -21,6 +21,8 @@ class InputFile {
     /// Fills `into` from its front. Returns how many bytes; fewer than asked for is possible, 0 is the end.
     /// Errors: what the system says (ErrorKind::system); compressed data that is corrupt or cut (ErrorKind::content).
     std::size_t read(std::span<char> into);
+    /// Whether it is a file on a disk: it has all its bytes, and no read of it waits for somebody.
+    bool is_regular() const { return is_regular_; }
 
   private:
     class Decompressor;
@@ -30,6 +32,7 @@ class InputFile {
 
     std::string name_;
     int fd_ = -1;
+    bool is_regular_ = false;
     bool sniffed_ = false;
     std::vector<char> front_;  // read while looking for the magic number, not handed out yet
     std::size_t front_used_ = 0;

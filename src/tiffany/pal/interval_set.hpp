@@ -11,14 +11,15 @@ namespace tiffany::pal {
 /// Memory grows with the holes, not with the numbers.
 class IntervalSet {
   public:
+    IntervalSet() = default;
+    IntervalSet(const IntervalSet&) = delete;  // `highest_` points into `intervals_`
+    IntervalSet& operator=(const IntervalSet&) = delete;
+
     /// Adds first..last. Returns whether none of them was in it.
     bool add(std::uint64_t first, std::uint64_t last) {
-        if (!intervals_.empty()) {
-            auto& [low, high] = *intervals_.rbegin();
-            if (first > high && first - high == 1) {  // the usual case: the next one
-                high = last;
-                return true;
-            }
+        if (highest_ != nullptr && first > *highest_ && first - *highest_ == 1) {  // the usual case: the next one
+            *highest_ = last;
+            return true;
         }
         bool is_new = true;
         auto after = intervals_.upper_bound(first);
@@ -37,6 +38,7 @@ class IntervalSet {
             after = intervals_.erase(after);
         }
         intervals_.emplace_hint(after, first, last);
+        highest_ = &intervals_.rbegin()->second;
         return is_new;
     }
     bool add(std::uint64_t number) { return add(number, number); }
@@ -49,7 +51,7 @@ class IntervalSet {
     bool empty() const { return intervals_.empty(); }
     std::size_t size() const { return intervals_.size(); }  ///< intervals
     std::uint64_t lowest() const { return intervals_.begin()->first; }
-    std::uint64_t highest() const { return intervals_.rbegin()->second; }
+    std::uint64_t highest() const { return *highest_; }
 
     using Map = std::map<std::uint64_t, std::uint64_t>;  ///< first -> last
     Map::const_iterator begin() const { return intervals_.begin(); }
@@ -57,6 +59,7 @@ class IntervalSet {
 
   private:
     Map intervals_;
+    std::uint64_t* highest_ = nullptr;  // in the last of them
 };
 
 }  // namespace tiffany::pal

@@ -87,6 +87,20 @@ void LifecycleChecker::State::find(const Move& move, std::uint64_t tid, std::str
     find(std::move(text));
 }
 
+void LifecycleChecker::State::find_instance(std::uint64_t id) {
+    last_instance_ = &instances_[id];
+    last_id_ = id;
+}
+
+void LifecycleChecker::State::find_worker(const WorkerId& id) {
+    auto [at, is_new] = instance_of(id).workers.try_emplace(id.index);
+    if (is_new) {
+        at->second.id = id;
+        ++report_.workers;
+    }
+    last_worker_ = &at->second;
+}
+
 void LifecycleChecker::State::beside(const Record& record) {
     WorkerLife& worker = worker_of(record.worker);
     switch (record.info->id) {

@@ -10,10 +10,10 @@
 #include <string>
 #include <string_view>
 #include <tiffany/pal/lifecycle.hpp>
-#include <unordered_map>
 #include <vector>
 
 #include "interval_set.hpp"
+#include "near_map.hpp"
 #include "text.hpp"
 
 namespace tiffany::pal {
@@ -86,7 +86,7 @@ class LifecycleChecker::State {
         std::uint64_t ready_ns = 0;              // likewise
         bool is_dump = false;                    // State: `after` is the state at `step`, nothing moved
 
-        bool is(TaskEvent event) const { return info == &catalogue::info(event); }
+        bool is(EventId event) const { return info != nullptr && info->id == event; }
         std::string_view name() const { return info != nullptr ? info->name : "an unknown transition"; }
     };
 
@@ -110,8 +110,8 @@ class LifecycleChecker::State {
 
     struct Instance {
         std::map<std::uint16_t, WorkerLife> workers;
-        std::unordered_map<std::uint64_t, Task> tasks;  // live ones
-        IntervalSet ended;                              // tids are handed out in order, so these are few intervals
+        NearMap<Task> tasks;  // live ones
+        IntervalSet ended;    // tids are handed out in order, so these are few intervals
         Holes unseen_starts;
         Holes missing_steps;
         std::uint64_t dumped_starts = 0;  // tasks whose start is not in the log, which a dump told of first
@@ -143,20 +143,15 @@ class LifecycleChecker::State {
     // ---- workers ----
 
     Instance& instance_of(const WorkerId& id) {
-        if (last_instance_ == nullptr || last_id_ != id.instance) {
-            last_instance_ = &instances_[id.instance];
-            last_id_ = id.instance;
-        }
+        if (last_instance_ == nullptr || last_id_ != id.instance) find_instance(id.instance);
         return *last_instance_;
     }
     WorkerLife& worker_of(const WorkerId& id) {
-        auto [at, is_new] = instance_of(id).workers.try_emplace(id.index);
-        if (is_new) {
-            at->second.id = id;
-            ++report_.workers;
-        }
-        return at->second;
+        if (last_worker_ == nullptr || last_worker_->id != id) find_worker(id);
+        return *last_worker_;
     }
+    void find_instance(std::uint64_t id);
+    void find_worker(const WorkerId& id);
     void beside(const Record& record);
     void bound_holes(WorkerLife& worker);
     void find_seq_hole(const WorkerId& worker, std::uint64_t first, std::uint64_t last);
@@ -173,7 +168,7 @@ class LifecycleChecker::State {
     void hold(Task& task, const Move& move);
     void judge_held(Instance& instance, Task& task, std::uint64_t tid, bool over_holes);
     void release_held(bool young_too);
-    void forget(Instance& instance, std::unordered_map<std::uint64_t, Task>::iterator at);
+    void note_end(Instance& instance, std::uint64_t tid, const Task& task);
     void note_hole(Instance& instance, Task& task, std::uint64_t tid, const Move& move, std::uint64_t needed);
     void judge(Instance& instance, Task& task, std::uint64_t tid, const Move& move);
     void precede_dump(Instance& instance, Task& task, const Move& move);
@@ -198,6 +193,7 @@ class LifecycleChecker::State {
     std::map<std::uint64_t, Instance> instances_;
     Instance* last_instance_ = nullptr;  // the one looked up last: mostly there is one
     std::uint64_t last_id_ = 0;
+    WorkerLife* last_worker_ = nullptr;  // likewise
 };
 
 }  // namespace tiffany::pal

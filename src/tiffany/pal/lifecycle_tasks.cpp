@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <string_view>
+#include <tiffany/pal/field.hpp>
 #include <tiffany/pal/transition.hpp>
 #include <utility>
 
@@ -37,12 +38,12 @@ LifecycleChecker::State::Move LifecycleChecker::State::make_move(const Record& r
     move.tenure = &worker.now();
     move.info = record.info;
     move.after = state_after(record);
-    if (move.is(TaskEvent::Running)) {
-        move.waited = static_cast<WaitKind>(record.number("waited"));
-        move.wait_ns = record.number("wait_ns");
-        move.ready_ns = record.number("ready_ns");
-    } else if (move.is(TaskEvent::Cancelled)) {
-        move.from_state = static_cast<TaskState>(record.number("from_state"));
+    if (move.is(EventId::TaskRunning)) {
+        move.waited = static_cast<WaitKind>(record.numbers[field::Running::waited]);
+        move.wait_ns = record.numbers[field::Running::wait_ns];
+        move.ready_ns = record.numbers[field::Running::ready_ns];
+    } else if (move.is(EventId::TaskCancelled)) {
+        move.from_state = static_cast<TaskState>(record.numbers[field::Cancelled::from_state]);
     }
     return move;
 }
@@ -73,20 +74,20 @@ void LifecycleChecker::State::dumped(WorkerLife& worker, const Record& record) {
     move.worker = &worker;
     move.tenure = &worker.now();
     move.info = record.info;
-    move.after = static_cast<TaskState>(record.number("state"));
-    move.waited = static_cast<WaitKind>(record.number("waited"));
+    move.after = static_cast<TaskState>(record.numbers[field::State::state]);
+    move.waited = static_cast<WaitKind>(record.numbers[field::State::waited]);
     move.is_dump = true;
     take(instance_of(record.worker), record.tid, move);
 }
 
 void LifecycleChecker::State::take(Instance& instance, std::uint64_t tid, const Move& move) {
-    if (instance.ended.has(tid)) {
+    Task* const live = instance.tasks.find(tid);
+    if (live == nullptr && instance.ended.has(tid)) {
         if (!move.is_dump) find(move, tid, "nothing after the task's end", std::string{move.name()});
         return;
     }
-    const auto [at, is_new] = instance.tasks.try_emplace(tid);
-    Task& task = at->second;
-    if (is_new) {
+    Task& task = live != nullptr ? *live : instance.tasks.at(tid);
+    if (live == nullptr) {
         ++report_.tasks;
         task.home = move.tenure;
         if (move.is_dump) return adopt(instance, task, move);
@@ -94,7 +95,10 @@ void LifecycleChecker::State::take(Instance& instance, std::uint64_t tid, const 
     if (move.step > task.step + (move.is_dump ? 0 : 1)) return hold(task, move);
     judge(instance, task, tid, move);
     if (!task.held.empty()) judge_held(instance, task, tid, false);
-    if (is_end(task.state)) forget(instance, at);
+    if (is_end(task.state)) {
+        note_end(instance, tid, task);
+        instance.tasks.erase(tid);
+    }
 }
 
 /// A task that was there before the trace, or before the fork.
@@ -137,20 +141,20 @@ void LifecycleChecker::State::judge_held(Instance& instance, Task& task, std::ui
 
 void LifecycleChecker::State::release_held(bool young_too) {
     for (auto& [id, instance] : instances_)
-        for (auto at = instance.tasks.begin(); at != instance.tasks.end();) {
-            const auto here = at++;
-            Task& task = here->second;
-            if (task.held.empty() || (!young_too && entries_ - task.held_at < kYoungEntries)) continue;
-            judge_held(instance, task, here->first, true);
-            if (is_end(task.state)) forget(instance, here);
-        }
+        instance.tasks.erase_if([&, &held_in = instance](std::uint64_t tid, Task& task) {
+            if (task.held.empty() || (!young_too && entries_ - task.held_at < kYoungEntries)) return false;
+            judge_held(held_in, task, tid, true);
+            if (!is_end(task.state)) return false;
+            note_end(held_in, tid, task);
+            return true;
+        });
 }
 
-void LifecycleChecker::State::forget(Instance& instance, std::unordered_map<std::uint64_t, Task>::iterator at) {
-    ++report_.tasks_by_state[static_cast<std::size_t>(at->second.state)];
-    held_ -= at->second.held.size();
-    instance.ended.add(at->first);
-    instance.tasks.erase(at);
+/// Before a task that ended is forgotten.
+void LifecycleChecker::State::note_end(Instance& instance, std::uint64_t tid, const Task& task) {
+    ++report_.tasks_by_state[static_cast<std::size_t>(task.state)];
+    held_ -= task.held.size();
+    instance.ended.add(tid);
 }
 
 void LifecycleChecker::State::note_hole(Instance& instance, Task& task, std::uint64_t tid, const Move& move,
@@ -184,7 +188,7 @@ void LifecycleChecker::State::judge(Instance& instance, Task& task, std::uint64_
         return;
     }
     const std::uint64_t found_before = report_.findings_total;
-    if (move.is(TaskEvent::Spawned) && move.step != 1)
+    if (move.is(EventId::TaskSpawned) && move.step != 1)
         find(move, tid, "step 1", "step " + std::to_string(move.step));
     else if (task.state_known && !move.info->from.has(task.state))
         find(move, tid, move.step == 1 ? "Spawned at step 1" : "a task that is " + states(move.info->from),
@@ -192,8 +196,8 @@ void LifecycleChecker::State::judge(Instance& instance, Task& task, std::uint64_
     if (!move.info->to.has(move.after))
         find(move, tid, "it to become " + states(move.info->to), std::string{label(move.after)});
     if (report_.findings_total == found_before) {  // what a step out of place tells of the one before is no news
-        if (move.is(TaskEvent::Cancelled)) judge_from_state(task, tid, move);
-        if (move.is(TaskEvent::Running)) judge_waited(task, tid, move);
+        if (move.is(EventId::TaskCancelled)) judge_from_state(task, tid, move);
+        if (move.is(EventId::TaskRunning)) judge_waited(task, tid, move);
     }
 
     task.step = move.step;
@@ -204,7 +208,7 @@ void LifecycleChecker::State::judge(Instance& instance, Task& task, std::uint64_
 
 /// A step that is known from a dump, which may be told a little before the step itself.
 void LifecycleChecker::State::precede_dump(Instance& instance, Task& task, const Move& move) {
-    if (!move.is(TaskEvent::Spawned)) return;
+    if (!move.is(EventId::TaskSpawned)) return;
     --report_.unseen_start;
     --report_.dumped_start;
     --instance.dumped_starts;

@@ -133,7 +133,7 @@ Plan make_plan(const EventInfo& event) {
 
 }  // namespace
 
-const std::size_t LineParser::kPadding = simdjson::SIMDJSON_PADDING;
+const std::size_t LineParser::kPadding = std::max<std::size_t>(simdjson::SIMDJSON_PADDING, PlainLine::kPadding);
 
 class LineParser::Json {
   public:
@@ -452,7 +452,6 @@ LineParser::LineParser() : json_{std::make_unique<Json>()} {}
 LineParser::~LineParser() = default;
 
 EntryKind LineParser::parse(std::string_view line) {
-    if (plain_.read(line, record_)) return EntryKind::record;
     plain_.forget();
     return json_->parse(line, *this);
 }

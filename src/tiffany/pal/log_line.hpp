@@ -21,10 +21,14 @@ class LineParser {
     LineParser(const LineParser&) = delete;
     LineParser& operator=(const LineParser&) = delete;
 
-    /// How many bytes behind a line must be readable: simdjson looks at whole registers.
+    /// How many bytes behind a text must be readable: simdjson looks at whole registers.
     static const std::size_t kPadding;
 
-    /// Reads `line`, which has no newline. The entry is then in the member of its kind.
+    /// Reads the line that `text` begins with if it is a record as our writers write it. `text` ends with a newline,
+    /// not necessarily that of the line. Returns how long the line is with its newline; 0: it is to be parsed.
+    std::size_t take(std::string_view text) { return plain_.read(text, record_); }
+
+    /// Reads `line`, which has no newline, whatever it is. The entry is then in the member of its kind.
     /// Errors: Error (ErrorKind::content), one sentence, without the line's number.
     EntryKind parse(std::string_view line);
 

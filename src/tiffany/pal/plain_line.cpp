@@ -3,188 +3,216 @@
 #include <cstring>
 #include <limits>
 
+#include "byte_word.hpp"
 #include "text.hpp"
 
 namespace tiffany::pal {
 namespace {
 
-using catalogue::FieldType;
-
 constexpr std::uint64_t kAnyNumber = std::numeric_limits<std::uint64_t>::max();
+constexpr std::size_t kFraction = 9;  // digits of a second's fraction
 
-bool is_digit(char byte) {
-    return byte >= '0' && byte <= '9';
+constexpr std::string_view kBeforeTime = "{\"v\":1,\"ts\":\"";
+constexpr std::size_t kUpToSecond = kBeforeTime.size() + std::string_view{"2026-11-23T15:43:08."}.size();
+
+constexpr Token kSeq{",\"seq\":"}, kTid{",\"tid\":"}, kStep{",\"step\":"}, kEvent{",\"event\":\""};
+constexpr Token kHost{",\"host\":\""}, kPid{",\"pid\":"}, kInstance{",\"instance\":\""}, kWorker{",\"worker\":"};
+constexpr Token kAfterTime{"Z\""}, kLineEnd{"}\n"};
+
+// A place in a text is a `const char*` that each of these takes and returns: where it goes on, or null if what is to be
+// taken is not there. So it stays in a register. The text ends with a newline, which no token, number or string has, so
+// nothing that is taken reaches behind it.
+
+const char* take(const Token& token, const char* at) {
+    return token.is_at(at) ? at + token.size() : nullptr;
+}
+
+/// Takes it if it is there.
+bool may_take(const Token& token, const char*& at) {
+    if (!token.is_at(at)) return false;
+    at += token.size();
+    return true;
+}
+
+const char* take(const std::string& text, const char* at) {
+    return same_bytes(at, text.data(), text.size()) ? at + text.size() : nullptr;
+}
+
+const char* take_more_digits(const char* at, std::uint64_t& value) {
+    constexpr std::size_t kMost = 19 - kWord;  // any number of 19 digits fits
+    std::size_t digits = 0;
+    for (; digits <= kMost && *at >= '0' && *at <= '9'; ++digits, ++at)
+        value = value * 10 + static_cast<std::uint64_t>(*at - '0');
+    return digits <= kMost ? at : nullptr;
+}
+
+/// A number as JSON writes it, of so few digits that it fits.
+[[gnu::always_inline]] inline const char* take_number(const char* at, std::uint64_t most, std::uint64_t& number) {
+    const std::uint64_t front = word_at(at);
+    const std::size_t digits = count_digits(front);
+    if (digits == 0 || (*at == '0' && digits != 1)) return nullptr;
+    std::uint64_t value = number_in(front, digits);
+    at += digits;
+    if (digits == kWord) {
+        at = take_more_digits(at, value);
+        if (at == nullptr) return nullptr;
+    }
+    number = value;
+    return value <= most ? at : nullptr;
+}
+
+/// What is between here and the next quote, if that is plain ASCII; the quote is taken too.
+const char* take_to_quote(const char* at, std::string_view& text) {
+    const char* const begin = at;
+    for (;; at += kWord) {
+        const std::uint64_t word = word_at(at);
+        const std::uint64_t marks = mark_less(word, 0x20) | mark_equal(word, '"') | mark_equal(word, '\\') |
+                                    mark_equal(word, 0x7f) | (word & eight_of(0x80));
+        if (marks == 0) continue;
+        at += before_mark(marks);
+        if (*at != '"') return nullptr;
+        text = {begin, static_cast<std::size_t>(at - begin)};
+        return at + 1;
+    }
+}
+
+void clear_values(Record& record) {
+    record.unknown.clear();
+#pragma GCC unroll 12  // six stores; else g++ makes `rep stos` of it
+    for (std::uint64_t& number : record.numbers)
+        number = 0;
+    for (std::string& text : record.texts)
+        text.clear();
 }
 
 }  // namespace
 
-/// A place in a line. What takes something moves it only if that is there.
-class PlainLine::Cursor {
-  public:
-    explicit Cursor(std::string_view line) : at_{line.data()}, end_{line.data() + line.size()} {}
+PlainLine::PlainLine() = default;
 
-    bool at_end() const { return at_ == end_; }
-    bool is_at(char byte) const { return at_ != end_ && *at_ == byte; }
-    const char* at() const { return at_; }
-    std::string_view rest() const { return {at_, static_cast<std::size_t>(end_ - at_)}; }
-    void skip(std::size_t bytes) { at_ += bytes; }
-
-    bool take(const std::string& text) {
-        if (static_cast<std::size_t>(end_ - at_) < text.size() || std::memcmp(at_, text.data(), text.size()) != 0)
-            return false;
-        at_ += text.size();
-        return true;
-    }
-
-    /// The same for text whose length is known when this is compiled: no call.
-    template <std::size_t N>
-    bool take(const char (&text)[N]) {
-        if (static_cast<std::size_t>(end_ - at_) < N - 1 || __builtin_memcmp(at_, text, N - 1) != 0) return false;
-        at_ += N - 1;
-        return true;
-    }
-
-    /// A number as JSON writes it, of so few digits that it fits.
-    bool take_number(std::uint64_t most, std::uint64_t& number) {
-        constexpr std::ptrdiff_t kDigits = 19;
-        const char* const begin = at_;
-        const char* const end = end_ - at_ < kDigits ? end_ : at_ + kDigits;
-        std::uint64_t value = 0;
-        for (; at_ != end && is_digit(*at_); ++at_)
-            value = value * 10 + static_cast<std::uint64_t>(*at_ - '0');
-        number = value;
-        const bool is_whole = at_ == end_ || !is_digit(*at_);
-        return is_whole && at_ != begin && (*begin != '0' || at_ == begin + 1) && value <= most;
-    }
-
-    /// What is between here and the next quote, if that is plain ASCII; the quote is taken too.
-    bool take_to_quote(std::string_view& text) {
-        const char* const begin = at_;
-        for (; at_ != end_; ++at_) {
-            const auto byte = static_cast<unsigned char>(*at_);
-            if (byte == '"') {
-                text = {begin, static_cast<std::size_t>(at_ - begin)};
-                ++at_;
-                return true;
-            }
-            if (byte < 0x20 || byte >= 0x7f || byte == '\\') return false;
-        }
-        return false;
-    }
-
-  private:
-    const char* at_;
-    const char* end_;
-};
-
-std::size_t PlainLine::bucket_of(std::string_view event) {
-    return event.empty() ? 0 : (static_cast<unsigned char>(event.front()) * 7 + event.size() * 31) % kBuckets;
-}
-
-PlainLine::PlainLine() {
-    for (const LinePlan& plan : plans_)
-        by_event_[bucket_of(plan.info->record)].push_back(&plan);
-}
-
-bool PlainLine::read(std::string_view line, Record& record) {
-    Cursor at{line};
-    if (!at.take("{\"v\":1,\"ts\":\"") || !read_time(at, record) || !read_origin(at, record)) return false;
+std::size_t PlainLine::read(std::string_view text, Record& record) {
+    if (text.empty() || text.back() != '\n') return 0;
+    const char* at = read_origin(read_time(text.data(), record), text.data() + text.size(), record);
+    if (at == nullptr) return 0;
     record.seq = record.tid = record.step = 0;
-    const bool has_seq = at.take(",\"seq\":");
-    if (has_seq && !at.take_number(kAnyNumber, record.seq)) return false;
-    const bool has_tid = at.take(",\"tid\":");
-    if (has_tid && !at.take_number(kAnyNumber, record.tid)) return false;
-    const bool has_step = at.take(",\"step\":");
-    if (has_step && !at.take_number(kAnyNumber, record.step)) return false;
-    const LinePlan* const plan = read_event(at);
-    if (plan == nullptr || plan->has_seq != has_seq || plan->has_tid != has_tid || plan->has_step != has_step)
-        return false;
+    const bool has_seq = may_take(kSeq, at);
+    if (has_seq && (at = take_number(at, kAnyNumber, record.seq)) == nullptr) return 0;
+    const bool has_tid = may_take(kTid, at);
+    if (has_tid && (at = take_number(at, kAnyNumber, record.tid)) == nullptr) return 0;
+    const bool has_step = may_take(kStep, at);
+    if (has_step && (at = take_number(at, kAnyNumber, record.step)) == nullptr) return 0;
+    const PlainPlan* plan = nullptr;
+    at = read_event(at, plan);
+    if (at == nullptr || plan->has_seq != has_seq || plan->has_tid != has_tid || plan->has_step != has_step) return 0;
     record.info = plan->info;
-    record.unknown.clear();
-    record.numbers.fill(0);
-    for (std::string& text : record.texts)
-        text.clear();
-    for (const LinePlan::OwnField& field : plan->own) {
-        if (at.take(field.key)) {
-            if (!read_own(at, field, record)) return false;
-        } else if (field.info->type != FieldType::duration) {
-            return false;
-        }
-    }
-    return at.take("}") && at.at_end();
+    at = read_own(at, *plan, record);
+    if (at == nullptr || !kLineEnd.is_at(at)) return 0;
+    return static_cast<std::size_t>(at + kLineEnd.size() - text.data());
 }
 
-bool PlainLine::read_time(Cursor& at, Record& record) {
-    constexpr std::size_t kUpToSecond = 20, kWhole = 30;  // "2026-11-23T15:43:08." and all of it
-    const std::string_view rest = at.rest();
-    if (rest.size() <= kWhole || rest[kWhole - 1] != 'Z' || rest[kWhole] != '"') return false;
-    if (rest.substr(0, kUpToSecond) == second_) {
-        std::uint64_t fraction = 0;
-        for (const char byte : rest.substr(kUpToSecond, kWhole - 1 - kUpToSecond)) {
-            if (!is_digit(byte)) return false;
-            fraction = fraction * 10 + static_cast<std::uint64_t>(byte - '0');
-        }
-        record.ts_ns = second_ns_ + fraction;
-    } else {
-        const auto time = parse_time(rest.substr(0, kWhole));
-        // the last second that can be told is not a whole one: what is remembered must be good for any fraction
-        constexpr std::uint64_t kSecond = 1'000'000'000;
-        if (!time || *time > std::numeric_limits<std::uint64_t>::max() - kSecond) return false;
-        record.ts_ns = *time;
-        second_ = rest.substr(0, kUpToSecond);
-        second_ns_ = *time - *time % kSecond;
+const char* PlainLine::read_time(const char* at, Record& record) {
+    if (second_.empty() || !same_bytes(at, second_.data(), kUpToSecond)) {
+        if (!read_second({at, kUpToSecond})) return nullptr;
     }
-    at.skip(kWhole + 1);
+    at += kUpToSecond;
+    const std::uint64_t front = word_at(at);
+    const auto last = static_cast<unsigned>(static_cast<unsigned char>(at[kWord]) - '0');
+    if (!is_all_digits(front) || last > 9) return nullptr;
+    record.ts_ns = second_ns_ + number_in(front, kWord) * 10 + last;
+    return at + kFraction;
+}
+
+bool PlainLine::read_second(std::string_view front) {
+    second_.clear();
+    if (!front.starts_with(kBeforeTime)) return false;
+    const auto time = parse_time(std::string{front.substr(kBeforeTime.size())} + "000000000Z");
+    // the last second that can be told is not a whole one: what is remembered must be good for any fraction
+    constexpr std::uint64_t kSecond = 1'000'000'000;
+    if (!time || *time > std::numeric_limits<std::uint64_t>::max() - kSecond) return false;
+    second_ns_ = *time;
+    second_ = front;
     return true;
 }
 
-bool PlainLine::read_origin(Cursor& at, Record& record) {
-    const char* const begin = at.at();
-    if (Cursor after = at;
-        !origin_.empty() && after.take(origin_) && after.is_at(',')) {  // "worker":1 begins "worker":12
-        at = after;
-        return true;
+/// Mostly that of the line before, or at least of the same process.
+const char* PlainLine::read_origin(const char* at, const char* end, Record& record) {
+    if (at == nullptr) return nullptr;
+    const auto is_at = [&](std::size_t bytes) {
+        return bytes != 0 && static_cast<std::size_t>(end - at) > bytes && std::memcmp(at, origin_.data(), bytes) == 0;
+    };
+    if (is_at(origin_.size()) && at[origin_.size()] == ',')
+        return at + origin_.size();  // "worker":1 begins "worker":12
+    const char* after = nullptr;
+    if (is_at(up_to_worker_)) {
+        after = at + up_to_worker_;
+    } else {
+        after = read_new_process(at, record);
+        up_to_worker_ = after != nullptr ? static_cast<std::size_t>(after - at) : 0;
     }
-    origin_.clear();
+    std::uint64_t worker = 0;
+    if (after != nullptr) after = take_number(after, std::numeric_limits<std::uint16_t>::max(), worker);
+    if (after == nullptr) {
+        forget();
+        return nullptr;
+    }
+    record.worker.index = static_cast<std::uint16_t>(worker);
+    origin_.assign(at, after);
+    return after;
+}
+
+const char* PlainLine::read_new_process(const char* at, Record& record) {
     std::string_view text;
+    if (!may_take(kAfterTime, at)) return nullptr;
     record.host.clear();
-    if (at.take(",\"host\":\"")) {
-        if (!at.take_to_quote(text)) return false;
+    if (may_take(kHost, at)) {
+        if ((at = take_to_quote(at, text)) == nullptr) return nullptr;
         record.host = text;
     }
     std::uint64_t number = 0;
-    if (at.take(",\"pid\":") && !at.take_number(std::numeric_limits<std::uint32_t>::max(), number)) return false;
+    if (may_take(kPid, at) && (at = take_number(at, std::numeric_limits<std::uint32_t>::max(), number)) == nullptr)
+        return nullptr;
     record.pid = static_cast<std::uint32_t>(number);
-    if (!at.take(",\"instance\":\"") || !at.take_to_quote(text)) return false;
+    if (!may_take(kInstance, at) || (at = take_to_quote(at, text)) == nullptr) return nullptr;
     const auto instance = parse_instance(text);
-    if (!instance || !at.take(",\"worker\":") || !at.take_number(std::numeric_limits<std::uint16_t>::max(), number))
-        return false;
-    record.worker = {*instance, static_cast<std::uint16_t>(number)};
-    if (!at.is_at(',')) return false;
-    origin_.assign(begin, at.at());
-    return true;
+    if (!instance) return nullptr;
+    record.worker.instance = *instance;
+    return take(kWorker, at);
 }
 
-const LinePlan* PlainLine::read_event(Cursor& at) const {
-    std::string_view name;
-    if (!at.take(",\"event\":\"") || !at.take_to_quote(name)) return nullptr;
-    for (const LinePlan* plan : by_event_[bucket_of(name)])
-        if (plan->info->record == name && (plan->kind.empty() || at.take(plan->kind))) return plan;
+const char* PlainLine::read_event(const char* at, const PlainPlan*& plan) const {
+    if (!may_take(kEvent, at)) return nullptr;
+    const WordSet::Word* const name = plans_.names().find(at);
+    if (name == nullptr) return nullptr;
+    at += name->text.size();
+    plan = &plans_.plan(name->number);
+    if (plan->kind.empty()) return at;
+    for (; plan != nullptr; plan = plan->next)
+        if (const char* const after = take(plan->kind, at)) return after;
     return nullptr;
 }
 
-bool PlainLine::read_own(Cursor& at, const LinePlan::OwnField& field, Record& record) {
-    const bool is_label = field.info->type == FieldType::enumeration;
-    if (!is_label && !field.info->is_string()) return at.take_number(field.info->most(), record.numbers[field.slot]);
-    std::string_view text;
-    if (!at.take("\"") || !at.take_to_quote(text)) return false;
-    if (!is_label) {
-        record.texts[field.slot] = text;
-        return true;
+const char* PlainLine::read_own(const char* at, const PlainPlan& plan, Record& record) {
+    clear_values(record);
+    for (const PlainPlan::Field& field : plan.fields) {
+        if (!field.key.is_at(at)) {
+            if (field.form != ValueForm::duration) return nullptr;
+            continue;
+        }
+        at += field.key.size();
+        if (field.form == ValueForm::number || field.form == ValueForm::duration) {
+            at = take_number(at, field.most, record.numbers[field.slot]);
+        } else if (field.form == ValueForm::label) {
+            const WordSet::Word* const label = field.labels->find(at);
+            if (label == nullptr) return nullptr;
+            record.numbers[field.slot] = label->number;
+            at += label->text.size();
+        } else {
+            std::string_view text;
+            at = take_to_quote(at, text);
+            if (at != nullptr) record.texts[field.slot] = text;
+        }
+        if (at == nullptr) return nullptr;
     }
-    const auto number = field.info->enumeration->number(text);
-    if (number) record.numbers[field.slot] = *number;
-    return number.has_value();
+    return at;
 }
 
 }  // namespace tiffany::pal

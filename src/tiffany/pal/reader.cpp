@@ -2,14 +2,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
-#include <cerrno>
-#include <cstring>
-#include <memory>
 #include <tiffany/pal/error.hpp>
 #include <tiffany/pal/reader.hpp>
 
-#include "input.hpp"
+#include "chunked_input.hpp"
 #include "log_line.hpp"
 
 namespace tiffany::pal {
@@ -18,26 +16,37 @@ namespace {
 /// Cuts the input into lines without copying them.
 class LineReader {
   public:
-    explicit LineReader(InputFile& input) : input_{input} {}
+    explicit LineReader(InputFile& input) : input_{input, kMaxLine, LineParser::kPadding}, text_{input_.empty()} {}
+
+    /// What was read of the input and not handed out yet, with a newline behind it, and behind that
+    /// LineParser::kPadding readable bytes. It is valid until `next` is called.
+    std::string_view rest() const { return {text_.data(), text_.size() + 1}; }
+    /// Hands out the line that `rest` begins with, so many bytes with its newline. Returns false, and does nothing, if
+    /// that is the newline behind, so that there may be more of the line, or if it is too long.
+    bool skip(std::size_t bytes) {
+        if (bytes > text_.size() || bytes > kMaxLine) return false;
+        text_.remove_prefix(bytes);
+        return true;
+    }
 
     /// The next line without its newline, or nothing at the end. Behind it are LineParser::kPadding readable bytes. It
     /// is valid until the next call. Errors: a line longer than kMaxLine; those of the input.
     bool next(std::string_view& line) {
-        for (;;) {
-            const std::string_view rest{buffer_.get() + begin_, end_ - begin_};
-            if (const std::size_t newline = rest.find('\n', searched_); newline != rest.npos) {
-                if (newline > kMaxLine) fail_long();
-                line = rest.substr(0, newline);
-                begin_ += newline + 1;
-                searched_ = 0;
+        for (std::size_t searched = 0;;) {
+            const std::size_t newline = text_.find('\n', searched);
+            if (std::min(newline, text_.size()) > kMaxLine)
+                throw Error{ErrorKind::content,
+                            "the line is too long: expected at most " + std::to_string(kMaxLine) + " bytes"};
+            if (newline != text_.npos) {
+                line = text_.substr(0, newline);
+                text_.remove_prefix(newline + 1);
                 return true;
             }
-            searched_ = rest.size();
-            if (rest.size() > kMaxLine) fail_long();
-            if (fill()) continue;
-            line = rest;
-            begin_ = end_;
-            searched_ = 0;
+            searched = text_.size();
+            text_ = input_.longer(text_);
+            if (text_.size() != searched) continue;
+            line = text_;
+            text_.remove_prefix(text_.size());
             is_cut_ = !line.empty();
             return is_cut_;
         }
@@ -47,32 +56,8 @@ class LineReader {
     bool is_cut() const { return is_cut_; }
 
   private:
-    static constexpr std::size_t kChunk = std::size_t{1} << 18;
-    static constexpr std::size_t kCapacity = kMaxLine + 2 * kChunk;
-
-    [[noreturn]] static void fail_long() {
-        throw Error{ErrorKind::content,
-                    "the line is too long: expected at most " + std::to_string(kMaxLine) + " bytes"};
-    }
-
-    /// Reads more behind `end_`. Returns false at the end of the input.
-    bool fill() {
-        // to the front, where the memory is in the caches, as long as more was used up than is to be moved
-        if (end_ - begin_ <= begin_ || kCapacity - end_ < kChunk) {
-            std::memmove(buffer_.get(), buffer_.get() + begin_, end_ - begin_);
-            end_ -= begin_;
-            begin_ = 0;
-        }
-        const std::size_t bytes = input_.read({buffer_.get() + end_, kChunk});
-        end_ += bytes;
-        return bytes != 0;
-    }
-
-    InputFile& input_;
-    std::unique_ptr<char[]> buffer_{new char[kCapacity + LineParser::kPadding]};
-    std::size_t begin_ = 0;     // of what was not handed out
-    std::size_t end_ = 0;       // of what was read
-    std::size_t searched_ = 0;  // from begin_: known to hold no newline
+    ChunkedInput input_;
+    std::string_view text_;  // what was not handed out
     bool is_cut_ = false;
 };
 
@@ -84,8 +69,15 @@ class LogReader {
 
     LogSummary read(InputFile& input) {
         LineReader lines{input};
-        std::string_view line;
-        while (next(lines, line)) {
+        for (;;) {
+            if (const std::size_t bytes = parser_.take(lines.rest());
+                bytes != 0 && may_be_record() && lines.skip(bytes)) {
+                ++summary_.lines;
+                push_record();
+                continue;
+            }
+            std::string_view line;
+            if (!next(lines, line)) break;
             ++summary_.lines;
             push(parse(line, lines.is_cut()));
         }
@@ -126,6 +118,9 @@ class LogReader {
         }
     }
 
+    /// Whether a record may come next. If not, whoever reads the line as any other has the message.
+    bool may_be_record() const { return summary_.lines != 0 && !has_end_; }
+
     void check_order(EntryKind kind) const {
         if (summary_.lines == 1 && kind != EntryKind::begin)
             throw Error{ErrorKind::content, "expected Begin, the first entry of a log"};
@@ -142,8 +137,7 @@ class LogReader {
                 sink_.begin(parser_.begin());
                 break;
             case EntryKind::record:
-                count(parser_.record());
-                sink_.record(parser_.record());
+                push_record();
                 break;
             case EntryKind::gap:
                 ++summary_.gaps;
@@ -160,10 +154,19 @@ class LogReader {
         }
     }
 
+    void push_record() {
+        count(parser_.record());
+        sink_.record(parser_.record());
+    }
+
     void count(const Record& record) {
         ++summary_.records;
         if (record.is_transition()) ++summary_.transitions;
-        if (record.info != nullptr) return;
+        if (record.info == nullptr) count_unknown(record);
+    }
+
+    // apart, so that what is called for each record is short
+    [[gnu::noinline]] void count_unknown(const Record& record) {
         const bool is_new = !summary_.unknown_events.contains(record.unknown);
         ++summary_.unknown_events[is_new && summary_.unknown_events.size() >= kMaxUnknownNames ? "(others)"
                                                                                                : record.unknown];

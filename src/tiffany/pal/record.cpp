@@ -32,10 +32,6 @@ std::size_t text_slot(const EventInfo* info, std::string_view name) {
 
 }  // namespace
 
-bool Record::is_transition() const {
-    return info != nullptr ? info->is_transition() : std::string_view{unknown}.substr(0, 5) == "task_";
-}
-
 std::uint64_t Record::number(std::string_view field) const {
     const std::size_t slot = number_slot(info, field);
     return slot == kNone ? 0 : numbers[slot];

@@ -47,7 +47,9 @@ struct Record {
     std::array<std::uint64_t, kMaxFields> numbers{};  ///< [i] is the value of info->fields[i], if it is an own number
     std::array<std::string, kMaxTexts> texts;         ///< [i] is the value of the event's i-th string
 
-    bool is_transition() const;
+    bool is_transition() const {
+        return info != nullptr ? info->is_transition() : std::string_view{unknown}.starts_with("task_");
+    }
     /// An own number by its field's name; 0 if the event has no such field.
     std::uint64_t number(std::string_view field) const;
     /// A string by its field's name; empty if the event has no such field.

@@ -9,14 +9,21 @@
 namespace tiffany::pal::test {
 namespace {
 
+/// With its newline, and what must be readable behind it.
+std::string padded(const std::string& line) {
+    std::string out = line + '\n';
+    out.resize(out.size() + LineParser::kPadding);
+    return out;
+}
+
 /// What came of a line, as text: its values, or the error.
 class Reader {
   public:
     std::string read(const std::string& line) {
-        std::string padded = line;
-        padded.resize(line.size() + LineParser::kPadding);
+        const std::string text = padded(line);
         try {
-            const EntryKind kind = parser_.parse({padded.data(), line.size()});
+            if (parser_.take({text.data(), line.size() + 1}) == line.size() + 1) return told(parser_.record());
+            const EntryKind kind = parser_.parse({text.data(), line.size()});
             return kind == EntryKind::record ? told(parser_.record()) : std::to_string(static_cast<int>(kind));
         } catch (const Error& error) {
             return error.one_line();
@@ -78,9 +85,13 @@ TEST(PlainLine, TakesEveryEventAsARunHasIt) {
     Record record;
     const std::vector<std::string> usual_lines = lines_of(usual());
     EXPECT_GE(usual_lines.size(), 2 * catalogue::events().size());
+    const auto read = [&](const std::string& line) {
+        const std::string text = padded(line);
+        return plain.read({text.data(), line.size() + 1}, record);
+    };
     for (const std::string& line : usual_lines)
-        EXPECT_TRUE(plain.read(line, record)) << line;
-    EXPECT_FALSE(plain.read(' ' + usual_lines.front(), record)) << "what the other tests compare with";
+        EXPECT_EQ(read(line), line.size() + 1) << line;
+    EXPECT_EQ(read(' ' + usual_lines.front()), 0u) << "what the other tests compare with";
 }
 
 TEST(PlainLine, MakesOfEveryLineWhatTheReaderOfJsonMakesOfIt) {
@@ -153,6 +164,51 @@ TEST(PlainLine, KeepsNoOriginThatAnotherOnlyBeginsWith) {
         EXPECT_EQ(fast.read(one), json.read_as_json(one));
         EXPECT_EQ(fast.read(line(origin)), json.read_as_json(line(origin))) << origin;
     }
+}
+
+TEST(PlainLine, TakesWorkersAndProcessesByTurns) {
+    PlainLine plain;
+    Record record;
+    for (const auto& [origin, pid, worker] :
+         {std::tuple{R"("host":"a","pid":7,"instance":"5f3a9c1e07b2","worker":1)", 7u, 1},
+          {R"("host":"a","pid":7,"instance":"5f3a9c1e07b2","worker":12)", 7u, 12},
+          {R"("host":"a","pid":7,"instance":"5f3a9c1e07b2","worker":1)", 7u, 1},
+          {R"("host":"a","pid":70,"instance":"5f3a9c1e07b2","worker":1)", 70u, 1},
+          {R"("host":"a","pid":70,"instance":"5f3a9c1e07b2","worker":65535)", 70u, 65535},
+          {R"("host":"a","pid":70,"instance":"5f3a9c1e07b2","worker":0)", 70u, 0}}) {
+        const std::string text = padded(std::string{R"({"v":1,"ts":"2026-11-23T15:43:08.000000001Z",)"} + origin +
+                                        R"(,"seq":41,"tid":7,"step":9,"event":"Yield","run_ns":5120})");
+        ASSERT_NE(plain.read({text.data(), text.find('\n') + 1}, record), 0u) << origin;
+        EXPECT_EQ(record.host, "a");
+        EXPECT_EQ(record.pid, pid);
+        EXPECT_EQ(record.worker, (WorkerId{0x5f3a9c1e07b2, static_cast<std::uint16_t>(worker)})) << origin;
+    }
+}
+
+TEST(PlainLine, AgreesOnNumbersOfEveryLength) {
+    Reader fast, json;
+    const std::string digits = "184467440737095516150";
+    for (std::size_t size = 1; size <= digits.size(); ++size)
+        for (const std::string& number : {digits.substr(0, size), std::string(size, '9'), '0' + digits.substr(0, size),
+                                          '1' + std::string(size - 1, '0'), digits.substr(0, size) + ".5"}) {
+            const std::string line =
+                R"({"v":1,"ts":"2026-11-23T15:43:08.000000001Z","instance":"5f3a9c1e07b2","worker":1,"seq":)" + number +
+                R"(,"tid":7,"step":9,"event":"Spawned","state":"Ready","name":"","site":"","priority":)" +
+                number.substr(0, 2) + R"(,"group":1,"parent":)" + number + '}';
+            EXPECT_EQ(fast.read(line), json.read_as_json(line)) << line;
+        }
+}
+
+TEST(PlainLine, LeavesALineWhoseEndIsNotThereYet) {
+    PlainLine plain;
+    Record record;
+    const std::string line = lines_of(usual()).front();
+    for (std::size_t size = 0; size < line.size(); ++size) {
+        std::string text = line.substr(0, size) + '\n' + line.substr(size) + '\n';
+        text.resize(text.size() + PlainLine::kPadding);
+        EXPECT_EQ(plain.read({text.data(), size + 1}, record), 0u) << text;
+    }
+    EXPECT_EQ(plain.read({padded(line).data(), line.size()}, record), 0u) << "its newline is no part of the text";
 }
 
 TEST(PlainLine, KeepsNoSecondThatAnotherInstantHasNot) {

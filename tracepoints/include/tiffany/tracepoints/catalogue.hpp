@@ -5,6 +5,7 @@
 ///     for (const EventInfo& event : catalogue::events()) std::cout << event.tracepoint << '\n';
 
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -74,6 +75,8 @@ class StateSet {
     template <typename... States>
     constexpr explicit StateSet(States... states) : bits_((0u | ... | (1u << static_cast<unsigned>(states)))) {}
     constexpr bool has(TaskState state) const { return ((bits_ >> static_cast<unsigned>(state)) & 1u) != 0; }
+    /// The first of its states in the catalogue's order; None if it has none.
+    constexpr TaskState lowest() const { return static_cast<TaskState>(bits_ == 0 ? 0 : std::countr_zero(bits_)); }
 
   private:
     std::uint32_t bits_;
