@@ -23,6 +23,7 @@ class LineReader {
     /// The next line without its newline, or nothing at the end. Behind it are LineParser::kPadding readable bytes. It
     /// is valid until the next call. Errors: a line longer than kMaxLine; those of the input.
     bool next(std::string_view& line) {
+        line_at_ = read_ - (end_ - begin_);
         for (;;) {
             const std::string_view rest{buffer_.get() + begin_, end_ - begin_};
             if (const std::size_t newline = rest.find('\n', searched_); newline != rest.npos) {
@@ -42,6 +43,9 @@ class LineReader {
             return is_cut_;
         }
     }
+
+    /// Where in the log, decompressed, the line begins that `next` returned, or that it could not read.
+    std::uint64_t line_at() const { return line_at_; }
 
     /// Whether the line that `next` returned had no newline: it is the last one, and may be cut.
     bool is_cut() const { return is_cut_; }
@@ -65,6 +69,7 @@ class LineReader {
         }
         const std::size_t bytes = input_.read({buffer_.get() + end_, kChunk});
         end_ += bytes;
+        read_ += bytes;
         return bytes != 0;
     }
 
@@ -73,6 +78,8 @@ class LineReader {
     std::size_t begin_ = 0;     // of what was not handed out
     std::size_t end_ = 0;       // of what was read
     std::size_t searched_ = 0;  // from begin_: known to hold no newline
+    std::uint64_t read_ = 0;    // bytes, up to end_
+    std::uint64_t line_at_ = 0;
     bool is_cut_ = false;
 };
 
@@ -87,11 +94,12 @@ class LogReader {
         std::string_view line;
         while (next(lines, line)) {
             ++summary_.lines;
+            line_at_ = lines.line_at();
             push(parse(line, lines.is_cut()));
         }
         if (summary_.lines == 0) throw cannot_read("this is no PAL log: it is empty");
         if (!has_end_)
-            throw cannot_read("the log was cut: it has no End, line " + std::to_string(summary_.lines) +
+            throw cannot_read("the log was cut: it has no End, " + where(summary_.lines, line_at_) +
                               " is the last one");
         return std::move(summary_);
     }
@@ -102,8 +110,11 @@ class LogReader {
     Error cannot_read(const std::string& why) const {
         return Error{ErrorKind::content, why}.within("cannot read log " + name_);
     }
-    Error cannot_read_line(std::uint64_t line, const std::string& why) const {
-        return cannot_read("line " + std::to_string(line) + ": " + why);
+    static std::string where(std::uint64_t line, std::uint64_t at) {
+        return "line " + std::to_string(line) + " at byte " + std::to_string(at);
+    }
+    Error cannot_read_line(const std::string& why) const {
+        return cannot_read(where(summary_.lines, line_at_) + ": " + why);
     }
 
     bool next(LineReader& lines, std::string_view& line) const {
@@ -111,7 +122,7 @@ class LogReader {
             return lines.next(line);
         } catch (const Error& error) {
             if (error.kind() == ErrorKind::system) throw;  // it names the file already
-            throw cannot_read_line(summary_.lines + 1, error.one_line());
+            throw cannot_read(where(summary_.lines + 1, lines.line_at()) + ": " + error.one_line());
         }
     }
 
@@ -121,8 +132,8 @@ class LogReader {
             check_order(kind);
             return kind;
         } catch (const Error& error) {
-            if (summary_.lines == 1) throw cannot_read("this is no PAL log: line 1: " + error.one_line());
-            throw cannot_read_line(summary_.lines, (may_be_cut ? "the log was cut here: " : "") + error.one_line());
+            if (summary_.lines == 1) throw cannot_read("this is no PAL log: " + where(1, 0) + ": " + error.one_line());
+            throw cannot_read_line((may_be_cut ? "the log was cut here: " : "") + error.one_line());
         }
     }
 
@@ -154,8 +165,8 @@ class LogReader {
                 summary_.end = parser_.end();
                 sink_.end(parser_.end());
                 if (summary_.end.records != summary_.records)
-                    throw cannot_read_line(summary_.lines, "End tells of " + std::to_string(summary_.end.records) +
-                                                               " records, found " + std::to_string(summary_.records));
+                    throw cannot_read_line("End tells of " + std::to_string(summary_.end.records) + " records, found " +
+                                           std::to_string(summary_.records));
                 break;
         }
     }
@@ -173,6 +184,7 @@ class LogReader {
     EntrySink& sink_;
     LineParser parser_;
     LogSummary summary_;
+    std::uint64_t line_at_ = 0;
     bool has_end_ = false;
 };
 
