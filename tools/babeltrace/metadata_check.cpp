@@ -16,6 +16,8 @@
 #include <tiffany/pal/error.hpp>
 #include <vector>
 
+#include "index_check.hpp"
+
 namespace tiffany::ctf {
 namespace {
 
@@ -228,6 +230,7 @@ std::string check_files(const std::string& directory) {
         if (name == "metadata" || name.starts_with(".") || entry->is_directory()) continue;
         const std::string stream = entry->path().string();
         if (!entry->is_regular_file()) throw bad("cannot read stream " + stream + ": it is no regular file");
+        check_index(stream, entry->file_size());
         if (!known_layout) continue;
         try {
             check_stream(entry->path());

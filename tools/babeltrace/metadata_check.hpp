@@ -14,7 +14,7 @@ constexpr std::uint32_t kStreamMagic = 0xC1FC1FC1;  // each packet of a stream b
 std::string metadata_text(std::string_view bytes);
 
 /// Reads and checks `directory/metadata`, then walks the packets of each stream file beside it, if they are laid out
-/// as LTTng does it. Returns the metadata's text. Cost: a read of each packet's header.
+/// as LTTng does it, and its index. Returns the metadata's text. Cost: a read of each packet's header.
 /// Errors: the file and the cause; ErrorKind::system if it cannot be read, ErrorKind::content if it is cut or wrong.
 std::string check_files(const std::string& directory);
 
