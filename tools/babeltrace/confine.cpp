@@ -164,22 +164,30 @@ constexpr std::array kCalls{
     SCMP_SYS(pipe2),
 };
 
+scmp_arg_cmp is(unsigned argument, scmp_datum_t value) noexcept {
+    return {argument, SCMP_CMP_EQ, value, 0};
+}
+
+/// None of these bits.
+scmp_arg_cmp is_without(unsigned argument, scmp_datum_t bits) noexcept {
+    return {argument, SCMP_CMP_MASKED_EQ, bits, 0};
+}
+
 // What depends on how it is called: no new code, no file but to read it, no signal but to itself (abort).
 bool allow_some(scmp_filter_ctx filter) noexcept {
-    constexpr std::uint64_t kWrites = O_ACCMODE | O_CREAT | O_TRUNC;
+    static_assert(O_RDONLY == 0);
+    constexpr scmp_datum_t kWrites = O_ACCMODE | O_CREAT | O_TRUNC;
     const auto allow = [filter](int call, scmp_arg_cmp only) {
         return seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 1, only) == 0;
     };
-    bool good = allow(SCMP_SYS(open), SCMP_A1(SCMP_CMP_MASKED_EQ, kWrites, O_RDONLY)) &&
-                allow(SCMP_SYS(openat), SCMP_A2(SCMP_CMP_MASKED_EQ, kWrites, O_RDONLY)) &&
-                allow(SCMP_SYS(ioctl), SCMP_A1(SCMP_CMP_EQ, TCGETS)) &&
-                allow(SCMP_SYS(prlimit64), SCMP_A2(SCMP_CMP_EQ, 0)) &&
-                allow(SCMP_SYS(tgkill), SCMP_A0(SCMP_CMP_EQ, static_cast<scmp_datum_t>(getpid())));
+    bool good = allow(SCMP_SYS(open), is_without(1, kWrites)) && allow(SCMP_SYS(openat), is_without(2, kWrites)) &&
+                allow(SCMP_SYS(ioctl), is(1, TCGETS)) && allow(SCMP_SYS(prlimit64), is(2, 0)) &&
+                allow(SCMP_SYS(tgkill), is(0, static_cast<scmp_datum_t>(getpid())));
     for (const int call : {SCMP_SYS(mmap), SCMP_SYS(mmap2), SCMP_SYS(mprotect)})
-        good = good && allow(call, SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+        good = good && allow(call, is_without(2, PROT_EXEC));
     for (const int command : {F_GETFD, F_SETFD, F_GETFL, F_DUPFD_CLOEXEC})
         for (const int call : {SCMP_SYS(fcntl), SCMP_SYS(fcntl64)})
-            good = good && allow(call, SCMP_A1(SCMP_CMP_EQ, static_cast<scmp_datum_t>(command)));
+            good = good && allow(call, is(1, static_cast<scmp_datum_t>(command)));
     return good;
 }
 
