@@ -7,8 +7,9 @@
 
 namespace tiffany::ctf {
 
-/// Checks `index/NAME.idx` beside the stream file `stream`, if it is there: the packets of which it tells lie one behind
-/// the other. What babeltrace2 would not use (another version, another size) is no fault: it reads the stream instead.
+/// Checks `index/NAME.idx` beside the stream file `stream`, if it is there: the packets of which it tells lie one
+/// behind the other. What babeltrace2 would not use (another version, another size) is no fault: it reads the stream
+/// instead.
 /// @param stream_bytes  the stream file's size
 /// Errors: the file and the cause, as check_files has them.
 void check_index(const std::string& stream, std::uint64_t stream_bytes);
