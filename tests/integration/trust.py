@@ -8,9 +8,11 @@ import random
 import re
 import resource
 import shutil
+import signal
 import socket
 import stat
 import subprocess
+import threading
 import time
 import urllib.request
 
@@ -32,7 +34,12 @@ def ran(command, directory):
     """(exit status, stderr, CPU seconds, KiB at the most), of the process and of those that it waited for."""
     with open(directory / "said", "w+b") as said:
         process = subprocess.Popen([str(part) for part in command], stdout=subprocess.DEVNULL, stderr=said)
-        _, status, used = os.wait4(process.pid, 0)
+        guard = threading.Timer(DEADLINE, os.kill, (process.pid, signal.SIGKILL))
+        guard.start()
+        try:
+            _, status, used = os.wait4(process.pid, 0)
+        finally:
+            guard.cancel()
         process.returncode = os.waitstatus_to_exitcode(status)
         said.seek(0)
         text = said.read().decode(errors="replace")
