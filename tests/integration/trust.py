@@ -342,7 +342,7 @@ def test_a_recording_goes_into_no_directory_that_others_planted(tmp_path):
 # ---- clients of the metrics ----
 
 
-@pytest.mark.skipif(not NIGHTLY, reason="a minute of it is for the night; server_test has a shorter one")
+@pytest.mark.skipif(not NIGHTLY, reason="a minute of it is for the night; server_test.cpp has a shorter one")
 def test_a_minute_of_a_thousand_bad_clients_keeps_no_scrape_waiting():
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, 4096), most))
