@@ -20,7 +20,7 @@ FROM ${BASE}
 # what the programs are linked with, and the daemons that `paltrace record` starts
 RUN apt-get update -qq \
  && DEBIAN_FRONTEND=noninteractive apt-get install --yes -qq --no-install-recommends \
-      libprometheus-cpp-core1.0 libmicrohttpd12 liblttng-ust1 libsimdjson14 libzstd1 libelf1 libbabeltrace2-0 lttng-tools \
+      libprometheus-cpp-core1.0 libmicrohttpd12 liblttng-ust1 libsimdjson14 libzstd1 libelf1 libseccomp2 libbabeltrace2-0 lttng-tools \
  && rm -rf /var/lib/apt/lists/* \
  && useradd --uid 10001 --user-group --create-home tiffany
 COPY --from=build /installed/ /

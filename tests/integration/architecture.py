@@ -25,6 +25,7 @@ KEPT_IN = {
     "lttng/ust": "tracepoints/lttng_provider",
     "sys/sdt.h": "tracepoints/usdt_probes.cpp",
     "babeltrace2/": "tools/babeltrace/",
+    "seccomp.h": "tools/babeltrace/confine.cpp",
     "simdjson": "src/tiffany/pal/",
     "prometheus/": ("src/tiffany/metrics/", "examples/metrics_"),
     "microhttpd": "src/tiffany/metrics/",

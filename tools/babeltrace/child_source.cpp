@@ -31,6 +31,14 @@ constexpr bool kBoundMemory = true;
 
 constexpr rlim_t kMaxAddressSpace = rlim_t{8} << 30;  // a real trace takes about 100 MiB
 
+constexpr int kPipe = STDERR_FILENO + 1;
+
+/// What else the parent has open, the log that it writes among it, is none of the decoder's business.
+void keep_only_pipe(int fd) {
+    if (fd != kPipe) ::dup2(fd, kPipe);
+    ::closefrom(kPipe + 1);
+}
+
 [[noreturn]] void run_child(int fd, pid_t parent, const std::function<void(FrameWriter&)>& work) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (::getppid() != parent) ::_exit(1);  // it died before it could be watched
@@ -39,7 +47,8 @@ constexpr rlim_t kMaxAddressSpace = rlim_t{8} << 30;  // a real trace takes abou
         const rlimit limit{kMaxAddressSpace, kMaxAddressSpace};
         ::setrlimit(RLIMIT_AS, &limit);
     }
-    FrameWriter writer{fd};
+    keep_only_pipe(fd);
+    FrameWriter writer{kPipe};
     try {
         try {
             work(writer);
@@ -133,6 +142,9 @@ bool ChildSource::next(pal::Record& record, FrameHandler& handler) {
         std::uint32_t size = 0;
         const std::size_t have = buffer_.size() - at_;
         if (have >= sizeof size) std::memcpy(&size, buffer_.data() + at_, sizeof size);
+        if (size > kMaxFrame)
+            throw Error{ErrorKind::system, "cannot decode " + name_ + ": its decoder announced a message of " +
+                                               std::to_string(size) + " bytes"};
         if (have < sizeof size || have - sizeof size < size) {
             receive();
             continue;

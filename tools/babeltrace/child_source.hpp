@@ -3,7 +3,8 @@
 ///
 /// babeltrace2 2.0.4 can loop for ever on a damaged trace, and a decoder that crashes must not take the other traces
 /// along; so each input is decoded by a child that sends what it finds through a pipe. A child from which nothing has
-/// come for `patience` is killed. The parent's death ends it, too. Memory of a child is bounded by RLIMIT_AS.
+/// come for `patience` is killed. The parent's death ends it, too. Memory of a child is bounded by RLIMIT_AS; of what
+/// the parent has open it has the standard descriptors and its pipe. What it reads is for `work` to restrict (confine).
 
 #include <sys/types.h>
 

@@ -55,6 +55,17 @@ Ref<const bt_plugin> find_plugin(const char* name) {
     return Ref<const bt_plugin>{plugin};
 }
 
+/// Found once: looking loads every plugin that is installed.
+struct Plugins {
+    Ref<const bt_plugin> ctf = find_plugin("ctf");
+    Ref<const bt_plugin> utils = find_plugin("utils");
+
+    static const Plugins& get() {
+        static const Plugins plugins;
+        return plugins;
+    }
+};
+
 Ref<bt_value> inputs_parameter(const std::string& directory) {
     Ref<bt_value> parameters{bt_value_map_create()};
     bt_value* inputs = nullptr;
@@ -75,11 +86,12 @@ void connect(bt_graph* graph, const bt_port_output* from, const bt_port_input* t
 class TraceGraph {
   public:
     TraceGraph(const std::string& directory, const OnMessage& on_message)
-        : ctf_{find_plugin("ctf")}, sink_{on_message, nullptr}, graph_{bt_graph_create(0)} {
+        : sink_{on_message, nullptr}, graph_{bt_graph_create(0)} {
         if (graph_ == nullptr) throw take_error("cannot make babeltrace2's graph");
         if (bt_graph_add_source_component(
-                graph_.get(), bt_plugin_borrow_source_component_class_by_name_const(ctf_.get(), "fs"), "trace",
-                inputs_parameter(directory).get(), BT_LOGGING_LEVEL_NONE, &source_) != BT_GRAPH_ADD_COMPONENT_STATUS_OK)
+                graph_.get(), bt_plugin_borrow_source_component_class_by_name_const(Plugins::get().ctf.get(), "fs"),
+                "trace", inputs_parameter(directory).get(), BT_LOGGING_LEVEL_NONE,
+                &source_) != BT_GRAPH_ADD_COMPONENT_STATUS_OK)
             throw take_error("cannot open trace " + directory + ": babeltrace2 dislikes " + directory +
                              "/metadata or the start of a stream");
         if (bt_graph_add_simple_sink_component(graph_.get(), "pal", nullptr, consume, nullptr, &sink_, &end_) !=
@@ -104,7 +116,6 @@ class TraceGraph {
     }
 
   private:
-    Ref<const bt_plugin> ctf_;
     MessageSink sink_;
     Ref<bt_graph> graph_;
     const bt_component_source* source_ = nullptr;
@@ -113,15 +124,18 @@ class TraceGraph {
 
 }  // namespace
 
+void load_plugins() {
+    Plugins::get();
+}
+
 void decode_trace(const std::string& directory, const OnMessage& on_message) {
-    const Ref<const bt_plugin> utils = find_plugin("utils");
     TraceGraph graph{directory, on_message};
     if (graph.streams() == 0) return;
 
     const bt_component_filter* muxer = nullptr;
     if (bt_graph_add_filter_component(
-            graph.get(), bt_plugin_borrow_filter_component_class_by_name_const(utils.get(), "muxer"), "muxer", nullptr,
-            BT_LOGGING_LEVEL_NONE, &muxer) != BT_GRAPH_ADD_COMPONENT_STATUS_OK)
+            graph.get(), bt_plugin_borrow_filter_component_class_by_name_const(Plugins::get().utils.get(), "muxer"),
+            "muxer", nullptr, BT_LOGGING_LEVEL_NONE, &muxer) != BT_GRAPH_ADD_COMPONENT_STATUS_OK)
         throw take_error("cannot make babeltrace2's muxer");
     for (std::uint64_t i = 0; i < graph.streams(); ++i)  // the muxer gets a new port whenever its last one is connected
         connect(graph.get(), graph.stream(i), bt_component_filter_borrow_input_port_by_index_const(muxer, i));

@@ -12,6 +12,10 @@ namespace tiffany::ctf {
 /// Called with each message, in time order. What it throws ends the decoding and is passed on.
 using OnMessage = std::function<void(const bt_message*)>;
 
+/// Finds libbabeltrace2's plugins and keeps them, for a process that will not be able to (confine.hpp).
+/// Errors: one is missing (system).
+void load_plugins();
+
 /// Decodes the trace whose `metadata` lies in `directory`.
 /// Errors: libbabeltrace2's chain, shortened (content); its plugins are missing (system).
 void decode_trace(const std::string& directory, const OnMessage& on_message);

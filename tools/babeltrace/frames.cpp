@@ -28,6 +28,7 @@ enum Kind : std::uint8_t {
 constexpr std::size_t kSendAt = 32 * 1024;
 constexpr std::uint64_t kAliveEveryMs = 200;
 constexpr std::uint8_t kUnknownEvent = 0xff;
+constexpr std::size_t kMostSentences = 100;  // of an error: one for each layer that it went through
 static_assert(kEvents < kUnknownEvent);
 
 std::uint64_t now_ms() {
@@ -40,23 +41,29 @@ std::uint64_t worker_number(const pal::WorkerId& id) {
     return id.instance << 16 | id.index;
 }
 
-/// Reads what FrameWriter wrote; both are of one build, so what does not fit is our own bug, or memory gone bad.
+Error broken() {
+    return Error{ErrorKind::system, "the decoding process sent a broken message"};
+}
+
+/// Reads what FrameWriter wrote. Both are of one build; but who decodes what it does not trust is not trusted either:
+/// nothing is taken for a size, a number of an event or a kind of error that cannot be one.
 class Taker {
   public:
     explicit Taker(std::string_view bytes) : bytes_{bytes} {}
 
     template <typename Number>
     Number number() {
-        static_assert(std::is_trivially_copyable_v<Number>);
+        static_assert(std::is_integral_v<Number> && !std::is_same_v<Number, bool>);
         Number value{};
         std::memcpy(&value, take(sizeof value).data(), sizeof value);
         return value;
     }
+    bool yes() { return number<std::uint8_t>() != 0; }
     std::string_view text() { return take(number<std::uint32_t>()); }
     std::vector<std::string> texts() {
-        std::vector<std::string> made(number<std::uint32_t>());
-        for (std::string& one : made)
-            one = text();
+        std::vector<std::string> made;  // grows with what is there, not with what is said
+        for (auto left = number<std::uint32_t>(); left != 0; --left)
+            made.emplace_back(text());
         return made;
     }
     Counts counts() {
@@ -70,7 +77,7 @@ class Taker {
 
   private:
     std::string_view take(std::size_t size) {
-        if (size > bytes_.size()) throw Error{ErrorKind::system, "the decoding process sent a broken message"};
+        if (size > bytes_.size()) throw broken();
         const std::string_view taken = bytes_.substr(0, size);
         bytes_.remove_prefix(size);
         return taken;
@@ -79,8 +86,15 @@ class Taker {
     std::string_view bytes_;
 };
 
+ErrorKind error_kind(std::uint8_t number) {
+    for (const ErrorKind kind : {ErrorKind::usage, ErrorKind::content, ErrorKind::system})
+        if (static_cast<std::uint8_t>(kind) == number) return kind;
+    throw broken();
+}
+
 void take_record(Taker& from, pal::Record& record) {
     const auto id = from.number<std::uint8_t>();
+    if (id >= kEvents && id != kUnknownEvent) throw broken();
     record.info = id == kUnknownEvent ? nullptr : &catalogue::info(static_cast<EventId>(id));
     if (record.info == nullptr)
         record.unknown = from.text();
@@ -277,15 +291,15 @@ void FrameWriter::finished() {
 
 FrameResult take_frame(std::string_view frame, pal::Record& record, FrameHandler& handler) {
     Taker from{frame};
-    switch (from.number<Kind>()) {
+    switch (from.number<std::uint8_t>()) {
         case kRecord:
             take_record(from, record);
             return FrameResult::record;
         case kFacts: {
             TraceFacts facts;
-            facts.tiffany = from.number<bool>();
-            facts.selection = from.number<bool>();
-            facts.from_start = from.number<bool>();
+            facts.tiffany = from.yes();
+            facts.selection = from.yes();
+            facts.from_start = from.yes();
             facts.events = from.texts();
             facts.clock = from.text();
             facts.host = from.text();
@@ -297,9 +311,9 @@ FrameResult take_frame(std::string_view frame, pal::Record& record, FrameHandler
             discarded.begin_ns = from.number<std::uint64_t>();
             discarded.end_ns = from.number<std::uint64_t>();
             discarded.count = from.number<std::uint64_t>();
-            discarded.only_transitions = from.number<bool>();
-            discarded.only_others = from.number<bool>();
-            discarded.counted = from.number<bool>();
+            discarded.only_transitions = from.yes();
+            discarded.only_others = from.yes();
+            discarded.counted = from.yes();
             handler.discarded(discarded);
             return FrameResult::handled;
         }
@@ -325,7 +339,7 @@ FrameResult take_frame(std::string_view frame, pal::Record& record, FrameHandler
             gap.from_seq = from.number<std::uint64_t>();
             gap.to_seq = from.number<std::uint64_t>();
             gap.lost = from.number<std::uint64_t>();
-            gap.explained = from.number<bool>();
+            gap.explained = from.yes();
             handler.gap(gap);
             return FrameResult::handled;
         }
@@ -335,7 +349,7 @@ FrameResult take_frame(std::string_view frame, pal::Record& record, FrameHandler
             end.records = from.number<std::uint64_t>();
             end.lost = from.number<std::uint64_t>();
             end.tail = from.number<std::uint64_t>();
-            end.at_most = from.number<bool>();
+            end.at_most = from.yes();
             end.lost_others = from.number<std::uint64_t>();
             handler.end(end);
             return FrameResult::handled;
@@ -354,9 +368,10 @@ FrameResult take_frame(std::string_view frame, pal::Record& record, FrameHandler
         case kAlive:
             return FrameResult::handled;
         case kFailed: {
-            const auto kind = static_cast<ErrorKind>(from.number<std::uint8_t>());
+            const ErrorKind kind = error_kind(from.number<std::uint8_t>());
             const std::vector<std::string> sentences = from.texts();
             if (sentences.empty()) throw Error{kind, "the decoding process failed"};
+            if (sentences.size() > kMostSentences) throw broken();
             Error error{kind, sentences.back()};
             for (auto sentence = sentences.rbegin() + 1; sentence != sentences.rend(); ++sentence)
                 error = error.within(*sentence);

@@ -70,8 +70,11 @@ class FrameHandler {
 
 enum class FrameResult { record, handled, finished };
 
-/// Takes one frame (kind and payload) apart: a record goes into `record`, anything else to `handler`.
-/// Errors: throws the Error that the child sent.
+inline constexpr std::size_t kMaxFrame = std::size_t{64} << 20;  ///< bytes; no decoder has so much to say at once
+
+/// Takes one frame (kind and payload) apart: a record goes into `record`, anything else to `handler`. The bytes may be
+/// any: a decoder that was taken over by what it decodes sends what it likes.
+/// Errors: throws the Error that the child sent, or one (system) that says that this is no frame.
 FrameResult take_frame(std::string_view frame, pal::Record& record, FrameHandler& handler);
 
 }  // namespace tiffany::ctf

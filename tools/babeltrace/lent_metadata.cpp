@@ -6,7 +6,6 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <string_view>
 #include <tiffany/pal/error.hpp>
 
@@ -20,6 +19,7 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t kUuidText = 36;
 constexpr std::size_t kUuidBytes = 16;
+constexpr std::size_t kMostLent = std::size_t{8} << 20;  // ours have 30 KiB; that of all traces is held at once
 
 struct Metadata {
     std::string text;  // "" = it cannot be read
@@ -75,11 +75,15 @@ std::string uuid_in_streams(const std::string& directory) {
 }
 
 std::optional<Metadata> metadata_of(const std::string& directory) {
-    std::ifstream file{fs::path{directory} / "metadata", std::ios::binary};
-    if (!file) return std::nullopt;  // told when the trace is read
+    std::string bytes;
+    try {
+        bytes = read_metadata(directory, kMostLent);
+    } catch (const Error&) {
+        return std::nullopt;  // told when the trace is read
+    }
     Metadata found;
     try {
-        found.text = metadata_text(std::string{std::istreambuf_iterator<char>{file}, {}});
+        found.text = metadata_text(bytes);
     } catch (const Error&) {  // cut within a packet
     }
     found.uuid = uuid_in_text(found.text);

@@ -16,13 +16,14 @@
 #include <tiffany/pal/error.hpp>
 #include <vector>
 
+#include "index_check.hpp"
+
 namespace tiffany::ctf {
 namespace {
 
 namespace fs = std::filesystem;
 
 constexpr std::uint32_t kMetadataMagic = 0x75D11D57;
-constexpr std::size_t kMaxMetadata = std::size_t{256} << 20;
 
 // CTF 1.8: magic u32, uuid 16, checksum u32, content_size u32, packet_size u32 (bits), five u8
 constexpr std::size_t kMetadataHeader = 37;
@@ -59,17 +60,23 @@ std::string sizes(std::uint64_t expected, std::uint64_t found) {
     return "expected " + std::to_string(expected) + " bytes, found " + std::to_string(found);
 }
 
-std::string read_whole(const fs::path& file) {
+}  // namespace
+
+std::string read_metadata(const std::string& directory, std::size_t most_bytes) {
+    const fs::path file = fs::path{directory} / "metadata";
     struct stat status {};
     if (::stat(file.c_str(), &status) != 0) throw refused("cannot read " + file.string());
     if (!S_ISREG(status.st_mode)) throw bad("cannot read " + file.string() + ": it is no regular file");
-    if (static_cast<std::uint64_t>(status.st_size) > kMaxMetadata)
-        throw bad("cannot read " + file.string() + ": more than 256 MiB of metadata");
+    if (static_cast<std::uint64_t>(status.st_size) > most_bytes)
+        throw bad("cannot read " + file.string() + ": more than " + std::to_string(most_bytes >> 20U) +
+                  " MiB of metadata");
     std::ifstream in{file, std::ios::binary};
     std::string bytes{std::istreambuf_iterator<char>{in}, {}};
     if (!in.good() && !in.eof()) throw refused("cannot read " + file.string());
     return bytes;
 }
+
+namespace {
 
 /// A stream file, read header by header.
 class StreamFile {
@@ -212,7 +219,7 @@ std::string metadata_text(std::string_view bytes) {
 
 std::string check_files(const std::string& directory) {
     const fs::path metadata = fs::path{directory} / "metadata";
-    const std::string bytes = read_whole(metadata);
+    const std::string bytes = read_metadata(directory);
     std::string text;
     try {
         text = metadata_text(bytes);
@@ -228,6 +235,7 @@ std::string check_files(const std::string& directory) {
         if (name == "metadata" || name.starts_with(".") || entry->is_directory()) continue;
         const std::string stream = entry->path().string();
         if (!entry->is_regular_file()) throw bad("cannot read stream " + stream + ": it is no regular file");
+        check_index(stream, entry->file_size());
         if (!known_layout) continue;
         try {
             check_stream(entry->path());

@@ -1,6 +1,7 @@
 #pragma once
 /// Looks at a trace's files before babeltrace2 does: 2.0.4 loops for ever on packetized metadata that is cut.
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -9,12 +10,16 @@ namespace tiffany::ctf {
 
 constexpr std::uint32_t kStreamMagic = 0xC1FC1FC1;  // each packet of a stream begins with it (CTF 1.8.3, 5.1)
 
+/// The bytes of `directory/metadata`. Errors: it cannot be read (system); it is no regular file, which might never end,
+/// or has more bytes than that (content).
+std::string read_metadata(const std::string& directory, std::size_t most_bytes = std::size_t{256} << 20);
+
 /// The metadata's text, out of its packets or as it is.
 /// Errors (content): a packet is cut or its sizes are wrong, or it is neither packets nor CTF text.
 std::string metadata_text(std::string_view bytes);
 
 /// Reads and checks `directory/metadata`, then walks the packets of each stream file beside it, if they are laid out
-/// as LTTng does it. Returns the metadata's text. Cost: a read of each packet's header.
+/// as LTTng does it, and its index. Returns the metadata's text. Cost: a read of each packet's header.
 /// Errors: the file and the cause; ErrorKind::system if it cannot be read, ErrorKind::content if it is cut or wrong.
 std::string check_files(const std::string& directory);
 

@@ -13,6 +13,7 @@
 
 #include "anchors.hpp"
 #include "child_source.hpp"
+#include "confine.hpp"
 #include "ctf_graph.hpp"
 #include "decoder.hpp"
 #include "duplicates.hpp"
@@ -34,7 +35,10 @@ constexpr std::size_t kLeastWindow = 16;
 // that a thousand short processes do not need a thousand children at once.
 constexpr std::size_t kStartAhead = 32;
 
+/// In a process of its own, which it confines.
 void decode_into(const std::string& directory, bool ticks, FrameWriter& writer) {
+    load_plugins();
+    confine({directory});
     const MissingBuffers missing = missing_buffers(check_files(directory));
     if (!missing.what.empty()) writer.lacks("cannot tell all of " + directory + ": " + missing.what);
     if (missing.all) return;  // stream files that are there all the same are something babeltrace2 stumbles over
@@ -209,6 +213,7 @@ class Reading {
         std::error_code failed;
         if (path == "-" || !fs::is_directory(path, failed)) {
             const auto read = [path](FrameWriter& writer) {
+                confine({path});
                 const pal::LogSummary log = pal::read_log(path, writer);
                 writer.unknown(log.unknown_events, {});
             };

@@ -6,6 +6,7 @@
 #include <tiffany/pal/lifecycle.hpp>
 #include <vector>
 
+#include "printable.hpp"
 #include "reading.hpp"
 #include "record_notes.hpp"
 
@@ -34,13 +35,13 @@ void print_coverage(const pal::LifecycleReport& report, const ctf::ReadSummary& 
     if (!seen.selection.empty()) {
         out << "selection: lives are not judged; recorded were";
         for (const std::string& event : seen.selection)
-            out << ' ' << event;
+            out << ' ' << printable(event);
         out << '\n';
     }
     for (const auto& [name, count] : seen.unknown_events)
-        out << "unknown event: " << name << ' ' << count << " times\n";
+        out << "unknown event: " << printable(name) << ' ' << count << " times\n";
     for (const auto& [name, count] : seen.unknown_fields)
-        out << "unknown field: " << name << ' ' << count << " times\n";
+        out << "unknown field: " << printable(name) << ' ' << count << " times\n";
 }
 
 /// The last line: "good" alone only if every part was read, no rule is broken and nothing was lost.
@@ -75,7 +76,7 @@ RecordNotes notes_beside(const std::string& input, ctf::ReadSummary& seen) try {
 void print_notes(const RecordNotes& notes, std::ostream& out) {
     for (const auto* sentences : {&notes.doubts, &notes.remarks})
         for (const std::string& sentence : *sentences)
-            out << "note: " << sentence << '\n';
+            out << "note: " << printable(sentence) << '\n';
 }
 
 /// Traces that can be read, and have nothing of ours.
@@ -87,9 +88,9 @@ bool holds_nothing(const ctf::ReadSummary& seen) {
 /// Says why, as far as the recording knows, and ends as what is no trace of ours does.
 ExitCode run_check_of_nothing(const std::string& input, ctf::ReadSummary& seen, Streams& streams) {
     print_notes(notes_beside(input, seen), streams.out);
-    streams.err << "paltrace: cannot check " << input << ": it holds no tiffany events\n";
+    streams.err << "paltrace: cannot check " << printable(input) << ": it holds no tiffany events\n";
     for (const std::string& part : seen.bad_parts)
-        streams.err << "paltrace: " << part << '\n';
+        streams.err << "paltrace: " << printable(part) << '\n';
     streams.out << "bad: it holds no tiffany events\n";
     return worse(ExitCode::bad_content, exit_code(seen));
 }
@@ -108,7 +109,7 @@ ExitCode run_check(const CheckOptions& options, Streams& streams) {
         if (error.kind() != ErrorKind::content) throw;
         print_notes(notes_beside(options.input, seen), streams.out);
         for (const std::string& part : seen.bad_parts)
-            streams.err << "paltrace: " << part << '\n';
+            streams.err << "paltrace: " << printable(part) << '\n';
         streams.out << "bad: it cannot be read\n";
         throw;
     }
@@ -117,13 +118,13 @@ ExitCode run_check(const CheckOptions& options, Streams& streams) {
     const RecordNotes notes = notes_beside(options.input, seen);
 
     for (const std::string& finding : report.findings)
-        streams.out << finding << '\n';
+        streams.out << printable(finding) << '\n';
     if (report.findings_total > report.findings.size())
         streams.out << "... and " << report.findings_total - report.findings.size() << " more findings\n";
     print_coverage(report, seen, streams.out);
     print_notes(notes, streams.out);
     for (const std::string& part : seen.bad_parts)
-        streams.err << "paltrace: " << part << '\n';
+        streams.err << "paltrace: " << printable(part) << '\n';
 
     ExitCode code = exit_code(seen);
     if (!report.good()) code = worse(code, ExitCode::bad_content);

@@ -10,6 +10,7 @@
 
 #include "examine_machine.hpp"
 #include "examine_process.hpp"
+#include "printable.hpp"
 
 namespace tiffany::paltrace {
 namespace {
@@ -28,8 +29,9 @@ const char* word_for(Health health) {
 
 void print_text(const Findings& findings, std::ostream& out) {
     for (const Finding& finding : findings) {
-        out << word_for(finding.health) << ": " << finding.what << ": " << finding.found;
-        if (finding.health != Health::good) out << "; " << finding.cost << "; mend: " << finding.mend;
+        out << word_for(finding.health) << ": " << printable(finding.what) << ": " << printable(finding.found);
+        if (finding.health != Health::good)
+            out << "; " << printable(finding.cost) << "; mend: " << printable(finding.mend);
         out << '\n';
     }
 }

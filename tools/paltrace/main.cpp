@@ -12,6 +12,7 @@
 #include "convert.hpp"
 #include "doctor.hpp"
 #include "exit_code.hpp"
+#include "printable.hpp"
 #include "record.hpp"
 #include "stats.hpp"
 
@@ -25,7 +26,7 @@ int status(ExitCode code) {
 }
 
 int usage_error(const std::string& sentence) {
-    std::cerr << "paltrace: " << sentence << '\n';
+    std::cerr << "paltrace: " << printable(sentence) << '\n';
     return status(ExitCode::usage);
 }
 
@@ -37,9 +38,7 @@ std::string not_expected(const CLI::App& app) {
     return "not expected: " + words;
 }
 
-}  // namespace
-
-int main(int argc, char** argv) try {
+int run(int argc, char** argv) try {
     CLI::App app{"Records, converts, checks and counts what the tasks of a program did."};
     app.name("paltrace");
     app.set_version_flag("--version", "paltrace " TIFFANY_VERSION);
@@ -75,9 +74,16 @@ int main(int argc, char** argv) try {
     pal::flush_standard_output();
     return status(code);
 } catch (const Error& error) {
-    std::cerr << "paltrace: " << error.one_line() << '\n';
+    std::cerr << "paltrace: " << printable(error.one_line()) << '\n';
     return status(exit_code(error.kind()));
 } catch (const std::exception& error) {
     std::cerr << "paltrace: " << error.what() << '\n';
     return status(ExitCode::system);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    const PrintableStream all_of_it{std::cerr};
+    return run(argc, argv);
 }

@@ -25,6 +25,23 @@ std::string dated_name() {
     return {text.data(), length};
 }
 
+/// An empty directory is used; but not one that somebody else has made ready where everybody can write, and keeps the
+/// right to read.
+void refuse_what_others_put_there(const std::string& name) {
+    std::string plain = name;
+    while (plain.size() > 1 && plain.back() == '/')
+        plain.pop_back();
+    struct stat there {};
+    struct stat above {};
+    if (lstat(plain.c_str(), &there) != 0) return;
+    if (S_ISLNK(there.st_mode))
+        throw Error{ErrorKind::system,
+                    "cannot record into " + name + ": it is a symbolic link; name the directory itself"};
+    if (there.st_uid == geteuid() || stat((plain + "/..").c_str(), &above) != 0) return;
+    if ((above.st_mode & S_IWOTH) != 0)
+        throw Error{ErrorKind::system, "cannot record into " + name + ": another user has made it"};
+}
+
 Error cannot_make(const std::string& name) {
     return Error{ErrorKind::system, "cannot make directory " + name + ": " + std::strerror(errno)};
 }
@@ -38,6 +55,7 @@ OutputDir::OutputDir(const std::string& asked) : name_{asked} {
         made_ = true;
     } else {
         if (errno != EEXIST) throw cannot_make(name_);
+        refuse_what_others_put_there(name_);
         std::error_code error;
         const bool empty = std::filesystem::is_empty(name_, error);
         if (error || !std::filesystem::is_directory(name_))
@@ -71,6 +89,20 @@ OutputDir::~OutputDir() {
          entry.increment(ignored))
         std::filesystem::remove_all(entry->path(), ignored);
     if (made_) std::filesystem::remove(absolute_, ignored);
+}
+
+void OutputDir::keep_to_owner() const noexcept try {
+    namespace fs = std::filesystem;
+    std::error_code ignored;
+    for (fs::recursive_directory_iterator entry{absolute_, ignored}, end; !ignored && entry != end;
+         entry.increment(ignored)) {
+        std::error_code refused;
+        const fs::file_type type = entry->symlink_status(refused).type();
+        if (type == fs::file_type::directory) fs::permissions(entry->path(), fs::perms::owner_all, refused);
+        if (type == fs::file_type::regular)
+            fs::permissions(entry->path(), fs::perms::owner_read | fs::perms::owner_write, refused);
+    }
+} catch (...) {  // no memory
 }
 
 std::string OutputDir::path(const std::string& file) const {

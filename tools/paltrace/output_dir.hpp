@@ -11,7 +11,8 @@ namespace tiffany::paltrace {
 class OutputDir {
   public:
     /// @param asked  -o; empty = tiffany-<date-time> in the current directory
-    /// Errors: ErrorKind::usage if it exists and is not empty, ErrorKind::system if it cannot be made or written.
+    /// Errors: ErrorKind::usage if it exists and is not empty, ErrorKind::system if it cannot be made or written, is a
+    /// symbolic link, or is another user's where everybody can write.
     explicit OutputDir(const std::string& asked);
     ~OutputDir();
     OutputDir(const OutputDir&) = delete;
@@ -22,6 +23,10 @@ class OutputDir {
     /// Absolute.
     std::string path(const std::string& file = "") const;
     void keep() noexcept { keep_ = true; }
+
+    /// Makes what is in it its owner's alone (0600, 0700): LTTng gives the group the right to write, whatever the
+    /// umask. While it records nobody else comes that far, and later somebody copies it. What cannot be changed stays.
+    void keep_to_owner() const noexcept;
 
     /// Room on its file system, in bytes; 0 if it cannot be asked.
     std::uint64_t free_bytes() const noexcept;

@@ -5,6 +5,8 @@
 #include <string_view>
 #include <tiffany/pal/reader.hpp>
 
+#include "printable.hpp"
+
 namespace tiffany::paltrace {
 namespace {
 
@@ -61,7 +63,8 @@ ctf::ReadSummary read_one_log(const std::string& path, bool strict, pal::EntrySi
 
 void print_unknown(const char* what, const std::map<std::string, std::uint64_t>& unknown, std::ostream& err) {
     for (const auto& [name, count] : unknown)
-        err << "paltrace: unknown " << what << ' ' << name << ": " << count << " times (from a newer catalogue?)\n";
+        err << "paltrace: unknown " << what << ' ' << printable(name) << ": " << count
+            << " times (from a newer catalogue?)\n";
 }
 
 }  // namespace
@@ -87,15 +90,15 @@ ctf::ReadSummary read_input(const std::string& input, const ctf::ReadOptions& op
 
 void print_remarks(const ctf::ReadSummary& summary, bool strict, std::ostream& err) {
     for (const std::string& trace : summary.lent)
-        err << "paltrace: " << trace << '\n';
+        err << "paltrace: " << printable(trace) << '\n';
     for (const std::string& part : summary.bad_parts)
-        err << "paltrace: " << part << '\n';
+        err << "paltrace: " << printable(part) << '\n';
     print_unknown("event", summary.unknown_events, err);
     print_unknown("field", summary.unknown_fields, err);
     if (!summary.selection.empty()) {
         err << "paltrace: this is a selection, only these events were recorded:";
         for (const std::string& event : summary.selection)
-            err << ' ' << event;
+            err << ' ' << printable(event);
         err << '\n';
     }
     if (summary.unexplained != 0 && !strict)  // else it is among the bad parts

@@ -90,6 +90,7 @@ ExitCode Recording::run() {
                                            human_bytes(directory_.free_bytes()) + " left)"};
     if (const std::optional<int> signal = joins() ? run_beside() : run_under_session())
         return static_cast<ExitCode>(128 + *signal);
+    directory_.keep_to_owner();
     // Again without the counts: reading a long trace takes a while, in which we may be ended.
     save();
     judge();

@@ -4,6 +4,7 @@
 #include <memory>
 #include <ostream>
 
+#include "printable.hpp"
 #include "reading.hpp"
 #include "record_notes.hpp"
 #include "stats_output.hpp"
@@ -29,7 +30,7 @@ ExitCode run_stats(const StatsOptions& options, Streams& streams) {
     else
         print_stats_text(report, seen, options.histograms, streams.out);
     for (const std::string& part : seen.bad_parts)
-        streams.err << "paltrace: " << part << '\n';
+        streams.err << "paltrace: " << printable(part) << '\n';
     warn_of_bad_record_file(options.input, streams.err);
     return exit_code(seen);
 }

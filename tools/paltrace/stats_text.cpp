@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <ostream>
 
+#include "printable.hpp"
 #include "stats_output.hpp"
 
 namespace tiffany::paltrace {
@@ -27,21 +28,9 @@ std::string readable(std::uint64_t ns) {
     return std::to_string(ns) + " ns";
 }
 
-/// A log's names may hold anything: control characters would act on the terminal.
-std::string printable(const std::string& name) {
-    if (name.empty()) return "-";
-    std::string safe;
-    for (std::size_t i = 0; i < name.size(); ++i) {
-        const auto byte = static_cast<unsigned char>(name[i]);
-        const bool c1 = byte == 0xc2 && i + 1 < name.size() && static_cast<unsigned char>(name[i + 1]) < 0xa0;
-        if (byte < 0x20 || byte == 0x7f || c1) {
-            safe += '?';
-            if (c1) ++i;
-        } else {
-            safe += name[i];
-        }
-    }
-    return safe;
+/// In a column nothing is empty.
+std::string shown(const std::string& name) {
+    return name.empty() ? "-" : printable(name);
 }
 
 std::size_t width_of(const std::string& text) {  // code points: near enough to columns
@@ -133,12 +122,12 @@ void print_coverage(const analysis::TaskReport& report, const ctf::ReadSummary& 
     if (!seen.selection.empty()) {
         out << "  selection: only these events were recorded:";
         for (const std::string& event : seen.selection)
-            out << ' ' << printable(event);
+            out << ' ' << shown(event);
         out << "\n  so runs are those that one of these ended, and waits and ready delays those of Running, if it is "
                "one\n";
     }
     for (const auto& [name, count] : report.unknown_events)
-        out << "  unknown event: " << printable(name) << ' ' << count << " times\n";
+        out << "  unknown event: " << shown(name) << ' ' << count << " times\n";
     if (!report.has_end) out << "  the log was cut: these are the statistics of what is there\n";
 }
 
@@ -156,7 +145,7 @@ bool ends_were_recorded(const ctf::ReadSummary& seen) {
 void print_counts(const analysis::TaskReport& report, const ctf::ReadSummary& seen, std::ostream& out) {
     std::vector<std::string> head{"event"};
     for (const auto& scheduler : report.schedulers)
-        head.push_back(printable(scheduler.scheduler));
+        head.push_back(shown(scheduler.scheduler));
     head.emplace_back("all");
     Table table{1, head};
     for (std::size_t event = 0; event < kTransitions; ++event) {
@@ -184,9 +173,8 @@ void print_endings(const analysis::TaskReport& report, std::ostream& out) {
     Table table{3, {"scheduler", "group", "name", "spawned", "done", "failed", "cancelled"}};
     for (const analysis::KindOfTask& kind : report.kinds) {
         const TaskTimesSeen& times = kind.times;
-        table.add({printable(kind.scheduler), printable(kind.group), printable(kind.name),
-                   std::to_string(times.spawned), std::to_string(times.done), std::to_string(times.failed),
-                   std::to_string(times.cancelled)});
+        table.add({shown(kind.scheduler), shown(kind.group), shown(kind.name), std::to_string(times.spawned),
+                   std::to_string(times.done), std::to_string(times.failed), std::to_string(times.cancelled)});
     }
     if (table.empty()) return;
     out << "\nhow tasks ended\n";
@@ -197,8 +185,8 @@ void print_stalls(const analysis::TaskReport& report, std::ostream& out) {
     Table table{3, {"scheduler", "group", "name", "runs", "longest"}};
     for (const analysis::KindOfTask& kind : report.kinds)
         if (kind.times.stalls != 0)
-            table.add({printable(kind.scheduler), printable(kind.group), printable(kind.name),
-                       std::to_string(kind.times.stalls), readable(kind.times.longest_stall_ns)});
+            table.add({shown(kind.scheduler), shown(kind.group), shown(kind.name), std::to_string(kind.times.stalls),
+                       readable(kind.times.longest_stall_ns)});
     if (table.empty()) return;
     out << "\nruns that stalled\n";
     table.print(out);
@@ -210,7 +198,7 @@ void print_times(const analysis::TaskReport& report, const std::vector<GroupTime
         TaskTimesSeen times;
         for (const GroupTimes& group : groups)
             if (group.scheduler == scheduler.scheduler) times.merge(group.times);
-        add_rows(by_scheduler, {printable(scheduler.scheduler)}, times);
+        add_rows(by_scheduler, {shown(scheduler.scheduler)}, times);
     }
     if (by_scheduler.empty()) return;
     out << "\ntimes by scheduler\n";
@@ -218,13 +206,13 @@ void print_times(const analysis::TaskReport& report, const std::vector<GroupTime
     if (std::ranges::any_of(groups, [](const GroupTimes& group) { return !group.group.empty(); })) {
         Table by_groups{3, with_times({"scheduler", "group", "time"})};
         for (const GroupTimes& group : groups)
-            add_rows(by_groups, {printable(group.scheduler), printable(group.group)}, group.times);
+            add_rows(by_groups, {shown(group.scheduler), shown(group.group)}, group.times);
         out << "\ntimes by group\n";
         by_groups.print(out);
     }
     Table by_name{4, with_times({"scheduler", "group", "name", "time"})};
     for (const analysis::KindOfTask& kind : report.kinds)
-        add_rows(by_name, {printable(kind.scheduler), printable(kind.group), printable(kind.name)}, kind.times);
+        add_rows(by_name, {shown(kind.scheduler), shown(kind.group), shown(kind.name)}, kind.times);
     out << "\ntimes by task name\n";
     by_name.print(out);
 }
@@ -246,7 +234,7 @@ void print_histograms(const std::vector<GroupTimes>& groups, std::ostream& out) 
         for (const GroupTimes& group : groups)
             rows_of(group, [&](const std::string& what, const Durations& seen) {
                 if (!any(seen)) return;
-                std::vector<std::string> row{printable(group.scheduler), printable(group.group), what};
+                std::vector<std::string> row{shown(group.scheduler), shown(group.group), what};
                 for (const std::uint64_t count : seen.buckets())
                     row.push_back(std::to_string(count));
                 row.push_back(std::to_string(seen.count()));

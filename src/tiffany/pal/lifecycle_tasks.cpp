@@ -28,6 +28,11 @@ std::string states(const catalogue::StateSet& set) {
     return out;
 }
 
+/// A trace or a log has numbers: a newer catalogue's, or any.
+bool is_known(TaskState state) {
+    return static_cast<std::size_t>(state) < kTaskStates;
+}
+
 }  // namespace
 
 LifecycleChecker::State::Move LifecycleChecker::State::make_move(const Record& record, WorkerLife& worker) {
@@ -108,6 +113,7 @@ void LifecycleChecker::State::adopt(Instance& instance, Task& task, const Move& 
     ++instance.dumped_starts;
     task.step = task.dumped_at = move.step;
     task.state = move.after;
+    task.state_known = is_known(move.after);
     task.waited = move.waited;
 }
 
@@ -202,7 +208,7 @@ void LifecycleChecker::State::judge(Instance& instance, Task& task, std::uint64_
 
     task.step = move.step;
     task.state = move.after;
-    task.state_known = true;
+    task.state_known = is_known(move.after);
     task.waited = waited_after(task.waited, move);
 }
 
@@ -217,6 +223,7 @@ void LifecycleChecker::State::precede_dump(Instance& instance, Task& task, const
 
 void LifecycleChecker::State::judge_dump(Task& task, std::uint64_t tid, const Move& move) {
     if (move.step < task.step) return;  // later events win
+    if (!is_known(move.after)) return;  // nothing that this version could judge
     if (!task.state_known) {
         task.state = move.after;
         task.waited = move.waited;

@@ -25,13 +25,15 @@ class LineReader {
     /// that is the newline behind, so that there may be more of the line, or if it is too long.
     bool skip(std::size_t bytes) {
         if (bytes > text_.size() || bytes > kMaxLine) return false;
-        text_.remove_prefix(bytes);
+        line_at_ = next_at_;
+        hand_out(bytes);
         return true;
     }
 
     /// The next line without its newline, or nothing at the end. Behind it are LineParser::kPadding readable bytes. It
     /// is valid until the next call. Errors: a line longer than kMaxLine; those of the input.
     bool next(std::string_view& line) {
+        line_at_ = next_at_;
         for (std::size_t searched = 0;;) {
             const std::size_t newline = text_.find('\n', searched);
             if (std::min(newline, text_.size()) > kMaxLine)
@@ -39,14 +41,14 @@ class LineReader {
                             "the line is too long: expected at most " + std::to_string(kMaxLine) + " bytes"};
             if (newline != text_.npos) {
                 line = text_.substr(0, newline);
-                text_.remove_prefix(newline + 1);
+                hand_out(newline + 1);
                 return true;
             }
             searched = text_.size();
             text_ = input_.longer(text_);
             if (text_.size() != searched) continue;
             line = text_;
-            text_.remove_prefix(text_.size());
+            hand_out(text_.size());
             is_cut_ = !line.empty();
             return is_cut_;
         }
@@ -54,10 +56,19 @@ class LineReader {
 
     /// Whether the line that `next` returned had no newline: it is the last one, and may be cut.
     bool is_cut() const { return is_cut_; }
+    /// Where the line that was handed out last begins, or the one that `next` failed at: bytes before it.
+    std::uint64_t line_at() const { return line_at_; }
 
   private:
+    void hand_out(std::size_t bytes) {
+        text_.remove_prefix(bytes);
+        next_at_ += bytes;
+    }
+
     ChunkedInput input_;
-    std::string_view text_;  // what was not handed out
+    std::string_view text_;      // what was not handed out
+    std::uint64_t next_at_ = 0;  // its place in the input
+    std::uint64_t line_at_ = 0;
     bool is_cut_ = false;
 };
 
@@ -73,17 +84,19 @@ class LogReader {
             if (const std::size_t bytes = parser_.take(lines.rest());
                 bytes != 0 && may_be_record() && lines.skip(bytes)) {
                 ++summary_.lines;
+                line_at_ = lines.line_at();
                 push_record();
                 continue;
             }
             std::string_view line;
             if (!next(lines, line)) break;
             ++summary_.lines;
+            line_at_ = lines.line_at();
             push(parse(line, lines.is_cut()));
         }
         if (summary_.lines == 0) throw cannot_read("this is no PAL log: it is empty");
         if (!has_end_)
-            throw cannot_read("the log was cut: it has no End, line " + std::to_string(summary_.lines) +
+            throw cannot_read("the log was cut: it has no End, " + where(summary_.lines, line_at_) +
                               " is the last one");
         return std::move(summary_);
     }
@@ -94,8 +107,11 @@ class LogReader {
     Error cannot_read(const std::string& why) const {
         return Error{ErrorKind::content, why}.within("cannot read log " + name_);
     }
-    Error cannot_read_line(std::uint64_t line, const std::string& why) const {
-        return cannot_read("line " + std::to_string(line) + ": " + why);
+    static std::string where(std::uint64_t line, std::uint64_t at) {
+        return "line " + std::to_string(line) + " at byte " + std::to_string(at);
+    }
+    Error cannot_read_line(const std::string& why) const {
+        return cannot_read(where(summary_.lines, line_at_) + ": " + why);
     }
 
     bool next(LineReader& lines, std::string_view& line) const {
@@ -103,7 +119,7 @@ class LogReader {
             return lines.next(line);
         } catch (const Error& error) {
             if (error.kind() == ErrorKind::system) throw;  // it names the file already
-            throw cannot_read_line(summary_.lines + 1, error.one_line());
+            throw cannot_read(where(summary_.lines + 1, lines.line_at()) + ": " + error.one_line());
         }
     }
 
@@ -113,8 +129,8 @@ class LogReader {
             check_order(kind);
             return kind;
         } catch (const Error& error) {
-            if (summary_.lines == 1) throw cannot_read("this is no PAL log: line 1: " + error.one_line());
-            throw cannot_read_line(summary_.lines, (may_be_cut ? "the log was cut here: " : "") + error.one_line());
+            if (summary_.lines == 1) throw cannot_read("this is no PAL log: " + where(1, 0) + ": " + error.one_line());
+            throw cannot_read_line((may_be_cut ? "the log was cut here: " : "") + error.one_line());
         }
     }
 
@@ -148,8 +164,8 @@ class LogReader {
                 summary_.end = parser_.end();
                 sink_.end(parser_.end());
                 if (summary_.end.records != summary_.records)
-                    throw cannot_read_line(summary_.lines, "End tells of " + std::to_string(summary_.end.records) +
-                                                               " records, found " + std::to_string(summary_.records));
+                    throw cannot_read_line("End tells of " + std::to_string(summary_.end.records) + " records, found " +
+                                           std::to_string(summary_.records));
                 break;
         }
     }
@@ -176,6 +192,7 @@ class LogReader {
     EntrySink& sink_;
     LineParser parser_;
     LogSummary summary_;
+    std::uint64_t line_at_ = 0;
     bool has_end_ = false;
 };
 

@@ -28,10 +28,10 @@ inline constexpr std::size_t kMaxLine = std::size_t{1} << 20;  ///< longest line
 ///
 /// Unknown keys are ignored, unknown events are pushed with `info` null. Memory is bounded, whatever the log holds.
 ///
-/// Errors (Error; two sentences: the file, then line number and cause): the file cannot be opened or read
-/// (ErrorKind::system); it is no PAL log, a line is bad, or `End` is missing or does not fit, so the log was cut
-/// (ErrorKind::content). What comes before the bad line was pushed by then: a caller that wants as much as there is
-/// catches the error and goes on with what it has. `sink.end` is called only for a log that has its `End`.
+/// Errors (Error; two sentences: the file, then line number, its byte in the log and the cause): the file cannot be
+/// opened or read (ErrorKind::system); it is no PAL log, a line is bad, or `End` is missing or does not fit, so the log
+/// was cut (ErrorKind::content). What comes before the bad line was pushed by then: a caller that wants as much as
+/// there is catches the error and goes on with what it has. `sink.end` is called only for a log that has its `End`.
 LogSummary read_log(const std::string& path, EntrySink& sink);
 
 /// Whether `path` is to be read as a log rather than as a trace, which is a directory. Reads a few bytes of a regular

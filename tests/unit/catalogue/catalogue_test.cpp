@@ -179,6 +179,12 @@ TEST(ClosedSet, IsKnownToEveryFieldOfThatTypeAndToNoOther) {
                 << event.name << '.' << field.name;
 }
 
+TEST(StateSet, HasNoStateOfANumberThatIsNone) {
+    // while compiling, because there a shift by too much is an error
+    static_assert(StateSet{TaskState::Ready}.has(TaskState::Ready));
+    static_assert(!StateSet{TaskState::Ready}.has(TaskState{32}) && !StateSet{TaskState::Ready}.has(TaskState{255}));
+}
+
 TEST(Label, IsTheCataloguesWordAndAQuestionMarkForANumberItDoesNotKnow) {
     EXPECT_EQ(label(TaskState::Sleeping), "Sleeping");
     EXPECT_EQ(label(WakeCause::timer), "timer");

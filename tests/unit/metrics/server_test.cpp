@@ -207,6 +207,7 @@ struct Throwing : prometheus::Collectable {
         ++times;
         if (times == 1) throw std::runtime_error{"the database is away"};
         if (times == 2) throw 2;
+        if (times == 3) throw std::bad_alloc{};  // memory runs out in it
         return {};
     }
 };
@@ -214,13 +215,13 @@ struct Throwing : prometheus::Collectable {
 TEST_F(Server, ACollectableThatThrowsCostsThatScrapeOnly) {
     const auto throwing = std::make_shared<Throwing>();
     server.add(throwing);
-    for (int i = 0; i < 2; ++i) {
+    for (int i = 0; i < 3; ++i) {
         const std::string failed = ask(server.port(), "GET /metrics");
         EXPECT_EQ(failed.rfind("HTTP/1.1 500", 0), 0u) << failed;
         EXPECT_EQ(failed.find("scheduler_workers"), std::string::npos) << "half a page";
     }
     EXPECT_TRUE(answers(server));
-    EXPECT_EQ(throwing->times, 3);
+    EXPECT_EQ(throwing->times, 4);
 }
 
 TEST_F(Server, TellsThatItIsHealthyAndCollectsNothingForIt) {

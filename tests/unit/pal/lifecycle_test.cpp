@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 
 #include <algorithm>
+#include <numeric>
 #include <random>
 #include <tiffany/pal/lifecycle.hpp>
 
@@ -451,6 +452,19 @@ TEST(LifecycleChecker, SurvivesTheLargestNumbers) {
                  stopped(kMax), dump(kMax, kMax, TaskState::Ready)},
                 {gap(1, 3), gap(kMax - 5, kMax - 4)}, {.lost = kMax, .tail = kMax});
     EXPECT_GE(report.findings_total, 1u);
+}
+
+TEST(Lifecycle, AStateThatTheCatalogueDoesNotHaveIsNotKnown) {
+    for (const std::uint64_t odd : {std::uint64_t{kTaskStates}, std::uint64_t{32}, std::uint64_t{255}}) {
+        for (const Record& first :
+             {step(Spawned, 1, 7, 1, {{"state", odd}}), dump(7, 1, static_cast<TaskState>(odd))}) {
+            LifecycleReport report = checked({first});
+            EXPECT_EQ(report.tasks_by_state[number(TaskState::None)], 1u) << odd;
+            EXPECT_EQ(std::accumulate(report.tasks_by_state.begin(), report.tasks_by_state.end(), 0), 1) << odd;
+            report = checked({first, step(Running, 2, 7, 2)});
+            EXPECT_EQ(report.tasks_by_state[number(TaskState::Running)], 1u) << odd;
+        }
+    }
 }
 
 }  // namespace

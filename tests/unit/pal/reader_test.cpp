@@ -20,7 +20,7 @@ std::string log_of(const std::string& line) {
 }
 
 /// The error of reading `content`, on one line; empty if there is none.
-std::string error_of(std::string_view content, EntrySink& sink) {
+std::string whole_error_of(std::string_view content, EntrySink& sink) {
     const Folder folder;
     const std::string path = folder.file_with("log", content);
     try {
@@ -32,6 +32,15 @@ std::string error_of(std::string_view content, EntrySink& sink) {
         return error.one_line();
     }
     return {};
+}
+
+/// The same without the byte, which depends on what is before the line that a test is about.
+std::string error_of(std::string_view content, EntrySink& sink) {
+    constexpr std::string_view kByte = " at byte ";
+    std::string said = whole_error_of(content, sink);
+    if (const std::size_t at = said.find(kByte); at != said.npos)
+        said.erase(at, said.find_first_not_of("0123456789", at + kByte.size()) - at);
+    return said;
 }
 std::string error_of(std::string_view content) {
     Kept kept;
@@ -86,6 +95,23 @@ TEST(LogReader, ReadsEveryFieldIntoItsPlace) {
         EXPECT_EQ(kept.records[i].tid, records[i].tid);
         EXPECT_EQ(kept.records[i].step, records[i].step);
     }
+}
+
+TEST(LogReader, NamesTheByteAtWhichTheLineBegins) {
+    Kept kept;
+    std::string log{kBegin};
+    // more than the reader holds at a time, in lines of all lengths
+    for (const std::size_t more : {0, 1, 300'000, 900'000, 5, 262'144, 500'000, 0}) {
+        const std::string at = std::to_string(log.size());
+        const std::string line = std::to_string(std::count(log.begin(), log.end(), '\n') + 1);
+        const std::string where = "line " + line + " at byte " + at;
+        EXPECT_THAT(whole_error_of(log + "{\n", kept), HasSubstr(where + ": not JSON"));
+        EXPECT_THAT(whole_error_of(log + "{", kept), HasSubstr(where + ": the log was cut here"));
+        EXPECT_THAT(whole_error_of(log + std::string(kMaxLine + 1, ' '), kept), HasSubstr(where + ": the line is too"));
+        log += replaced(sleep_line(), "{", "{" + std::string(more, ' ')) + "\n";
+        EXPECT_THAT(whole_error_of(log, kept), HasSubstr("no End, " + where + " is the last one"));
+    }
+    EXPECT_THAT(whole_error_of("{}\n", kept), HasSubstr("line 1 at byte 0: "));
 }
 
 TEST(LogReader, TakesKeysInAnyOrder) {

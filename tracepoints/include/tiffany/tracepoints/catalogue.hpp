@@ -74,7 +74,11 @@ class StateSet {
   public:
     template <typename... States>
     constexpr explicit StateSet(States... states) : bits_((0u | ... | (1u << static_cast<unsigned>(states)))) {}
-    constexpr bool has(TaskState state) const { return ((bits_ >> static_cast<unsigned>(state)) & 1u) != 0; }
+    /// Of a state that this version does not know (a newer log's): no.
+    constexpr bool has(TaskState state) const {
+        const auto number = static_cast<unsigned>(state);
+        return number < 32 && ((bits_ >> number) & 1u) != 0;
+    }
     /// The first of its states in the catalogue's order; None if it has none.
     constexpr TaskState lowest() const { return static_cast<TaskState>(bits_ == 0 ? 0 : std::countr_zero(bits_)); }
 

@@ -1,0 +1,56 @@
+// A line that is read without JSON gives what the reader of all JSON makes of it. A blank in front is nothing to that
+// one, and the other leaves such a line.
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+#include <tiffany/pal/error.hpp>
+#include <tiffany/pal/log_line.hpp>
+
+namespace {
+
+using tiffany::pal::EntryKind;
+using tiffany::pal::LineParser;
+
+std::string told(const tiffany::pal::Record& record) {
+    std::string text = record.info != nullptr ? std::string{record.info->tracepoint} : "?" + record.unknown;
+    text += ' ' + record.host;
+    for (const std::string& own : record.texts)
+        text += ' ' + own;
+    for (const std::uint64_t number : {record.ts_ns, std::uint64_t{record.pid}, record.worker.instance,
+                                       std::uint64_t{record.worker.index}, record.seq, record.tid, record.step})
+        text += ' ' + std::to_string(number);
+    for (const std::uint64_t number : record.numbers)
+        text += ' ' + std::to_string(number);
+    return text;
+}
+
+std::string read(LineParser& parser, const std::string& line) {
+    std::string padded = line;
+    padded.resize(line.size() + LineParser::kPadding);
+    try {
+        const EntryKind kind = parser.parse({padded.data(), line.size()});
+        return kind == EntryKind::record ? told(parser.record()) : std::to_string(static_cast<int>(kind));
+    } catch (const tiffany::Error& error) {
+        return error.one_line();
+    }
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t size) {
+    LineParser fast;  // both anew: each remembers the line before, which the input is to have all of
+    LineParser json;
+    const std::string lines(reinterpret_cast<const char*>(bytes), size);
+    for (std::size_t begin = 0; begin < lines.size();) {
+        const std::size_t end = std::min(lines.find('\n', begin), lines.size());
+        const std::string line = lines.substr(begin, end - begin);
+        begin = end + 1;
+        const std::string one = read(fast, line);
+        const std::string other = read(json, ' ' + line);
+        if (one == other) continue;
+        std::fprintf(stderr, "%s\nwithout JSON: %s\nby JSON: %s\n", line.c_str(), one.c_str(), other.c_str());
+        std::abort();
+    }
+    return 0;
+}

@@ -1,0 +1,117 @@
+// A decoder that was taken over by the trace that it decodes sends whatever it likes.
+#include "frames.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstring>
+#include <string>
+
+#include "child_source.hpp"
+
+namespace tiffany::ctf {
+namespace {
+
+using testing::HasSubstr;
+
+class Unheard : public FrameHandler {
+  public:
+    void facts(const TraceFacts& facts) override { tiffany = facts.tiffany; }
+    void begin(const pal::Begin&) override {}
+    void discarded(const pal::Discarded&) override {}
+    void gap(const pal::Gap&) override {}
+    void end(const pal::End&) override {}
+    void unknown(const Counts&, const Counts&) override {}
+    void left_out(std::uint64_t) override {}
+    void lacks(const std::string&) override {}
+
+    bool tiffany = false;
+};
+
+template <typename Number>
+std::string raw(Number value) {
+    std::string made(sizeof value, '\0');
+    std::memcpy(made.data(), &value, sizeof value);
+    return made;
+}
+
+/// What an error of the reader says; "taken" if it found no fault.
+std::string frame_failure(const std::string& frame) {
+    Unheard unheard;
+    pal::Record record;
+    try {
+        take_frame(frame, record, unheard);
+    } catch (const Error& error) {
+        return error.one_line();
+    }
+    return "taken";
+}
+
+constexpr std::uint8_t kFactsFrame = 0;
+constexpr std::uint8_t kRecordFrame = 1;
+constexpr std::uint8_t kFailedFrame = 10;
+constexpr std::uint8_t kNoFrame = 12;
+
+TEST(Frames, OfAnEventThatThereIsNotAreRefused) {
+    const std::string rest(1000, '\0');
+    EXPECT_EQ(frame_failure(raw(kRecordFrame) + raw(std::uint8_t{0}) + rest), "taken");
+    for (unsigned number = kEvents; number < 0xff; ++number)
+        EXPECT_THAT(frame_failure(raw(kRecordFrame) + raw(static_cast<std::uint8_t>(number)) + rest),
+                    HasSubstr("a broken message"))
+            << number;
+    EXPECT_EQ(frame_failure(raw(kRecordFrame) + raw(std::uint8_t{0xff}) + rest), "taken") << "one that is not known";
+}
+
+TEST(Frames, OfAKindThatThereIsNotAreRefused) {
+    for (unsigned kind = kNoFrame; kind <= 0xff; ++kind)
+        EXPECT_THAT(frame_failure(raw(static_cast<std::uint8_t>(kind))), HasSubstr("unknown kind")) << kind;
+    EXPECT_THAT(frame_failure(""), HasSubstr("a broken message"));
+}
+
+TEST(Frames, ThatSayTheyHoldMoreThanIsThereCostNoMemoryForIt) {
+    // as many strings as would take 128 GiB
+    const std::string many = raw(~std::uint32_t{0});
+    EXPECT_THAT(frame_failure(raw(kFactsFrame) + std::string(3, '\1') + many), HasSubstr("a broken message"));
+    EXPECT_THAT(frame_failure(raw(kFailedFrame) + raw(std::uint8_t{0}) + many), HasSubstr("a broken message"));
+}
+
+TEST(Frames, HaveATruthThatIsOneOfTwo) {
+    Unheard heard;
+    pal::Record record;
+    take_frame(raw(kFactsFrame) + std::string(3, '\2') + std::string(12, '\0'), record, heard);
+    EXPECT_EQ(static_cast<int>(heard.tiffany), 1);
+}
+
+TEST(Frames, OfAnErrorHaveAKindOfErrorAndFewSentences) {
+    EXPECT_EQ(
+        frame_failure(raw(kFailedFrame) + raw(std::uint8_t{0}) + raw(std::uint32_t{1}) + raw(std::uint32_t{2}) + "no"),
+        "no");
+    EXPECT_THAT(frame_failure(raw(kFailedFrame) + raw(std::uint8_t{3}) + raw(std::uint32_t{0})),
+                HasSubstr("a broken message"));
+    constexpr std::uint32_t kMany = 1'000'000;  // each in front of the others: quadratic
+    EXPECT_THAT(frame_failure(raw(kFailedFrame) + raw(std::uint8_t{0}) + raw(kMany) + std::string(4 * kMany, '\0')),
+                HasSubstr("a broken message"));
+}
+
+TEST(Frames, ThatAreTooLongEndTheirDecoder) {
+    ChildSource source{"run1",
+                       [](FrameWriter&) {
+                           constexpr int kPipe = 3;  // where a decoder's is
+                           const std::uint32_t size = kMaxFrame + 1;
+                           if (::write(kPipe, &size, sizeof size) > 0) ::pause();
+                       },
+                       std::chrono::seconds{60}};
+    Unheard unheard;
+    pal::Record record;
+    try {
+        source.next(record, unheard);
+        FAIL() << "it was waited for";
+    } catch (const Error& error) {
+        EXPECT_EQ(error.one_line(), "cannot decode run1: its decoder announced a message of 67108865 bytes");
+    }
+}
+
+}  // namespace
+}  // namespace tiffany::ctf

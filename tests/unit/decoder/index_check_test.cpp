@@ -1,0 +1,115 @@
+#include "index_check.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <tiffany/pal/error.hpp>
+#include <utility>
+#include <vector>
+
+namespace tiffany::ctf {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+
+std::string big_endian(std::uint64_t value, std::size_t bytes) {
+    std::string made;
+    for (std::size_t i = bytes; i-- > 0;)
+        made.push_back(static_cast<char>(value >> 8 * i));
+    return made;
+}
+
+/// A stream's index, as LTTng writes version 1.1; packets are (offset, bytes).
+struct Index {
+    std::uint32_t magic = 0xC1F1DCC1;
+    std::uint32_t major = 1;
+    std::uint32_t minor = 1;
+    std::uint32_t entry = 72;
+    std::vector<std::pair<std::uint64_t, std::uint64_t>> packets;
+
+    std::string bytes() const {
+        std::string made = big_endian(magic, 4) + big_endian(major, 4) + big_endian(minor, 4) + big_endian(entry, 4);
+        for (const auto& [offset, size] : packets) {
+            std::string one = big_endian(offset, 8) + big_endian(size * 8, 8);
+            one.resize(entry);
+            made += one;
+        }
+        return made;
+    }
+};
+
+class IndexCheck : public testing::Test {
+  protected:
+    IndexCheck() {
+        std::string name = (fs::temp_directory_path() / "index-XXXXXX").string();
+        home_ = mkdtemp(name.data());
+        fs::create_directory(home_ / "index");
+    }
+    ~IndexCheck() override { fs::remove_all(home_); }
+
+    /// What is said of it beside a stream of 300 bytes; empty if nothing.
+    std::string said_of(const std::string& bytes) {
+        std::ofstream{home_ / "index/chan_0.idx", std::ios::binary} << bytes;
+        return said();
+    }
+    std::string said() {
+        try {
+            check_index((home_ / "chan_0").string(), 300);
+        } catch (const Error& error) {
+            EXPECT_EQ(error.kind(), ErrorKind::content);
+            EXPECT_THAT(error.one_line(), HasSubstr("cannot read index " + home_.string() + "/index/chan_0.idx: "));
+            return error.one_line();
+        }
+        return "";
+    }
+
+    fs::path home_;
+};
+
+TEST_F(IndexCheck, FindsNoFaultWhereThePacketsLieOneBehindTheOther) {
+    EXPECT_EQ(said(), "") << "there need be none";
+    EXPECT_EQ(said_of(Index{.packets = {{0, 100}, {100, 200}}}.bytes()), "");
+    EXPECT_EQ(said_of(Index{.minor = 0, .entry = 56, .packets = {{0, 300}}}.bytes()), "");
+    EXPECT_EQ(said_of(Index{.minor = 2, .entry = 96, .packets = {{0, 300}}}.bytes()), "") << "of a later version";
+}
+
+TEST_F(IndexCheck, RefusesAPacketThatLiesElsewhere) {
+    EXPECT_THAT(said_of(Index{.packets = {{0, 100}, {101, 199}}}.bytes()),
+                HasSubstr("packet 1: expected at byte 100, found at 101"));
+    EXPECT_THAT(said_of(Index{.packets = {{8, 300}}}.bytes()), HasSubstr("packet 0: expected at byte 0, found at 8"));
+    EXPECT_THAT(said_of(Index{.packets = {{0, 301}}}.bytes()), HasSubstr("behind the end of the stream"));
+    EXPECT_THAT(said_of(Index{.packets = {{0, 200}, {200, ~std::uint64_t{0} / 8 - 99}}}.bytes()),
+                HasSubstr("behind the end of the stream"))
+        << "sums that wrap";
+}
+
+TEST_F(IndexCheck, RefusesEntriesThatDivideByZeroOrAreReadBehindTheirEnd) {
+    EXPECT_THAT(said_of(Index{.entry = 0, .packets = {}}.bytes()), HasSubstr("a wrong size: 0 bytes"));
+    EXPECT_THAT(said_of(Index{.entry = 71, .packets = {}}.bytes()), HasSubstr("a wrong size: 71 bytes"));
+    EXPECT_THAT(said_of(Index{.minor = 0, .entry = 55, .packets = {}}.bytes()), HasSubstr("a wrong size: 55 bytes"));
+    EXPECT_THAT(said_of(Index{.entry = 1U << 31, .packets = {}}.bytes()), HasSubstr("a wrong size"));
+}
+
+TEST_F(IndexCheck, LeavesToBabeltraceWhatItDoesNotUse) {
+    const Index wrong{.packets = {{8, 100}}};
+    for (const std::size_t size : {0, 1, 15, 40})
+        EXPECT_EQ(said_of(wrong.bytes().substr(0, size)), "") << size;
+    EXPECT_EQ(said_of(Index{.magic = 1, .packets = wrong.packets}.bytes()), "");
+    EXPECT_EQ(said_of(Index{.major = 2, .packets = wrong.packets}.bytes()), "");
+    EXPECT_EQ(said_of(wrong.bytes() + "x"), "");
+}
+
+TEST_F(IndexCheck, DoesNotWaitForAFifo) {
+    ASSERT_EQ(::mkfifo((home_ / "index/chan_0.idx").c_str(), 0600), 0);
+    EXPECT_THAT(said(), HasSubstr("no regular file"));
+}
+
+}  // namespace
+}  // namespace tiffany::ctf
