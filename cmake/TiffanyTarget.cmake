@@ -22,3 +22,9 @@ function(tiffany_compiled_fast target)
   endif()
   target_compile_options(${target} PRIVATE "$<$<CONFIG:Release>:-O${level}>")
 endfunction()
+
+# tiffany_lttng_macros(TARGET): it expands LTTng's macros, which are C that became C++.
+function(tiffany_lttng_macros target)
+  target_compile_options(${target} PRIVATE -Wno-pedantic -Wno-conversion -Wno-sign-conversion -Wno-undef -Wno-shadow
+    -Wno-unused-const-variable -Wno-missing-field-initializers)
+endfunction()
