@@ -35,11 +35,11 @@ void Worker::fire(EventId id, const Event& event, std::uint64_t now) noexcept {
 template <typename Event, typename Fill>
 inline void Worker::fire_filled(EventId id, std::uint64_t now, const TaskTimes& task, const Fill& fill) noexcept {
     const std::uint32_t tracers = on_ & detail::kTracers;
-    if (tracers == detail::kLttng) {
+    if (tracers == detail::kLttng && lttng_fire_ != nullptr) {
         Event event;
         set_head(event, task);
         fill(event);
-        fire_lttng(id, &event);
+        lttng_fire_[static_cast<std::size_t>(id)](&event);
         return;
     }
     for (std::size_t exit = 0; exit < detail::kPalExits; ++exit) {
