@@ -70,6 +70,20 @@ void call_hooks(tiffany::Worker& worker, std::uint64_t transitions) {
     }
 }
 
+/// One look at the clock for the end of a run and the beginning of the next.
+void call_hooks_with_stamps(tiffany::Worker& worker, std::uint64_t transitions) {
+    tiffany::TaskTimes task;
+    worker.spawned(task, {.name = "bench"});
+    worker.running(task);
+    for (std::uint64_t i = 3; i < transitions; i += 2) {
+        const tiffany::Stamp now = worker.now();
+        worker.yield(task, now);
+        worker.running(task, now);
+    }
+}
+
+using Hooks = void (*)(tiffany::Worker& worker, std::uint64_t transitions);
+
 double bare_ns(bool reads_clock) {
     const bench::BareLoop bare = load_bare();
     const std::uint64_t begin = bench::thread_cpu_ns();
@@ -77,11 +91,11 @@ double bare_ns(bool reads_clock) {
     return static_cast<double>(bench::thread_cpu_ns() - begin) / static_cast<double>(kTransitions);
 }
 
-double hooks_ns(bool metrics) {
+double hooks_ns(bool metrics, Hooks call) {
     tiffany::SchedulerTelemetry telemetry{"bench", {.metrics = metrics}};
     const tiffany::WorkerLease lease = telemetry.worker();
     const std::uint64_t begin = bench::thread_cpu_ns();
-    call_hooks(*lease, kTransitions);
+    call(*lease, kTransitions);
     return static_cast<double>(bench::thread_cpu_ns() - begin) / static_cast<double>(kTransitions);
 }
 
@@ -102,11 +116,12 @@ struct Rate {
     double cpu;  ///< by the CPU time of the threads: what it would be if nobody else wanted the CPUs
 };
 
-Rate rate(bool hooks, std::uint64_t transitions) {
+/// @param hooks  null: a bare tracepoint
+Rate rate(Hooks hooks, std::uint64_t transitions) {
     constexpr std::uint64_t kThreads = 2;
     std::optional<tiffany::SchedulerTelemetry> telemetry;
     bench::BareLoop bare = nullptr;
-    if (hooks)
+    if (hooks != nullptr)
         telemetry.emplace("bench", tiffany::TelemetryOptions{.metrics = false});
     else
         bare = load_bare();
@@ -116,11 +131,11 @@ Rate rate(bool hooks, std::uint64_t transitions) {
     for (std::uint64_t thread = 0; thread < kThreads; ++thread)
         threads.emplace_back([&, thread] {
             std::optional<tiffany::WorkerLease> lease;
-            if (hooks) lease.emplace(telemetry->worker());
+            if (hooks != nullptr) lease.emplace(telemetry->worker());
             ready.arrive_and_wait();
             const std::uint64_t begin = bench::thread_cpu_ns();
-            if (hooks)
-                call_hooks(**lease, transitions / kThreads);
+            if (hooks != nullptr)
+                hooks(**lease, transitions / kThreads);
             else
                 fire_bare(bare, thread, transitions / kThreads, false);
             cpu_ns += bench::thread_cpu_ns() - begin;
@@ -133,11 +148,17 @@ Rate rate(bool hooks, std::uint64_t transitions) {
     return {count / took.count(), count / (static_cast<double>(cpu_ns) / kThreads / 1e3)};
 }
 
+Hooks hooks_of(std::string_view way) {
+    if (way == "hooks") return call_hooks;
+    return way == "stamps" ? call_hooks_with_stamps : nullptr;
+}
+
 double run_here(std::string_view way) {
     if (way == "bare") return bare_ns(false);
     if (way == "bare and clock") return bare_ns(true);
-    if (way == "hooks") return hooks_ns(false);
-    if (way == "metrics") return hooks_ns(true);
+    if (way == "hooks") return hooks_ns(false, call_hooks);
+    if (way == "stamps") return hooks_ns(false, call_hooks_with_stamps);
+    if (way == "metrics") return hooks_ns(true, call_hooks);
     if (way == "clock") return clock_read_ns();
     fail("no such way");
 }
@@ -168,7 +189,7 @@ void compare_hooks(const Options& options) {
     static constexpr const char* kFlatteredBy = "one task, buffers never full";
     Measured ns;
     for (int round = 0; round < options.rounds; ++round)
-        for (const char* const way : {"bare", "bare and clock", "hooks", "metrics", "clock"})
+        for (const char* const way : {"bare", "bare and clock", "hooks", "stamps", "metrics", "clock"})
             ns[way].push_back(bench::run_self({"--way", way}).numbers.front());
     // what the hooks may cost without metrics, and a transition's metrics
     std::vector<double> allowed;
@@ -180,6 +201,7 @@ void compare_hooks(const Options& options) {
     print_ratio(results,
                 {"metrics too / 1.05 of the same and 1.2 clock reads", ns["metrics"], allowed, kFlatteredBy, 1.0});
     print_ratio(results, {"hooks / a bare tracepoint", ns["hooks"], ns["bare"], kFlatteredBy});
+    print_ratio(results, {"hooks, one stamp a cycle / a bare tracepoint", ns["stamps"], ns["bare"], kFlatteredBy});
     print_ratio(results, {"a bare tracepoint and a clock read / a bare tracepoint", ns["bare and clock"], ns["bare"],
                           kFlatteredBy});
     results.write(options.json);
@@ -212,7 +234,7 @@ int main(int argc, char** argv) {
         return 0;
     }
     if (argc == 4 && std::string_view{argv[1]} == "--rate") {
-        const Rate seen = rate(std::string_view{argv[2]} == "hooks", std::strtoull(argv[3], nullptr, 10));
+        const Rate seen = rate(hooks_of(argv[2]), std::strtoull(argv[3], nullptr, 10));
         std::printf("%.4f %.4f\n", seen.wall, seen.cpu);
         return 0;
     }

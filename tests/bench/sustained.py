@@ -3,7 +3,8 @@
 
     tests/bench/sustained.py [--transitions N] [--rounds N] [--json FILE] [--bin DIR] FOLDER
 
-Each round records the hooks and a bare LTTng tracepoint, one after the other, each in a recording of its own, which
+Each round records the hooks, the hooks with one stamp for the end of a run and the beginning of the next, and a bare
+LTTng tracepoint, one after the other, each in a recording of its own, which
 lies in FOLDER (5 GB at most) until it is read. Rates are by the clock on the wall, from the first event to the last.
 """
 
@@ -16,6 +17,8 @@ import sys
 from pathlib import Path
 
 BAR = round(1 / 0.95, 3)  # the hooks reach 0.95 of the rate
+CLOCKS = {"wall": "", "cpu": ", by the CPU time of its threads"}
+WAYS = {"hooks": "the hooks'", "stamps": "the hooks' with one stamp a cycle"}
 FLATTERED_BY = "one task a worker, two kinds of event, durations that hardly differ"
 
 
@@ -57,10 +60,10 @@ def of(seen, way, what):
     return [run[what] for run in seen[way]]
 
 
-def compared(options, seen, clock, name):
-    hooks, bare = of(seen, "hooks", clock), of(seen, "bare", clock)
+def compared(options, seen, way, clock):
+    hooks, bare = of(seen, way, clock), of(seen, "bare", clock)
     ratios = [above / below for above, below in zip(bare, hooks)]
-    return {"name": f"Sustained, two threads{name}: a bare tracepoint's rate / the hooks'", "ratio": statistics.median(ratios),
+    return {"name": f"Sustained, two threads{CLOCKS[clock]}: a bare tracepoint's rate / {WAYS[way]}", "ratio": statistics.median(ratios),
             "mad": median_deviation(ratios), "pairs": options.rounds, "bar": BAR, "flattered_by": FLATTERED_BY,
             "a": statistics.median(bare), "b": statistics.median(hooks), "unit": "M/s"}
 
@@ -73,16 +76,16 @@ def main():
     parser.add_argument("--json")
     parser.add_argument("--bin", default=str(Path(__file__).resolve().parents[2] / "build/release/bin"))
     options = parser.parse_args()
-    seen = {"hooks": [], "bare": []}
+    seen = {"hooks": [], "stamps": [], "bare": []}
     for _ in range(options.rounds):
         for way, runs in seen.items():
             runs.append(record(options, way))
-    results = [compared(options, seen, "wall", ""), compared(options, seen, "cpu", ", by the CPU time of its threads")]
+    results = [compared(options, seen, way, clock) for way in WAYS for clock in CLOCKS]
     for result in results:
         print(f"{result['name']} = {result['ratio']:.3f} (MAD {result['mad']:.3f}, {options.rounds} pairs), "
               f"{result['a']:.2f} M/s / {result['b']:.2f} M/s; flattered by: {FLATTERED_BY}")
     print(f"Lost of {options.transitions}: hooks {' '.join(map(str, of(seen, 'hooks', 'lost')))}; "
-          f"bare {' '.join(map(str, of(seen, 'bare', 'lost')))}")
+          f"with stamps {' '.join(map(str, of(seen, 'stamps', 'lost')))}; bare {' '.join(map(str, of(seen, 'bare', 'lost')))}")
     print(f"Bytes an event: {statistics.median(of(seen, 'hooks', 'bytes')):.1f}; "
           f"after zstd -1: {statistics.median(of(seen, 'hooks', 'zstd')):.1f}")
     if options.json:

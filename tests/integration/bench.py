@@ -100,12 +100,13 @@ def test_the_benchmark_of_a_recording_prints_its_ratios_and_was_recorded(tmp_pat
     # 4: something was lost, because the machine was busy
     assert done.returncode in (0, 4), f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
     assert told == ["hooks / a bare tracepoint and a clock read", "metrics too / 1.05 of the same and 1.2 clock reads",
-                    "hooks / a bare tracepoint", "a bare tracepoint and a clock read / a bare tracepoint"]
+                    "hooks / a bare tracepoint", "hooks, one stamp a cycle / a bare tracepoint",
+                    "a bare tracepoint and a clock read / a bare tracepoint"]
     assert compared(rows) == [f"Recorded transition: {name}" for name in told]
-    # two rounds of two bare processes, and of two with hooks, which spawn their task first
+    # two rounds of two bare processes, and of three with hooks, which spawn their task first
     transitions = int(re.search(r"recorded \d+ records, (\d+) transitions", done.stderr).group(1))
     lost = re.search(r"lost (?:at most )?(\d+) transitions", done.stderr)
-    assert transitions + (int(lost.group(1)) if lost else 0) == 2 * 2 * (400_000 + 400_001)
+    assert transitions + (int(lost.group(1)) if lost else 0) == 2 * (2 * 400_000 + 2 * 400_001 + 400_000)
 
 
 def test_the_benchmark_of_a_recording_says_when_nobody_records_it():
@@ -129,12 +130,13 @@ def test_the_benchmark_of_sustained_recording_prints_its_ratios_and_leaves_nothi
     script = SOURCE / "tests" / "bench" / "sustained.py"
     command = [sys.executable, script, "--bin", BIN, "--transitions", "200000", "--rounds", "2", "--json", rows, tmp_path]
     lines = checked(command, timeout=DEADLINE).stdout.splitlines()
-    names = [f"Sustained, two threads{clock}: a bare tracepoint's rate / the hooks'" for clock in ("", ", by the CPU time of its threads")]
+    names = [f"Sustained, two threads{clock}: a bare tracepoint's rate / the hooks'{stamps}"
+             for stamps in ("", " with one stamp a cycle") for clock in ("", ", by the CPU time of its threads")]
     for name, line in zip(names, lines):
         assert re.fullmatch(re.escape(name) + r" = \d+\.\d{3} \(MAD \d\.\d{3}, 2 pairs\), \d+\.\d\d M/s / \d+\.\d\d M/s; flattered by: .+", line)
     assert compared(rows) == names
-    assert lines[2] == "Lost of 200000: hooks 0 0; bare 0 0"  # it all fits into the buffers
-    raw, packed = map(float, re.fullmatch(r"Bytes an event: (\d+\.\d); after zstd -1: (\d+\.\d)", lines[3]).groups())
+    assert lines[4] == "Lost of 200000: hooks 0 0; with stamps 0 0; bare 0 0"  # it all fits into the buffers
+    raw, packed = map(float, re.fullmatch(r"Bytes an event: (\d+\.\d); after zstd -1: (\d+\.\d)", lines[5]).groups())
     # the two events' fields and LTTng's header for each, 50.5 bytes a pair; and what the last sub-buffers are not full of
     assert 50.5 <= raw < 60 and 0 < packed < raw
     assert list(tmp_path.iterdir()) == []
