@@ -104,7 +104,7 @@ int run_here(std::string_view name, const char* transitions) {
         std::fputs("\n", stderr);
         return 2;
     }
-    if (!found->traced) setenv("TIFFANY_LTTNG", "0", 1);
+    setenv("TIFFANY_LTTNG", "0", 1);
     std::printf("%.4f\n",
                 found->ns(transitions == nullptr ? found->transitions : std::strtoull(transitions, nullptr, 10)));
     return 0;
