@@ -22,3 +22,11 @@ function(tiffany_compiled_fast target)
   endif()
   target_compile_options(${target} PRIVATE "$<$<CONFIG:Release>:-O${level}>")
 endfunction()
+
+# tiffany_lttng_provider(TARGET): it expands LTTng's macros, which are C that became C++.
+function(tiffany_lttng_provider target)
+  # LTTng finds its tracepoints by the bounds of a section that nothing refers to: lld would drop it (no tracepoint left)
+  target_link_options(${target} PRIVATE -Wl,--no-gc-sections)
+  target_compile_options(${target} PRIVATE -Wno-pedantic -Wno-conversion -Wno-sign-conversion -Wno-undef -Wno-shadow
+    -Wno-unused-const-variable -Wno-missing-field-initializers)
+endfunction()

@@ -1,9 +1,8 @@
 // What a transition costs: with no hooks, with hooks that nobody listens to, with metrics, with a pal::Sink, with
-// bpftrace, with LTTng recording.
+// bpftrace. With LTTng recording: record_bench.
 //
 //     transition_bench [--json FILE] [--rounds N]    default: 15 rounds, about half a minute
 //     transition_bench --way NAME [TRANSITIONS]      one of the loops alone, for callgrind: prints ns a transition
-//     paltrace record -o DIR -- transition_bench --recording
 //     transition_bench --attached                    while a tracer is attached to its probes: docs/hooks.md
 //
 // Each way runs in a process of its own, by turns, many rounds; ratios are taken within a round, so that a slow moment
@@ -56,9 +55,6 @@ constexpr Pair kPairs[] = {
     {"a switch among 1,000,000 tasks, fetched ahead / of 1", "switch-1000000-fetched", "switch-1", kTimesAlone},
     {"a sink / hooks off", "sink", "off", "the burst fits into the ring, no writer beside it"},
 };
-constexpr Pair kRecorded[] = {
-    {"LTTng records / hooks off", "recorded", "off", "one writer, buffers never full"},
-};
 constexpr Pair kAttached[] = {
     {"bpftrace counts hooks / a bare probe", "attached-probe", "bare-probe", "nothing: the kernel's part is the same",
      1.05},
@@ -94,9 +90,9 @@ bench::Results compare(const Pairs& pairs) {
 }
 
 constexpr const char* kUsage =
-    "usage: transition_bench [--json FILE] [--rounds N] [--recording | --attached]\n"
+    "usage: transition_bench [--json FILE] [--rounds N] [--attached]\n"
     "       transition_bench --way NAME [TRANSITIONS]\n"
-    "  --recording: LTTng records this program; --attached: a tracer is attached to its probes\n";
+    "  --attached: a tracer is attached to its probes\n";
 
 int run_here(std::string_view name, const char* transitions) {
     const auto found =
@@ -108,7 +104,7 @@ int run_here(std::string_view name, const char* transitions) {
         std::fputs("\n", stderr);
         return 2;
     }
-    if (!found->traced) setenv("TIFFANY_LTTNG", "0", 1);
+    setenv("TIFFANY_LTTNG", "0", 1);
     std::printf("%.4f\n",
                 found->ns(transitions == nullptr ? found->transitions : std::strtoull(transitions, nullptr, 10)));
     return 0;
@@ -119,22 +115,20 @@ int run_here(std::string_view name, const char* transitions) {
 int main(int argc, char** argv) {
     const std::string json = bench::take_json_file(argc, argv);
     if (argc > 2 && argc < 5 && std::string_view{argv[1]} == "--way") return run_here(argv[2], argv[3]);
-    std::string_view what;
+    bool attached = false;
     for (int i = 1; i < argc; ++i) {
         const std::string_view argument{argv[i]};
         if (argument == "--rounds" && i + 1 < argc) {
             rounds = std::max(1, std::atoi(argv[++i]));
-        } else if (what.empty() && (argument == "--recording" || argument == "--attached")) {
-            what = argument;
+        } else if (argument == "--attached") {
+            attached = true;
         } else {
             std::fputs(kUsage, stderr);
             return 2;
         }
     }
-    if (what == "--attached")
+    if (attached)
         compare(kAttached).write(json);
-    else if (what == "--recording")
-        compare(kRecorded).write(json);
     else
         compare(kPairs).write(json);
     return 0;

@@ -263,7 +263,6 @@ constexpr Way kWays[] = {
     {"raised-probe", raised_probe},
     {"bare-probe", loop_of_bare_probes, kFew},
     {"attached-probe", attached_probe, kFew},
-    {"recorded", off, kFew, true},
 };
 
 }  // namespace

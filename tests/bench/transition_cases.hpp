@@ -13,7 +13,6 @@ struct Way {
     /// CPU time of one, ns, in a loop of so many.
     double (*ns)(std::uint64_t transitions);
     std::uint64_t transitions = 4'000'000;  ///< of a measurement
-    bool traced = false;                    ///< LTTng is not kept out
 };
 
 /// One task, or as many as its name says.

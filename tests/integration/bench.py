@@ -1,11 +1,16 @@
 """The benchmarks run to their end and print their ratios. How large they are is for people to judge, not for a test."""
 
 import json
+import os
+import pathlib
 import re
 import shutil
 import subprocess
+import sys
 
-from kit import BIN, SOURCE, checked, need_built, program
+import pytest
+
+from kit import BIN, SOURCE, checked, need_built, need_program, program
 
 DEADLINE = 600  # seconds: it takes about 10 on a machine that has nothing else to do
 
@@ -78,16 +83,74 @@ def test_a_benchmark_that_cannot_write_its_ratios_says_so(tmp_path):
     assert done.stderr == f"cannot write {tmp_path}/no/rows.json\n"
 
 
-def test_the_transition_benchmark_prints_the_ratio_of_a_recording_too(tmp_path):
+def recorded(tmp_path, *command):
+    """What a benchmark printed whose processes LTTng recorded."""
     run = tmp_path / "run"
-    command = [program("paltrace"), "record", "-o", run, "--", program("transition_bench"), "--recording", "--rounds", "2"]
-    done = subprocess.run(command, text=True, capture_output=True, timeout=DEADLINE)
-    recorded = sum(stream.stat().st_size for stream in run.rglob("*") if stream.is_file())
+    done = subprocess.run([program("paltrace"), "record", "-o", run, "--", *command], text=True, capture_output=True,
+                          timeout=DEADLINE)
     shutil.rmtree(run, ignore_errors=True)  # some hundred MB
+    return done, re.findall(r"^Recorded transition: (.+) = \d+\.\d{3} \(MAD \d+\.\d{3}, 2 pairs; best to best \d+\.\d{3}\), "
+                            r"\d+\.\d ns / \d+\.\d ns; flattered by: .+$", done.stdout, re.M)
+
+
+def test_the_benchmark_of_a_recording_prints_its_ratios_and_was_recorded(tmp_path):
+    need_built("record_bench")
+    rows = tmp_path / "rows.json"
+    done, told = recorded(tmp_path, program("record_bench"), "--rounds", "2", "--json", rows)
     # 4: something was lost, because the machine was busy
     assert done.returncode in (0, 4), f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
-    assert told(done.stdout) == ["LTTng records / hooks off"]
-    assert recorded > 2 * 1_000_000, "and a recording it was"
+    assert told == ["hooks / a bare tracepoint and a clock read", "metrics too / 1.05 of the same and 1.2 clock reads",
+                    "hooks / a bare tracepoint", "hooks, one stamp a cycle / a bare tracepoint",
+                    "a bare tracepoint and a clock read / a bare tracepoint"]
+    bars = [1.05, 1, None, None, None]
+    assert list(compared(rows).items()) == [(f"Recorded transition: {name}", bar) for name, bar in zip(told, bars)]
+    # two rounds of two bare processes, and of three with hooks, which spawn their task first
+    transitions = int(re.search(r"recorded \d+ records, (\d+) transitions", done.stderr).group(1))
+    lost = re.search(r"lost (?:at most )?(\d+) transitions", done.stderr)
+    assert transitions + (int(lost.group(1)) if lost else 0) == 2 * (2 * 400_000 + 2 * 400_001 + 400_000)
+
+
+def test_the_benchmark_of_a_recording_says_when_nobody_records_it():
+    need_built("record_bench")
+    done = subprocess.run([program("record_bench"), "--rounds", "1"], text=True, capture_output=True, timeout=DEADLINE,
+                          env={**os.environ, "LTTNG_UST_REGISTER_TIMEOUT": "0"})
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "record_bench: LTTng does not record this program" in done.stderr
+
+
+def test_the_benchmark_of_clocks_prints_its_ratios(tmp_path):
+    need_built("record_bench")
+    _, told = recorded(tmp_path, program("record_bench"), "--clocks", "--rounds", "2")
+    assert told == [f"a bare tracepoint, {clock} clock / LTTng's clock" for clock in ("ordered", "unordered", "free")]
+
+
+def test_the_benchmark_of_sustained_recording_prints_its_ratios_and_leaves_nothing(tmp_path):
+    need_built("record_bench")
+    need_program("zstd")
+    rows = tmp_path / "rows.json"
+    script = SOURCE / "tests" / "bench" / "sustained.py"
+    command = [sys.executable, script, "--bin", BIN, "--transitions", "200000", "--rounds", "2", "--json", rows, tmp_path]
+    lines = checked(command, timeout=DEADLINE).stdout.splitlines()
+    names = [f"Sustained, two threads{clock}: a bare tracepoint's rate / the hooks'{stamps}"
+             for stamps in ("", " with one stamp a cycle") for clock in ("", ", by the CPU time of its threads")]
+    for name, line in zip(names, lines):
+        assert re.fullmatch(re.escape(name) + r" = \d+\.\d{3} \(MAD \d\.\d{3}, 2 pairs\), \d+\.\d\d M/s / \d+\.\d\d M/s; flattered by: .+", line)
+    assert compared(rows) == dict.fromkeys(names, 1.053)
+    assert lines[4] == "Lost of 200000: hooks 0 0; with stamps 0 0; bare 0 0"  # it all fits into the buffers
+    raw, packed = map(float, re.fullmatch(r"Bytes an event: (\d+\.\d); after zstd -1: (\d+\.\d)", lines[5]).groups())
+    # the two events' fields and LTTng's header for each, 50.5 bytes a pair; and what the last sub-buffers are not full of
+    assert 50.5 <= raw < 60 and 0 < packed < raw
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_stamps_that_wait_for_the_loads_before_them_are_in_order():
+    clock = pathlib.Path("/sys/devices/system/clocksource/clocksource0/current_clocksource")
+    if clock.read_text() != "tsc\n":
+        pytest.skip("the kernel does not trust this machine's TSC")
+    lines = checked([program("clock_order"), "2000000"], timeout=DEADLINE).stdout.splitlines()
+    backwards = dict(re.fullmatch(r"Order, two threads: (.+): (\d+) of 2000000 stamps .+", line).groups() for line in lines)
+    assert list(backwards)[-1] == "CLOCK_MONOTONIC"
+    assert {count for name, count in backwards.items() if name != "rdtsc"} == {"0"}
 
 
 def test_the_benchmark_of_the_own_log_prints_its_ratios_and_leaves_nothing(tmp_path):

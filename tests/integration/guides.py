@@ -108,6 +108,18 @@ def test_a_bpftrace_command_of_the_tracing_page_sees_the_demo(number, seen):
         end_process(demo)
 
 
+def test_what_recording_costs_is_measured_as_the_page_has_it(tmp_path):
+    need_built("record_bench")
+    need_program("zstd")
+    once, long = commands("docs/tracing.md", "build/release/bin/paltrace record -o /tmp/cost", "tests/bench/sustained.py")
+    once = in_this_build(once.partition("#")[0], tmp_path).replace("/tmp/cost", f"{tmp_path}/cost") + " --rounds 1"
+    done = subprocess.run(shlex.split(once), text=True, capture_output=True, timeout=DEADLINE)
+    assert done.returncode in (0, 4), done.stderr  # 4: something was lost, because the machine was busy
+    assert done.stdout.count("Recorded transition: ") == 5
+    command = [*shlex.split(long.partition("#")[0])[:-1], "--bin", BIN, "--rounds", "1", "--transitions", "100000", tmp_path]
+    assert "Lost of 100000: hooks 0; with stamps 0; bare 0\n" in checked(command, cwd=SOURCE).stdout
+
+
 def test_the_hooks_page_records_its_example(tmp_path):
     lines = commands("docs/hooks.md", "build/release/bin/paltrace record", "build/release/bin/paltrace check")
     for line in lines:

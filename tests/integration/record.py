@@ -4,6 +4,7 @@ The program that is recorded counts its own transitions, so every number here ha
 """
 
 import contextlib
+import datetime
 import json
 import os
 import pathlib
@@ -17,7 +18,7 @@ import time
 
 import pytest
 
-from kit import DEADLINE, alive, checked, children, end_process, need_program, need_root, poll, private_copy, program
+from kit import DEADLINE, alive, checked, children, end_process, need_built, need_program, need_root, poll, private_copy, program
 
 NOBODY = 65534
 
@@ -221,6 +222,33 @@ def test_record_json_tells_the_whole_story(tmp_path, spin):
     assert "transitions 1Mx4" in done.err
     assert (done.directory / "record.json").stat().st_mode & 0o777 == 0o600
     assert done.directory.stat().st_mode & 0o777 == 0o700
+
+
+def unix_ns(text):
+    """Of a log's "2026-01-31T12:00:00.123456789Z"."""
+    seconds = datetime.datetime.fromisoformat(text[:19] + "+00:00").timestamp()
+    return int(seconds) * 1_000_000_000 + int(text[20:29])
+
+
+@pytest.mark.parametrize("plugin", [False, True], ids=["LTTng's clock", "a plugin of the user's"])
+def test_the_times_are_right_and_one_process_follows_the_other(tmp_path, spin, monkeypatch, plugin):
+    if plugin:  # the daemons have to load it, too: they say in the trace which clock it is, and what time it is there
+        monkeypatch.setenv("LTTNG_UST_CLOCK_PLUGIN", str(need_built("record_bench_clock.so")))
+        monkeypatch.setenv("RECORD_BENCH_CLOCK", "monotonic")
+    begin = time.time_ns()
+    done = record(tmp_path / "run", "--convert", "--", "sh", "-c", f"{spin} 1000; {spin} 1000").expect(0)
+    end = time.time_ns()
+    times = {}
+    for line in (tmp_path / "run" / "tiffany.pal").read_text().splitlines():
+        found = json.loads(line)
+        if "step" in found:
+            times.setdefault(found["instance"], []).append(unix_ns(found["ts"]))
+    first, second = times.values()
+    assert len(first) + len(second) == done.transitions()
+    slack = 1_000_000  # ns: the two clocks are not read at once when the trace's offset is taken
+    assert begin - slack <= min(first) and max(first) < min(second) and max(second) <= end + slack
+    metadata = next((tmp_path / "run").rglob("metadata")).read_text(errors="replace")
+    assert re.findall(r'description = "(.*)";', metadata) == ["for a benchmark" if plugin else "Monotonic Clock"]
 
 
 def test_makes_a_directory_with_the_date_when_none_is_named(tmp_path, spin):

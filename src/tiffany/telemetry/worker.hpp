@@ -396,8 +396,9 @@ class alignas(64) Worker {
     std::uint64_t dump_due_ns_ = 0;           // and when the next part is due, CLOCK_MONOTONIC
     std::uint64_t stuck_since_ns_ = 0;        // likewise: since when the runtime lists nothing; 0 = it does
     std::atomic<std::uint64_t> lttng_left_out_{0};
-    std::array<detail::PalRing*, detail::kPalExits> ring_{};  // by PalExit; valid while on_ has its bit
-    std::atomic<std::uint32_t> made_for_{0};                  // generation_, told to who wants to free a ring
+    void (*const* lttng_fire_)(const void* event) noexcept = nullptr;  // LTTng's table, if LTTng never blocks
+    std::array<detail::PalRing*, detail::kPalExits> ring_{};           // by PalExit; valid while on_ has its bit
+    std::atomic<std::uint32_t> made_for_{0};                           // generation_, told to who wants to free a ring
 
     // ---- writer: whoever holds the process's workers_mutex ----
     alignas(64) std::array<std::atomic<detail::PalRing*>,

@@ -41,6 +41,7 @@ void Worker::make_on_word(std::uint64_t position) noexcept {
     if (const LttngTable* lttng = core_->process.lttng()) {
         if (lttng->any_enabled()) on |= kLttng;
         if (lttng->any_tick_enabled()) on |= kTickLttng;
+        lttng_fire_ = core_->process.lttng_may_block() ? nullptr : lttng->fire.data();
     }
     if (core_->stall_bound_ns.load(std::memory_order_relaxed) != 0) on |= kWatched;
     if (((on ^ on_) & kWatched) != 0) forget_run();

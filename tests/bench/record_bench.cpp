@@ -1,0 +1,257 @@
+// What a transition costs that LTTng records, in one thread; LTTng has to record this program:
+//
+//     paltrace record -o DIR -- record_bench [--rounds N] [--json FILE]     the hooks against a bare tracepoint
+//     paltrace record -o DIR -- record_bench --clocks [...]                 the bare tracepoint with other clocks
+//
+// sustained.py asks it for its rate in two threads. Each way runs in a process of its own, by turns, many rounds;
+// ratios are taken within a round. CPU time of the thread, a loop of transitions, never one call. --clocks leaves
+// recordings of which some cannot be read: see docs/adr/0026.
+
+#include <dlfcn.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <climits>
+#include <cstdio>
+#include <cstdlib>
+#include <latch>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <tiffany/telemetry/clock.hpp>
+#include <tiffany/telemetry/hooks.hpp>
+#include <tiffany/tracepoints/event_structs.hpp>
+#include <vector>
+
+#include "record_bare.hpp"
+#include "rounds.hpp"
+
+namespace {
+
+// fits into the buffers that `paltrace record` makes: nothing waits for the consumer
+constexpr std::uint64_t kTransitions = 400'000;
+
+[[noreturn]] void fail(const char* why) {
+    std::fprintf(stderr, "record_bench: %s\n", why);
+    std::exit(3);
+}
+
+std::string beside_us(const char* name) {
+    char self[PATH_MAX];
+    const ssize_t length = readlink("/proc/self/exe", self, sizeof self);
+    if (length <= 0) fail("cannot find out where it lies");
+    const std::string path{self, static_cast<std::size_t>(length)};
+    return path.substr(0, path.rfind('/') + 1) + name;
+}
+
+bench::BareLoop load_bare() {
+    void* const module = dlopen(beside_us("record_bench_bare.so").c_str(), RTLD_NOW);
+    if (module == nullptr) fail(dlerror());
+    return reinterpret_cast<bench::BareLoop>(dlsym(module, bench::kBareLoop));
+}
+
+// ---- the loops ----
+
+/// @param thread  of this process; readers tell workers by their id, all over a recording
+void fire_bare(bench::BareLoop bare, std::uint64_t thread, std::uint64_t transitions, bool reads_clock) {
+    const std::uint64_t worker = (static_cast<std::uint64_t>(getpid()) << 16) + thread;
+    if (!bare(worker, transitions, reads_clock)) fail("LTTng does not record this program");
+}
+
+void call_hooks(tiffany::Worker& worker, std::uint64_t transitions) {
+    tiffany::TaskTimes task;
+    worker.spawned(task, {.name = "bench"});
+    for (std::uint64_t i = 1; i < transitions; i += 2) {
+        worker.running(task);
+        worker.yield(task);
+    }
+}
+
+/// One look at the clock for the end of a run and the beginning of the next.
+void call_hooks_with_stamps(tiffany::Worker& worker, std::uint64_t transitions) {
+    tiffany::TaskTimes task;
+    worker.spawned(task, {.name = "bench"});
+    worker.running(task);
+    for (std::uint64_t i = 3; i < transitions; i += 2) {
+        const tiffany::Stamp now = worker.now();
+        worker.yield(task, now);
+        worker.running(task, now);
+    }
+}
+
+using Hooks = void (*)(tiffany::Worker& worker, std::uint64_t transitions);
+
+double bare_ns(bool reads_clock) {
+    const bench::BareLoop bare = load_bare();
+    const std::uint64_t begin = bench::thread_cpu_ns();
+    fire_bare(bare, 0, kTransitions, reads_clock);
+    return static_cast<double>(bench::thread_cpu_ns() - begin) / static_cast<double>(kTransitions);
+}
+
+double hooks_ns(bool metrics, Hooks call) {
+    tiffany::SchedulerTelemetry telemetry{"bench", {.metrics = metrics}};
+    const tiffany::WorkerLease lease = telemetry.worker();
+    const std::uint64_t begin = bench::thread_cpu_ns();
+    call(*lease, kTransitions);
+    return static_cast<double>(bench::thread_cpu_ns() - begin) / static_cast<double>(kTransitions);
+}
+
+double clock_read_ns() {
+    constexpr std::uint64_t kReads = 4'000'000;
+    const tiffany::Clock& clock = tiffany::Clock::system();
+    std::uint64_t sum = 0;
+    const std::uint64_t begin = bench::thread_cpu_ns();
+    for (std::uint64_t i = 0; i < kReads; ++i)
+        sum += clock.ticks();
+    asm volatile("" : : "r"(sum));
+    return static_cast<double>(bench::thread_cpu_ns() - begin) / static_cast<double>(kReads);
+}
+
+/// Millions of transitions a second, two threads.
+struct Rate {
+    double wall;
+    double cpu;  ///< by the CPU time of the threads: what it would be if nobody else wanted the CPUs
+};
+
+/// @param hooks  null: a bare tracepoint
+Rate rate(Hooks hooks, std::uint64_t transitions) {
+    constexpr std::uint64_t kThreads = 2;
+    std::optional<tiffany::SchedulerTelemetry> telemetry;
+    bench::BareLoop bare = nullptr;
+    if (hooks != nullptr)
+        telemetry.emplace("bench", tiffany::TelemetryOptions{.metrics = false});
+    else
+        bare = load_bare();
+    std::latch ready{kThreads + 1};
+    std::atomic<std::uint64_t> cpu_ns{0};
+    std::vector<std::jthread> threads;
+    for (std::uint64_t thread = 0; thread < kThreads; ++thread)
+        threads.emplace_back([&, thread] {
+            std::optional<tiffany::WorkerLease> lease;
+            if (hooks != nullptr) lease.emplace(telemetry->worker());
+            ready.arrive_and_wait();
+            const std::uint64_t begin = bench::thread_cpu_ns();
+            if (hooks != nullptr)
+                hooks(**lease, transitions / kThreads);
+            else
+                fire_bare(bare, thread, transitions / kThreads, false);
+            cpu_ns += bench::thread_cpu_ns() - begin;
+        });
+    ready.arrive_and_wait();
+    const auto begin = std::chrono::steady_clock::now();
+    threads.clear();
+    const std::chrono::duration<double, std::micro> took = std::chrono::steady_clock::now() - begin;
+    const double count = static_cast<double>(transitions);
+    return {count / took.count(), count / (static_cast<double>(cpu_ns) / kThreads / 1e3)};
+}
+
+Hooks hooks_of(std::string_view way) {
+    if (way == "hooks") return call_hooks;
+    return way == "stamps" ? call_hooks_with_stamps : nullptr;
+}
+
+double run_here(std::string_view way) {
+    if (way == "bare") return bare_ns(false);
+    if (way == "bare and clock") return bare_ns(true);
+    if (way == "hooks") return hooks_ns(false, call_hooks);
+    if (way == "stamps") return hooks_ns(false, call_hooks_with_stamps);
+    if (way == "metrics") return hooks_ns(true, call_hooks);
+    if (way == "clock") return clock_read_ns();
+    fail("no such way");
+}
+
+// ---- all of them ----
+
+struct Options {
+    int rounds = 15;
+    std::string json;
+};
+
+/// ns a transition, by way.
+using Measured = std::map<std::string, std::vector<double>>;
+
+void print_ratio(bench::Results& results, bench::Comparison seen) {
+    const std::vector<double> ratios = bench::ratios(seen.above, seen.below);
+    std::printf(
+        "Recorded transition: %s = %.3f (MAD %.3f, %zu pairs; best to best %.3f), %.1f ns / %.1f ns; flattered by: "
+        "%s\n",
+        seen.name.c_str(), bench::median(ratios), bench::median_deviation(ratios), ratios.size(),
+        bench::best(seen.above) / bench::best(seen.below), bench::median(seen.above), bench::median(seen.below),
+        seen.flattered_by.c_str());
+    seen.name.insert(0, "Recorded transition: ");
+    results.add(std::move(seen));
+}
+
+void compare_hooks(const Options& options) {
+    static constexpr const char* kFlatteredBy = "one task, buffers never full";
+    Measured ns;
+    for (int round = 0; round < options.rounds; ++round)
+        for (const char* const way : {"bare", "bare and clock", "hooks", "stamps", "metrics", "clock"})
+            ns[way].push_back(bench::run_self({"--way", way}).numbers.front());
+    // what the hooks may cost without metrics, and a transition's metrics
+    std::vector<double> allowed;
+    for (std::size_t i = 0; i < ns["clock"].size(); ++i)
+        allowed.push_back(1.05 * ns["bare and clock"][i] + 1.2 * ns["clock"][i]);
+    bench::Results results;
+    print_ratio(results,
+                {"hooks / a bare tracepoint and a clock read", ns["hooks"], ns["bare and clock"], kFlatteredBy, 1.05});
+    print_ratio(results,
+                {"metrics too / 1.05 of the same and 1.2 clock reads", ns["metrics"], allowed, kFlatteredBy, 1.0});
+    print_ratio(results, {"hooks / a bare tracepoint", ns["hooks"], ns["bare"], kFlatteredBy});
+    print_ratio(results, {"hooks, one stamp a cycle / a bare tracepoint", ns["stamps"], ns["bare"], kFlatteredBy});
+    print_ratio(results, {"a bare tracepoint and a clock read / a bare tracepoint", ns["bare and clock"], ns["bare"],
+                          kFlatteredBy});
+    results.write(options.json);
+}
+
+void compare_clocks(const Options& options) {
+    setenv("LTTNG_UST_CLOCK_PLUGIN", beside_us("record_bench_clock.so").c_str(), 1);
+    const std::vector<std::string> clocks{"ordered", "unordered", "free"};
+    Measured ns;
+    for (int round = 0; round < options.rounds; ++round) {
+        unsetenv("RECORD_BENCH_CLOCK");
+        ns["default"].push_back(bench::run_self({"--way", "bare"}).numbers.front());
+        for (const std::string& clock : clocks) {
+            setenv("RECORD_BENCH_CLOCK", clock.c_str(), 1);
+            ns[clock].push_back(bench::run_self({"--way", "bare"}).numbers.front());
+        }
+    }
+    bench::Results results;
+    for (const std::string& clock : clocks)
+        print_ratio(results, {"a bare tracepoint, " + clock + " clock / LTTng's clock", ns[clock], ns["default"],
+                              "no correction of drift, one thread"});
+    results.write(options.json);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    if (argc == 3 && std::string_view{argv[1]} == "--way") {
+        std::printf("%.4f\n", run_here(argv[2]));
+        return 0;
+    }
+    if (argc == 4 && std::string_view{argv[1]} == "--rate") {
+        const Rate seen = rate(hooks_of(argv[2]), std::strtoull(argv[3], nullptr, 10));
+        std::printf("%.4f %.4f\n", seen.wall, seen.cpu);
+        return 0;
+    }
+    Options options;
+    options.json = bench::take_json_file(argc, argv);
+    bool clocks = false;
+    for (int i = 1; i < argc; ++i) {
+        const std::string_view option = argv[i];
+        if (option == "--clocks") {
+            clocks = true;
+        } else if (option == "--rounds" && i + 1 < argc && std::atoi(argv[i + 1]) > 0) {
+            options.rounds = std::atoi(argv[++i]);
+        } else {
+            std::fputs("usage: paltrace record -o DIR -- record_bench [--clocks] [--rounds N] [--json FILE]\n", stderr);
+            return 2;
+        }
+    }
+    clocks ? compare_clocks(options) : compare_hooks(options);
+    return 0;
+}
