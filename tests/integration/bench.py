@@ -270,3 +270,13 @@ def test_the_benchmark_of_reading_refuses_answers_that_differ(tmp_path):
     done = subprocess.run([SOURCE / "tests" / "bench" / "log_bench.py", "--bin", tmp_path, "--size", "1", "--rounds", "1"],
                           text=True, capture_output=True, timeout=DEADLINE)
     assert done.returncode != 0 and "the answers differ" in done.stderr, f"{done.stdout}\n{done.stderr}"
+
+
+def test_the_benchmark_of_the_readers_prints_its_ratios(tmp_path):
+    command = [program("paltrace"), "record", "-o", tmp_path / "run", "--", program("tiffany-demo"), "--transitions", "20000"]
+    subprocess.run(command, capture_output=True, timeout=DEADLINE, check=True)
+    done = checked([sys.executable, SOURCE / "tests/bench/reader_bench.py", tmp_path / "run", "1"], timeout=DEADLINE,
+                   env={**os.environ, "TIFFANY_BIN": str(BIN)})
+    ratio = re.compile(r"Trace: .+ / sink\.utils\.dummy = wall \d+\.\d\d \(MAD 0\.00\), CPU \d+\.\d\d \(MAD 0\.00\), 1 pairs; flattered by: .+")
+    lines = done.stdout.splitlines()
+    assert len(lines) == 10 and all(ratio.fullmatch(line) for line in lines), done.stdout

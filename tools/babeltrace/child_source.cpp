@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
@@ -87,6 +88,8 @@ ChildSource::ChildSource(std::string name, const std::function<void(FrameWriter&
     }
     ::close(ends[1]);
     fd_ = ends[0];
+    constexpr int kPipeBytes = 512 * 1024;   // both ends then run side by side for longer;
+    ::fcntl(fd_, F_SETPIPE_SZ, kPipeBytes);  // where that is refused it stays at 64 KiB
 }
 
 ChildSource::~ChildSource() {
@@ -110,8 +113,13 @@ std::string ChildSource::how_it_ended() {
 }
 
 void ChildSource::receive() {
-    buffer_.erase(0, at_);
-    at_ = 0;
+    if (at_ != 0) {
+        std::memmove(buffer_.data(), buffer_.data() + at_, filled_ - at_);
+        filled_ -= at_;
+        at_ = 0;
+    }
+    constexpr std::size_t kAtOnce = 64 * 1024;
+    if (buffer_.size() - filled_ < kAtOnce) buffer_.resize(std::max(filled_ + kAtOnce, 2 * buffer_.size()));
     const auto deadline = std::chrono::steady_clock::now() + patience_;
     for (;;) {
         const auto left =
@@ -126,12 +134,11 @@ void ChildSource::receive() {
             throw Error{ErrorKind::content, "cannot decode " + name_ + ": its decoder made no progress for " +
                                                 std::to_string(patience_.count() / 1000) + " s and was ended"};
         }
-        constexpr std::size_t kAtOnce = 64 * 1024;
-        const std::size_t had = buffer_.size();
-        buffer_.resize(had + kAtOnce);
-        const ssize_t got = ::read(fd_, buffer_.data() + had, kAtOnce);
-        buffer_.resize(had + (got > 0 ? static_cast<std::size_t>(got) : 0));
-        if (got > 0) return;
+        const ssize_t got = ::read(fd_, buffer_.data() + filled_, buffer_.size() - filled_);
+        if (got > 0) {
+            filled_ += static_cast<std::size_t>(got);
+            return;
+        }
         if (got < 0 && errno == EINTR) continue;
         throw Error{ErrorKind::content, "cannot decode " + name_ + ": " + how_it_ended()};
     }
@@ -140,7 +147,7 @@ void ChildSource::receive() {
 bool ChildSource::next(pal::Record& record, FrameHandler& handler) {
     while (!finished_) {
         std::uint32_t size = 0;
-        const std::size_t have = buffer_.size() - at_;
+        const std::size_t have = filled_ - at_;
         if (have >= sizeof size) std::memcpy(&size, buffer_.data() + at_, sizeof size);
         if (size > kMaxFrame)
             throw Error{ErrorKind::system, "cannot decode " + name_ + ": its decoder announced a message of " +

@@ -12,6 +12,7 @@
 #include <functional>
 #include <string>
 #include <tiffany/pal/record.hpp>
+#include <vector>
 
 #include "frames.hpp"
 
@@ -42,8 +43,9 @@ class ChildSource {
     std::chrono::milliseconds patience_;
     pid_t pid_ = -1;
     int fd_ = -1;
-    std::string buffer_;
-    std::size_t at_ = 0;
+    std::vector<char> buffer_;
+    std::size_t filled_ = 0;  // of buffer_
+    std::size_t at_ = 0;      // the next frame
     bool finished_ = false;
 };
 

@@ -1,23 +1,12 @@
 #include "decoder.hpp"
 
-#include <algorithm>
-#include <functional>
 #include <string_view>
 #include <tiffany/pal/error.hpp>
-#include <tiffany/tracepoints/catalogue.hpp>
-
-#include "recording_name.hpp"
+#include <vector>
 
 namespace tiffany::ctf {
 namespace {
 
-using catalogue::EventInfo;
-using catalogue::FieldInfo;
-using catalogue::FieldRole;
-
-constexpr std::string_view kProvider = "tiffany:";
-constexpr std::string_view kTickProvider = "tiffany_tick:";
-constexpr std::string_view kTransition = "task_";
 constexpr std::uintptr_t kAllocated = 64;  // bytes from one object of an event class's size to the next, at least
 
 std::string_view name_of(const bt_event_class* event_class) {
@@ -25,22 +14,24 @@ std::string_view name_of(const bt_event_class* event_class) {
     return name == nullptr ? std::string_view{} : std::string_view{name};
 }
 
-bool is_transition(std::string_view event) {
-    return event.starts_with(kProvider) && event.substr(kProvider.size()).starts_with(kTransition);
-}
-
-bool carries_transitions(const bt_stream_class* stream_class) {
+EventNames events_of(const bt_stream_class* stream_class) {
+    EventNames names;
     for (std::uint64_t e = 0; e < bt_stream_class_get_event_class_count(stream_class); ++e)
-        if (is_transition(name_of(bt_stream_class_borrow_event_class_by_index_const(stream_class, e)))) return true;
-    return false;
+        names.push_back(name_of(bt_stream_class_borrow_event_class_by_index_const(stream_class, e)));
+    return names;
 }
 
-bool is_unsigned(const bt_field_class* type) {
-    return bt_field_class_type_is(bt_field_class_get_type(type), BT_FIELD_CLASS_TYPE_UNSIGNED_INTEGER);
+std::vector<EventNames> events_of(const bt_trace_class* trace_class) {
+    std::vector<EventNames> streams;
+    for (std::uint64_t s = 0; s < bt_trace_class_get_stream_class_count(trace_class); ++s)
+        streams.push_back(events_of(bt_trace_class_borrow_stream_class_by_index_const(trace_class, s)));
+    return streams;
 }
 
-bool is_string(const bt_field_class* type) {
-    return bt_field_class_get_type(type) == BT_FIELD_CLASS_TYPE_STRING;
+FieldKind kind_of(const bt_field_class* type) {
+    const bt_field_class_type is = bt_field_class_get_type(type);
+    if (is == BT_FIELD_CLASS_TYPE_STRING) return FieldKind::string;
+    return bt_field_class_type_is(is, BT_FIELD_CLASS_TYPE_UNSIGNED_INTEGER) ? FieldKind::number : FieldKind::other;
 }
 
 std::uint64_t ns(const bt_clock_snapshot* snapshot) {
@@ -68,64 +59,19 @@ std::uint32_t number_of(const bt_trace* trace, const char* entry) {
 }  // namespace
 
 /// How the events of one class are decoded.
-struct Decoder::Plan {
-    enum class Target : std::uint8_t { worker, tid, seq, step, pid, number, text, none };
+struct Decoder::Plan : EventPlan {
     struct Step {
         std::uint64_t member;  // index in the payload
-        Target target;
-        std::size_t slot;  // of a number or a text
+        Place place;
     };
 
-    bool take = false;
-    bool left_out = false;  // a tick that nobody asked for
-    bool has_worker = false;
-    bool tells_pid = false;
-    const EventInfo* info = nullptr;
-    std::string name;  // of the tracepoint, without its provider
+    using EventPlan::EventPlan;
     std::vector<Step> steps;
-    std::vector<std::string> unknown_fields;
-    std::uint64_t count = 0;
-
-    void add(std::uint64_t member, std::string_view field, const bt_field_class* type) {
-        if (info == nullptr) {  // an unknown event: its identities alone are of use
-            if (!is_unsigned(type)) return;
-            const Target target = identity(field);
-            if (target != Target::none) steps.push_back({member, target, 0});
-            has_worker = has_worker || target == Target::worker;
-            return;
-        }
-        std::size_t texts = 0;
-        for (std::size_t slot = 0; slot < info->fields.size(); ++slot) {
-            const FieldInfo& known = info->fields[slot];
-            if (known.name == field && known.is_string() == is_string(type) && (is_string(type) || is_unsigned(type))) {
-                const Target target = known.role != FieldRole::own ? identity(field)
-                                      : known.is_string()          ? Target::text
-                                                                   : Target::number;
-                steps.push_back({member, target, known.is_string() ? texts : slot});
-                has_worker = has_worker || target == Target::worker;
-                return;
-            }
-            if (known.is_string()) ++texts;
-        }
-        unknown_fields.push_back(name + "." + std::string{field});
-    }
-
-    static Target identity(std::string_view field) {
-        if (field == "worker") return Target::worker;
-        if (field == "tid") return Target::tid;
-        if (field == "seq") return Target::seq;
-        if (field == "step") return Target::step;
-        if (field == "pid") return Target::pid;
-        return Target::none;
-    }
 };
 
 /// What a stream class says about loss.
-struct Decoder::Channel {
+struct Decoder::Channel : ChannelFacts {
     bool clock = false;
-    bool transitions = false;
-    bool only_transitions = true;
-    bool others = false;  // events of ours that are none, and that are asked for
     bool discarded_times = false;
     bool packet_times = false;
 };
@@ -159,27 +105,12 @@ void Decoder::stream_begins(const bt_stream* stream) {
     facts.host = labels->second.host;
     if (const char* name = bt_trace_get_name(trace)) facts.name = name;
     const bt_trace_class* trace_class = bt_trace_borrow_class_const(trace);
-    std::vector<bool> declared(kEvents, false);
     for (std::uint64_t s = 0; s < bt_trace_class_get_stream_class_count(trace_class); ++s) {
         const bt_stream_class* stream_class = bt_trace_class_borrow_stream_class_by_index_const(trace_class, s);
-        for (std::uint64_t e = 0; e < bt_stream_class_get_event_class_count(stream_class); ++e) {
-            const std::string_view name = name_of(bt_stream_class_borrow_event_class_by_index_const(stream_class, e));
-            facts.tiffany = facts.tiffany || name.starts_with(kProvider) || name.starts_with(kTickProvider);
-            if (!name.starts_with(kProvider)) continue;
-            const EventInfo* info = catalogue::find_tracepoint("tiffany", name.substr(kProvider.size()));
-            if (info != nullptr) declared[static_cast<std::size_t>(info->id)] = true;
-        }
         if (const bt_clock_class* clock = bt_stream_class_borrow_default_clock_class_const(stream_class))
             if (const char* name = bt_clock_class_get_name(clock)) facts.clock = name;
     }
-    const std::string session = text_of(trace, "trace_name");
-    facts.from_start = is_from_start(session);
-    // in a recording of paltrace's nobody selects: what is missing there is missing for another reason
-    facts.selection = facts.tiffany && !is_recording(session) &&
-                      !std::all_of(declared.begin(), declared.begin() + kTransitions, std::identity{});
-    if (facts.selection)
-        for (const EventInfo& info : catalogue::events())
-            if (declared[static_cast<std::size_t>(info.id)]) facts.events.emplace_back(info.tracepoint);
+    add_facts(facts, events_of(trace_class), text_of(trace, "trace_name"));
     out_.facts(facts);
 }
 
@@ -187,21 +118,14 @@ const Decoder::Channel& Decoder::channel_of(const bt_stream_class* stream_class)
     std::unique_ptr<Channel>& channel = channels_[stream_class];
     if (channel != nullptr) return *channel;
     channel = std::make_unique<Channel>();
+    const bt_trace_class* trace_class = bt_stream_class_borrow_trace_class_const(stream_class);
+    std::size_t index = 0;
+    while (bt_trace_class_borrow_stream_class_by_index_const(trace_class, index) != stream_class)
+        ++index;
+    static_cast<ChannelFacts&>(*channel) = channel_facts(events_of(trace_class), index, ticks_);
     channel->clock = bt_stream_class_borrow_default_clock_class_const(stream_class) != nullptr;
     channel->discarded_times = bt_stream_class_discarded_events_have_default_clock_snapshots(stream_class) != BT_FALSE;
     channel->packet_times = bt_stream_class_discarded_packets_have_default_clock_snapshots(stream_class) != BT_FALSE;
-    for (std::uint64_t e = 0; e < bt_stream_class_get_event_class_count(stream_class); ++e) {
-        const std::string_view name = name_of(bt_stream_class_borrow_event_class_by_index_const(stream_class, e));
-        channel->only_transitions = channel->only_transitions && is_transition(name);
-        channel->others = channel->others || name.starts_with(kProvider) || (ticks_ && name.starts_with(kTickProvider));
-    }
-    channel->transitions = carries_transitions(stream_class);
-    // of two channels with transitions one may have what the other discarded: then their counts are upper bounds
-    const bt_trace_class* trace_class = bt_stream_class_borrow_trace_class_const(stream_class);
-    for (std::uint64_t s = 0; s < bt_trace_class_get_stream_class_count(trace_class); ++s) {
-        const bt_stream_class* other = bt_trace_class_borrow_stream_class_by_index_const(trace_class, s);
-        if (other != stream_class && carries_transitions(other)) channel->only_transitions = false;
-    }
     return *channel;
 }
 
@@ -210,25 +134,19 @@ Decoder::Plan& Decoder::plan_of(const bt_event_class* event_class) {
     if (event_class == seen.event_class) return *seen.plan;
     std::unique_ptr<Plan>& plan = plans_[event_class];
     if (plan == nullptr) {
-        plan = std::make_unique<Plan>();
-        const std::string_view name = name_of(event_class);
-        const bool tick = name.starts_with(kTickProvider);
-        plan->left_out = tick && !ticks_;
-        if (name.starts_with(kProvider) || (tick && ticks_)) {
+        plan = std::make_unique<Plan>(name_of(event_class), ticks_);
+        if (plan->take) {
             if (!channel_of(bt_event_class_borrow_stream_class_const(event_class)).clock)
                 throw Error{ErrorKind::content, "the trace has no clock"};
-            plan->take = true;
-            plan->name = name.substr(tick ? kTickProvider.size() : kProvider.size());
-            plan->info = catalogue::find_tracepoint(tick ? "tiffany_tick" : "tiffany", plan->name);
             if (const bt_field_class* payload = bt_event_class_borrow_payload_field_class_const(event_class))
                 for (std::uint64_t i = 0; i < bt_field_class_structure_get_member_count(payload); ++i) {
                     const bt_field_class_structure_member* member =
                         bt_field_class_structure_borrow_member_by_index_const(payload, i);
-                    plan->add(i, bt_field_class_structure_member_get_name(member),
-                              bt_field_class_structure_member_borrow_field_class_const(member));
+                    const bt_field_class* type = bt_field_class_structure_member_borrow_field_class_const(member);
+                    if (const auto place =
+                            plan->place_of(bt_field_class_structure_member_get_name(member), kind_of(type)))
+                        plan->steps.push_back({i, *place});
                 }
-            plan->tells_pid = plan->info != nullptr &&
-                              (plan->info->id == EventId::WorkerStarted || plan->info->id == EventId::WorkerDumped);
         }
     }
     seen = {event_class, plan.get()};
@@ -251,7 +169,7 @@ void Decoder::event(const bt_message* message) {
         last_trace_ = trace;
         labels_ = &traces_[trace];
         record_.host = labels_->host;
-        last_instance_ = ~std::uint64_t{0};
+        pids_.forget_last();
     }
     record_.seq = record_.tid = record_.step = 0;
     record_.numbers.fill(0);
@@ -261,57 +179,45 @@ void Decoder::event(const bt_message* message) {
     const bt_field* payload = bt_event_borrow_payload_field_const(event);
     for (const Plan::Step& step : plan.steps) {
         const bt_field* field = bt_field_structure_borrow_member_field_by_index_const(payload, step.member);
-        if (step.target == Plan::Target::text) {
+        if (step.place.target == EventPlan::Target::text) {
             // by its length: babeltrace2 2.0.4 keeps the old bytes under an empty string
-            record_.texts[step.slot].assign(bt_field_string_get_value(field), bt_field_string_get_length(field));
+            record_.texts[step.place.slot].assign(bt_field_string_get_value(field), bt_field_string_get_length(field));
             continue;
         }
         const std::uint64_t value = bt_field_integer_unsigned_get_value(field);
-        switch (step.target) {
-            case Plan::Target::worker:
+        switch (step.place.target) {
+            case EventPlan::Target::worker:
                 record_.worker = pal::WorkerId::from_event(value);
                 break;
-            case Plan::Target::tid:
+            case EventPlan::Target::tid:
                 record_.tid = value;
                 break;
-            case Plan::Target::seq:
+            case EventPlan::Target::seq:
                 record_.seq = value;
                 break;
-            case Plan::Target::step:
+            case EventPlan::Target::step:
                 record_.step = value;
                 break;
-            case Plan::Target::pid:
+            case EventPlan::Target::pid:
                 pid = static_cast<std::uint32_t>(value);
                 break;
-            case Plan::Target::number:
-                record_.numbers[step.slot] = value;
+            case EventPlan::Target::number:
+                record_.numbers[step.place.slot] = value;
                 break;
-            case Plan::Target::text:
-            case Plan::Target::none:
+            case EventPlan::Target::text:
                 break;
         }
     }
-    if (plan.tells_pid && pid != 0) {
-        pids_[record_.worker.instance] = pid;
-        last_instance_ = ~std::uint64_t{0};
-    }
-    if (record_.worker.instance != last_instance_) {
-        last_instance_ = record_.worker.instance;
-        const auto known = pids_.find(last_instance_);
-        last_pid_ = known == pids_.end() ? labels_->pid : known->second;
-    }
-    record_.pid = last_pid_;
+    if (plan.tells_pid && pid != 0) pids_.tell(record_.worker.instance, pid);
+    record_.pid = pids_.of(record_.worker.instance, labels_->pid);
     out_.record(record_);
 }
 
 void Decoder::discarded_events(const bt_message* message) {
     const Channel& channel =
         channel_of(bt_stream_borrow_class_const(bt_message_discarded_events_borrow_stream_const(message)));
-    if (!channel.transitions && !channel.others) return;
-    pal::Discarded made;
-    made.only_others = !channel.transitions;
-    made.end_ns = ~std::uint64_t{0};  // without times: it may explain any gap
-    made.only_transitions = channel.only_transitions;
+    if (!channel.matters()) return;
+    pal::Discarded made = channel.discarded_events();
     made.counted = bt_message_discarded_events_get_count(message, &made.count) == BT_PROPERTY_AVAILABILITY_AVAILABLE;
     if (channel.discarded_times) {
         made.begin_ns = ns(bt_message_discarded_events_borrow_beginning_default_clock_snapshot_const(message));
@@ -323,11 +229,8 @@ void Decoder::discarded_events(const bt_message* message) {
 void Decoder::discarded_packets(const bt_message* message) {
     const Channel& channel =
         channel_of(bt_stream_borrow_class_const(bt_message_discarded_packets_borrow_stream_const(message)));
-    if (!channel.transitions && !channel.others) return;
-    pal::Discarded made;
-    made.only_others = !channel.transitions;
-    made.end_ns = ~std::uint64_t{0};
-    made.counted = false;
+    if (!channel.matters()) return;
+    pal::Discarded made = channel.discarded_packets();
     if (channel.packet_times) {
         made.begin_ns = ns(bt_message_discarded_packets_borrow_beginning_default_clock_snapshot_const(message));
         made.end_ns = ns(bt_message_discarded_packets_borrow_end_default_clock_snapshot_const(message));
@@ -335,20 +238,9 @@ void Decoder::discarded_packets(const bt_message* message) {
     out_.discarded(made);
 }
 
-Counts Decoder::unknown_events() const {
-    Counts counts;
+void Decoder::add_unknown(Counts& events, Counts& fields) const {
     for (const auto& [event_class, plan] : plans_)
-        if (plan->take && plan->info == nullptr && plan->count != 0) counts[plan->name] += plan->count;
-    return counts;
-}
-
-Counts Decoder::unknown_fields() const {
-    Counts counts;
-    for (const auto& [event_class, plan] : plans_)
-        if (plan->take && plan->count != 0)
-            for (const std::string& field : plan->unknown_fields)
-                counts[field] += plan->count;
-    return counts;
+        plan->add_unknown(events, fields);
 }
 
 }  // namespace tiffany::ctf

@@ -11,37 +11,15 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <string>
-#include <tiffany/pal/loss.hpp>
 #include <tiffany/pal/record.hpp>
 #include <unordered_map>
-#include <vector>
+
+#include "event_plan.hpp"
+#include "trace_facts.hpp"
 
 namespace tiffany::ctf {
-
-/// What a trace says of itself.
-struct TraceFacts {
-    bool tiffany = false;             ///< an event of ours is declared
-    bool selection = false;           ///< some are, but not every transition, and the user chose them
-    bool from_start = false;          ///< LTTng was there before the process: its first transition is to be here
-    std::vector<std::string> events;  ///< which are, if it is a selection: tracepoint names
-    std::string clock;                ///< "monotonic"; empty = not known
-    std::string host;
-    std::string name;  ///< babeltrace2's name for it, of LTTng's traces the session; empty = it has none
-};
-
-/// Where the decoded parts of one trace go.
-class TraceSink {
-  public:
-    virtual ~TraceSink() = default;
-    virtual void facts(const TraceFacts& facts) = 0;  ///< once for each trace, before anything else of it
-    virtual void record(const pal::Record& record) = 0;
-    virtual void discarded(const pal::Discarded& discarded) = 0;
-};
-
-using Counts = std::map<std::string, std::uint64_t>;
 
 class Decoder {
   public:
@@ -53,8 +31,8 @@ class Decoder {
 
     void message(const bt_message* message);
 
-    Counts unknown_events() const;  ///< of provider tiffany: name -> how many
-    Counts unknown_fields() const;  ///< "task_sleep.colour" -> how many
+    /// Adds to `events` those of provider tiffany: name -> how many; to `fields`: "task_sleep.colour" -> how many.
+    void add_unknown(Counts& events, Counts& fields) const;
     std::uint64_t ticks_left_out() const { return ticks_left_out_; }
 
   private:
@@ -77,8 +55,8 @@ class Decoder {
     std::uint64_t ticks_left_out_ = 0;  // events, two for each tick
     std::unordered_map<const bt_trace*, Labels> traces_;
     const bt_trace* last_trace_ = nullptr;
-    const Labels* labels_ = nullptr;                         // of last_trace_
-    std::unordered_map<std::uint64_t, std::uint32_t> pids_;  // by instance, as the process sees itself
+    const Labels* labels_ = nullptr;  // of last_trace_
+    ProcessIds pids_;
     std::unordered_map<const bt_event_class*, std::unique_ptr<Plan>> plans_;
     std::unordered_map<const bt_stream_class*, std::unique_ptr<Channel>> channels_;
     /// The plans that were looked for last: by some bits of the class's address, because a hash takes as long as to
@@ -89,8 +67,6 @@ class Decoder {
     };
     static constexpr std::size_t kSeen = 64;  // more than there are events
     std::array<Seen, kSeen> seen_{};
-    std::uint64_t last_instance_ = ~std::uint64_t{0};
-    std::uint32_t last_pid_ = 0;
     pal::Record record_;  // reused: its strings keep their room
 };
 

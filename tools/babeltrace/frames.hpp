@@ -3,6 +3,7 @@
 /// byte order, as both ends are the same program.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <tiffany/pal/error.hpp>
@@ -10,7 +11,9 @@
 #include <tiffany/pal/record.hpp>
 #include <vector>
 
-#include "decoder.hpp"
+#include "event_plan.hpp"
+#include "stream_hash.hpp"
+#include "trace_facts.hpp"
 
 namespace tiffany::ctf {
 
@@ -38,19 +41,38 @@ class FrameWriter : public TraceSink, public pal::EntrySink {
     void failed(const Error& error);
     void finished();
 
+    /// What is told from here on may be told once more, by another reader, from here on: `again`. Then what was sent
+    /// already is left out, and held against what comes now.
+    void may_come_again();
+    /// To be called once at most.
+    /// Errors: later, from any function: Error (system) if the two readers do not agree.
+    void again();
+
   private:
     void open(std::uint8_t kind);
     void close();
     void send();
+    void write_all(std::string_view left);
+    std::string_view without_sent(std::string_view bytes);
+    char* room(std::size_t bytes) {
+        if (buffer_.size() - used_ < bytes) buffer_.resize(used_ + bytes + kGrowBy);
+        return buffer_.data() + used_;
+    }
     template <typename Number>
     void put(Number value);
     void put(std::string_view text);
     void put(const std::vector<std::string>& texts);
     void put(const Counts& counts);
 
+    static constexpr std::size_t kGrowBy = 64 * 1024;
+
     int fd_;
-    std::string buffer_;
+    std::vector<char> buffer_;
+    std::size_t used_ = 0;  // of buffer_
     std::size_t open_at_ = 0;
+    StreamHash hash_;                       // of what was sent, as long as it may be repeated; then of what is repeated
+    std::optional<StreamHash> first_pass_;  // not empty: what comes is a repetition
+    bool may_repeat_ = false;
     std::uint64_t sent_at_ms_ = 0;
 };
 

@@ -208,7 +208,8 @@ std::string metadata_text(std::string_view bytes) {
             throw bad(where(packet, at) + "its sizes are wrong: content " + std::to_string(content_bits) + ", packet " +
                       std::to_string(packet_bits) + " bits");
         if (whole > rest.size()) throw bad(where(packet, at) + "it is cut: " + sizes(whole, rest.size()));
-        if (rest[32] != 0 || rest[33] != 0 || rest[34] != 0)
+        if (rest[35] != 1 || rest[36] != 8) throw bad(where(packet, at) + "it is not of CTF 1.8");
+        if (load<std::uint32_t>(rest, 20) != 0 || rest[32] != 0 || rest[33] != 0 || rest[34] != 0)
             throw bad(where(packet, at) +
                       "it is compressed, encrypted or has a checksum, which babeltrace2 cannot read");
         text.append(rest.substr(kMetadataHeader, content - kMetadataHeader));

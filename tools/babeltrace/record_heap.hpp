@@ -2,8 +2,9 @@
 /// Records of several sources, handed out by (ts, instance, worker, seq).
 ///
 /// The order of events with equal time stamps on different CPUs is the muxer's whim, and a log's late records lie
-/// behind their time: so every source has some records in the heap, and the earliest of all comes out. Memory: what is
-/// in it; records are reused, so that their strings keep their room. Not shared between threads.
+/// behind their time: so every source has some records in here, and the earliest of all comes out. A source's records
+/// come nearly in order, so each has a queue of its own, and a tournament tells whose first record is the first.
+/// Memory: what is in it; records are reused, so that their strings keep their room. Not shared between threads.
 
 #include <algorithm>
 #include <cstddef>
@@ -11,6 +12,7 @@
 #include <deque>
 #include <tiffany/pal/record.hpp>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 namespace tiffany::ctf {
@@ -36,27 +38,31 @@ class RecordHeap {
     void recycle(pal::Record& record) { free_.push_back(&record); }
 
     void add(std::size_t source, pal::Record& record, std::uint64_t anchor) {
-        heap_.push_back({record.ts_ns, record.worker.instance << 16 | record.worker.index, record.seq, count_++, source,
-                         &record, anchor});
-        std::push_heap(heap_.begin(), heap_.end());
+        if (source >= queues_.size()) grow(source + 1);
+        ++size_;
+        if (queues_[source].add({record.ts_ns, record.worker.instance << 16 | record.worker.index, record.seq, count_++,
+                                 &record, anchor}))
+            play(source);
     }
-    bool empty() const { return heap_.empty(); }
-    std::size_t size() const { return heap_.size(); }
+    bool empty() const { return size_ == 0; }
+    std::size_t size() const { return size_; }
 
-    const pal::Record& first() const { return *heap_.front().record; }
+    const pal::Record& first() const { return *queues_[winner()][0].record; }
 
     template <typename Visit>
     void for_each(const Visit& visit) const {
-        for (const Entry& entry : heap_)
-            visit(*entry.record);
+        for (const Queue& queue : queues_)
+            for (std::size_t i = 0; i < queue.size(); ++i)
+                visit(*queue[i].record);
     }
 
     /// Takes the first out; the caller recycles its record.
     Place take() {
-        std::pop_heap(heap_.begin(), heap_.end());
-        const Entry entry = heap_.back();
-        heap_.pop_back();
-        return {entry.source, entry.record, entry.anchor};
+        const std::size_t source = winner();
+        const Entry entry = queues_[source].take();
+        --size_;
+        play(source);
+        return {source, entry.record, entry.anchor};
     }
 
   private:
@@ -65,16 +71,80 @@ class RecordHeap {
         std::uint64_t worker;
         std::uint64_t seq;
         std::uint64_t count;  // as they came, where all else is equal
-        std::size_t source;
         pal::Record* record;
         std::uint64_t anchor;
 
-        bool operator<(const Entry& other) const {  // std::heap has the greatest first
-            return std::tie(other.ts_ns, other.worker, other.seq, other.count) < std::tie(ts_ns, worker, seq, count);
+        bool operator<(const Entry& other) const {
+            return std::tie(ts_ns, worker, seq, count) < std::tie(other.ts_ns, other.worker, other.seq, other.count);
         }
     };
 
-    std::vector<Entry> heap_;
+    /// What waits of one source, in order: a ring.
+    class Queue {
+      public:
+        bool empty() const { return size_ == 0; }
+        std::size_t size() const { return size_; }
+        const Entry& operator[](std::size_t i) const { return ring_[(begin_ + i) & (ring_.size() - 1)]; }
+
+        /// Returns whether it is the first now.
+        bool add(const Entry& entry) {
+            if (size_ == ring_.size()) grow();
+            std::size_t place = size_++;
+            for (; place != 0 && entry < at(place - 1); --place)  // late: seldom, and by little
+                at(place) = at(place - 1);
+            at(place) = entry;
+            return place == 0;
+        }
+        Entry take() {
+            const Entry taken = at(0);
+            ++begin_;
+            --size_;
+            return taken;
+        }
+
+      private:
+        Entry& at(std::size_t i) { return ring_[(begin_ + i) & (ring_.size() - 1)]; }
+        void grow() {
+            std::vector<Entry> greater(std::max<std::size_t>(16, 2 * ring_.size()));
+            for (std::size_t i = 0; i < size_; ++i)
+                greater[i] = at(i);
+            ring_ = std::move(greater);
+            begin_ = 0;
+        }
+
+        std::vector<Entry> ring_;  // its size is a power of two
+        std::size_t begin_ = 0;
+        std::size_t size_ = 0;
+    };
+
+    std::size_t winner() const { return tree_.size() == 1 ? 0 : tree_[1]; }
+
+    /// The first record of a source is another than it was: its matches are played again, up to the final.
+    void play(std::size_t source) {
+        for (std::size_t node = (leaves() + source) / 2; node != 0; node /= 2)
+            tree_[node] = better(contestant(2 * node), contestant(2 * node + 1));
+    }
+    std::size_t contestant(std::size_t node) const { return node >= leaves() ? node - leaves() : tree_[node]; }
+    std::size_t better(std::size_t a, std::size_t b) const {
+        if (b >= queues_.size() || queues_[b].empty()) return a;
+        if (a >= queues_.size() || queues_[a].empty()) return b;
+        return queues_[b][0] < queues_[a][0] ? b : a;
+    }
+    std::size_t leaves() const { return tree_.size(); }
+
+    void grow(std::size_t sources) {
+        queues_.resize(sources);
+        std::size_t leaves = tree_.size();
+        while (leaves < sources)
+            leaves *= 2;
+        tree_.assign(leaves, 0);
+        for (std::size_t node = leaves - 1; node != 0; --node)
+            tree_[node] = better(contestant(2 * node), contestant(2 * node + 1));
+    }
+
+    std::vector<Queue> queues_;         // of each source
+    std::vector<std::size_t> tree_{0};  // [1] the winner; [i] that of [2 i] and [2 i + 1]; the leaves are sources
+    std::size_t size_ = 0;
     std::deque<pal::Record> pool_;
     std::vector<pal::Record*> free_;
     std::uint64_t count_ = 0;

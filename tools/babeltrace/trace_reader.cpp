@@ -14,13 +14,9 @@
 #include "anchors.hpp"
 #include "child_source.hpp"
 #include "confine.hpp"
-#include "ctf_graph.hpp"
-#include "decoder.hpp"
 #include "duplicates.hpp"
-#include "find_bad_stream.hpp"
 #include "lent_metadata.hpp"
-#include "metadata_check.hpp"
-#include "missing_buffers.hpp"
+#include "read_trace.hpp"
 #include "record_heap.hpp"
 
 namespace tiffany::ctf {
@@ -34,42 +30,6 @@ constexpr std::size_t kLeastWindow = 16;
 // Children that are started before the first of them is waited for. A short trace is done when it is first read, so
 // that a thousand short processes do not need a thousand children at once.
 constexpr std::size_t kStartAhead = 32;
-
-/// In a process of its own, which it confines.
-void decode_into(const std::string& directory, bool ticks, FrameWriter& writer) {
-    load_plugins();
-    confine({directory});
-    const MissingBuffers missing = missing_buffers(check_files(directory));
-    if (!missing.what.empty()) writer.lacks("cannot tell all of " + directory + ": " + missing.what);
-    if (missing.all) return;  // stream files that are there all the same are something babeltrace2 stumbles over
-    Decoder decoder{writer, ticks};
-    try {
-        decode_trace(directory, [&](const bt_message* message) {
-            decoder.message(message);
-            writer.alive();
-        });
-    } catch (const Error& error) {
-        if (error.kind() != ErrorKind::content) throw;
-        if (const std::optional<Error> stream = find_bad_stream(directory, [&] { writer.alive(); })) throw *stream;
-        if (error.one_line().find(directory) == std::string::npos)
-            throw error.within("cannot decode trace " + directory);
-        throw;
-    }
-    writer.unknown(decoder.unknown_events(), decoder.unknown_fields());
-    if (decoder.ticks_left_out() != 0) writer.left_out(decoder.ticks_left_out());
-}
-
-/// The same, by the files of another directory, which no error names.
-void decode_through(const std::string& stand_in, const std::string& directory, bool ticks, FrameWriter& writer) {
-    try {
-        decode_into(stand_in, ticks, writer);
-    } catch (const Error& error) {
-        std::string line = error.one_line();
-        for (std::size_t at = 0; (at = line.find(stand_in, at)) != std::string::npos; at += directory.size())
-            line.replace(at, stand_in.size(), directory);
-        throw Error{error.kind(), line};
-    }
-}
 
 std::string trace_name(const std::string& path) {
     std::error_code failed;
@@ -223,8 +183,8 @@ class Reading {
         try {
             for (const std::string& directory : find_traces(path))
                 found_.push_back({input, directory, trace_name(path), options_.patience,
-                                  [directory, ticks = options_.ticks](FrameWriter& writer) {
-                                      decode_into(directory, ticks, writer);
+                                  [directory, options = options_.of_traces](FrameWriter& writer) {
+                                      read_trace(directory, options, writer);
                                   },
                                   true});
         } catch (const Error& error) {
@@ -240,8 +200,8 @@ class Reading {
         for (Found& found : found_) {
             const std::optional<LentMetadata::StandIn> stand_in = lent_->of(found.name);
             if (!found.is_trace || !stand_in) continue;
-            found.work = [directory = found.name, there = stand_in->directory, ticks = options_.ticks](
-                             FrameWriter& writer) { decode_through(there, directory, ticks, writer); };
+            found.work = [directory = found.name, there = stand_in->directory, options = options_.of_traces](
+                             FrameWriter& writer) { read_trace_through(there, directory, options, writer); };
             summary_.lent.push_back("the metadata of " + found.name + " is cut: read with that of " + stand_in->lender);
         }
     }

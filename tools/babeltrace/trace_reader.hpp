@@ -1,5 +1,5 @@
 #pragma once
-/// Reads CTF traces through libbabeltrace2, and PAL logs, and pushes what they hold, as one log, into a sink.
+/// Reads CTF traces and PAL logs, and pushes what they hold, as one log, into a sink.
 
 #include <chrono>
 #include <cstdint>
@@ -9,6 +9,8 @@
 #include <tiffany/pal/record.hpp>
 #include <vector>
 
+#include "read_trace.hpp"
+
 namespace tiffany::ctf {
 
 /// The directories at or below `path` that hold a file `metadata`, in the order of their names.
@@ -16,7 +18,7 @@ namespace tiffany::ctf {
 std::vector<std::string> find_traces(const std::string& path);
 
 struct ReadOptions {
-    bool ticks = false;                 ///< take the scheduler's ticks too
+    TraceOptions of_traces{};
     bool strict = false;                ///< a gap that the discarded counts do not explain is a bad part, not a remark
     bool empty = false;                 ///< traces that hold no event of ours are read like others, and no bad part
     std::chrono::seconds patience{30};  ///< a decoder that makes no progress for so long is ended
@@ -41,7 +43,7 @@ struct ReadSummary {
     std::uint64_t lost_others = 0;     ///< at least so many events were lost that are no transitions
     std::uint64_t unexplained = 0;     ///< of `lost`: in gaps that the discarded counts do not explain
     std::uint64_t untraced = 0;        ///< transitions that were not traced: the session was off, or not ready: no loss
-    std::uint64_t ticks_left_out = 0;  ///< events of ticks in traces, if ReadOptions::ticks is off
+    std::uint64_t ticks_left_out = 0;  ///< events of ticks in traces, if TraceOptions::ticks is off
     std::size_t without_buffers = 0;   ///< processes that did not get all of their buffers; each is in `bad_parts`
     std::vector<std::string> selection;                   ///< the events that were selected; empty = no selection
     std::map<std::string, std::uint64_t> unknown_events;  ///< of provider tiffany: name -> how many

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "printable.hpp"
+#include "reader_option.hpp"
 #include "reading.hpp"
 #include "record_notes.hpp"
 
@@ -102,6 +103,7 @@ ExitCode run_check(const CheckOptions& options, Streams& streams) {
     ctf::ReadOptions reading;
     reading.strict = options.strict;
     reading.empty = true;
+    reading.of_traces.reader = options.reader;
     ctf::ReadSummary seen;
     try {
         seen = read_input(options.input, reading, checker);
@@ -137,6 +139,7 @@ void add_check(CLI::App& app, Command& chosen) {
     auto options = std::make_shared<CheckOptions>();
     command->add_option("INPUT", options->input, "PAL log, trace directory, or - for a log on stdin")->required();
     command->add_flag("--strict", options->strict, "a gap that the discarded counts do not explain is an error");
+    add_reader_option(*command, options->reader);
     command->footer("Example: paltrace check run1.pal.zst");
     command->callback(
         [options, &chosen] { chosen = [options](Streams& streams) { return run_check(*options, streams); }; });

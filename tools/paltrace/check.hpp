@@ -6,6 +6,7 @@
 #include <string>
 
 #include "command.hpp"
+#include "tools/babeltrace/read_trace.hpp"
 
 namespace CLI {
 class App;
@@ -16,6 +17,7 @@ namespace tiffany::paltrace {
 struct CheckOptions {
     std::string input;    ///< a PAL log, a trace directory, or `-` for a log on stdin
     bool strict = false;  ///< a gap that the discarded counts do not explain is an error
+    ctf::Reader reader = ctf::Reader::automatic;
 };
 
 /// Findings and coverage go to `streams.out`. Errors: throws `Error` if the input could not be read at all.

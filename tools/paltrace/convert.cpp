@@ -6,6 +6,7 @@
 #include <tiffany/pal/output.hpp>
 #include <tiffany/pal/writer.hpp>
 
+#include "reader_option.hpp"
 #include "reading.hpp"
 #include "record_notes.hpp"
 
@@ -57,7 +58,7 @@ ExitCode run_convert(const ConvertOptions& options, Streams& streams) {
         need_no_socket(input);
     pal::OutputFile file{options.output, streams.out};
     ctf::ReadOptions reading;
-    reading.ticks = options.ticks;
+    reading.of_traces = {options.ticks, options.reader};
     reading.strict = options.strict;
     const ctf::ReadSummary summary = read_what_is_there(options, reading, file);
     print_remarks(summary, options.strict, streams.err);
@@ -77,6 +78,7 @@ void add_convert(CLI::App& app, Command& chosen) {
         ->capture_default_str();
     command->add_flag("--ticks", options->ticks, "take the scheduler's ticks too");
     command->add_flag("--strict", options->strict, "a gap that the discarded counts do not explain is an error");
+    add_reader_option(*command, options->reader);
     command->footer("Example: paltrace convert run1 -o run1.pal.zst");
     command->callback(
         [options, &chosen] { chosen = [options](Streams& streams) { return run_convert(*options, streams); }; });

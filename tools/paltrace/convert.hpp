@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "command.hpp"
+#include "tools/babeltrace/read_trace.hpp"
 
 namespace CLI {
 class App;
@@ -19,6 +20,7 @@ struct ConvertOptions {
     std::string output = "-";         ///< a file (`.zst`: compressed), or `-` for stdout
     bool ticks = false;               ///< take the scheduler's ticks too
     bool strict = false;              ///< a gap that the discarded counts do not explain is an error
+    ctf::Reader reader = ctf::Reader::automatic;
 };
 
 /// Errors: throws `Error` if nothing could be converted, or the output cannot be written. A part that is bad is told

@@ -29,7 +29,7 @@ bool holds_trace(const std::string& directory) {
 
 ctf::ReadSummary read_back(const std::string& trace, const std::string& log, bool ticks) {
     ctf::ReadOptions options;
-    options.ticks = ticks;
+    options.of_traces.ticks = ticks;
     options.empty = true;   // who reads the summary sees it
     options.strict = true;  // this session has no filter: what its discarded counts do not explain is a fault
     if (log.empty()) {

@@ -5,6 +5,7 @@
 #include <ostream>
 
 #include "printable.hpp"
+#include "reader_option.hpp"
 #include "reading.hpp"
 #include "record_notes.hpp"
 #include "stats_output.hpp"
@@ -23,7 +24,9 @@ std::vector<GroupTimes> by_group(const analysis::TaskReport& report) {
 
 ExitCode run_stats(const StatsOptions& options, Streams& streams) {
     analysis::TaskStats stats;
-    const ctf::ReadSummary seen = read_input(options.input, {}, stats);
+    ctf::ReadOptions reading;
+    reading.of_traces.reader = options.reader;
+    const ctf::ReadSummary seen = read_input(options.input, reading, stats);
     const analysis::TaskReport report = stats.finish();
     if (options.json)
         print_stats_json(report, seen, options.histograms, streams.out);
@@ -42,6 +45,7 @@ void add_stats(CLI::App& app, Command& chosen) {
     command->add_option("INPUT", options->input, "PAL log, trace directory, or - for a log on stdin")->required();
     command->add_flag("--json", options->json, "one JSON document (docs/stats.md) instead of tables");
     command->add_flag("--histograms", options->histograms, "histograms with the metrics' default buckets too");
+    add_reader_option(*command, options->reader);
     command->footer(
         "Counts, sums and maxima are exact; percentiles are off by at most 1/128 (0.8 %) of themselves, and exact "
         "below "

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "command.hpp"
+#include "tools/babeltrace/read_trace.hpp"
 
 namespace CLI {
 class App;
@@ -17,6 +18,7 @@ struct StatsOptions {
     std::string input;        ///< a PAL log, a trace directory, or `-` for a log on stdin
     bool json = false;        ///< one JSON document instead of tables; its keys: docs/stats.md
     bool histograms = false;  ///< the metrics' default buckets too
+    ctf::Reader reader = ctf::Reader::automatic;
 };
 
 /// The statistics go to `streams.out`. Errors: throws `Error` if the input could not be read at all.

@@ -80,6 +80,18 @@ TEST(MetadataText, RefusesSizesThatMakeBabeltraceLoop) {
     EXPECT_NE(failure(no_packet_size), "");
 }
 
+TEST(MetadataText, RefusesWhatBabeltraceCannotRead) {
+    const auto with = [](std::size_t at, char value) {
+        std::string bytes = packet("abc", 64);
+        bytes[at] = value;
+        return failure(bytes);
+    };
+    for (const std::size_t at : {20U, 23U, 32U, 33U, 34U})  // checksum, and how it is compressed, encrypted, summed
+        EXPECT_NE(with(at, 1).find("has a checksum"), std::string::npos) << at;
+    EXPECT_NE(with(35, 2).find("not of CTF 1.8"), std::string::npos);
+    EXPECT_NE(with(36, 9).find("not of CTF 1.8"), std::string::npos);
+}
+
 TEST(MetadataText, RefusesWhatIsNoMetadata) {
     EXPECT_EQ(failure("hello"), "it is no CTF metadata");
     EXPECT_EQ(failure(""), "it is empty");

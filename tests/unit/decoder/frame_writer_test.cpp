@@ -1,0 +1,102 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "child_source.hpp"
+
+namespace tiffany::ctf {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::HasSubstr;
+
+class NoEvidence : public FrameHandler {
+  public:
+    void facts(const TraceFacts&) override { ++told_facts; }
+    void begin(const pal::Begin&) override {}
+    void discarded(const pal::Discarded&) override {}
+    void gap(const pal::Gap&) override {}
+    void end(const pal::End&) override {}
+    void unknown(const Counts&, const Counts&) override {}
+    void left_out(std::uint64_t) override {}
+    void lacks(const std::string&) override {}
+
+    int told_facts = 0;
+};
+
+/// The first records of a trace, by some reader.
+void tell(FrameWriter& writer, std::uint64_t records, std::uint64_t odd_one = ~std::uint64_t{0}) {
+    writer.facts({});
+    pal::Record record;
+    record.info = &catalogue::info(EventId::TaskDone);
+    for (std::uint64_t i = 0; i < records; ++i) {
+        record.tid = i == odd_one ? 0 : i + 1;
+        record.host = i % 3 == 0 ? "h" : "";
+        writer.record(record);
+    }
+}
+
+struct Read {
+    std::vector<std::uint64_t> tids;
+    int facts = 0;
+    std::string failure;
+};
+
+Read read_all(const std::function<void(FrameWriter&)>& work) {
+    ChildSource source{"trace", work, 60s};
+    NoEvidence handler;
+    pal::Record record;
+    Read read;
+    try {
+        while (source.next(record, handler))
+            read.tids.push_back(record.tid);
+    } catch (const Error& error) {
+        read.failure = error.one_line();
+    }
+    read.facts = handler.told_facts;
+    return read;
+}
+
+TEST(FrameWriter, TellsNothingTwiceWhenAnotherReaderBeginsAgain) {
+    for (const std::uint64_t first : {0, 1, 100, 5'000, 20'000}) {  // some within the buffer, some sent already
+        const Read read = read_all([first](FrameWriter& writer) {
+            writer.may_come_again();
+            tell(writer, first);
+            writer.again();
+            tell(writer, 20'000);
+        });
+        EXPECT_EQ(read.failure, "");
+        EXPECT_EQ(read.facts, 1);
+        ASSERT_EQ(read.tids.size(), 20'000u) << first;
+        for (std::uint64_t i = 0; i < read.tids.size(); ++i)
+            ASSERT_EQ(read.tids[i], i + 1);
+    }
+}
+
+TEST(FrameWriter, PassesTheFailureOfTheSecondReaderOn) {
+    const Read read = read_all([](FrameWriter& writer) {
+        writer.may_come_again();
+        tell(writer, 5'000);
+        writer.again();
+        tell(writer, 6'000);
+        throw Error{ErrorKind::content, "packet 7 is odd"};
+    });
+    EXPECT_EQ(read.tids.size(), 6'000u);
+    EXPECT_EQ(read.failure, "packet 7 is odd");
+}
+
+TEST(FrameWriter, SaysSoWhenTheReadersDoNotAgree) {
+    const auto with = [](std::uint64_t second, std::uint64_t odd_one) {
+        return read_all([=](FrameWriter& writer) {
+                   writer.may_come_again();
+                   tell(writer, 5'000);
+                   writer.again();
+                   tell(writer, second, odd_one);
+               })
+            .failure;
+    };
+    EXPECT_THAT(with(20'000, 10), HasSubstr("something else than babeltrace2"));
+    EXPECT_THAT(with(20, ~std::uint64_t{0}), HasSubstr("something else than babeltrace2"));
+}
+
+}  // namespace
+}  // namespace tiffany::ctf

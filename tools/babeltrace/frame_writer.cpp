@@ -1,0 +1,269 @@
+// The writing end of the pipe.
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <type_traits>
+
+#include "frame_kinds.hpp"
+#include "frames.hpp"
+
+namespace tiffany::ctf {
+namespace {
+
+constexpr std::size_t kSendAt = 32 * 1024;
+constexpr std::uint64_t kAliveEveryMs = 200;
+
+std::uint64_t now_ms() {
+    return static_cast<std::uint64_t>(
+        std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now().time_since_epoch())
+            .count());
+}
+
+std::uint64_t worker_number(const pal::WorkerId& id) {
+    return id.instance << 16 | id.index;
+}
+
+Error disagreement() {
+    return Error{ErrorKind::system,
+                 "the native reader gave something else than babeltrace2 before it met what it cannot read "
+                 "(--reader babeltrace2 gives that)"};
+}
+
+}  // namespace
+
+template <typename Number>
+void FrameWriter::put(Number value) {
+    static_assert(std::is_trivially_copyable_v<Number>);
+    std::memcpy(room(sizeof value), &value, sizeof value);
+    used_ += sizeof value;
+}
+
+void FrameWriter::put(std::string_view text) {
+    put(static_cast<std::uint32_t>(text.size()));
+    if (text.empty()) return;
+    std::memcpy(room(text.size()), text.data(), text.size());
+    used_ += text.size();
+}
+
+void FrameWriter::put(const std::vector<std::string>& texts) {
+    put(static_cast<std::uint32_t>(texts.size()));
+    for (const std::string& text : texts)
+        put(std::string_view{text});
+}
+
+void FrameWriter::put(const Counts& counts) {
+    put(static_cast<std::uint32_t>(counts.size()));
+    for (const auto& [name, count] : counts) {
+        put(std::string_view{name});
+        put(count);
+    }
+}
+
+void FrameWriter::open(std::uint8_t kind) {
+    open_at_ = used_;
+    put(std::uint32_t{0});
+    put(kind);
+}
+
+void FrameWriter::close() {
+    const auto size = static_cast<std::uint32_t>(used_ - open_at_ - sizeof(std::uint32_t));
+    std::memcpy(buffer_.data() + open_at_, &size, sizeof size);
+    if (used_ >= kSendAt) send();
+}
+
+void FrameWriter::write_all(std::string_view left) {
+    while (!left.empty()) {
+        const ssize_t written = ::write(fd_, left.data(), left.size());
+        if (written < 0 && errno == EINTR) continue;
+        if (written < 0) throw PipeClosed{};
+        left.remove_prefix(static_cast<std::size_t>(written));
+    }
+}
+
+/// What was sent before `again` is not sent again, but looked at.
+std::string_view FrameWriter::without_sent(std::string_view bytes) {
+    const std::size_t known = std::min<std::uint64_t>(bytes.size(), first_pass_->size() - hash_.size());
+    hash_.add(bytes.substr(0, known));
+    if (hash_.size() < first_pass_->size()) return {};
+    if (hash_.value() != first_pass_->value()) throw disagreement();
+    first_pass_.reset();
+    return bytes.substr(known);
+}
+
+void FrameWriter::send() {
+    std::string_view bytes{buffer_.data(), used_};
+    used_ = 0;
+    if (first_pass_) bytes = without_sent(bytes);
+    if (bytes.empty()) return;
+    if (may_repeat_) hash_.add(bytes);
+    write_all(bytes);
+    sent_at_ms_ = now_ms();
+}
+
+void FrameWriter::may_come_again() {
+    send();
+    sent_at_ms_ = now_ms();
+    may_repeat_ = true;
+}
+
+void FrameWriter::again() {
+    used_ = 0;
+    may_repeat_ = false;
+    if (hash_.size() != 0) first_pass_ = hash_;
+    hash_ = {};
+}
+
+void FrameWriter::alive() {
+    if (now_ms() - sent_at_ms_ < kAliveEveryMs) return;
+    send();
+    // not a part of what may be repeated: it depends on the time
+    const std::uint32_t size = 1;
+    std::array<char, sizeof size + 1> frame{};
+    std::memcpy(frame.data(), &size, sizeof size);
+    frame.back() = static_cast<char>(kAlive);
+    write_all({frame.data(), frame.size()});
+    sent_at_ms_ = now_ms();
+}
+
+void FrameWriter::facts(const TraceFacts& facts) {
+    open(kFacts);
+    put(facts.tiffany);
+    put(facts.selection);
+    put(facts.from_start);
+    put(facts.events);
+    put(std::string_view{facts.clock});
+    put(std::string_view{facts.host});
+    close();
+}
+
+void FrameWriter::record(const pal::Record& record) {
+    const std::size_t fields = record.info == nullptr ? 0 : record.info->fields.size();
+    const std::array<std::string_view, 4> texts{record.info == nullptr ? record.unknown : std::string_view{},
+                                                record.host, record.texts[0], record.texts[1]};
+    RecordFrame frame{};
+    std::size_t bytes = sizeof frame + fields * sizeof(std::uint64_t);
+    for (std::size_t i = 0; i < texts.size(); ++i) {
+        frame.text_bytes[i] = static_cast<std::uint32_t>(texts[i].size());
+        bytes += texts[i].size();
+    }
+    frame.size = static_cast<std::uint32_t>(bytes - sizeof frame.size);
+    frame.kind = kRecord;
+    frame.event = record.info == nullptr ? kUnknownEvent : static_cast<std::uint8_t>(record.info->id);
+    frame.pid = record.pid;
+    frame.ts_ns = record.ts_ns;
+    frame.worker = worker_number(record.worker);
+    frame.seq = record.seq;
+    frame.tid = record.tid;
+    frame.step = record.step;
+    char* at = room(bytes);
+    used_ += bytes;
+    std::memcpy(at, &frame, sizeof frame);
+    at += sizeof frame;
+    for (std::size_t i = 0; i < fields; ++i, at += sizeof(std::uint64_t))
+        std::memcpy(at, &record.numbers[i], sizeof(std::uint64_t));
+    for (const std::string_view text : texts) {
+        if (text.empty()) continue;
+        std::memcpy(at, text.data(), text.size());
+        at += text.size();
+    }
+    if (used_ >= kSendAt) send();
+}
+
+void FrameWriter::discarded(const pal::Discarded& discarded) {
+    open(kDiscarded);
+    put(discarded.begin_ns);
+    put(discarded.end_ns);
+    put(discarded.count);
+    put(discarded.only_transitions);
+    put(discarded.only_others);
+    put(discarded.counted);
+    close();
+}
+
+void FrameWriter::begin(const pal::Begin& begin) {
+    open(kBegin);
+    put(begin.ts_ns);
+    put(std::string_view{begin.tool});
+    put(std::string_view{begin.trace});
+    put(std::string_view{begin.clock});
+    put(begin.events);
+    put(begin.catalogue);
+    put(static_cast<std::uint64_t>(begin.first.size()));
+    for (const pal::FirstSeq& first : begin.first) {
+        put(worker_number(first.worker));
+        put(first.seq);
+    }
+    close();
+}
+
+void FrameWriter::gap(const pal::Gap& gap) {
+    open(kGap);
+    put(gap.ts_ns);
+    put(worker_number(gap.worker));
+    put(gap.from_seq);
+    put(gap.to_seq);
+    put(gap.lost);
+    put(gap.explained);
+    close();
+}
+
+void FrameWriter::end(const pal::End& end) {
+    open(kEnd);
+    put(end.ts_ns);
+    put(end.records);
+    put(end.lost);
+    put(end.tail);
+    put(end.at_most);
+    put(end.lost_others);
+    close();
+}
+
+void FrameWriter::unknown(const Counts& events, const Counts& fields) {
+    open(kUnknown);
+    put(events);
+    put(fields);
+    close();
+}
+
+void FrameWriter::left_out(std::uint64_t ticks) {
+    open(kLeftOut);
+    put(ticks);
+    close();
+}
+
+void FrameWriter::lacks(std::string_view what) {
+    open(kLacks);
+    put(what);
+    close();
+}
+
+void FrameWriter::failed(const Error& met) {
+    Error error = met;
+    try {
+        send();
+        if (first_pass_) error = disagreement();  // less came than what was sent
+    } catch (const Error& other) {
+        error = other;
+    }
+    first_pass_.reset();
+    open(kFailed);
+    put(static_cast<std::uint8_t>(error.kind()));
+    put(error.sentences());
+    close();
+    send();
+}
+
+void FrameWriter::finished() {
+    send();
+    if (first_pass_) throw disagreement();
+    open(kFinished);
+    close();
+    send();
+}
+
+}  // namespace tiffany::ctf

@@ -1,0 +1,31 @@
+#pragma once
+/// Reads one CTF trace in a decoding child, with whichever reader can.
+
+#include <cstdint>
+#include <string>
+
+#include "frames.hpp"
+
+namespace tiffany::ctf {
+
+/// Who takes a trace's streams apart. The output is the same.
+enum class Reader : std::uint8_t {
+    automatic,    ///< the native one if the trace is plain; what it finds odd is left to babeltrace2, from the start
+    native,       ///< the native one; a trace that is not plain, or damaged, is an error
+    babeltrace2,  ///< babeltrace2
+};
+
+struct TraceOptions {
+    bool ticks = false;  ///< take the scheduler's ticks too
+    Reader reader = Reader::automatic;
+};
+
+/// Checks the files of the trace in `directory`, and sends what it holds. In a process of its own, which it confines.
+/// Errors: Error, with the file and the cause.
+void read_trace(const std::string& directory, const TraceOptions& options, FrameWriter& writer);
+
+/// The same, by the files of another directory, which no error names.
+void read_trace_through(const std::string& stand_in, const std::string& directory, const TraceOptions& options,
+                        FrameWriter& writer);
+
+}  // namespace tiffany::ctf

@@ -1,0 +1,217 @@
+#include "stream_file.hpp"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <bit>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <tuple>
+#include <utility>
+
+#include "metadata_check.hpp"
+
+namespace tiffany::ctf {
+namespace {
+
+namespace fs = std::filesystem;
+
+static_assert(std::endian::native == std::endian::little, "plain traces are read as they lie in memory");
+
+template <typename Number>
+Number load_at(Bytes bytes, std::size_t at) {
+    Number value{};
+    std::memcpy(&value, bytes.data() + at, sizeof value);
+    return value;
+}
+
+constexpr std::uint64_t kNotTold = ~std::uint64_t{0};  // babeltrace2's word for "the packet does not say"
+
+/// LTTng's own index of the packets of a file: 12 big-endian u64 for each.
+class Index {
+  public:
+    explicit Index(const fs::path& file) : is_there_{fs::exists(file)} {
+        if (!is_there_) return;
+        std::ifstream in{file, std::ios::binary};
+        bytes_.assign(std::istreambuf_iterator<char>{in}, {});
+        constexpr std::uint32_t kMagic = 0xC1F1DCC1;
+        if (bytes_.size() < kHeader || number<std::uint32_t>(0) != kMagic)
+            throw NotPlain{file.string() + " is no index"};
+        entry_ = number<std::uint32_t>(12);
+        if (entry_ < 7 * sizeof(std::uint64_t) || (bytes_.size() - kHeader) % entry_ != 0)
+            throw NotPlain{file.string() + " is cut"};
+    }
+
+    bool agrees(std::size_t packet, std::uint64_t at, const PacketHeader& header) const {
+        if (!is_there_) return true;
+        const std::size_t entry = kHeader + packet * entry_;
+        if (entry + entry_ > bytes_.size()) return false;
+        const auto field = [&](std::size_t i) { return number<std::uint64_t>(entry + i * sizeof(std::uint64_t)); };
+        return field(0) == at && field(1) == header.packet_bytes * 8 && field(2) == header.content_bytes * 8 &&
+               field(3) == header.begin && field(4) == header.end && field(6) == header.stream_id;
+    }
+    bool has(std::size_t packets) const { return !is_there_ || bytes_.size() == kHeader + packets * entry_; }
+
+  private:
+    static constexpr std::size_t kHeader = 16;
+
+    template <typename Number>
+    Number number(std::size_t at) const {
+        Number value{};
+        std::memcpy(&value, bytes_.data() + at, sizeof value);
+        if constexpr (sizeof value == 4)
+            return __builtin_bswap32(value);
+        else
+            return __builtin_bswap64(value);
+    }
+
+    bool is_there_;
+    std::string bytes_;
+    std::size_t entry_ = 0;
+};
+
+/// Walks a file's packets. Returns the first one's header.
+PacketHeader walk(MappedFile& file, const TraceLayout& trace) {
+    const fs::path path{file.path()};
+    const Index index{path.parent_path() / "index" / (path.filename().string() + ".idx")};
+    PacketHeader first{};
+    std::uint64_t last_end = 0;
+    std::size_t packet = 0;
+    for (std::uint64_t at = 0; at < file.size(); ++packet) {
+        const auto refuse = [&](const std::string& why) {
+            throw NotPlain{file.path() + ": packet " + std::to_string(packet) + " at byte " + std::to_string(at) +
+                           ": " + why};
+        };
+        PacketHeader header{};
+        try {
+            header = PacketHeader::read(file.bytes(at, std::min<std::uint64_t>(PacketHeader::kBytes, file.size() - at)),
+                                        trace);
+        } catch (const NotPlain& not_plain) {
+            refuse(not_plain.why);
+        }
+        if (packet == 0) first = header;
+        if (header.packet_bytes > file.size() - at) refuse("it is cut");
+        if (header.stream_id != first.stream_id || header.instance_id != first.instance_id)
+            refuse("it is of another stream");
+        if (header.begin < last_end) refuse("it begins before the one before it ends");
+        if (!index.agrees(packet, at, header)) refuse("the index tells another story of it");
+        last_end = header.end;
+        at += header.packet_bytes;
+    }
+    if (!index.has(packet)) throw NotPlain{file.path() + ": its index has other packets"};
+    file.unmap();
+    return first;
+}
+
+}  // namespace
+
+PacketHeader PacketHeader::read(Bytes bytes, const TraceLayout& trace) {
+    if (bytes.size() < kBytes) throw NotPlain{"its header is cut"};
+    if (load_at<std::uint32_t>(bytes, 0) != kStreamMagic) throw NotPlain{"it has not the magic number"};
+    if (!std::equal(trace.uuid.begin(), trace.uuid.end(), bytes.begin() + 4)) throw NotPlain{"it is of another trace"};
+    PacketHeader made{};
+    made.stream_id = load_at<std::uint32_t>(bytes, 20);
+    made.instance_id = load_at<std::uint64_t>(bytes, 24);
+    made.begin = load_at<std::uint64_t>(bytes, 32);
+    made.end = load_at<std::uint64_t>(bytes, 40);
+    const auto content_bits = load_at<std::uint64_t>(bytes, 48);
+    const auto packet_bits = load_at<std::uint64_t>(bytes, 56);
+    made.number = load_at<std::uint64_t>(bytes, 64);
+    made.discarded = load_at<std::uint64_t>(bytes, 72);
+    if (content_bits % 8 != 0 || packet_bits % 8 != 0 || content_bits > packet_bits || content_bits < kBytes * 8)
+        throw NotPlain{"its sizes are wrong"};
+    if (made.end < made.begin) throw NotPlain{"it ends before it begins"};
+    if (made.number == kNotTold || made.discarded == kNotTold || made.end == kNotTold || made.instance_id == kNotTold)
+        throw NotPlain{"it has a number that stands for none"};
+    made.content_bytes = content_bits / 8;
+    made.packet_bytes = packet_bits / 8;
+    return made;
+}
+
+MappedFile::MappedFile(std::string path)
+    : path_{std::move(path)}, fd_{::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)} {
+    struct stat status {};
+    if (fd_ < 0 || ::fstat(fd_, &status) != 0) {
+        const int cause = errno;
+        if (fd_ >= 0) ::close(fd_);
+        throw NotPlain{path_ + " cannot be opened: " + std::strerror(cause)};
+    }
+    size_ = static_cast<std::uint64_t>(status.st_size);
+}
+
+MappedFile::~MappedFile() {
+    unmap();
+    if (fd_ >= 0) ::close(fd_);
+}
+
+MappedFile::MappedFile(MappedFile&& other) noexcept
+    : path_{std::move(other.path_)},
+      fd_{std::exchange(other.fd_, -1)},
+      size_{other.size_},
+      map_{std::exchange(other.map_, nullptr)},
+      map_at_{other.map_at_},
+      map_size_{other.map_size_} {}
+
+void MappedFile::unmap() {
+    if (map_ != nullptr) ::munmap(map_, map_size_);
+    map_ = nullptr;
+}
+
+Bytes MappedFile::bytes(std::uint64_t at, std::uint64_t size) {
+    if (at > size_ || size > size_ - at) throw NotPlain{path_ + " is cut"};
+    if (map_ == nullptr || at < map_at_ || at + size > map_at_ + map_size_) {
+        unmap();
+        static const auto kPage = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+        map_at_ = at - at % kPage;
+        map_size_ = std::min(std::max(at + size - map_at_, kMappedAtLeast), size_ - map_at_);
+        void* const made = ::mmap(nullptr, map_size_, PROT_READ, MAP_PRIVATE, fd_, static_cast<off_t>(map_at_));
+        if (made == MAP_FAILED) throw NotPlain{path_ + " cannot be mapped: " + std::strerror(errno)};
+        map_ = static_cast<unsigned char*>(made);
+    }
+    return {map_ + (at - map_at_), static_cast<std::size_t>(size)};
+}
+
+std::vector<StreamFiles> find_streams(const std::string& directory, const TraceLayout& trace) {
+    struct Found {
+        MappedFile file;
+        PacketHeader first;
+    };
+    std::vector<Found> found;
+    for (const fs::directory_entry& entry : fs::directory_iterator{directory}) {
+        const std::string name = entry.path().filename().string();
+        if (name == "metadata" || name.starts_with(".") || !entry.is_regular_file()) continue;
+        MappedFile file{entry.path().string()};
+        if (file.size() == 0) continue;
+        const PacketHeader first = walk(file, trace);
+        if (std::ranges::find(trace.streams, first.stream_id, &StreamLayout::id) == trace.streams.end())
+            throw NotPlain{file.path() + " is of a stream that the metadata does not declare"};
+        found.push_back({std::move(file), first});
+    }
+    std::vector<std::size_t> order(found.size());
+    for (std::size_t i = 0; i < order.size(); ++i)
+        order[i] = i;
+    const auto key = [&](std::size_t i) {
+        const PacketHeader& first = found[i].first;
+        return std::tuple{first.stream_id, first.instance_id, first.begin};
+    };
+    std::ranges::sort(order, {}, key);
+    std::vector<StreamFiles> streams;
+    for (std::size_t i = 0; i < order.size(); ++i) {
+        Found& next = found[order[i]];
+        if (i != 0 && key(order[i]) == key(order[i - 1]))
+            throw NotPlain{next.file.path() + " and another file begin at one time"};
+        if (streams.empty() || streams.back().stream_id != next.first.stream_id ||
+            streams.back().instance_id != next.first.instance_id)
+            streams.push_back({next.first.stream_id, next.first.instance_id, {}});
+        streams.back().files.push_back(std::move(next.file));
+    }
+    return streams;
+}
+
+}  // namespace tiffany::ctf

@@ -1,0 +1,219 @@
+#include "stream_reader.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+namespace tiffany::ctf {
+
+void EventDecoder::begin(Bytes content, std::uint64_t at, std::uint64_t cycles) {
+    begin_ = content.data();
+    at_ = begin_ + at;
+    end_ = begin_ + content.size();
+    cycles_ = cycles;
+}
+
+void EventDecoder::refuse_cut() {
+    throw NotPlain{"an event does not end within its packet"};
+}
+
+template <typename Number>
+Number EventDecoder::take() {
+    need(sizeof(Number));
+    Number value{};
+    std::memcpy(&value, at_, sizeof value);
+    at_ += sizeof value;
+    return value;
+}
+
+/// A time of which only the low bits are told: the clock has gone round at most once since the last one.
+void EventDecoder::set_time(std::uint64_t low, unsigned bits) {
+    const std::uint64_t mask = (std::uint64_t{1} << bits) - 1;
+    if (low < (cycles_ & mask)) cycles_ += mask + 1;
+    cycles_ = (cycles_ & ~mask) | low;
+}
+
+std::uint64_t EventDecoder::event_header() {
+    std::uint64_t id = 0;
+    switch (stream_.header) {
+        case HeaderKind::large:
+            id = take<std::uint16_t>();
+            if (id != 65'535) {
+                set_time(take<std::uint32_t>(), 32);
+                return id;
+            }
+            break;
+        case HeaderKind::compact:
+            need(1);
+            id = *at_ & 31U;
+            if (id != 31) {
+                set_time(take<std::uint32_t>() >> 5U, 27);
+                return id;
+            }
+            ++at_;
+            break;
+        case HeaderKind::flat:
+            break;
+    }
+    id = take<std::uint32_t>();
+    const auto cycles = take<std::uint64_t>();
+    if (cycles < cycles_) throw NotPlain{"an event has a time before that of the one before it"};
+    cycles_ = cycles;
+    return id;
+}
+
+std::size_t EventDecoder::text_size() const {
+    const void* const nul = std::memchr(at_, 0, static_cast<std::size_t>(end_ - at_));
+    if (nul == nullptr) throw NotPlain{"a text does not end within its packet"};
+    return static_cast<std::size_t>(static_cast<const unsigned char*>(nul) - at_);
+}
+
+void EventDecoder::follow(const Layout& steps, pal::Record* record) {
+    std::uint64_t length = 0;
+    for (const LayoutStep& step : steps) {
+        switch (step.kind) {
+            case LayoutStep::Kind::number64:
+                numbers_[step.slot] = take<std::uint64_t>();
+                break;
+            case LayoutStep::Kind::number32:
+                numbers_[step.slot] = take<std::uint32_t>();
+                break;
+            case LayoutStep::Kind::number16:
+                numbers_[step.slot] = take<std::uint16_t>();
+                break;
+            case LayoutStep::Kind::number8:
+                numbers_[step.slot] = take<std::uint8_t>();
+                break;
+            case LayoutStep::Kind::text: {
+                const std::size_t size = text_size();
+                record->texts[step.slot].assign(reinterpret_cast<const char*>(at_), size);
+                at_ += size + 1;
+                break;
+            }
+            case LayoutStep::Kind::skip_text:
+                at_ += text_size() + 1;
+                break;
+            case LayoutStep::Kind::skip:
+                need(step.size);
+                at_ += step.size;
+                break;
+            case LayoutStep::Kind::align: {
+                const std::uint64_t padding = -static_cast<std::uint64_t>(at_ - begin_) & step.size;
+                need(padding);
+                at_ += padding;
+                break;
+            }
+            case LayoutStep::Kind::length:
+                need(step.size);
+                length = 0;
+                std::memcpy(&length, at_, step.size);
+                break;
+            case LayoutStep::Kind::repeat:
+                if (length > static_cast<std::uint64_t>(end_ - at_) / step.size) refuse_cut();
+                at_ += length * step.size;
+                break;
+        }
+    }
+}
+
+bool EventDecoder::next(pal::Record& record) {
+    const std::uint64_t id = event_header();
+    if (id >= stream_.events.size() || stream_.events[id] == nullptr)
+        throw NotPlain{"an event has the number " + std::to_string(id) + ", which the metadata does not declare"};
+    EventLayout& event = *stream_.events[id];
+    event_ = &event;
+    ++event.plan.count;
+    if (!stream_.context.empty()) follow(stream_.context, nullptr);
+    const bool makes_record = event.plan.take && event.plan.has_worker;
+    numbers_.fill(0);
+    for (std::string& text : record.texts)
+        text.clear();
+    follow(event.steps, &record);
+    if (!makes_record) return false;
+    if (record.info != event.plan.info || event.plan.info == nullptr) {
+        record.info = event.plan.info;
+        if (event.plan.info == nullptr) record.unknown = event.plan.name;
+    }
+    record.worker = pal::WorkerId::from_event(numbers_[kWorkerSlot]);
+    record.tid = numbers_[kTidSlot];
+    record.seq = numbers_[kSeqSlot];
+    record.step = numbers_[kStepSlot];
+    std::copy(numbers_.begin() + kOwnSlot, numbers_.end(), record.numbers.begin());
+    return true;
+}
+
+StreamReader::StreamReader(const TraceLayout& trace, StreamFiles files, std::function<void()> on_progress)
+    : trace_{trace},
+      stream_{*std::ranges::find(trace.streams, files.stream_id, &StreamLayout::id)},
+      files_{std::move(files)},
+      on_progress_{std::move(on_progress)},
+      event_{stream_} {
+    record_.host = trace.facts.host;
+}
+
+/// The counters stand for the end of the packet: what is new in it was discarded since the end of the one before. What
+/// the first packet says was discarded before that, or in it: babeltrace2 gives no number then.
+void StreamReader::tell_discarded(const PacketHeader& header) {
+    if (!stream_.channel.matters()) return;
+    const bool events = any_packet_ ? header.discarded != packet_.discarded : header.discarded != 0;
+    if (events) {
+        pal::Discarded made = stream_.channel.discarded_events();
+        made.counted = any_packet_;
+        if (any_packet_) made.count = header.discarded - packet_.discarded;  // modulo 2^64
+        made.begin_ns = any_packet_ ? packet_end_ns_ : trace_.clock.ns(header.begin);
+        made.end_ns = trace_.clock.ns(header.end);
+        pending_.push_back(made);
+    }
+    if (any_packet_ && header.number - packet_.number > 1) {
+        pal::Discarded made = stream_.channel.discarded_packets();
+        made.begin_ns = packet_end_ns_;
+        made.end_ns = trace_.clock.ns(header.begin);
+        pending_.push_back(made);
+    }
+}
+
+bool StreamReader::next_packet() {
+    while (file_ < files_.files.size() && next_at_ == files_.files[file_].size()) {
+        files_.files[file_].unmap();
+        ++file_;
+        next_at_ = 0;
+    }
+    if (file_ == files_.files.size()) return false;
+    MappedFile& file = files_.files[file_];
+    const PacketHeader header = PacketHeader::read(file.bytes(next_at_, PacketHeader::kBytes), trace_);
+    const Bytes content = file.bytes(next_at_, header.content_bytes);
+    if (any_packet_ && header.begin < packet_.end) throw NotPlain{"a packet begins before the one before it ends"};
+    tell_discarded(header);
+    event_.begin(content, PacketHeader::kBytes, header.begin);
+    packet_ = header;
+    packet_end_ns_ = trace_.clock.ns(header.end);
+    any_packet_ = true;
+    next_at_ += header.packet_bytes;
+    on_progress_();
+    return true;
+}
+
+StreamReader::Item StreamReader::next() try {
+    for (;;) {
+        if (!pending_.empty()) {
+            discarded_ = pending_.front();
+            pending_.pop_front();
+            ns_ = discarded_.begin_ns;
+            return Item::discarded;
+        }
+        if (event_.at_end()) {
+            if (!next_packet()) return Item::end;
+            continue;
+        }
+        const bool makes_record = event_.next(record_);
+        if (event_.cycles() > packet_.end) throw NotPlain{"an event has a time after the end of its packet"};
+        if (!makes_record) continue;
+        ns_ = record_.ts_ns = trace_.clock.ns(event_.cycles());
+        return Item::event;
+    }
+} catch (const NotPlain& not_plain) {
+    if (file_ == files_.files.size()) throw;
+    throw NotPlain{files_.files[file_].path() + ": before byte " + std::to_string(next_at_) + ": " + not_plain.why};
+}
+
+}  // namespace tiffany::ctf

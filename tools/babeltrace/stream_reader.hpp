@@ -1,0 +1,91 @@
+#pragma once
+/// Reads one plain CTF stream: its packets, their events as records, and what was discarded between them.
+
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <string>
+#include <tiffany/pal/loss.hpp>
+#include <tiffany/pal/record.hpp>
+
+#include "event_layout.hpp"
+#include "stream_file.hpp"
+
+namespace tiffany::ctf {
+
+/// Decodes events out of bytes that need not be events. Not shared between threads.
+class EventDecoder {
+  public:
+    explicit EventDecoder(const StreamLayout& stream) : stream_{stream} {}
+
+    /// A packet begins; the clock stands at `cycles`.
+    void begin(Bytes content, std::uint64_t at, std::uint64_t cycles);
+    bool at_end() const { return at_ == end_; }
+    std::uint64_t cycles() const { return cycles_; }
+
+    /// Decodes the next event into `record`, all but its time, host and pid. Counts it in its plan.
+    /// @return whether it makes a record
+    /// Errors: NotPlain for bytes that are no event of this stream.
+    bool next(pal::Record& record);
+
+    bool tells_pid() const { return event_->plan.tells_pid; }
+    std::uint32_t pid() const { return static_cast<std::uint32_t>(numbers_[kPidSlot]); }
+
+  private:
+    std::uint64_t event_header();
+    void set_time(std::uint64_t low, unsigned bits);
+    void follow(const Layout& steps, pal::Record* record);
+    std::size_t text_size() const;
+    void need(std::uint64_t bytes) const {
+        if (static_cast<std::uint64_t>(end_ - at_) < bytes) refuse_cut();
+    }
+    [[noreturn]] static void refuse_cut();
+    template <typename Number>
+    Number take();
+
+    const StreamLayout& stream_;
+    const EventLayout* event_ = nullptr;
+    const unsigned char* begin_ = nullptr;  // of the packet
+    const unsigned char* at_ = nullptr;
+    const unsigned char* end_ = nullptr;
+    std::uint64_t cycles_ = 0;
+    std::array<std::uint64_t, kOwnSlot + pal::kMaxFields> numbers_{};
+};
+
+class StreamReader {
+  public:
+    enum class Item : std::uint8_t { event, discarded, end };
+
+    /// @param on_progress  called at each packet
+    StreamReader(const TraceLayout& trace, StreamFiles files, std::function<void()> on_progress);
+
+    /// Goes to the next item that matters. Errors: NotPlain.
+    Item next();
+    std::uint64_t ns() const { return ns_; }  ///< time of the item
+    /// The event, but for its pid. Valid until `next`.
+    pal::Record& record() { return record_; }
+    const EventDecoder& event() const { return event_; }
+    const pal::Discarded& discarded() const { return discarded_; }
+
+  private:
+    bool next_packet();
+    void tell_discarded(const PacketHeader& header);
+
+    const TraceLayout& trace_;
+    const StreamLayout& stream_;
+    StreamFiles files_;
+    std::function<void()> on_progress_;
+    std::size_t file_ = 0;
+    std::uint64_t next_at_ = 0;  // of the next packet in the file
+    bool any_packet_ = false;
+    PacketHeader packet_{};
+    std::uint64_t packet_end_ns_ = 0;
+    EventDecoder event_;
+    pal::Record record_;
+    pal::Discarded discarded_;
+    std::deque<pal::Discarded> pending_;  // of the packet that begins
+    std::uint64_t ns_ = 0;
+};
+
+}  // namespace tiffany::ctf
