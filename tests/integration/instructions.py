@@ -126,8 +126,7 @@ def inputs(tmp_path_factory):
 READERS = {
     "check": lambda trace, log: [program("paltrace"), "check", log],
     "stats": lambda trace, log: [program("paltrace"), "stats", log],
-    # each trace is decoded by a process of its own, which is ended when it has told all: the plugin decodes in its own
-    "convert, what its own process does": lambda trace, log: [program("paltrace"), "convert", trace, "-o", "/dev/null"],
+    "decode": lambda trace, log: [program("trace_decode"), trace],
     "the plugin": lambda trace, log: [
         "babeltrace2", f"--plugin-path={PLUGIN.parent}", trace, "-c", "sink.tiffany.pal", "-p", 'path="/dev/null"'
     ],
