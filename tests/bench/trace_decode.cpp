@@ -1,5 +1,5 @@
-// Decodes a plain trace in its own process, where callgrind can count it: the process that `paltrace` decodes in confines
-// itself, and valgrind with it.
+// Decodes a plain trace in its own process, where callgrind can count it: the process that `paltrace` decodes in
+// confines itself, and valgrind with it.
 //
 //     trace_decode DIRECTORY     prints how many records were in it
 
