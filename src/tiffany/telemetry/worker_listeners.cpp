@@ -48,6 +48,7 @@ void Worker::make_on_word(std::uint64_t position) noexcept {
     on_ = on | take_rings(position);
     core_->process.found_off(~on_);
     blocked_ns_ = 0;
+    blocked_kinds_ = 0;
     // release: whoever sees it may free the ring that was used before
     made_for_.store(generation_, std::memory_order_release);
 }

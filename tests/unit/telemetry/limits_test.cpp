@@ -109,6 +109,26 @@ TEST_F(Limits, AWorkerWhoseLttngCallsBlockTooLongStopsCallingAndCounts) {
     EXPECT_EQ(recording().of(EventId::TaskRunning).size(), fired + 1) << "a new session is a new chance";
 }
 
+TEST_F(Limits, WhereThereIsStillRoomInAnotherChannelTheDeadConsumerIsFoundAllTheSame) {
+    SchedulerTelemetry telemetry{"blocked", {.metrics = false}};
+    TaskTimes task;
+    {
+        const WorkerLease worker = telemetry.worker();
+        start_session();
+        worker->spawned(task, {.name = "t"});
+        for (int i = 0; i < 3; ++i) {
+            recording().block_ns = 700'000'000;
+            worker->running(task);
+            recording().block_ns = 0;
+            worker->note(task, "key", "value");  // no transition: it returns early
+        }
+        worker->running(task);
+        EXPECT_EQ(worker->lttng_left_out(), 2u) << "a note and a run, after 2.1 s";
+        recording().clear();
+    }
+    EXPECT_EQ(recording().ids(), std::vector{EventId::WorkerStopped}) << "it tells how many are missing";
+}
+
 TEST_F(Limits, TicksThatBlockTooLongAreLeftOutToo) {
     recording().set_enabled(false);
     recording().ticks_enabled = true;
