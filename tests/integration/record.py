@@ -520,17 +520,6 @@ def test_the_command_goes_on_when_the_session_daemon_dies(tmp_path, spin):
     assert done.file["command_status"] == 0 and done.file["own_status"] == 3
 
 
-def test_lossless_does_not_hang_when_the_consumer_daemon_dies(tmp_path, spin):
-    announce = tmp_path / "go"
-    with Running(tmp_path / "run", "--lossless", "--", spin, "0", "--announce", announce, ready=announce) as running:
-        os.kill(running.child("lttng-consumerd"), signal.SIGKILL)
-        done = running.wait()
-        running.nothing_is_left()
-    assert "consumer daemon ended" in done.err
-    assert done.code in (3, 128 + signal.SIGKILL)
-    assert done.file["own_status"] == 3
-
-
 def test_what_a_command_leaves_running_in_good_order_lives_on(tmp_path, spin):
     script = f"setsid sleep 1000 >/dev/null 2>&1 & echo left $!; exec {spin} 1000"
     done = record(tmp_path / "run", "--", "sh", "-c", script).expect(0)

@@ -27,24 +27,26 @@ bool holds_trace(const std::string& directory) {
     return false;
 }
 
-ctf::ReadSummary read_back(const std::string& trace, const std::string& log, bool ticks) {
+ctf::ReadSummary read_back(const std::vector<std::string>& traces, const std::string& log,
+                           const ReadBackOptions& wish) {
     ctf::ReadOptions options;
-    options.of_traces.ticks = ticks;
-    options.empty = true;   // who reads the summary sees it
-    options.strict = true;  // this session has no filter: what its discarded counts do not explain is a fault
+    options.of_traces.ticks = wish.ticks;
+    options.empty = true;  // who reads the summary sees it
+    options.strict = wish.strict;
     if (log.empty()) {
         Nowhere nowhere;
-        return ctf::read_traces({trace}, options, nowhere);
+        return ctf::read_traces(traces, options, nowhere);
     }
     try {
         pal::OutputFile file{log, std::cout};
         pal::LogWriter writer{file};
-        ctf::ReadSummary summary = ctf::read_traces({trace}, options, writer);
+        ctf::ReadSummary summary = ctf::read_traces(traces, options, writer);
         if (summary.records != 0 || summary.lost != 0) file.commit();
         return summary;
     } catch (const Error& error) {
         if (!error.sentences().back().starts_with("cannot write " + log)) throw;
-        throw error.within("the trace is kept, convert it to another disk (paltrace convert " + trace + " -o FILE)");
+        throw error.within("the trace is kept, convert it to another disk (paltrace convert " + traces.front() +
+                           " -o FILE)");
     }
 }
 

@@ -3,6 +3,7 @@
 
 #include <string>
 #include <tiffany/pal/record.hpp>
+#include <vector>
 
 #include "tools/babeltrace/trace_reader.hpp"
 
@@ -11,9 +12,16 @@ namespace tiffany::paltrace {
 /// Whether any process registered with the session: then there is as much as the description of its trace.
 bool holds_trace(const std::string& directory);
 
-/// @param trace  directory of the session's output
-/// @param log    file that becomes the PAL log of it; empty = none, the trace is only counted
+struct ReadBackOptions {
+    bool ticks = false;
+    /// The daemons were there to the end, and the session has no filter: what their discarded counts do not explain is
+    /// a fault.
+    bool strict = true;
+};
+
+/// @param traces  directories: the session's output first
+/// @param log     file that becomes the PAL log of it; empty = none, the trace is only counted
 /// Errors: as ctf::read_inputs(), and ErrorKind::system if the log cannot be written.
-ctf::ReadSummary read_back(const std::string& trace, const std::string& log, bool ticks);
+ctf::ReadSummary read_back(const std::vector<std::string>& traces, const std::string& log, const ReadBackOptions& wish);
 
 }  // namespace tiffany::paltrace

@@ -18,6 +18,7 @@
 #include <utility>
 #include <vector>
 
+#include "buffer_files.hpp"
 #include "end_signals.hpp"
 #include "examine_process.hpp"
 #include "find_program.hpp"
@@ -41,6 +42,8 @@ constexpr char kForkLibrary[] = "liblttng-ust-fork.so.1";
 
 constexpr std::uint64_t kMostProcesses = 64;  // more at once get buffers that are too small for anything
 
+constexpr std::chrono::seconds kPatienceWithHalf{2};  // when one of the daemons has died
+
 constexpr std::uint64_t kLeastDisk = 64 * 1024;  // what a trace without an event takes
 
 /// The recording of one command, step by step.
@@ -56,12 +59,13 @@ class Recording {
     void choose_buffers(std::uint64_t processes);
     Environment command_environment(const SessionDaemon& daemon) const;
     std::optional<int> run_under_session();
-    Session begin_session(SessionDaemon& daemon) const;
+    Session begin_session(SessionDaemon& daemon, const std::string& shm_path) const;
     std::size_t wait_for_processes(const SessionDaemon& daemon, EndSignals& signals);
     void tell_of_lttng_off();
     std::optional<int> run_beside();
     void wait_beside(const SessionDaemon& daemon, EndSignals& signals);
     void end_session(Session& session, SessionDaemon& daemon);
+    void salvage(BufferFiles& buffers, pid_t command);
     void save();
     void judge();
     void judge(const ctf::ReadSummary& found);
@@ -71,14 +75,15 @@ class Recording {
     void judge_room();
     void judge_disk();
     void complain(ExitCode code, const std::string& sentence);
-    std::string shm_path() const { return directory_.path("shm"); }
     std::string trace_path() const { return directory_.path("trace"); }
+    std::string recovered_path() const { return directory_.path("recovered"); }
 
     const RecordOptions& options_;
     std::ostream& talk_;
     OutputDir directory_;
     RecordFacts facts_;
     bool daemon_died_ = false;
+    bool salvaged_ = false;                                // there is a directory `recovered` beside the trace
     std::optional<std::vector<pid_t>> registered_at_end_;  // without a command
     std::size_t refused_channels_ = 0;
     bool cannot_save_ = false;
@@ -135,12 +140,14 @@ Environment Recording::command_environment(const SessionDaemon& daemon) const {
 std::optional<int> Recording::run_under_session() {
     choose_buffers(1);
     EndSignals signals;
-    SessionDaemon daemon{talk_};
+    BufferFiles buffers{options_.crash_safe ? directory_.path("shm") : ""};
+    SessionDaemon daemon{talk_, buffers.temporary()};
     facts_.private_daemon = daemon.is_private();
     facts_.lttng_version = daemon.version();
-    if (options_.crash_safe && mkdir(shm_path().c_str(), 0700) != 0)
-        throw Error{ErrorKind::system, "cannot make directory " + shm_path() + ": " + std::strerror(errno)};
-    Session session = begin_session(daemon);
+    // the system's daemon may see another /dev/shm
+    const bool keeps_buffers = daemon.is_private() || options_.crash_safe;
+    Session session = begin_session(daemon, keeps_buffers ? buffers.shm_path() : "");
+    pid_t command_pid = 0;
     if (const auto got = signals.take()) return got->number;
     if (options_.crash_safe)
         talk_ << "paltrace: should this be killed as a whole: lttng-crash --extract=" << directory_.name()
@@ -154,10 +161,11 @@ std::optional<int> Recording::run_under_session() {
                            .own_group = false,
                            .keeps_leftovers = true}};
         directory_.keep();
-        const CommandEnd ended = watch_command(command, daemon, signals, options_.lossless, talk_);
+        command_pid = command.pid();
+        const CommandEnd ended = watch_command(command, daemon, signals, keeps_buffers ? &buffers : nullptr, talk_);
         facts_.command_wait_status = ended.status;
         daemon_died_ = ended.daemon_died;
-        if (ended.daemon_died) facts_.own = ExitCode::system;
+        if (ended.daemon_died) facts_.own = ended.consumer_died ? ExitCode::lost : ExitCode::system;
         facts_.shm_was_full = ended.shm_was_full;
         if (ended.forced)
             talk_ << "paltrace: COMMAND did not end when asked, and was killed" << std::endl;
@@ -166,21 +174,29 @@ std::optional<int> Recording::run_under_session() {
                   << strsignal(WTERMSIG(ended.status)) << ")" << std::endl;
     }
     end_session(session, daemon);
-    if (options_.crash_safe) rmdir(shm_path().c_str());  // refused unless it is empty: then there is nothing to recover
+    if (keeps_buffers && (daemon_died_ || WIFSIGNALED(facts_.command_wait_status))) salvage(buffers, command_pid);
     return std::nullopt;
 }
 
-Session Recording::begin_session(SessionDaemon& daemon) const {
+/// What the daemons did not write out is still in the buffers.
+void Recording::salvage(BufferFiles& buffers, pid_t command) try {
+    salvaged_ = buffers.salvage(trace_path(), recovered_path(), daemon_died_ ? std::nullopt : std::optional{command});
+} catch (const Error& error) {
+    complain(exit_code(error.kind()), error.one_line());
+}
+
+Session Recording::begin_session(SessionDaemon& daemon, const std::string& shm_path) const {
     return Session{daemon,
                    {.name = ctf::recording_name(daemon.is_private(), getpid()),
                     .output = trace_path(),
-                    .shm_path = options_.crash_safe ? shm_path() : "",
+                    .shm_path = shm_path,
                     .blocking = options_.lossless,
                     .channels = recording_channels(facts_.buffers)}};
 }
 
 void Recording::end_session(Session& session, SessionDaemon& daemon) {
     facts_.ended = std::chrono::system_clock::now();
+    if (daemon_died_) daemon.end(kPatienceWithHalf);  // the other one waits for it
     const std::string trouble = session.end();
     if (!daemon_died_) refused_channels_ = daemon.refused_channels();  // else it was not for want of room
     // later than the end of the recording: who is gone now may have gone before it
@@ -199,7 +215,7 @@ std::optional<int> Recording::run_beside() {
     facts_.lttng_version = daemon.version();
     const std::size_t processes = wait_for_processes(daemon, signals);
     choose_buffers(processes);
-    Session session = begin_session(daemon);
+    Session session = begin_session(daemon, "");
     if (const auto got = signals.take()) return got->number;
     facts_.started = std::chrono::system_clock::now();
     save();
@@ -298,8 +314,10 @@ void Recording::judge() try {
     }
     talk_ << "paltrace: reading the trace back" << std::endl;
     facts_.processes = recorded_processes(trace_path(), {});
-    facts_.found =
-        read_back(trace_path(), options_.convert ? directory_.path("tiffany.pal") : std::string{}, options_.ticks);
+    std::vector<std::string> inputs{trace_path()};
+    if (salvaged_ && holds_trace(recovered_path())) inputs.push_back(recovered_path());
+    facts_.found = read_back(inputs, options_.convert ? directory_.path("tiffany.pal") : std::string{},
+                             {.ticks = options_.ticks, .strict = !daemon_died_});
     facts_.processes = recorded_processes(trace_path(), facts_.found->traces);
     if (registered_at_end_)
         for (RecordedProcess& process : facts_.processes)
@@ -358,7 +376,7 @@ void Recording::judge(const ctf::ReadSummary& found) {
               << std::endl;
     else
         talk_ << (found.at_most ? "at most " : "") << found.lost << " transitions"
-              << (found.without_buffers != 0
+              << (found.without_buffers != 0 || daemon_died_
                       ? ""  // then larger ones would not help
                       : ": give --buffers more than " + facts_.buffers.transitions.text() + ", or --lossless")
               << std::endl;
@@ -367,8 +385,10 @@ void Recording::judge(const ctf::ReadSummary& found) {
               << " events that are no transitions (parks, notes, state dumps" << (options_.ticks ? ", ticks" : "")
               << ")" << std::endl;
     if (facts_.command_wait_status == SIGKILL)  // in the middle of an event, perhaps
-        talk_ << "paltrace: COMMAND was killed: of its last second, up to "
-              << human_bytes(facts_.buffers.transitions.bytes) << " on each CPU may be missing and not counted"
+        talk_ << "paltrace: COMMAND was killed: "
+              << (salvaged_ ? "what it told LTTng is here, but what found no room in its last moments is not counted"
+                            : "of its last second, up to " + human_bytes(facts_.buffers.transitions.bytes) +
+                                  " on each CPU may be missing and not counted")
               << std::endl;
     judge_processes();
     print_remarks(found, true, talk_);

@@ -42,9 +42,14 @@ bool declares_ours(const fs::path& trace) {
 }  // namespace
 
 std::vector<RecordedProcess> recorded_processes(const std::string& trace, const std::vector<ctf::TraceCounts>& counts) {
-    std::map<fs::path, const ctf::TraceCounts*> by_name;
-    for (const ctf::TraceCounts& count : counts)
-        by_name.emplace(fs::path{count.directory}.filename(), &count);
+    // by its name: what was recovered from a process's buffers is another trace of the same name
+    std::map<fs::path, ctf::TraceCounts> by_name;
+    for (const ctf::TraceCounts& count : counts) {
+        ctf::TraceCounts& sum = by_name[fs::path{count.directory}.filename()];
+        sum.records += count.records;
+        sum.transitions += count.transitions;
+        sum.open_workers = count.open_workers;  // the last one has the end
+    }
     std::vector<RecordedProcess> processes;
     std::error_code failed;
     for (fs::directory_iterator entry{fs::path{trace} / "ust" / "pid", failed}, end; !failed && entry != end;
@@ -52,9 +57,9 @@ std::vector<RecordedProcess> recorded_processes(const std::string& trace, const 
         std::optional<RecordedProcess> process = process_of(entry->path().filename().string());
         if (!process || !declares_ours(entry->path())) continue;
         if (const auto count = by_name.find(entry->path().filename()); count != by_name.end()) {
-            process->records = count->second->records;
-            process->transitions = count->second->transitions;
-            process->open_workers = count->second->open_workers;
+            process->records = count->second.records;
+            process->transitions = count->second.transitions;
+            process->open_workers = count->second.open_workers;
         }
         processes.push_back(std::move(*process));
     }
@@ -62,6 +67,11 @@ std::vector<RecordedProcess> recorded_processes(const std::string& trace, const 
         return std::tie(a.name, a.pid) < std::tie(b.name, b.pid);
     });
     return processes;
+}
+
+pid_t pid_in_name(const std::string& directory) {
+    const std::optional<RecordedProcess> process = process_of(directory);
+    return process ? process->pid : 0;
 }
 
 std::string titles_of(const std::vector<RecordedProcess>& processes) {

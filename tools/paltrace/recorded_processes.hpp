@@ -34,6 +34,9 @@ struct RecordedProcess {
 /// @param counts  what was read of it
 std::vector<RecordedProcess> recorded_processes(const std::string& trace, const std::vector<ctf::TraceCounts>& counts);
 
+/// The process that LTTng named a directory after (NAME-PID-DATE-TIME); 0 = it is no such name.
+pid_t pid_in_name(const std::string& directory);
+
 /// "process 812 (name), process 813 (name) and 5 more"
 std::string titles_of(const std::vector<RecordedProcess>& processes);
 

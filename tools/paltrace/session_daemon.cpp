@@ -33,7 +33,6 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr std::chrono::seconds kStartDeadline{20};
-constexpr std::chrono::seconds kEndDeadline{15};
 // The consumer daemon has to empty the rings before they are full, whatever else the machine does. Root may ask for
 // that.
 constexpr int kNice = -10;
@@ -73,7 +72,7 @@ std::string last_line_of(const std::string& path) {
 
 }  // namespace
 
-SessionDaemon::SessionDaemon(std::ostream& talk) : talk_{talk} {
+SessionDaemon::SessionDaemon(std::ostream& talk, const std::string& temporary) : talk_{talk}, temporary_{temporary} {
     const bool root = geteuid() == 0;
     if (root) {
         const std::string refusal = hide_roots_directory();
@@ -175,8 +174,9 @@ void SessionDaemon::start(const std::string& log) {
                                                        .keeps_leftovers = false,
                                                        .nice = kNice,
                                                        .log = log,
-                                                       .grace = kEndDeadline,
+                                                       .grace = kPatience,
                                                        .remove_at_end = home_,
+                                                       .remove_without = temporary_,
                                                        .lives_on = std::move(lives_on)});
     const std::string directory = directory_of_daemon();
     const auto deadline = std::chrono::steady_clock::now() + kStartDeadline;
@@ -284,7 +284,7 @@ std::size_t SessionDaemon::refused_channels() const {
     return count;
 }
 
-void SessionDaemon::end() noexcept {
+void SessionDaemon::end(std::chrono::seconds patience) noexcept {
     if (consumer_fd_ >= 0) close(consumer_fd_);
     consumer_fd_ = -1;
     if (daemon_ && !private_ && !daemon_->wait(0ms) && has_sessions_beside(ctf::recording_name(private_, getpid()))) {
@@ -296,7 +296,7 @@ void SessionDaemon::end() noexcept {
     }
     if (daemon_) {
         daemon_->signal(SIGTERM);
-        daemon_->wait(kEndDeadline);
+        daemon_->wait(patience);
         daemon_->end();
         daemon_.reset();
     }

@@ -18,7 +18,7 @@ using namespace std::chrono_literals;
 constexpr std::chrono::seconds kTimeToEnd{10};
 constexpr std::chrono::seconds kImpatience{2};
 constexpr int kImpatientSignals = 3;
-constexpr std::chrono::milliseconds kLookAtShm{200};
+constexpr std::chrono::milliseconds kLook{200};  // at /dev/shm
 // What the library reserves there before it loads LTTng, which would end a program that finds no page (SIGBUS).
 constexpr unsigned long kLeastShm = 64 * 1024;
 
@@ -29,10 +29,11 @@ bool shm_is_full() {
 
 class Watch {
   public:
-    Watch(KeptChild& command, const SessionDaemon& daemon, EndSignals& signals, bool lossless, std::ostream& talk)
+    Watch(KeptChild& command, const SessionDaemon& daemon, EndSignals& signals, BufferFiles* buffers,
+          std::ostream& talk)
         : command_{command},
           signals_{signals},
-          lossless_{lossless},
+          buffers_{buffers},
           talk_{talk},
           waiting_{{{command.fd(), POLLIN, 0},
                     {signals.fd(), POLLIN, 0},
@@ -42,6 +43,7 @@ class Watch {
     CommandEnd run() {
         for (;;) {
             poll(waiting_.data(), waiting_.size(), timeout_ms());
+            if (buffers_ != nullptr) buffers_->look(command_.pid());
             end_.shm_was_full = end_.shm_was_full || shm_is_full();
             if (const std::optional<int> status = command_.wait(0ms)) {
                 end_.status = *status;
@@ -57,7 +59,7 @@ class Watch {
 
   private:
     int timeout_ms() const {
-        std::chrono::milliseconds left = kLookAtShm;
+        std::chrono::milliseconds left = kLook;
         if (deadline_) left = std::min(left, std::chrono::ceil<std::chrono::milliseconds>(*deadline_ - Clock::now()));
         return static_cast<int>(std::max<std::chrono::milliseconds::rep>(left.count(), 0));
     }
@@ -78,16 +80,12 @@ class Watch {
 
     void daemon_died(const char* which) {
         // One is enough: the other follows it, and the descriptors stay readable.
+        end_.consumer_died = waiting_[2].revents == 0;
         waiting_[2].fd = waiting_[3].fd = -1;
         waiting_[2].revents = waiting_[3].revents = 0;
         end_.daemon_died = true;
-        talk_ << "paltrace: the " << which << " ended: what COMMAND does from now on is not recorded";
-        if (lossless_) {
-            talk_ << ", and it is asked to end, because with --lossless it would wait for it";
-            command_.signal(SIGTERM);
-            set_deadline();
-        }
-        talk_ << std::endl;
+        talk_ << "paltrace: the " << which << " ended: what COMMAND does from now on is not recorded"
+              << (end_.consumer_died ? ", but for what finds room in the buffers" : "") << std::endl;
     }
 
     void set_deadline() {
@@ -102,7 +100,7 @@ class Watch {
 
     KeptChild& command_;
     EndSignals& signals_;
-    bool lossless_;
+    BufferFiles* buffers_;
     std::ostream& talk_;
     std::array<pollfd, 4> waiting_;
     std::optional<Clock::time_point> deadline_;
@@ -113,9 +111,9 @@ class Watch {
 
 }  // namespace
 
-CommandEnd watch_command(KeptChild& command, const SessionDaemon& daemon, EndSignals& signals, bool lossless,
+CommandEnd watch_command(KeptChild& command, const SessionDaemon& daemon, EndSignals& signals, BufferFiles* buffers,
                          std::ostream& talk) {
-    return Watch{command, daemon, signals, lossless, talk}.run();
+    return Watch{command, daemon, signals, buffers, talk}.run();
 }
 
 }  // namespace tiffany::paltrace

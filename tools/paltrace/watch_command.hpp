@@ -3,6 +3,7 @@
 
 #include <iosfwd>
 
+#include "buffer_files.hpp"
 #include "end_signals.hpp"
 #include "kept_child.hpp"
 #include "session_daemon.hpp"
@@ -10,10 +11,11 @@
 namespace tiffany::paltrace {
 
 struct CommandEnd {
-    int status = 0;             ///< as of waitpid()
-    bool daemon_died = false;   ///< the session daemon or the consumer daemon, while COMMAND ran
-    bool forced = false;        ///< we ended it by SIGKILL
-    bool shm_was_full = false;  ///< /dev/shm had no room left at some time: who starts then does not load LTTng
+    int status = 0;              ///< as of waitpid()
+    bool daemon_died = false;    ///< the session daemon or the consumer daemon, while COMMAND ran
+    bool consumer_died = false;  ///< it was the consumer daemon: events were recorded on, but nobody took them
+    bool forced = false;         ///< we ended it by SIGKILL
+    bool shm_was_full = false;   ///< /dev/shm had no room left at some time: who starts then does not load LTTng
 };
 
 /// Returns when COMMAND has ended.
@@ -22,9 +24,10 @@ struct CommandEnd {
 /// mean an end: 10 s later COMMAND is killed. SIGINT and SIGQUIT may be COMMAND's own business (a shell, a debugger),
 /// but three within 2 s are an end as well.
 ///
-/// @param lossless  COMMAND waits for the daemons; when one dies it is asked to end, and killed 10 s later, because it
-///                  might wait for ever
-CommandEnd watch_command(KeptChild& command, const SessionDaemon& daemon, EndSignals& signals, bool lossless,
+/// When a daemon dies COMMAND goes on: with --lossless each of its workers waits for 2 s at most.
+///
+/// @param buffers  that are kept up to date; null = nobody keeps them
+CommandEnd watch_command(KeptChild& command, const SessionDaemon& daemon, EndSignals& signals, BufferFiles* buffers,
                          std::ostream& talk);
 
 }  // namespace tiffany::paltrace

@@ -4,7 +4,9 @@
 //   --exit N          ends with status N
 //   --abort           ends by SIGABRT, before the scheduler could
 //   --fork            a child, forked half way, makes as many again
-//   --counter FILE    keeps the number of transitions made, 8 bytes, in FILE, after each
+//   --counter FILE    keeps the number of transitions that each worker made, 8 bytes, in FILE, after each
+//   --workers N       N threads, each with a worker and a task of its own that makes COUNT (default 1)
+//   --kill            ends by SIGKILL, between two events, before the scheduler could
 //   --stubborn        ignores SIGINT and SIGTERM
 //   --gently          rests 1 ms after every 100 transitions
 //   --announce FILE   makes FILE once 1,000 transitions were made
@@ -23,7 +25,9 @@
 #include <cstring>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <tiffany/telemetry/scheduler_telemetry.hpp>
+#include <vector>
 
 namespace {
 
@@ -32,7 +36,9 @@ volatile std::sig_atomic_t asked_to_end = 0;
 struct Options {
     std::uint64_t count = 0;
     int status = 0;
+    int workers = 1;
     bool abort = false;
+    bool kill = false;
     bool fork = false;
     bool stubborn = false;
     bool gently = false;
@@ -49,6 +55,10 @@ Options parse(int argc, char** argv) {
             options.status = std::atoi(value());
         else if (word == "--abort")
             options.abort = true;
+        else if (word == "--kill")
+            options.kill = true;
+        else if (word == "--workers")
+            options.workers = std::atoi(value());
         else if (word == "--fork")
             options.fork = true;
         else if (word == "--stubborn")
@@ -68,19 +78,20 @@ Options parse(int argc, char** argv) {
     return options;
 }
 
-std::atomic<std::uint64_t>* map_counter(const std::string& path) {
-    const int file = open(path.c_str(), O_RDWR | O_CREAT | O_TRUNC, 0600);
-    if (file < 0 || ftruncate(file, sizeof(std::uint64_t)) != 0) std::exit(99);
-    void* const memory = mmap(nullptr, sizeof(std::uint64_t), PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+std::atomic<std::uint64_t>* map_counters(const Options& options) {
+    if (options.counter.empty()) return nullptr;
+    const auto bytes = static_cast<std::size_t>(options.workers) * sizeof(std::uint64_t);
+    const int file = open(options.counter.c_str(), O_RDWR | O_CREAT | O_TRUNC, 0600);
+    if (file < 0 || ftruncate(file, static_cast<off_t>(bytes)) != 0) std::exit(99);
+    void* const memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
     if (memory == MAP_FAILED) std::exit(99);
     return static_cast<std::atomic<std::uint64_t>*>(memory);
 }
 
 class Spinner {
   public:
-    Spinner(tiffany::Worker& worker, const Options& options) : worker_{worker}, options_{options} {
-        if (!options.counter.empty()) counter_ = map_counter(options.counter);
-    }
+    Spinner(tiffany::Worker& worker, const Options& options, std::atomic<std::uint64_t>* counter)
+        : worker_{worker}, options_{options}, counter_{counter} {}
 
     void spin(tiffany::TaskTimes& task, std::uint64_t until) {
         while (asked_to_end == 0 && (until == 0 || worker_.seq() < until)) {
@@ -104,9 +115,21 @@ class Spinner {
   private:
     tiffany::Worker& worker_;
     const Options& options_;
-    std::atomic<std::uint64_t>* counter_ = nullptr;
+    std::atomic<std::uint64_t>* counter_;
     bool announced_ = false;
 };
+
+/// A thread of its own beside the first one.
+void spin_beside(tiffany::SchedulerTelemetry& telemetry, const Options& options, std::atomic<std::uint64_t>* counter) {
+    const tiffany::WorkerLease lease = telemetry.worker();
+    Spinner spinner{*lease, options, counter};
+    tiffany::TaskTimes task;
+    lease->spawned(task, {.name = "spin", .site = tiffany::Site::here()});
+    spinner.spin(task, options.count);
+    lease->running(task);
+    lease->done(task);
+    spinner.count();
+}
 
 }  // namespace
 
@@ -119,7 +142,12 @@ int main(int argc, char** argv) {
         tiffany::SchedulerTelemetry telemetry{"spin"};
         tiffany::WorkerLease lease = telemetry.worker();
         tiffany::Worker& worker = *lease;
-        Spinner spinner{worker, options};
+        std::atomic<std::uint64_t>* const counters = map_counters(options);
+        Spinner spinner{worker, options, counters};
+        std::vector<std::jthread> others;
+        for (int i = 1; i < options.workers; ++i)
+            others.emplace_back(
+                [&, i] { spin_beside(telemetry, options, counters == nullptr ? nullptr : counters + i); });
         tiffany::TaskTimes task;
         worker.spawned(task, {.name = "spin", .site = tiffany::Site::here()});
         spinner.spin(task, options.fork ? options.count / 2 : options.count);
@@ -131,10 +159,12 @@ int main(int argc, char** argv) {
         worker.running(task);
         worker.done(task);
         spinner.count();
-        std::printf("transitions %llu\n", static_cast<unsigned long long>(worker.seq()));
+        others.clear();  // waits for them
+        std::printf("transitions %llu\n", static_cast<unsigned long long>(telemetry.transitions()));
         std::fflush(stdout);
         if (child > 0) waitpid(child, nullptr, 0);
         if (options.abort) std::abort();
+        if (options.kill) kill(getpid(), SIGKILL);
     }
     return options.status;
 }

@@ -1,0 +1,141 @@
+"""LTTng's daemons are killed, or hang, while a program is traced: the program goes on at its own pace, and what was lost
+is told exactly."""
+
+import contextlib
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+import urllib.request
+
+import pytest
+from kit import DEADLINE, OrdinaryUser, alive, children, need_program, poll, program
+from record import Running, check, record
+
+PALTRACE = program("paltrace")
+SPIN = str(program("spin_transitions"))
+
+
+def made(counter):
+    """What each worker has made so far."""
+    words = counter.read_bytes()
+    return [int.from_bytes(words[at : at + 8], sys.byteorder) for at in range(0, len(words), 8)]
+
+
+def written(directory):
+    return any(file.stat().st_size > 8192 for file in directory.glob("trace/**/transitions_*"))
+
+
+@pytest.mark.parametrize("options", [["--buffers", "1Mx4"], ["--buffers", "1Mx8", "--lossless"], ["--buffers", "1Mx4", "--crash-safe"]])
+def test_a_killed_consumer_daemon_stops_no_worker_and_the_loss_is_exact(tmp_path, options):
+    need_program("lttng-crash")
+    counter, announce, run = tmp_path / "counter", tmp_path / "go", tmp_path / "run"
+    command = [SPIN, "0", "--workers", "2", "--counter", counter, "--announce", announce]
+    with Running(run, *options, "--", *command, ready=announce) as running:
+        poll(lambda: written(run), "something is on disk")
+        os.kill(running.child("lttng-consumerd"), signal.SIGKILL)
+        poll(lambda: "consumer daemon ended" in pathlib.Path(f"{run}.err").read_text(), "paltrace says so")
+        # far more than the buffers hold: in blocking mode each worker waited, and was then let go
+        before = made(counter)
+        poll(lambda: all(now > then + 3_000_000 for now, then in zip(made(counter), before)), "both workers go on")
+        os.kill(running.child("spin_transitions"), signal.SIGINT)
+        done = running.wait().expect(4)
+        running.nothing_is_left()
+    assert (done.file["command_status"], done.file["own_status"]) == (0, 4)
+    assert done.file["transitions"] > 0 and done.file["lost"] > 0
+    assert done.file["transitions"] + done.file["lost"] == done.transitions()
+    assert not (run / "shm").exists(), "what was in it is in recovered"
+    judged = check(run)
+    assert judged.returncode == 4 and f"lost: {done.file['lost']} transitions" in judged.stdout, judged
+
+
+def test_what_was_written_before_the_consumer_daemon_was_killed_can_be_read_by_itself(tmp_path):
+    """Also if it was killed in the middle of a packet: half of one is cut off."""
+    announce, run = tmp_path / "go", tmp_path / "run"
+    with Running(run, "--buffers", "64kx64", "--", SPIN, "0", "--announce", announce, ready=announce) as running:
+        poll(lambda: written(run), "something is on disk")
+        os.kill(running.child("lttng-consumerd"), signal.SIGKILL)
+        poll(lambda: "consumer daemon ended" in pathlib.Path(f"{run}.err").read_text(), "paltrace says so")
+        for stream in run.glob("trace/**/transitions_*"):
+            if stream.suffix != ".idx":
+                with open(stream, "ab") as file:
+                    file.write(stream.read_bytes()[:5000])
+        os.kill(running.child("spin_transitions"), signal.SIGINT)
+        done = running.wait().expect(4)
+    assert done.file["bad_parts"] == []
+    assert done.file["transitions"] + done.file["lost"] == done.transitions()
+    judged = check(run / "trace")
+    assert judged.returncode in (0, 4) and "transitions: " in judged.stdout, judged
+
+
+class Scraped:
+    """A demo that runs, and its metrics."""
+
+    def __init__(self, user):
+        self.process = user.popen(
+            [user.program("tiffany-demo"), "--seconds", "0", "--tasks", "10", "--metrics-port", "0"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self._url = re.search(r"metrics on (\S+)", self.process.stderr.readline()).group(1)
+
+    def value(self, series):
+        text = urllib.request.urlopen(self._url, timeout=DEADLINE).read().decode()
+        found = re.search(rf"^{re.escape(series)} (\S+)$", text, re.M)
+        return found and float(found.group(1))
+
+
+def trace(user, name):
+    for arguments in (
+        ["create", name, f"--output={user.home}/{name}"],
+        ["enable-channel", "-u", "--buffers-pid", "--subbuf-size=256k", "--num-subbuf=8", "all"],
+        ["enable-event", "-u", "tiffany:*", "-c", "all"],
+        ["start"],
+    ):
+        done = user.run(["lttng", "--no-sessiond", *arguments])
+        assert done.returncode == 0, done
+
+
+def kill_daemons(daemon):
+    """The session daemon first: it would note that its consumer dies."""
+    for pid in (daemon.pid, *children(daemon.pid)):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    daemon.wait(DEADLINE)
+
+
+def test_a_session_daemon_that_is_killed_and_started_again_traces_the_same_program_and_the_metric_tells():
+    attached = 'tiffany_tracing_attached{tracer="lttng"}'
+    with OrdinaryUser("tiffany-demo", "paltrace") as user:
+        daemon = user.start_daemon()
+        demo = Scraped(user)
+        assert demo.value(attached) == 0
+        trace(user, "first")
+        poll(lambda: demo.value(attached) == 1, "the metric tells of the session")
+        kill_daemons(daemon)
+        poll(lambda: demo.value(attached) == 0, "the metric tells that nobody traces")
+        before = demo.value('task_transitions_total{scheduler="demo",event="Running"}')
+        poll(lambda: demo.value('task_transitions_total{scheduler="demo",event="Running"}') > before, "it goes on")
+        user.start_daemon()
+        trace(user, "second")
+        poll(lambda: demo.value(attached) == 1, "the program found the new daemon")
+        poll(lambda: written_by(user, "second"), "it is recorded")
+        user.run(["lttng", "--no-sessiond", "destroy", "second"])
+        done = user.run([user.program("paltrace"), "check", user.home / "second"])
+        assert done.returncode in (0, 4) and "state dumps: 1\n" in done.stdout, done
+        assert alive(demo.process.pid)
+
+
+def written_by(user, name):
+    return any(file.stat().st_size > 8192 for file in (user.home / name).rglob("all_*"))
+
+
+def test_of_twenty_starts_back_to_back_each_is_recorded_from_its_first_transition(tmp_path):
+    done = record(tmp_path / "run", "--buffers", "64kx4", "--", "sh", "-ec", f"for i in $(seq 20); do {SPIN} 10; done").expect(0)
+    assert len(done.file["processes"]) == 20
+    each = done.transitions() // 20
+    assert [process["transitions"] for process in done.file["processes"]] == [each] * 20
+    assert (done.file["lost"], done.file["not_traced"]) == (0, 0)

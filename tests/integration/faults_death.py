@@ -1,0 +1,60 @@
+"""The traced program is killed: what it told LTTng before is in the log, and other programs keep all of theirs."""
+
+import os
+import re
+import signal
+import sys
+
+from kit import need_program, poll, program
+from record import Running, check, record
+
+SPIN = str(program("spin_transitions"))
+
+
+def test_who_kills_itself_between_two_events_has_all_of_them_in_the_log(tmp_path):
+    done = record(tmp_path / "run", "--", SPIN, "50000", "--kill").expect(128 + signal.SIGKILL)
+    assert (done.file["transitions"], done.file["lost"]) == (done.transitions(), 0)
+
+
+def test_who_is_killed_at_any_moment_has_every_event_in_the_log_that_was_committed(tmp_path):
+    """At full speed it is mostly in the middle of an event: LTTng's consumer then reads nothing that lies behind that."""
+    need_program("lttng-crash")
+    for attempt in range(3):
+        counter, announce, run = (tmp_path / f"{name}{attempt}" for name in ("counter", "go", "run"))
+        command = [SPIN, "0", "--counter", counter, "--announce", announce]
+        with Running(run, "--lossless", "--buffers", "1Mx8", "--", *command, ready=announce) as running:
+            poll(lambda: int.from_bytes(counter.read_bytes(), sys.byteorder) > 100_000, "some transitions")
+            os.kill(running.child("spin_transitions"), signal.SIGKILL)
+            done = running.wait().expect(128 + signal.SIGKILL)
+            running.nothing_is_left()
+        made = int.from_bytes(counter.read_bytes(), sys.byteorder)
+        # the last one may lie between its hook and the counter
+        assert done.file["transitions"] in (made, made + 1) and done.file["lost"] == 0, done.err
+        assert "what it told LTTng is here" in done.err
+        assert check(run).returncode == 0
+
+
+KILLER = """
+import os, pathlib, signal, subprocess, sys, time
+spin, directory = sys.argv[1], pathlib.Path(sys.argv[2])
+clean = subprocess.Popen([spin, "0", "--gently", "--announce", directory / "clean"])
+for number in range(60):
+    go = directory / f"go{number}"
+    killed = subprocess.Popen([spin, "0", "--announce", go])
+    while not go.exists():
+        time.sleep(0.002)
+    killed.kill()
+    killed.wait()
+clean.send_signal(signal.SIGTERM)
+sys.exit(clean.wait())
+"""
+
+
+def test_sixty_programs_that_are_killed_cost_the_one_beside_them_nothing(tmp_path):
+    command = [sys.executable, "-c", KILLER, SPIN, tmp_path]
+    done = record(tmp_path / "run", "--buffers", "256kx8", "--", *command, timeout=300)
+    assert done.code in (0, 4), done.err  # of those that were killed some may have lost some
+    counted = int(re.search(r"^transitions (\d+)$", done.out, re.M)[1])
+    assert len(done.file["processes"]) == 61
+    assert counted in [process["transitions"] for process in done.file["processes"]]
+    assert done.file["bad_parts"] == []
