@@ -21,12 +21,21 @@ constexpr char kTimeoutMs[] = "500";  // a daemon that hangs would delay every s
 // lttng-ust maps a page of /dev/shm when it is loaded and touches it: on a full /dev/shm that is a SIGBUS.
 constexpr off_t kShmReserveBytes = 64 * 1024;
 
-bool shm_has_room() noexcept {
+// Where lttng-ust finds no such page, and cannot make it, it switches itself off. Root's is enough, if it is there.
+constexpr char kRootsPage[] = "/dev/shm/lttng-ust-wait-8";
+
+/// `available`, or what is wrong with /dev/shm.
+TracingStatus look_at_shm() noexcept {
+    const auto is_full = [](int error) { return error == ENOSPC || error == EDQUOT; };
     const int fd = open("/dev/shm", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-    if (fd < 0) return errno != ENOSPC && errno != EDQUOT;  // no /dev/shm at all: lttng-ust copes
+    if (fd < 0) {
+        if (is_full(errno)) return TracingStatus::shm_full;
+        return access("/dev/shm", W_OK) == 0 || access(kRootsPage, R_OK) == 0 ? TracingStatus::available
+                                                                              : TracingStatus::no_shm;
+    }
     const int error = posix_fallocate(fd, 0, kShmReserveBytes);
     close(fd);
-    return error != ENOSPC && error != EDQUOT;
+    return is_full(error) ? TracingStatus::shm_full : TracingStatus::available;
 }
 
 // The folder of the library, or program, that this code is part of; with its final slash.
@@ -109,7 +118,7 @@ LttngModule unavailable(TracingStatus why) noexcept {
 
 LttngModule load_lttng_module() noexcept try {
     if (switched_off()) return unavailable(TracingStatus::disabled);
-    if (!shm_has_room()) return unavailable(TracingStatus::shm_full);
+    if (const TracingStatus shm = look_at_shm(); shm != TracingStatus::available) return unavailable(shm);
     const RegisterTimeout timeout;
     const Attempt attempt = open_module();
     if (attempt.handle == nullptr)

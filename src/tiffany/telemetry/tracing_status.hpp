@@ -17,6 +17,7 @@ enum class TracingStatus : std::uint8_t {
     shm_full,      ///< no room in /dev/shm: loading lttng-ust would end the process with SIGBUS
     incompatible,  ///< the module belongs to another version
     stripped,      ///< the program was built with TIFFANY_TELEMETRY=OFF: it has no hooks
+    no_shm,        ///< there is no /dev/shm that it may write to: lttng-ust would do nothing, with its two threads
 };
 
 constexpr std::string_view label(TracingStatus status) noexcept {
@@ -37,6 +38,8 @@ constexpr std::string_view label(TracingStatus status) noexcept {
             return "incompatible";
         case TracingStatus::stripped:
             return "stripped";
+        case TracingStatus::no_shm:
+            return "no_shm";
     }
     return "?";
 }

@@ -244,9 +244,9 @@ void use_options() {
     for (const StallProblem problem :
          {StallProblem::none, StallProblem::bad_bound, StallProblem::refused, StallProblem::stripped})
         known = known || label(stalls.problem) == label(problem);
-    for (const TracingStatus status :
-         {TracingStatus::available, TracingStatus::not_tried, TracingStatus::disabled, TracingStatus::no_module,
-          TracingStatus::no_lttng, TracingStatus::shm_full, TracingStatus::incompatible, TracingStatus::stripped})
+    for (const TracingStatus status : {TracingStatus::available, TracingStatus::not_tried, TracingStatus::disabled,
+                                       TracingStatus::no_module, TracingStatus::no_lttng, TracingStatus::shm_full,
+                                       TracingStatus::incompatible, TracingStatus::stripped, TracingStatus::no_shm})
         known = known || tracing_status() == status;
     static_cast<void>(std::tie(log_numbers, where, active, error, bound, refusal, known));
     static_cast<void>(flush_pal());
