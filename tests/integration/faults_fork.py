@@ -1,0 +1,62 @@
+"""A traced program forks, becomes another program, or a daemon: nobody hangs, and each process counts from 1 under an
+identity of its own."""
+
+import collections
+import json
+import re
+import subprocess
+
+from kit import DEADLINE, PrivateLttng, poll, program
+
+FORKS = program("forks")
+
+
+def traced(tmp_path, command, ended=None):
+    """What the command said, and {instance: its transitions' seqs} of its trace."""
+    with PrivateLttng(tmp_path) as lttng:
+        lttng.lttng("create", "run", f"--output={tmp_path / 'trace'}")
+        lttng.lttng("enable-channel", "-u", "--buffers-pid", "--subbuf-size=1M", "--num-subbuf=8", "all")
+        lttng.lttng("enable-event", "-u", "tiffany:*", "-c", "all")
+        lttng.lttng("start")
+        said = lttng.run(command, timeout=5 * DEADLINE).stdout
+        if ended is not None:
+            said = poll(lambda: ended.exists() and "transitions" in ended.read_text() and ended.read_text(), "it ended")
+        lttng.lttng("destroy", "run")
+    log = tmp_path / "run.pal"
+    done = subprocess.run(
+        [program("paltrace"), "convert", tmp_path / "trace", "-o", log], capture_output=True, text=True, timeout=DEADLINE
+    )
+    assert done.returncode == 0, done.stderr
+    seqs = collections.defaultdict(list)
+    with open(log, encoding="utf-8") as lines:
+        for record in map(json.loads, lines):
+            if "step" in record and "seq" in record:
+                seqs[record["instance"]].append(record["seq"])
+    return said, seqs
+
+
+def expect_own_counts(said, seqs, children, each):
+    assert re.search(r"^good (\d+)$", said, re.M)[1] == str(children)
+    parent = int(re.search(r"^transitions (\d+)$", said, re.M)[1])
+    counts = sorted(map(len, seqs.values()))
+    assert counts[-1] == parent and counts[:-1] == [each] * children
+    assert all(sorted(mine) == list(range(1, len(mine) + 1)) for mine in seqs.values()), "each counts from 1"
+
+
+def test_a_thousand_forked_children_are_a_thousand_instances(tmp_path):
+    said, seqs = traced(tmp_path, [FORKS, 1000])
+    expect_own_counts(said, seqs, 1000, 4)
+
+
+def test_a_child_that_becomes_another_program_begins_anew(tmp_path):
+    said, seqs = traced(tmp_path, [FORKS, 10, "--exec"])
+    expect_own_counts(said, seqs, 10, 3)
+
+
+def test_a_program_that_becomes_a_daemon_goes_on_as_another_instance(tmp_path):
+    said = tmp_path / "said"
+    told, seqs = traced(tmp_path, [FORKS, 20, "--daemon", said], ended=said)
+    parents_only = [instance for instance, mine in seqs.items() if mine == [1]]
+    assert len(parents_only) == 1, "what it did before it was a daemon"
+    del seqs[parents_only[0]]
+    expect_own_counts(told, seqs, 20, 4)

@@ -1,0 +1,86 @@
+"""A program starts where LTTng, or what it needs, is missing or full: it runs, and a metric says why nobody traces it."""
+
+import pathlib
+import re
+import subprocess
+import tempfile
+import urllib.request
+
+import pytest
+from kit import DEADLINE, end_process, need_program, need_root, private_copy, program
+
+FILES = ("tiffany-demo", "steady", "libtiffany-lttng.so")
+NO_SHM = "\n".join([
+    "mount -t tmpfs -o mode=0755 tmpfs /dev",
+    "mknod -m 666 /dev/null c 1 3; mknod -m 666 /dev/zero c 1 5; mknod -m 666 /dev/urandom c 1 9",
+])
+READ_ONLY_ROOT = "mount -o remount,ro,bind /"
+FULL_SHM = "mount -t tmpfs -o size=8k tmpfs /dev/shm; head -c 8192 /dev/zero >/dev/shm/full"
+EMPTY_READ_ONLY_SHM = "mount -t tmpfs -o ro tmpfs /dev/shm"
+NOBODY_AT_HOME = ["env", "-u", "HOME", "setpriv", "--reuid=54321", "--regid=54321", "--clear-groups"]
+
+
+@pytest.fixture
+def programs():
+    """A folder that everybody can read: pytest's own and the checkout may be closed."""
+    need_root()
+    need_program("setpriv")
+    with tempfile.TemporaryDirectory(prefix="start-") as directory:
+        folder = pathlib.Path(directory)
+        folder.chmod(0o755)
+        for name in FILES:
+            private_copy(program(name), folder)
+        yield folder
+
+
+def in_mounts(script, command, launcher=()):
+    command = [*launcher, *command]
+    return ["unshare", "--mount", "--propagation", "private", "sh", "-ec", script + '\nexec "$@"', "sh", *map(str, command)]
+
+
+def scraped(command, **options):
+    """The metrics of a demo that has finished its work; it ended well."""
+    demo = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+    try:
+        url = re.search(r"metrics on (\S+)", demo.stderr.readline()).group(1)
+        assert "transitions" in demo.stdout.readline()
+        text = urllib.request.urlopen(url, timeout=DEADLINE).read().decode()
+    finally:
+        end_process(demo)
+    assert demo.returncode == 0
+    return text
+
+
+@pytest.mark.parametrize(
+    "script, launcher, reason",
+    [
+        (FULL_SHM, [], "shm_full"),
+        (NO_SHM, [], "no_shm"),
+        (EMPTY_READ_ONLY_SHM, NOBODY_AT_HOME, "no_shm"),
+        (READ_ONLY_ROOT, NOBODY_AT_HOME, None),
+        (f"{NO_SHM}; {READ_ONLY_ROOT}", NOBODY_AT_HOME, "no_shm"),
+    ],
+    ids=["full /dev/shm", "no /dev/shm", "read-only /dev/shm", "nobody's uid, no HOME, read-only root", "all of it"],
+)
+def test_it_runs_and_the_metric_says_why_it_is_not_traced(programs, script, launcher, reason):
+    demo = [programs / "tiffany-demo", "--transitions", "2000", "--stay", "--metrics-port", "0"]
+    text = scraped(in_mounts(script, demo, launcher), cwd="/")
+    assert re.search(r'^task_transitions_total\{scheduler="demo",event="Running"\} [1-9]', text, re.M)
+    assert re.findall(r'^tiffany_tracing_unavailable\{reason="(\w+)"\} 1$', text, re.M) == ([reason] if reason else [])
+    assert re.search(r'^tiffany_tracing_attached\{tracer="lttng"\} 0$', text, re.M)
+
+
+def threads(status):
+    return int(re.search(r"Threads:\s+(\d+)", status)[1])
+
+
+@pytest.mark.parametrize("script", [FULL_SHM, NO_SHM], ids=["full", "none"])
+def test_without_room_in_dev_shm_lttng_brings_no_threads(programs, script):
+    """Its two threads would wait for ever for what cannot come."""
+    process = subprocess.Popen(in_mounts(script, [programs / "steady", 0, 1000]), stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout.readline() in ("lttng shm_full\n", "lttng no_shm\n")
+        assert threads(pathlib.Path(f"/proc/{process.pid}/status").read_text()) == 1
+    finally:
+        end_process(process)
+    assert process.returncode == 0
