@@ -6,6 +6,8 @@
 //   --fork            a child, forked half way, makes as many again
 //   --counter FILE    keeps the number of transitions that each worker made, 8 bytes, in FILE, after each
 //   --workers N       N threads, each with a worker and a task of its own that makes COUNT (default 1)
+//   --cpu             says "ns N": CPU time a transition, of all workers' threads, after each one's first 1,000
+//   --hold FILE       each worker rests after its first 1,000 until FILE is there
 //   --kill            ends by SIGKILL, between two events, before the scheduler could
 //   --stubborn        ignores SIGINT and SIGTERM
 //   --gently          rests 1 ms after every 100 transitions
@@ -16,6 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <charconv>
 #include <csignal>
@@ -23,6 +26,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -39,11 +43,13 @@ struct Options {
     int workers = 1;
     bool abort = false;
     bool kill = false;
+    bool cpu = false;
     bool fork = false;
     bool stubborn = false;
     bool gently = false;
     std::string counter;
     std::string announce;
+    std::string hold;
 };
 
 Options parse(int argc, char** argv) {
@@ -57,6 +63,8 @@ Options parse(int argc, char** argv) {
             options.abort = true;
         else if (word == "--kill")
             options.kill = true;
+        else if (word == "--cpu")
+            options.cpu = true;
         else if (word == "--workers")
             options.workers = std::atoi(value());
         else if (word == "--fork")
@@ -67,6 +75,8 @@ Options parse(int argc, char** argv) {
             options.gently = true;
         else if (word == "--counter")
             options.counter = value();
+        else if (word == "--hold")
+            options.hold = value();
         else if (word == "--announce")
             options.announce = value();
         else if (const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), options.count);
@@ -88,20 +98,32 @@ std::atomic<std::uint64_t>* map_counters(const Options& options) {
     return static_cast<std::atomic<std::uint64_t>*>(memory);
 }
 
+std::uint64_t thread_cpu_ns() {
+    timespec now{};
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
+}
+
+/// Of all workers, after each one's first transitions.
+struct Cost {
+    std::atomic<std::uint64_t> cpu_ns{0};
+    std::atomic<std::uint64_t> transitions{0};
+} cost;
+
 class Spinner {
   public:
     Spinner(tiffany::Worker& worker, const Options& options, std::atomic<std::uint64_t>* counter)
         : worker_{worker}, options_{options}, counter_{counter} {}
 
     void spin(tiffany::TaskTimes& task, std::uint64_t until) {
-        while (asked_to_end == 0 && (until == 0 || worker_.seq() < until)) {
-            const tiffany::Worker::Tick tick{worker_, task};
-            worker_.running(task);
-            count();
-            worker_.yield(task);
-            count();
-            if (options_.gently && worker_.seq() % 100 < 2) usleep(1'000);
-        }
+        run(task, until == 0 ? 1000 : std::min<std::uint64_t>(until, 1000));
+        while (!options_.hold.empty() && access(options_.hold.c_str(), F_OK) != 0)
+            usleep(1'000);
+        const std::uint64_t seq = worker_.seq();
+        const std::uint64_t begin = thread_cpu_ns();
+        run(task, until);
+        cost.cpu_ns += thread_cpu_ns() - begin;
+        cost.transitions += worker_.seq() - seq;
     }
 
     void count() {
@@ -113,6 +135,17 @@ class Spinner {
     }
 
   private:
+    void run(tiffany::TaskTimes& task, std::uint64_t until) {
+        while (asked_to_end == 0 && (until == 0 || worker_.seq() < until)) {
+            const tiffany::Worker::Tick tick{worker_, task};
+            worker_.running(task);
+            count();
+            worker_.yield(task);
+            count();
+            if (options_.gently && worker_.seq() % 100 < 2) usleep(1'000);
+        }
+    }
+
     tiffany::Worker& worker_;
     const Options& options_;
     std::atomic<std::uint64_t>* counter_;
@@ -161,6 +194,8 @@ int main(int argc, char** argv) {
         spinner.count();
         others.clear();  // waits for them
         std::printf("transitions %llu\n", static_cast<unsigned long long>(telemetry.transitions()));
+        if (options.cpu)
+            std::printf("ns %.2f\n", static_cast<double>(cost.cpu_ns) / static_cast<double>(cost.transitions));
         std::fflush(stdout);
         if (child > 0) waitpid(child, nullptr, 0);
         if (options.abort) std::abort();

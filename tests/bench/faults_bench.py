@@ -1,0 +1,179 @@
+#!/usr/bin/env python3
+"""faults_bench.py [--quick]: what faults of LTTng, of the disk and of /dev/shm cost the program that is traced.
+
+Prints, for docs/reliability.md, the pace of two workers at full speed (CPU time a transition undisturbed / with the fault;
+1 = the fault costs nothing, above 1 = what is not recorded costs less), start-up times, and the longest time without a
+transition. Each figure is of runs in turn: undisturbed, faulty, undisturbed, ... The programs are those in TIFFANY_BIN.
+"""
+
+import os
+import pathlib
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integration"))
+
+from kit import PrivateLttng, poll, program  # noqa: E402
+from record import Running, mount_namespace, record  # noqa: E402
+
+QUICK = "--quick" in sys.argv[1:]
+PAIRS = 1 if QUICK else 9
+EACH = 200_000 if QUICK else 3_000_000  # transitions of each worker
+SPIN = str(program("spin_transitions"))
+STEADY = str(program("steady"))
+
+
+def said(name, output):
+    return float(next(line.split()[1] for line in output.splitlines() if line.startswith(name + " ")))
+
+
+def deviation(values):
+    middle = statistics.median(values)
+    return statistics.median(abs(value - middle) for value in values)
+
+
+def run_with(fault, options, directory):
+    """CPU ns a transition, and seconds from the end of COMMAND to that of paltrace."""
+    go, announce, run = directory / "go", directory / "announce", directory / "run"
+    command = [SPIN, EACH, "--workers", "2", "--cpu", "--announce", announce, "--hold", go]
+    with Running(run, *options, "--", *command, ready=announce) as running:
+        fault(running)
+        go.touch()
+        command_pid = running.child("spin_transitions")
+        poll(lambda: not pathlib.Path(f"/proc/{command_pid}/fd/1").exists(), "COMMAND ends")
+        begin = time.monotonic()
+        done = running.wait()
+    return said("ns", done.out), time.monotonic() - begin
+
+
+def nothing(_):
+    pass
+
+
+def kill(name):
+    def fault(running):
+        os.kill(running.child(name), signal.SIGKILL)
+        poll(lambda: "daemon ended" in pathlib.Path(f"{running.directory}.err").read_text(), "paltrace has seen it")
+
+    return fault
+
+
+def print_pace(name, fault, options=()):
+    ratios, ends = [], []
+    for _ in range(PAIRS):
+        with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as other:
+            undisturbed, _ = run_with(nothing, options, pathlib.Path(one))
+            faulty, end = run_with(fault, options, pathlib.Path(other))
+        ratios.append(undisturbed / faulty)
+        ends.append(end)
+    print(
+        f"Pace: {name} = {statistics.median(ratios):.2f} (MAD {deviation(ratios):.2f}, {PAIRS} pairs); "
+        f"paltrace ends after {statistics.median(ends):.1f} s, at most {max(ends):.1f} s",
+        flush=True,
+    )
+
+
+def spin_on(small):
+    """On a disk of 8 MiB, or on one with room."""
+    with tempfile.TemporaryDirectory() as name:
+        prefix = mount_namespace(f"mount -t tmpfs -o size={'8M' if small else '2G'} tmpfs {name}")
+        done = record(pathlib.Path(name) / "run", "--", SPIN, EACH, "--workers", "2", "--cpu", prefix=prefix, timeout=600)
+    assert done.code == (3 if small else done.code) and done.code in (0, 3, 4), done.err
+    return said("ns", done.out)
+
+
+def print_full_disk():
+    ratios = [spin_on(False) / spin_on(True) for _ in range(PAIRS)]
+    print(f"Pace: disk of the trace full = {statistics.median(ratios):.2f} (MAD {deviation(ratios):.2f}, {PAIRS} pairs)", flush=True)
+
+
+def longest_pause(counter, process):
+    """The longest time in which a worker made no transition, s, while it runs."""
+    workers, longest = {}, 0.0
+    while process.poll() is None:
+        words = counter.read_bytes()
+        now = time.monotonic()
+        for at in range(0, len(words), 8):
+            last, since = workers.get(at, (None, now))
+            if words[at : at + 8] != last:
+                workers[at] = (words[at : at + 8], now)
+            else:
+                longest = max(longest, now - since)
+        if all(int.from_bytes(word, sys.byteorder) > 20_000_000 for word, _ in workers.values()):
+            return longest
+        time.sleep(0.005)
+    return longest
+
+
+def print_pauses():
+    pauses = []
+    for _ in range(1 if QUICK else 5):
+        with tempfile.TemporaryDirectory() as name:
+            directory = pathlib.Path(name)
+            counter, announce = directory / "counter", directory / "announce"
+            command = [SPIN, "0", "--workers", "2", "--counter", counter, "--announce", announce]
+            with Running(directory / "run", "--lossless", "--buffers", "1Mx8", "--", *command, ready=announce) as running:
+                os.kill(running.child("lttng-consumerd"), signal.SIGKILL)
+                pauses.append(longest_pause(counter, running.process))
+                os.kill(running.child("spin_transitions"), signal.SIGINT)
+                running.wait()
+    print(f"Pause: --lossless, consumer daemon killed: a worker waited for at most {max(pauses):.2f} s ({len(pauses)} runs)", flush=True)
+
+
+def start_ms(lttng):
+    environment = {**os.environ, "TIFFANY_LTTNG": "1" if lttng else "0"}
+    environment.pop("LTTNG_UST_REGISTER_TIMEOUT", None)
+    begin = time.monotonic()
+    subprocess.run([STEADY, "10"], check=True, capture_output=True, timeout=60, env=environment)
+    return (time.monotonic() - begin) * 1000
+
+
+def print_start(name, pairs):
+    differences = [-start_ms(False) + start_ms(True) for _ in range(pairs)]
+    print(
+        f"Start: {name}, beside TIFFANY_LTTNG=0 = {statistics.median(differences):+.1f} ms (MAD "
+        f"{deviation(differences):.1f}, at most {max(differences):+.1f}, {pairs} pairs)",
+        flush=True,
+    )
+
+
+def print_start_in(prefix, name, pairs):
+    """In other mounts: what these cost themselves, when they are made and when they go, is left out."""
+    subprocess.run([*prefix, sys.executable, __file__, "--start", name, str(pairs)], check=True)
+
+
+def print_starts():
+    pairs = 3 if QUICK else 31
+    no_daemon = "mount -t tmpfs tmpfs /run/lttng"
+    print_start_in(mount_namespace(no_daemon), "no session daemon", pairs)
+    libraries = subprocess.run(["ldconfig", "-p"], capture_output=True, text=True, check=True).stdout
+    library = os.path.realpath(next(line.split()[-1] for line in libraries.splitlines() if "liblttng-ust.so." in line))
+    print_start_in(mount_namespace(f"{no_daemon}; mount --bind /dev/null {library}"), "no LTTng", pairs)
+    with tempfile.TemporaryDirectory() as name, PrivateLttng(name) as lttng:
+        inside = ["nsenter", "--mount", f"--target={lttng.daemon.pid}", "--root", "--wdns=/"]
+        lttng.daemon.send_signal(signal.SIGSTOP)
+        try:
+            print_start_in(inside, "session daemon stopped", min(pairs, 9))
+        finally:
+            lttng.daemon.send_signal(signal.SIGCONT)
+
+
+def main():
+    if "--start" in sys.argv:
+        print_start(sys.argv[-2], int(sys.argv[-1]))
+        return
+    os.makedirs("/run/lttng", exist_ok=True)
+    print_starts()
+    print_pace("session daemon killed", kill("lttng-sessiond"))
+    print_pace("consumer daemon killed", kill("lttng-consumerd"))
+    print_pace("consumer daemon killed, small buffers", kill("lttng-consumerd"), ["--buffers", "256kx4"])
+    print_full_disk()
+    print_pauses()
+
+
+if __name__ == "__main__":
+    main()
