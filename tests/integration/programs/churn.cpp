@@ -1,5 +1,6 @@
-// churn SECONDS: schedulers, workers and threads that begin and end, as fast as they can. Says after each twentieth of
-// the time what memory it has, and at its end how many transitions were made:
+// churn SECONDS [PAUSE_MS]: schedulers, each with four workers, three of them in threads of their own, that begin and
+// end one after the other, with a pause between them (default 0). Says after each twentieth of the time what memory it
+// has, and at its end how many transitions were made:
 //
 //     resident 5120
 //     transitions 123456
@@ -53,6 +54,7 @@ std::uint64_t one_round(int number) {
 
 int main(int argc, char** argv) {
     const double seconds = argc > 1 ? std::atof(argv[1]) : 1;
+    const std::chrono::milliseconds pause{argc > 2 ? std::atoi(argv[2]) : 0};
     const auto begin = Clock::now();
     std::uint64_t transitions = 0;
     int round = 0;
@@ -60,6 +62,7 @@ int main(int argc, char** argv) {
         const auto until = begin + std::chrono::duration<double>{seconds * part / 20};
         do {
             transitions += one_round(round++);
+            if (pause.count() != 0) std::this_thread::sleep_for(pause);
         } while (Clock::now() < until);
         std::printf("resident %zu\n", resident_kb());
     }
