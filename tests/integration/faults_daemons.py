@@ -70,6 +70,57 @@ def test_what_was_written_before_the_consumer_daemon_was_killed_can_be_read_by_i
     assert judged.returncode in (0, 4) and "transitions: " in judged.stdout, judged
 
 
+def buffers_of(running):
+    """The directory in /dev/shm that paltrace holds: others may record, too."""
+    links = [os.readlink(link) for link in pathlib.Path(f"/proc/{running.process.pid}/fd").iterdir()]
+    (own,) = {link for link in links if link.startswith("/dev/shm/paltrace-buffers-")}
+    return pathlib.Path(own)
+
+
+def test_the_buffers_leave_dev_shm_however_the_recording_ends(tmp_path):
+    for whom in ("paltrace", "everybody"):
+        announce, run = tmp_path / f"go-{whom}", tmp_path / whom
+        command = [SPIN, "0", "--gently", "--announce", announce]
+        with Running(run, "--buffers", "64kx4", "--", *command, ready=announce) as running:
+            own = buffers_of(running)
+            assert own.stat().st_mode & 0o777 == 0o700
+            for pid in (running.process.pid, *(running.started if whom == "everybody" else ())):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            running.process.wait(DEADLINE)
+            running.nothing_is_left()
+            if whom == "paltrace":
+                poll(lambda: not own.exists(), "its keeper has removed it")
+    assert own.exists(), "nobody was left to remove it"
+    with run_gently(tmp_path) as running:
+        assert not own.exists(), "the next recording has"
+        mine = buffers_of(running)
+        record(tmp_path / "beside", "--buffers", "64kx4", "--", SPIN, "1000").expect(0)
+        assert mine.exists(), "one that is in use is not touched"
+        os.kill(running.process.pid, signal.SIGINT)
+        running.wait().expect(0)
+    assert not mine.exists()
+
+
+def run_gently(directory):
+    announce = directory / "gently"
+    command = [SPIN, "0", "--gently", "--announce", announce]
+    return Running(directory / "run", "--buffers", "1Mx4", "--", *command, ready=announce)
+
+
+def test_a_killed_session_daemon_leaves_what_was_recorded(tmp_path):
+    with run_gently(tmp_path) as running:
+        poll(lambda: written(tmp_path / "run"), "something is on disk")
+        os.kill(running.child("lttng-sessiond"), signal.SIGKILL)
+        poll(lambda: "session daemon ended" in pathlib.Path(f"{tmp_path}/run.err").read_text(), "paltrace says so")
+        os.kill(running.child("spin_transitions"), signal.SIGINT)
+        done = running.wait().expect(3)
+        running.nothing_is_left()
+    assert done.file["transitions"] >= 1000 and done.file["lost"] == 0, done.err
+    assert done.file["transitions"] <= done.transitions()
+    assert check(tmp_path / "run").returncode == 0
+
+
 class Scraped:
     """A demo that runs, and its metrics."""
 

@@ -1,0 +1,42 @@
+"""docs/reliability.md: each row names a test that is there and that ctest runs; its commands work."""
+
+import os
+import re
+
+from guides import PATH, commands
+from kit import SOURCE, checked, need_program
+
+PAGE = (SOURCE / "docs/reliability.md").read_text()
+
+
+def rows():
+    """{fault: (file, test)} of the table of faults."""
+    table = PAGE.partition("\n## Faults\n")[2].partition("\n## ")[0]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines() if line.startswith("| ")]
+    assert cells[0][:3] == ["fault", "what happens", "test"] and all(len(row) == 5 for row in cells)
+    return {row[0]: re.fullmatch(r"`(\w+\.py)::(test_\w+)`", row[2]) for row in cells[1:]}
+
+
+def test_each_fault_has_a_test_that_ctest_runs():
+    found = rows()
+    assert len(found) > 20 and [fault for fault, test in found.items() if test is None] == []
+    registered = (SOURCE / "tests/integration/CMakeLists.txt").read_text()
+    for file, name in {test.groups() for test in found.values()}:
+        assert f"\ndef {name}(" in (SOURCE / "tests/integration" / file).read_text(), (file, name)
+        theme = re.fullmatch(r"faults_(\w+)\.py", file)
+        assert f"({file})" in registered or (theme and re.search(rf"theme IN ITEMS .*\b{theme[1]}\b", registered)), file
+
+
+def test_every_fault_has_a_row():
+    """A file of faults that no row names is a row that was forgotten."""
+    named = {test[1] for test in rows().values()}
+    assert {path.name for path in (SOURCE / "tests/integration").glob("faults_*.py")} <= named
+
+
+def test_the_commands_of_the_page(tmp_path):
+    need_program("lttng-sessiond")
+    lines = commands("docs/reliability.md", "paltrace record", "paltrace check")
+    assert len(lines) == 2
+    for line in lines:
+        done = checked(["bash", "-c", line], cwd=tmp_path, env={**os.environ, **PATH})
+    assert done.stdout.endswith("good\n")
