@@ -128,6 +128,25 @@ def test_a_daemon_that_ends_is_an_error_and_what_was_recorded_is_there(tmp_path)
         end_process(demo)
 
 
+def test_a_consumer_daemon_that_is_killed_ends_the_recording_and_no_program(tmp_path):
+    with PrivateLttng(tmp_path) as lttng:
+        demo = lttng.popen([program("tiffany-demo"), "--seconds", "0", "--tasks", "10"])
+        run = tmp_path / "run"
+        recorder = lttng.popen([program("paltrace"), "record", "-o", run], stderr=subprocess.PIPE, text=True)
+        said = ""
+        while "paltrace: recording 1 process" not in said:
+            said += (line := recorder.stderr.readline())
+            assert line, said
+        for pid in lttng.consumers():
+            os.kill(pid, signal.SIGKILL)
+        said += recorder.stderr.read()
+        assert recorder.wait(DEADLINE) in (1, 4), said
+        assert "the consumer daemon ended, and with it the recording" in said
+        assert demo.poll() is None
+        end_process(demo)
+        assert demo.returncode == 0
+
+
 def registered(lttng, process):
     poll(lambda: f"PID: {process.pid} " in lttng.lttng("list", "--userspace").stdout, "it is registered")
 

@@ -1,14 +1,12 @@
 #include "record.hpp"
 
 #include <poll.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
@@ -25,10 +23,8 @@
 #include "kept_child.hpp"
 #include "output_dir.hpp"
 #include "process_table.hpp"
-#include "read_back.hpp"
-#include "reading.hpp"
 #include "record_file.hpp"
-#include "recorded_processes.hpp"
+#include "record_judge.hpp"
 #include "run_tool.hpp"
 #include "session.hpp"
 #include "session_daemon.hpp"
@@ -67,14 +63,7 @@ class Recording {
     void end_session(Session& session, SessionDaemon& daemon);
     void salvage(BufferFiles& buffers, pid_t command);
     void save();
-    void judge();
-    void judge(const ctf::ReadSummary& found);
-    void judge_nothing();
-    void judge_processes();
-    void judge_missing(const ctf::ReadSummary& found);
-    void judge_room();
-    void judge_disk();
-    void complain(ExitCode code, const std::string& sentence);
+    void complain(ExitCode code, const std::string& sentence) { paltrace::complain(facts_, talk_, code, sentence); }
     std::string trace_path() const { return directory_.path("trace"); }
     std::string recovered_path() const { return directory_.path("recovered"); }
 
@@ -82,10 +71,7 @@ class Recording {
     std::ostream& talk_;
     OutputDir directory_;
     RecordFacts facts_;
-    bool daemon_died_ = false;
-    bool salvaged_ = false;                                // there is a directory `recovered` beside the trace
-    std::optional<std::vector<pid_t>> registered_at_end_;  // without a command
-    std::size_t refused_channels_ = 0;
+    RecordingEnd end_;
     bool cannot_save_ = false;
 };
 
@@ -98,7 +84,7 @@ ExitCode Recording::run() {
     directory_.keep_to_owner();
     // Again without the counts: reading a long trace takes a while, in which we may be ended.
     save();
-    judge();
+    judge_recording(options_, directory_, end_, facts_, talk_);
     save();
     const int command_status = shell_status(facts_.command_wait_status);
     return command_status != 0 ? static_cast<ExitCode>(command_status) : facts_.own;
@@ -164,7 +150,7 @@ std::optional<int> Recording::run_under_session() {
         command_pid = command.pid();
         const CommandEnd ended = watch_command(command, daemon, signals, keeps_buffers ? &buffers : nullptr, talk_);
         facts_.command_wait_status = ended.status;
-        daemon_died_ = ended.daemon_died;
+        end_.daemon_died = ended.daemon_died;
         if (ended.daemon_died) facts_.own = ended.consumer_died ? ExitCode::lost : ExitCode::system;
         facts_.shm_was_full = ended.shm_was_full;
         if (ended.forced)
@@ -174,13 +160,14 @@ std::optional<int> Recording::run_under_session() {
                   << strsignal(WTERMSIG(ended.status)) << ")" << std::endl;
     }
     end_session(session, daemon);
-    if (keeps_buffers && (daemon_died_ || WIFSIGNALED(facts_.command_wait_status))) salvage(buffers, command_pid);
+    if (keeps_buffers && (end_.daemon_died || WIFSIGNALED(facts_.command_wait_status))) salvage(buffers, command_pid);
     return std::nullopt;
 }
 
 /// What the daemons did not write out is still in the buffers.
 void Recording::salvage(BufferFiles& buffers, pid_t command) try {
-    salvaged_ = buffers.salvage(trace_path(), recovered_path(), daemon_died_ ? std::nullopt : std::optional{command});
+    end_.salvaged =
+        buffers.salvage(trace_path(), recovered_path(), end_.daemon_died ? std::nullopt : std::optional{command});
 } catch (const Error& error) {
     complain(exit_code(error.kind()), error.one_line());
 }
@@ -196,11 +183,11 @@ Session Recording::begin_session(SessionDaemon& daemon, const std::string& shm_p
 
 void Recording::end_session(Session& session, SessionDaemon& daemon) {
     facts_.ended = std::chrono::system_clock::now();
-    if (daemon_died_) daemon.end(kPatienceWithHalf);  // the other one waits for it
+    if (end_.daemon_died) daemon.end(kPatienceWithHalf);  // the other one waits for it
     const std::string trouble = session.end();
-    if (!daemon_died_) refused_channels_ = daemon.refused_channels();  // else it was not for want of room
+    if (!end_.daemon_died) end_.refused_channels = daemon.refused_channels();  // else it was not for want of room
     // later than the end of the recording: who is gone now may have gone before it
-    if (joins() && !daemon_died_) registered_at_end_ = daemon.instrumented_processes();
+    if (joins() && !end_.daemon_died) end_.registered = daemon.instrumented_processes();
     daemon.end();
     if (!trouble.empty() && facts_.own == ExitCode::good)
         complain(ExitCode::system, "cannot end the recording: " + trouble);
@@ -273,8 +260,10 @@ void Recording::tell_of_lttng_off() {
 /// Until a signal, the time is over, or the daemon has ended.
 void Recording::wait_beside(const SessionDaemon& daemon, EndSignals& signals) {
     using Clock = std::chrono::steady_clock;
+    constexpr int kDaemonFollowsMs = 5000;
     const auto begin = Clock::now();
-    std::array<pollfd, 2> waiting{{{signals.fd(), POLLIN, 0}, {daemon.fd(), POLLIN, 0}}};
+    std::array<pollfd, 3> waiting{
+        {{signals.fd(), POLLIN, 0}, {daemon.fd(), POLLIN, 0}, {daemon.consumer_fd(), POLLIN, 0}}};
     for (;;) {
         int timeout_ms = -1;
         if (options_.seconds) {
@@ -284,9 +273,15 @@ void Recording::wait_beside(const SessionDaemon& daemon, EndSignals& signals) {
         }
         poll(waiting.data(), waiting.size(), timeout_ms);
         if (signals.take()) return;
-        if (waiting[1].revents == 0) continue;
-        daemon_died_ = true;
-        complain(ExitCode::system, "the session daemon ended, and with it the recording");
+        if (waiting[1].revents == 0 && waiting[2].revents == 0) continue;
+        end_.daemon_died = true;
+        // a session daemon that is told to end ends its consumer first
+        if (waiting[1].revents != 0 || poll(&waiting[1], 1, kDaemonFollowsMs) > 0)
+            complain(ExitCode::system, "the session daemon ended, and with it the recording");
+        else
+            complain(ExitCode::lost,
+                     "the consumer daemon ended, and with it the recording; what it had of processes "
+                     "that run cannot be read");
         return;
     }
 }
@@ -296,154 +291,6 @@ void Recording::save() try {
 } catch (const Error& error) {
     if (std::exchange(cannot_save_, true)) return;        // it was said the first time
     complain(exit_code(error.kind()), error.one_line());  // COMMAND's own status still goes first
-}
-
-/// Reads the trace back, and says what is in it and what is not.
-void Recording::judge() try {
-    if (!holds_trace(trace_path())) {
-        complain(ExitCode::bad_content,
-                 joins() ? "no tiffany events in " + directory_.name() +
-                               ": no instrumented process is registered with this session daemon, or none of them did "
-                               "anything"
-                         : "no tiffany events in " + directory_.name() + ": no process of " + options_.command.front() +
-                               " registered with LTTng; it makes no scheduler, or TIFFANY_LTTNG=0 is set, or "
-                               "libtiffany-lttng.so "
-                               "or liblttng-ust is missing");
-        judge_room();
-        return;
-    }
-    talk_ << "paltrace: reading the trace back" << std::endl;
-    facts_.processes = recorded_processes(trace_path(), {});
-    std::vector<std::string> inputs{trace_path()};
-    if (salvaged_ && holds_trace(recovered_path())) inputs.push_back(recovered_path());
-    facts_.found = read_back(inputs, options_.convert ? directory_.path("tiffany.pal") : std::string{},
-                             {.ticks = options_.ticks, .strict = !daemon_died_});
-    facts_.processes = recorded_processes(trace_path(), facts_.found->traces);
-    if (registered_at_end_)
-        for (RecordedProcess& process : facts_.processes)
-            process.ended = std::ranges::find(*registered_at_end_, process.pid) == registered_at_end_->end();
-    judge(*facts_.found);
-} catch (const Error& error) {
-    complain(exit_code(error.kind()), error.one_line());
-    judge_room();
-    judge_disk();
-}
-
-/// There are traces, and nothing of ours in them.
-void Recording::judge_nothing() {
-    const std::string where = "no tiffany events in " + directory_.name() + ": ";
-    const std::size_t count = facts_.processes.size();
-    if (count == 0)
-        complain(ExitCode::bad_content,
-                 where +
-                     "what registered with LTTng has no tracepoints of Tiffany: it makes no scheduler, or "
-                     "TIFFANY_LTTNG=0 is set, or libtiffany-lttng.so is missing");
-    else
-        complain(ExitCode::bad_content, where + titles_of(facts_.processes) +
-                                            (count == 1 ? " was there, and made none while LTTng was ready for it"
-                                                        : " were there, and made none while LTTng was ready for them"));
-}
-
-/// Of which processes nothing, or perhaps not all, is there.
-void Recording::judge_processes() {
-    std::vector<RecordedProcess> silent;
-    std::vector<RecordedProcess> cut;
-    for (const RecordedProcess& process : facts_.processes) {
-        if (process.transitions == 0) silent.push_back(process);
-        if (process.tail_unknown()) cut.push_back(process);
-    }
-    if (!silent.empty() && silent.size() < facts_.processes.size())
-        talk_ << "paltrace: no transition was recorded of " << titles_of(silent) << std::endl;
-    if (!cut.empty())
-        talk_ << "paltrace: " << titles_of(cut)
-              << " ended, and did not tell that its workers had stopped (killed?): of the last second, up to "
-              << human_bytes(facts_.buffers.transitions.bytes) << " on each CPU may be missing and not counted"
-              << std::endl;
-}
-
-void Recording::judge(const ctf::ReadSummary& found) {
-    if (found.records == 0 && found.lost == 0 && found.lost_others == 0 && found.bad_parts.empty()) {
-        judge_nothing();
-        judge_processes();
-        judge_room();
-        judge_disk();
-        return;
-    }
-    talk_ << "paltrace: recorded " << found.records << " records, " << found.transitions << " transitions, in "
-          << directory_.name() << "\npaltrace: lost ";
-    if (found.lost == 0)
-        talk_ << "no transition" << (found.untraced != 0 || found.without_buffers != 0 ? " of what was traced" : "")
-              << std::endl;
-    else
-        talk_ << (found.at_most ? "at most " : "") << found.lost << " transitions"
-              << (found.without_buffers != 0 || daemon_died_
-                      ? ""  // then larger ones would not help
-                      : ": give --buffers more than " + facts_.buffers.transitions.text() + ", or --lossless")
-              << std::endl;
-    if (found.lost_others != 0)
-        talk_ << "paltrace: lost at least " << found.lost_others
-              << " events that are no transitions (parks, notes, state dumps" << (options_.ticks ? ", ticks" : "")
-              << ")" << std::endl;
-    if (facts_.command_wait_status == SIGKILL)  // in the middle of an event, perhaps
-        talk_ << "paltrace: COMMAND was killed: "
-              << (salvaged_ ? "what it told LTTng is here, but what found no room in its last moments is not counted"
-                            : "of its last second, up to " + human_bytes(facts_.buffers.transitions.bytes) +
-                                  " on each CPU may be missing and not counted")
-              << std::endl;
-    judge_processes();
-    print_remarks(found, true, talk_);
-    facts_.own = worse(facts_.own, exit_code(found));
-    judge_missing(found);
-    judge_room();
-    if (found.lost > 0 || !found.bad_parts.empty() || found.records == 0) judge_disk();
-}
-
-/// What was not lost, and is not there all the same.
-void Recording::judge_missing(const ctf::ReadSummary& found) {
-    if (found.untraced != 0 && facts_.private_daemon) {
-        const char* const bound = std::getenv("LTTNG_UST_REGISTER_TIMEOUT");
-        complain(ExitCode::lost,
-                 std::string{"cannot record a process from its start: it did not wait until LTTng was ready ("} +
-                     (bound != nullptr ? "LTTNG_UST_REGISTER_TIMEOUT is set to " + std::string{bound}
-                                       : "at most 3000 ms; smaller --buffers are ready earlier") +
-                     ")");
-    }
-    if (found.without_buffers != 0 && refused_channels_ == 0)
-        complain(ExitCode::lost, "cannot record a process that LTTng makes no buffers for (" +
-                                     human_bytes(facts_.buffers.process_bytes) +
-                                     "): there was no room, or it ended, or went on, before they were ready");
-    if (found.records == 0 && found.without_buffers == 0)
-        complain(ExitCode::bad_content, "no tiffany events in " + directory_.name() +
-                                            (joins() ? std::string{": no instrumented process did anything"}
-                                                     : ": " + options_.command.front() +
-                                                           " made no scheduler, or was killed before its first one"));
-}
-
-/// LTTng's commands succeed whether or not there was room for the buffers.
-void Recording::judge_room() {
-    const std::string where = options_.crash_safe ? directory_.name() : "/dev/shm";
-    if (refused_channels_ != 0)
-        complain(ExitCode::system, "cannot record every process: " + where + " had room for the buffers of " +
-                                       std::to_string(facts_.buffers.processes) + " at a time, " +
-                                       human_bytes(facts_.buffers.process_bytes) + " each; give --buffers less than " +
-                                       facts_.buffers.transitions.text() + ", or " + where + " more room");
-    if (facts_.shm_was_full)
-        complain(ExitCode::system,
-                 "cannot tell of every process: /dev/shm was full while COMMAND ran, and one that started then was not "
-                 "recorded, nor is it counted");
-}
-
-/// A disk that is full shows as parts that are cut, or missing; the daemons do not tell.
-void Recording::judge_disk() {
-    const std::uint64_t free = directory_.free_bytes();
-    if (free < facts_.buffers.transitions.bytes)
-        complain(ExitCode::system, "cannot hold the trace in " + directory_.name() + ": its disk is full (" +
-                                       human_bytes(free) + " left)");
-}
-
-void Recording::complain(ExitCode code, const std::string& sentence) {
-    facts_.own = worse(facts_.own, code);
-    talk_ << "paltrace: " << sentence << std::endl;
 }
 
 }  // namespace

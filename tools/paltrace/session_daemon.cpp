@@ -70,6 +70,14 @@ std::string last_line_of(const std::string& path) {
     return ToolResult{.status = 0, .timed_out = false, .output = all.str()}.last_line();
 }
 
+/// There is one for the kernel's events, too.
+bool serves_user_space(pid_t consumer) {
+    std::ifstream file{"/proc/" + std::to_string(consumer) + "/cmdline", std::ios::binary};
+    for (std::string word; std::getline(file, word, '\0');)
+        if (word == "-u") return true;
+    return false;
+}
+
 }  // namespace
 
 SessionDaemon::SessionDaemon(std::ostream& talk, const std::string& temporary) : talk_{talk}, temporary_{temporary} {
@@ -130,6 +138,7 @@ void SessionDaemon::watch_other(std::ostream& talk) {
     const UserDaemon other = daemon_of_user();
     talk << "paltrace: using the session daemon that runs";
     if (other.pid != 0) {
+        other_ = other.pid;
         other_fd_ = static_cast<int>(syscall(SYS_pidfd_open, other.pid, 0));
         talk << ", process " << other.pid;
     }
@@ -270,9 +279,11 @@ std::string SessionDaemon::version() const {
 }
 
 void SessionDaemon::find_consumer() {
-    if (!daemon_) return;
-    for (const pid_t child : children_of(daemon_->pid()))
-        if (name_of(child) == "lttng-consumerd") consumer_fd_ = static_cast<int>(syscall(SYS_pidfd_open, child, 0));
+    const pid_t daemon = daemon_ ? daemon_->pid() : other_;
+    if (daemon == 0) return;
+    for (const pid_t child : children_of(daemon))
+        if (name_of(child) == "lttng-consumerd" && serves_user_space(child) && consumer_fd_ < 0)
+            consumer_fd_ = static_cast<int>(syscall(SYS_pidfd_open, child, 0));
 }
 
 std::size_t SessionDaemon::refused_channels() const {

@@ -88,7 +88,8 @@ class SessionDaemon {
     std::string home_;
     bool private_ = true;
     bool of_user_ = false;
-    int other_fd_ = -1;  // of a daemon that is not ours
+    pid_t other_ = 0;  // a daemon that is not ours
+    int other_fd_ = -1;
     std::unique_ptr<KeptChild> daemon_;
     int consumer_fd_ = -1;
 };

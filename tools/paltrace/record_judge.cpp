@@ -1,0 +1,199 @@
+#include "record_judge.hpp"
+
+#include <algorithm>
+#include <csignal>
+#include <cstdlib>
+#include <ostream>
+#include <tiffany/pal/error.hpp>
+
+#include "read_back.hpp"
+#include "reading.hpp"
+#include "recorded_processes.hpp"
+
+namespace tiffany::paltrace {
+namespace {
+
+class Judge {
+  public:
+    Judge(const RecordOptions& options, const OutputDir& directory, const RecordingEnd& end, RecordFacts& facts,
+          std::ostream& talk)
+        : options_{options}, directory_{directory}, end_{end}, facts_{facts}, talk_{talk} {}
+
+    void run();
+
+  private:
+    void judge(const ctf::ReadSummary& found);
+    void judge_nothing();
+    void judge_processes();
+    void judge_missing(const ctf::ReadSummary& found);
+    void judge_room();
+    void judge_disk();
+    void complain(ExitCode code, const std::string& sentence) { paltrace::complain(facts_, talk_, code, sentence); }
+    std::string trace_path() const { return directory_.path("trace"); }
+    std::string recovered_path() const { return directory_.path("recovered"); }
+
+    const RecordOptions& options_;
+    const OutputDir& directory_;
+    const RecordingEnd& end_;
+    RecordFacts& facts_;
+    std::ostream& talk_;
+};
+
+void Judge::run() try {
+    if (!holds_trace(trace_path())) {
+        complain(ExitCode::bad_content,
+                 options_.command.empty()
+                     ? "no tiffany events in " + directory_.name() +
+                           ": no instrumented process is registered with this session daemon, or none of them did "
+                           "anything"
+                     : "no tiffany events in " + directory_.name() + ": no process of " + options_.command.front() +
+                           " registered with LTTng; it makes no scheduler, or TIFFANY_LTTNG=0 is set, or "
+                           "libtiffany-lttng.so "
+                           "or liblttng-ust is missing");
+        judge_room();
+        return;
+    }
+    talk_ << "paltrace: reading the trace back" << std::endl;
+    facts_.processes = recorded_processes(trace_path(), {});
+    std::vector<std::string> inputs{trace_path()};
+    if (end_.salvaged && holds_trace(recovered_path())) inputs.push_back(recovered_path());
+    facts_.found = read_back(inputs, options_.convert ? directory_.path("tiffany.pal") : std::string{},
+                             {.ticks = options_.ticks, .strict = !end_.daemon_died});
+    facts_.processes = recorded_processes(trace_path(), facts_.found->traces);
+    if (end_.registered)
+        for (RecordedProcess& process : facts_.processes)
+            process.ended = std::ranges::find(*end_.registered, process.pid) == end_.registered->end();
+    judge(*facts_.found);
+} catch (const Error& error) {
+    complain(exit_code(error.kind()), error.one_line());
+    judge_room();
+    judge_disk();
+}
+
+/// There are traces, and nothing of ours in them.
+void Judge::judge_nothing() {
+    const std::string where = "no tiffany events in " + directory_.name() + ": ";
+    const std::size_t count = facts_.processes.size();
+    if (count == 0)
+        complain(ExitCode::bad_content,
+                 where +
+                     "what registered with LTTng has no tracepoints of Tiffany: it makes no scheduler, or "
+                     "TIFFANY_LTTNG=0 is set, or libtiffany-lttng.so is missing");
+    else
+        complain(ExitCode::bad_content, where + titles_of(facts_.processes) +
+                                            (count == 1 ? " was there, and made none while LTTng was ready for it"
+                                                        : " were there, and made none while LTTng was ready for them"));
+}
+
+/// Of which processes nothing, or perhaps not all, is there.
+void Judge::judge_processes() {
+    std::vector<RecordedProcess> silent;
+    std::vector<RecordedProcess> cut;
+    for (const RecordedProcess& process : facts_.processes) {
+        if (process.transitions == 0) silent.push_back(process);
+        if (process.tail_unknown()) cut.push_back(process);
+    }
+    if (!silent.empty() && silent.size() < facts_.processes.size())
+        talk_ << "paltrace: no transition was recorded of " << titles_of(silent) << std::endl;
+    if (!cut.empty())
+        talk_ << "paltrace: " << titles_of(cut)
+              << " ended, and did not tell that its workers had stopped (killed?): of the last second, up to "
+              << human_bytes(facts_.buffers.transitions.bytes) << " on each CPU may be missing and not counted"
+              << std::endl;
+}
+
+void Judge::judge(const ctf::ReadSummary& found) {
+    if (found.records == 0 && found.lost == 0 && found.lost_others == 0 && found.bad_parts.empty()) {
+        judge_nothing();
+        judge_processes();
+        judge_room();
+        judge_disk();
+        return;
+    }
+    talk_ << "paltrace: recorded " << found.records << " records, " << found.transitions << " transitions, in "
+          << directory_.name() << "\npaltrace: lost ";
+    if (found.lost == 0)
+        talk_ << "no transition" << (found.untraced != 0 || found.without_buffers != 0 ? " of what was traced" : "")
+              << std::endl;
+    else
+        talk_ << (found.at_most ? "at most " : "") << found.lost << " transitions"
+              << (found.without_buffers != 0 || end_.daemon_died
+                      ? ""  // then larger ones would not help
+                      : ": give --buffers more than " + facts_.buffers.transitions.text() + ", or --lossless")
+              << std::endl;
+    if (found.lost_others != 0)
+        talk_ << "paltrace: lost at least " << found.lost_others
+              << " events that are no transitions (parks, notes, state dumps" << (options_.ticks ? ", ticks" : "")
+              << ")" << std::endl;
+    if (facts_.command_wait_status == SIGKILL)  // in the middle of an event, perhaps
+        talk_ << "paltrace: COMMAND was killed: "
+              << (end_.salvaged
+                      ? "what it told LTTng is here, but what found no room in its last moments is not counted"
+                      : "of its last second, up to " + human_bytes(facts_.buffers.transitions.bytes) +
+                            " on each CPU may be missing and not counted")
+              << std::endl;
+    judge_processes();
+    print_remarks(found, true, talk_);
+    facts_.own = worse(facts_.own, exit_code(found));
+    judge_missing(found);
+    judge_room();
+    if (found.lost > 0 || !found.bad_parts.empty() || found.records == 0) judge_disk();
+}
+
+/// What was not lost, and is not there all the same.
+void Judge::judge_missing(const ctf::ReadSummary& found) {
+    if (found.untraced != 0 && facts_.private_daemon) {
+        const char* const bound = std::getenv("LTTNG_UST_REGISTER_TIMEOUT");
+        complain(ExitCode::lost,
+                 std::string{"cannot record a process from its start: it did not wait until LTTng was ready ("} +
+                     (bound != nullptr ? "LTTNG_UST_REGISTER_TIMEOUT is set to " + std::string{bound}
+                                       : "at most 3000 ms; smaller --buffers are ready earlier") +
+                     ")");
+    }
+    if (found.without_buffers != 0 && end_.refused_channels == 0)
+        complain(ExitCode::lost, "cannot record a process that LTTng makes no buffers for (" +
+                                     human_bytes(facts_.buffers.process_bytes) +
+                                     "): there was no room, or it ended, or went on, before they were ready");
+    if (found.records == 0 && found.without_buffers == 0)
+        complain(ExitCode::bad_content,
+                 "no tiffany events in " + directory_.name() +
+                     (options_.command.empty() ? std::string{": no instrumented process did anything"}
+                                               : ": " + options_.command.front() +
+                                                     " made no scheduler, or was killed before its first one"));
+}
+
+/// LTTng's commands succeed whether or not there was room for the buffers.
+void Judge::judge_room() {
+    const std::string where = options_.crash_safe ? directory_.name() : "/dev/shm";
+    if (end_.refused_channels != 0)
+        complain(ExitCode::system, "cannot record every process: " + where + " had room for the buffers of " +
+                                       std::to_string(facts_.buffers.processes) + " at a time, " +
+                                       human_bytes(facts_.buffers.process_bytes) + " each; give --buffers less than " +
+                                       facts_.buffers.transitions.text() + ", or " + where + " more room");
+    if (facts_.shm_was_full)
+        complain(ExitCode::system,
+                 "cannot tell of every process: /dev/shm was full while COMMAND ran, and one that started then was not "
+                 "recorded, nor is it counted");
+}
+
+/// A disk that is full shows as parts that are cut, or missing; the daemons do not tell.
+void Judge::judge_disk() {
+    const std::uint64_t free = directory_.free_bytes();
+    if (free < facts_.buffers.transitions.bytes)
+        complain(ExitCode::system, "cannot hold the trace in " + directory_.name() + ": its disk is full (" +
+                                       human_bytes(free) + " left)");
+}
+
+}  // namespace
+
+void complain(RecordFacts& facts, std::ostream& talk, ExitCode code, const std::string& sentence) {
+    facts.own = worse(facts.own, code);
+    talk << "paltrace: " << sentence << std::endl;
+}
+
+void judge_recording(const RecordOptions& options, const OutputDir& directory, const RecordingEnd& end,
+                     RecordFacts& facts, std::ostream& talk) {
+    Judge{options, directory, end, facts, talk}.run();
+}
+
+}  // namespace tiffany::paltrace

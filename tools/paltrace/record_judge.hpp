@@ -1,0 +1,35 @@
+#pragma once
+/// What is said of a recording when it has ended: what is in it, what is not, and why.
+
+#include <sys/types.h>
+
+#include <cstddef>
+#include <iosfwd>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "exit_code.hpp"
+#include "output_dir.hpp"
+#include "record.hpp"
+#include "record_file.hpp"
+
+namespace tiffany::paltrace {
+
+/// How it ended, beside what record.json tells.
+struct RecordingEnd {
+    bool daemon_died = false;                      ///< the session daemon, or the consumer daemon
+    bool salvaged = false;                         ///< there is a directory `recovered` beside the trace
+    std::size_t refused_channels = 0;              ///< how often LTTng could not make buffers
+    std::optional<std::vector<pid_t>> registered;  ///< without a command: who was there in the end
+};
+
+/// One line to `talk`, and the exit status that it means.
+void complain(RecordFacts& facts, std::ostream& talk, ExitCode code, const std::string& sentence);
+
+/// Reads the trace back, and the log is written then, says what is in it and what is not, and completes the facts.
+/// Errors: none; they are said, and are in the exit status.
+void judge_recording(const RecordOptions& options, const OutputDir& directory, const RecordingEnd& end,
+                     RecordFacts& facts, std::ostream& talk);
+
+}  // namespace tiffany::paltrace
