@@ -13,7 +13,9 @@ TIMES = 100 if os.environ.get("TIFFANY_PART") == "long" else 4
 
 
 def counting(copy):
-    return f"usdt:{copy}:tiffany:task__running {{ @runs = count(); }} usdt:{copy}:tiffany:task__yield {{ @yields = count(); }}"
+    """Says when it counts: bpftrace misses a SIGINT that comes before it has begun to look at what it counted."""
+    runs = f'usdt:{copy}:tiffany:task__running {{ @runs = count(); if (@said == 0) {{ @said = 1; printf("it counts\\n"); }} }}'
+    return f"{runs} usdt:{copy}:tiffany:task__yield {{ @yields = count(); }}"
 
 
 def start(copy, *arguments):
@@ -45,6 +47,7 @@ def test_it_is_attached_and_ended_or_killed_many_times(tmp_path):
                     tracer.process.kill()
                     tracer.process.wait()
                 else:
+                    tracer.wait_for_printed(1)
                     seen += tracer.stop().maps.get("@runs", 0)
             poll(lambda: semaphore_of(process.pid, copy, "task__running") == 0, "the semaphore is 0 again")
         # two at once, each counts every run from its start to its end
@@ -54,6 +57,7 @@ def test_it_is_attached_and_ended_or_killed_many_times(tmp_path):
             second.process.kill()
             second.process.wait()
             assert semaphore_of(process.pid, copy, "task__running") > 0, "the first one is still there"
+            first.wait_for_printed(1)
             assert first.stop().maps["@runs"] > 500
         poll(lambda: semaphore_of(process.pid, copy, "task__running") == 0, "the semaphore is 0 again")
         made = transitions(process)
@@ -67,6 +71,8 @@ def test_two_at_once_count_the_same(tmp_path):
     copy = private_copy(program("steady"), tmp_path)
     with Bpftrace(counting(copy)) as first, Bpftrace(counting(copy)) as second:
         said = checked([copy, 2000], env={**os.environ, "TIFFANY_LTTNG": "0"}).stdout
+        for tracer in (first, second):
+            tracer.wait_for_printed(1)
         counts = [tracer.stop().maps for tracer in (first, second)]
     made = int(re.search(r"^transitions (\d+)$", said, re.M)[1])
     assert counts[0] == counts[1]

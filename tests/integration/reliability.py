@@ -2,9 +2,11 @@
 
 import os
 import re
+import sys
 
+import pytest
 from guides import PATH, commands
-from kit import SOURCE, checked, need_program
+from kit import DEADLINE, SOURCE, checked, need_program
 
 PAGE = (SOURCE / "docs/reliability.md").read_text()
 
@@ -40,3 +42,12 @@ def test_the_commands_of_the_page(tmp_path):
     for line in lines:
         done = checked(["bash", "-c", line], cwd=tmp_path, env={**os.environ, **PATH})
     assert done.stdout.endswith("good\n")
+
+
+@pytest.mark.skipif(os.environ.get("TIFFANY_PART") != "long", reason="takes long: tools/test --nightly")
+def test_the_benchmark_prints_each_figure_of_the_page():
+    def names(lines):
+        return re.findall(r"^(?:    )?((?:Start|Pace|Pause): .+?)(?: = [-+]?\d|: a worker )", lines, re.M)
+
+    done = checked([sys.executable, SOURCE / "tests/bench/faults_bench.py", "--quick"], timeout=20 * DEADLINE)
+    assert names(done.stdout) == names(PAGE.partition("\n## Figures\n")[2]) and len(names(done.stdout)) == 8

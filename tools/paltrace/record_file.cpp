@@ -85,7 +85,7 @@ Json document(const RecordOptions& options, const RecordFacts& facts) {
     json["not_traced"] = count(&ctf::ReadSummary::untraced);
     json["processes_without_buffers"] = facts.found ? Json(facts.found->without_buffers) : Json(nullptr);
     json["shm_was_full"] = at_end(facts.shm_was_full);
-    // killed in the middle of an event: its last sub-buffers are unreadable, and nobody counted what was in them
+    // what found no room in a full buffer at its end, after the last event that is there, nobody counted
     json["tail_unknown"] = !facts.ended || (by_signal && WTERMSIG(facts.command_wait_status) == SIGKILL) ||
                            std::ranges::any_of(facts.processes, &RecordedProcess::tail_unknown);
     json["processes"] = facts.ended ? processes(facts) : Json(nullptr);
