@@ -28,6 +28,7 @@ namespace fs = std::filesystem;
 using namespace std::chrono_literals;
 
 constexpr char kBufferShm[] = "/dev/shm";
+constexpr char kBehindLink[] = "ust";  // SESSION/ust is a link to it
 constexpr char kPrefix[] = "paltrace-buffers-";
 constexpr std::chrono::seconds kExtractDeadline{120};
 
@@ -69,13 +70,13 @@ std::string make_in_shm(int& lock) {
     }
 }
 
-/// The directories of processes: SESSION/ust/pid/NAME-PID-DATE-TIME, each below `root`.
+/// The directories of processes: ust/pid/NAME-PID-DATE-TIME, each below `root`.
 std::vector<fs::path> process_directories(const fs::path& root) {
     std::vector<fs::path> found;
     std::error_code failed;
     for (fs::recursive_directory_iterator entry{root, failed}, end; !failed && entry != end; entry.increment(failed)) {
         std::error_code gone;
-        if (entry.depth() != 3 || !entry->is_directory(gone)) continue;
+        if (entry.depth() != 2 || !entry->is_directory(gone)) continue;
         entry.disable_recursion_pending();
         found.push_back(entry->path());
     }
@@ -84,6 +85,7 @@ std::vector<fs::path> process_directories(const fs::path& root) {
 
 void keep_files(const fs::path& from, const fs::path& to) {
     std::error_code failed;
+    if (fs::is_empty(from, failed) || failed) return;  // the process has ended: see fence()
     fs::create_directories(to, failed);
     for (fs::directory_iterator entry{from, failed}, end; !failed && entry != end; entry.increment(failed)) {
         std::error_code exists;  // as a rule
@@ -166,13 +168,27 @@ BufferFiles::BufferFiles(const std::string& directory) {
 BufferFiles::~BufferFiles() {
     std::error_code ignored;
     fs::remove_all(kept_, ignored);
-    if (!temporary_.empty())
-        fs::remove_all(temporary_, ignored);
-    else if (salvaged_)
-        fs::remove_all(shm_path_, ignored);
-    else
-        rmdir(shm_path_.c_str());  // refused unless it is empty: then there is nothing to recover
+    bool in_use = false;  // by files that nobody salvaged
+    for (const fs::path& process : process_directories(shm_path_))
+        in_use = in_use || !fs::is_empty(process, ignored);
+    if (!in_use || salvaged_) fs::remove_all(shm_path_, ignored);
+    if (!temporary_.empty()) fs::remove_all(temporary_, ignored);
     if (lock_ >= 0) close(lock_);
+}
+
+void BufferFiles::fence(const std::string& session, std::time_t first, std::time_t last) try {
+    fs::create_directory(fs::path{shm_path_} / kBehindLink);
+    for (std::time_t second = first; second <= last; ++second) {
+        std::tm parts{};
+        localtime_r(&second, &parts);
+        std::array<char, 32> date{};
+        std::strftime(date.data(), date.size(), "-%Y%m%d-%H%M%S", &parts);
+        const fs::path directory = fs::path{shm_path_} / (session + date.data());
+        fs::create_directory(directory);
+        fs::create_directory_symlink(fs::path{".."} / kBehindLink, directory / "ust");
+    }
+} catch (const fs::filesystem_error& error) {
+    throw Error{ErrorKind::system, std::string{"cannot prepare the buffers: "} + error.what()};
 }
 
 void BufferFiles::look(pid_t command) noexcept try {

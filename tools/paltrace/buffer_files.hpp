@@ -8,6 +8,7 @@
 
 #include <sys/types.h>
 
+#include <ctime>
 #include <optional>
 #include <string>
 
@@ -30,6 +31,12 @@ class BufferFiles {
     const std::string& shm_path() const noexcept { return shm_path_; }
     /// What nobody needs when the recording is over, however it ended; empty = nothing.
     const std::string& temporary() const noexcept { return temporary_; }
+
+    /// Before the first process registers. When a process ends LTTng removes every empty directory of the session: also
+    /// one that was just made for the next process, which then gets no buffers. It does not look behind a link.
+    /// @param session  its name; LTTng adds the second of its creation, which it tells nobody: one from `first` to
+    /// `last` Errors: ErrorKind::system.
+    void fence(const std::string& session, std::time_t first, std::time_t last);
 
     /// Keeps the files that are new, and lets those of processes that have ended go. A few system calls a process.
     /// @param command  whose files are kept when it has ended

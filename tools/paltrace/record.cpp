@@ -11,6 +11,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <memory>
 #include <ostream>
 #include <utility>
@@ -132,7 +133,9 @@ std::optional<int> Recording::run_under_session() {
     facts_.lttng_version = daemon.version();
     // the system's daemon may see another /dev/shm
     const bool keeps_buffers = daemon.is_private() || options_.crash_safe;
+    const std::time_t begun = std::time(nullptr);
     Session session = begin_session(daemon, keeps_buffers ? buffers.shm_path() : "");
+    if (keeps_buffers) buffers.fence(ctf::recording_name(daemon.is_private(), getpid()), begun, std::time(nullptr));
     pid_t command_pid = 0;
     if (const auto got = signals.take()) return got->number;
     if (options_.crash_safe)
