@@ -22,7 +22,7 @@ def test_who_is_killed_at_any_moment_has_every_event_in_the_log_that_was_committ
     for attempt in range(3):
         counter, announce, run = (tmp_path / f"{name}{attempt}" for name in ("counter", "go", "run"))
         command = [SPIN, "0", "--counter", counter, "--announce", announce]
-        with Running(run, "--lossless", "--buffers", "1Mx8", "--", *command, ready=announce) as running:
+        with Running(run, "--crash-safe", "--lossless", "--buffers", "1Mx8", "--", *command, ready=announce) as running:
             poll(lambda: int.from_bytes(counter.read_bytes(), sys.byteorder) > 100_000, "some transitions")
             os.kill(running.child("spin_transitions"), signal.SIGKILL)
             done = running.wait().expect(128 + signal.SIGKILL)

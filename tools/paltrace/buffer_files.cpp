@@ -1,8 +1,6 @@
 #include "buffer_files.hpp"
 
 #include <endian.h>
-#include <fcntl.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -10,7 +8,6 @@
 #include <cerrno>
 #include <chrono>
 #include <cstdint>
-#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -27,56 +24,15 @@ namespace {
 namespace fs = std::filesystem;
 using namespace std::chrono_literals;
 
-constexpr char kBufferShm[] = "/dev/shm";
-constexpr char kBehindLink[] = "ust";  // SESSION/ust is a link to it
-constexpr char kPrefix[] = "paltrace-buffers-";
 constexpr std::chrono::seconds kExtractDeadline{120};
 
-/// The lock of a directory, or -1 if somebody has it. It is held by all that inherit it: our keepers too.
-int lock_directory(const std::string& path) {
-    const int fd = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0) return -1;
-    if (flock(fd, LOCK_EX | LOCK_NB) == 0) return fd;
-    close(fd);
-    return -1;
-}
-
-/// Where everything was killed at once nobody could remove it, and it takes memory.
-void remove_left_over() {
-    std::error_code failed;
-    for (fs::directory_iterator entry{kBufferShm, failed}, end; !failed && entry != end; entry.increment(failed)) {
-        if (!entry->path().filename().string().starts_with(kPrefix)) continue;
-        struct stat found {};
-        if (lstat(entry->path().c_str(), &found) != 0 || found.st_uid != geteuid()) continue;
-        const int lock = lock_directory(entry->path());
-        if (lock < 0) continue;
-        std::error_code ignored;
-        fs::remove_all(entry->path(), ignored);
-        close(lock);
-    }
-}
-
-std::string make_in_shm(int& lock) {
-    for (;;) {
-        std::string made = std::string{kBufferShm} + "/" + kPrefix + "XXXXXX";
-        if (mkdtemp(made.data()) == nullptr)
-            throw Error{ErrorKind::system,
-                        std::string{"cannot make a directory in "} + kBufferShm + ": " + std::strerror(errno)};
-        lock = lock_directory(made);
-        struct stat ours {};
-        // another recording may have taken it for a left-over before it was locked
-        if (lock >= 0 && fstat(lock, &ours) == 0 && ours.st_nlink != 0) return made;
-        if (lock >= 0) close(lock);
-    }
-}
-
-/// The directories of processes: ust/pid/NAME-PID-DATE-TIME, each below `root`.
+/// The directories of processes: SESSION/ust/pid/NAME-PID-DATE-TIME, each below `root`.
 std::vector<fs::path> process_directories(const fs::path& root) {
     std::vector<fs::path> found;
     std::error_code failed;
     for (fs::recursive_directory_iterator entry{root, failed}, end; !failed && entry != end; entry.increment(failed)) {
         std::error_code gone;
-        if (entry.depth() != 2 || !entry->is_directory(gone)) continue;
+        if (entry.depth() != 3 || !entry->is_directory(gone)) continue;
         entry.disable_recursion_pending();
         found.push_back(entry->path());
     }
@@ -85,7 +41,6 @@ std::vector<fs::path> process_directories(const fs::path& root) {
 
 void keep_files(const fs::path& from, const fs::path& to) {
     std::error_code failed;
-    if (fs::is_empty(from, failed) || failed) return;  // the process has ended: see fence()
     fs::create_directories(to, failed);
     for (fs::directory_iterator entry{from, failed}, end; !failed && entry != end; entry.increment(failed)) {
         std::error_code exists;  // as a rule
@@ -151,16 +106,7 @@ void lend_metadata(const fs::path& trace, const fs::path& kept) {
 
 }  // namespace
 
-BufferFiles::BufferFiles(const std::string& directory) {
-    if (directory.empty()) {
-        remove_left_over();
-        temporary_ = make_in_shm(lock_);
-        shm_path_ = temporary_ + "/lttng";
-        kept_ = temporary_ + "/kept";
-    } else {
-        shm_path_ = directory;
-        kept_ = directory + "-kept";
-    }
+BufferFiles::BufferFiles(const std::string& directory) : shm_path_{directory}, kept_{directory + "-kept"} {
     if (mkdir(shm_path_.c_str(), 0700) != 0)
         throw Error{ErrorKind::system, "cannot make directory " + shm_path_ + ": " + std::strerror(errno)};
 }
@@ -168,27 +114,10 @@ BufferFiles::BufferFiles(const std::string& directory) {
 BufferFiles::~BufferFiles() {
     std::error_code ignored;
     fs::remove_all(kept_, ignored);
-    bool in_use = false;  // by files that nobody salvaged
-    for (const fs::path& process : process_directories(shm_path_))
-        in_use = in_use || !fs::is_empty(process, ignored);
-    if (!in_use || salvaged_) fs::remove_all(shm_path_, ignored);
-    if (!temporary_.empty()) fs::remove_all(temporary_, ignored);
-    if (lock_ >= 0) close(lock_);
-}
-
-void BufferFiles::fence(const std::string& session, std::time_t first, std::time_t last) try {
-    fs::create_directory(fs::path{shm_path_} / kBehindLink);
-    for (std::time_t second = first; second <= last; ++second) {
-        std::tm parts{};
-        localtime_r(&second, &parts);
-        std::array<char, 32> date{};
-        std::strftime(date.data(), date.size(), "-%Y%m%d-%H%M%S", &parts);
-        const fs::path directory = fs::path{shm_path_} / (session + date.data());
-        fs::create_directory(directory);
-        fs::create_directory_symlink(fs::path{".."} / kBehindLink, directory / "ust");
-    }
-} catch (const fs::filesystem_error& error) {
-    throw Error{ErrorKind::system, std::string{"cannot prepare the buffers: "} + error.what()};
+    if (salvaged_)
+        fs::remove_all(shm_path_, ignored);
+    else
+        rmdir(shm_path_.c_str());  // refused unless it is empty: then there is nothing to recover
 }
 
 void BufferFiles::look(pid_t command) noexcept try {

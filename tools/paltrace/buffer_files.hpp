@@ -2,13 +2,12 @@
 /// The buffers of a recording as files: what LTTng's daemons did not write out can still be read after they, or the
 /// process, were killed.
 ///
-///     BufferFiles buffers{""};
+///     BufferFiles buffers{"run1/shm"};
 ///     ... a session with buffers.shm_path(), and every now and then buffers.look(command) ...
 ///     buffers.salvage("run1/trace", "run1/recovered", std::nullopt);
 
 #include <sys/types.h>
 
-#include <ctime>
 #include <optional>
 #include <string>
 
@@ -19,8 +18,7 @@ namespace tiffany::paltrace {
 /// Not shared between threads.
 class BufferFiles {
   public:
-    /// @param directory  that LTTng makes them in; it is made, for its owner alone. Empty = one in /dev/shm, that is
-    ///                   removed in the end; those of recordings that were killed as a whole are removed now.
+    /// @param directory  that LTTng makes them in; it is made, for its owner alone; removed in the end
     /// Errors: ErrorKind::system if it cannot be made.
     explicit BufferFiles(const std::string& directory);
     ~BufferFiles();
@@ -29,14 +27,6 @@ class BufferFiles {
 
     /// For LTTng: `lttng create --shm-path`.
     const std::string& shm_path() const noexcept { return shm_path_; }
-    /// What nobody needs when the recording is over, however it ended; empty = nothing.
-    const std::string& temporary() const noexcept { return temporary_; }
-
-    /// Before the first process registers. When a process ends LTTng removes every empty directory of the session: also
-    /// one that was just made for the next process, which then gets no buffers. It does not look behind a link.
-    /// @param session  its name; LTTng adds the second of its creation, which it tells nobody: one from `first` to
-    /// `last` Errors: ErrorKind::system.
-    void fence(const std::string& session, std::time_t first, std::time_t last);
 
     /// Keeps the files that are new, and lets those of processes that have ended go. A few system calls a process.
     /// @param command  whose files are kept when it has ended
@@ -49,10 +39,8 @@ class BufferFiles {
     bool salvage(const std::string& trace, const std::string& recovered, std::optional<pid_t> only);
 
   private:
-    std::string temporary_;
     std::string shm_path_;
     std::string kept_;
-    int lock_ = -1;  // of temporary_: who finds it unlocked may remove it
     bool salvaged_ = false;
 };
 

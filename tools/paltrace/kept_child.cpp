@@ -127,7 +127,6 @@ class Keeper {
             const int got = sigwaitinfo(&of_interest, nullptr);
             if (got == kRelease) finish();
             if (got == kCallerDied || got == kEndNow) {
-                caller_died_ = got == kCallerDied;
                 if (got == kCallerDied && options_.lives_on && options_.lives_on()) finish();
                 if (got == kCallerDied && options_.grace.count() != 0) {
                     kill(child_, SIGTERM);
@@ -175,10 +174,10 @@ class Keeper {
     }
 
     [[noreturn]] void finish() {
-        std::error_code ignored;  // they lie where temporary files do: a left-over is nobody's harm
-        if (!options_.remove_at_end.empty()) std::filesystem::remove_all(options_.remove_at_end, ignored);
-        if (caller_died_ && !options_.remove_without.empty())
-            std::filesystem::remove_all(options_.remove_without, ignored);
+        if (!options_.remove_at_end.empty()) {
+            std::error_code ignored;  // it lies in the directory for temporary files: a left-over is nobody's harm
+            std::filesystem::remove_all(options_.remove_at_end, ignored);
+        }
         _exit(0);
     }
 
@@ -186,7 +185,6 @@ class Keeper {
     int pipe_;
     pid_t child_ = -1;
     bool child_ended_ = false;
-    bool caller_died_ = false;
     int status_ = 0;
 };
 

@@ -31,8 +31,7 @@ struct ChildOptions {
     std::string log{};             ///< file that takes stdout and stderr, stdin is empty; "" = all three inherited
     /// When we die it gets SIGTERM and so long to end by itself, before it is killed. 0 = it is killed at once.
     std::chrono::seconds grace{0};
-    std::string remove_at_end{};   ///< directory that is removed when everything has ended; "" = none
-    std::string remove_without{};  ///< the same, but only when we died before that; "" = none
+    std::string remove_at_end{};  ///< directory that is removed when everything has ended; "" = none
     /// Asked by the keeper when we have died: true = the child lives on. Who gives this can also release() the child,
     /// which then does not end with a keeper that is killed either.
     std::function<bool()> lives_on{};

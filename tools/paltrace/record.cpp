@@ -11,7 +11,6 @@
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
-#include <ctime>
 #include <memory>
 #include <ostream>
 #include <utility>
@@ -127,15 +126,12 @@ Environment Recording::command_environment(const SessionDaemon& daemon) const {
 std::optional<int> Recording::run_under_session() {
     choose_buffers(1);
     EndSignals signals;
-    BufferFiles buffers{options_.crash_safe ? directory_.path("shm") : ""};
-    SessionDaemon daemon{talk_, buffers.temporary()};
+    std::optional<BufferFiles> buffers;
+    if (options_.crash_safe) buffers.emplace(directory_.path("shm"));
+    SessionDaemon daemon{talk_};
     facts_.private_daemon = daemon.is_private();
     facts_.lttng_version = daemon.version();
-    // the system's daemon may see another /dev/shm
-    const bool keeps_buffers = daemon.is_private() || options_.crash_safe;
-    const std::time_t begun = std::time(nullptr);
-    Session session = begin_session(daemon, keeps_buffers ? buffers.shm_path() : "");
-    if (keeps_buffers) buffers.fence(ctf::recording_name(daemon.is_private(), getpid()), begun, std::time(nullptr));
+    Session session = begin_session(daemon, buffers ? buffers->shm_path() : "");
     pid_t command_pid = 0;
     if (const auto got = signals.take()) return got->number;
     if (options_.crash_safe)
@@ -151,7 +147,7 @@ std::optional<int> Recording::run_under_session() {
                            .keeps_leftovers = true}};
         directory_.keep();
         command_pid = command.pid();
-        const CommandEnd ended = watch_command(command, daemon, signals, keeps_buffers ? &buffers : nullptr, talk_);
+        const CommandEnd ended = watch_command(command, daemon, signals, buffers ? &*buffers : nullptr, talk_);
         facts_.command_wait_status = ended.status;
         end_.daemon_died = ended.daemon_died;
         if (ended.daemon_died) facts_.own = ended.consumer_died ? ExitCode::lost : ExitCode::system;
@@ -163,7 +159,7 @@ std::optional<int> Recording::run_under_session() {
                   << strsignal(WTERMSIG(ended.status)) << ")" << std::endl;
     }
     end_session(session, daemon);
-    if (keeps_buffers && (end_.daemon_died || WIFSIGNALED(facts_.command_wait_status))) salvage(buffers, command_pid);
+    if (buffers && (end_.daemon_died || WIFSIGNALED(facts_.command_wait_status))) salvage(*buffers, command_pid);
     return std::nullopt;
 }
 

@@ -85,10 +85,10 @@ Json document(const RecordOptions& options, const RecordFacts& facts) {
     json["not_traced"] = count(&ctf::ReadSummary::untraced);
     json["processes_without_buffers"] = facts.found ? Json(facts.found->without_buffers) : Json(nullptr);
     json["shm_was_full"] = at_end(facts.shm_was_full);
-    // what found no room in a full buffer at its end, after the last event that is there, nobody counted
+    // killed in the middle of an event: what lay behind that, or found no room, nobody counted
     json["tail_unknown"] = !facts.ended || (by_signal && WTERMSIG(facts.command_wait_status) == SIGKILL) ||
                            std::ranges::any_of(facts.processes, &RecordedProcess::tail_unknown);
-    json["processes"] = facts.ended ? processes(facts) : Json(nullptr);
+    json["processes"] = facts.ended && !facts.processes_unknown ? processes(facts) : Json(nullptr);
     json["bad_parts"] = facts.found ? Json(facts.found->bad_parts) : Json::array();
     return json;
 }

@@ -25,6 +25,7 @@ struct RecordFacts {
     bool shm_was_full = false;  ///< a process that started then is not in the trace at all
     ExitCode own = ExitCode::good;
     std::vector<RecordedProcess> processes;
+    bool processes_unknown = false;         ///< nothing can be read: there may have been some
     std::optional<ctf::ReadSummary> found;  ///< nothing: not read yet, or not readable
 };
 

@@ -28,6 +28,7 @@ class Judge {
     void judge_missing(const ctf::ReadSummary& found);
     void judge_room();
     void judge_disk();
+    void judge_daemon();
     void complain(ExitCode code, const std::string& sentence) { paltrace::complain(facts_, talk_, code, sentence); }
     std::string trace_path() const { return directory_.path("trace"); }
     std::string recovered_path() const { return directory_.path("recovered"); }
@@ -66,6 +67,8 @@ void Judge::run() try {
     judge(*facts_.found);
 } catch (const Error& error) {
     complain(exit_code(error.kind()), error.one_line());
+    facts_.processes_unknown = facts_.processes.empty();
+    judge_daemon();
     judge_room();
     judge_disk();
 }
@@ -113,7 +116,10 @@ void Judge::judge(const ctf::ReadSummary& found) {
     talk_ << "paltrace: recorded " << found.records << " records, " << found.transitions << " transitions, in "
           << directory_.name() << "\npaltrace: lost ";
     if (found.lost == 0)
-        talk_ << "no transition" << (found.untraced != 0 || found.without_buffers != 0 ? " of what was traced" : "")
+        talk_ << "no transition"
+              << (found.untraced != 0 || found.without_buffers != 0 ? " of what was traced"
+                  : !found.bad_parts.empty()                        ? " of what can be read"
+                                                                    : "")
               << std::endl;
     else
         talk_ << (found.at_most ? "at most " : "") << found.lost << " transitions"
@@ -136,6 +142,7 @@ void Judge::judge(const ctf::ReadSummary& found) {
     print_remarks(found, true, talk_);
     facts_.own = worse(facts_.own, exit_code(found));
     judge_missing(found);
+    if (!found.bad_parts.empty()) judge_daemon();
     judge_room();
     if (found.lost > 0 || !found.bad_parts.empty() || found.records == 0) judge_disk();
 }
@@ -182,6 +189,13 @@ void Judge::judge_disk() {
     if (free < facts_.buffers.transitions.bytes)
         complain(ExitCode::system, "cannot hold the trace in " + directory_.name() + ": its disk is full (" +
                                        human_bytes(free) + " left)");
+}
+
+/// LTTng writes the description of a process's events when that ends. With --crash-safe the buffers have it, too.
+void Judge::judge_daemon() {
+    if (!end_.daemon_died || options_.command.empty() || options_.crash_safe) return;
+    complain(ExitCode::bad_content, "what was recorded of the processes that ran cannot be read: LTTng's daemon was " +
+                                        std::string{"killed; --crash-safe would keep it"});
 }
 
 }  // namespace

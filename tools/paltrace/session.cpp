@@ -12,8 +12,8 @@ constexpr std::chrono::seconds kDeadline{20};
 // Stopping writes out what is in the buffers, at the disk's speed.
 constexpr std::chrono::seconds kStopDeadline{60};
 constexpr char kBlockingTimeout[] = "--blocking-timeout=1000000";  // us
-// A program killed in the middle of an event leaves its sub-buffer unreadable to the consumer daemon (BufferFiles reads
-// that of COMMAND), so none should be filled for long.
+// A program killed in the middle of an event leaves its sub-buffer unreadable to the consumer daemon (with --crash-safe
+// BufferFiles reads that of COMMAND), so none should be filled for long.
 constexpr char kSwitchTimer[] = "--switch-timer=1000000";  // us
 
 std::string joined(const std::vector<std::string>& names) {

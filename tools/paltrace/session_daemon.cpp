@@ -80,7 +80,7 @@ bool serves_user_space(pid_t consumer) {
 
 }  // namespace
 
-SessionDaemon::SessionDaemon(std::ostream& talk, const std::string& temporary) : talk_{talk}, temporary_{temporary} {
+SessionDaemon::SessionDaemon(std::ostream& talk) : talk_{talk} {
     const bool root = geteuid() == 0;
     if (root) {
         const std::string refusal = hide_roots_directory();
@@ -185,7 +185,6 @@ void SessionDaemon::start(const std::string& log) {
                                                        .log = log,
                                                        .grace = kPatience,
                                                        .remove_at_end = home_,
-                                                       .remove_without = temporary_,
                                                        .lives_on = std::move(lives_on)});
     const std::string directory = directory_of_daemon();
     const auto deadline = std::chrono::steady_clock::now() + kStartDeadline;

@@ -24,10 +24,9 @@ namespace tiffany::paltrace {
 /// One per process, which then has to have one thread: its children share the namespace. Not shared between threads.
 class SessionDaemon {
   public:
-    /// @param talk       where it says what is out of the ordinary
-    /// @param temporary  directory that is removed when the daemon has ended, should we be killed; empty = none
+    /// @param talk  where it says what is out of the ordinary
     /// Errors: ErrorKind::system if there is no daemon to be had; nothing is left behind.
-    explicit SessionDaemon(std::ostream& talk, const std::string& temporary = "");
+    explicit SessionDaemon(std::ostream& talk);
     /// The daemon that `lttng` finds: root's, for root and for members of group `tracing`, else the user's own; there
     /// the programs that run already are registered. If there is none one is started there, our child, which ends with
     /// this, unless it has sessions of others then. Says which. The user's current session (~/.lttngrc) stays what it
@@ -84,7 +83,6 @@ class SessionDaemon {
     std::string log_path() const { return home_ + "/lttng-sessiond.log"; }
 
     std::ostream& talk_;
-    std::string temporary_;
     std::string home_;
     bool private_ = true;
     bool of_user_ = false;

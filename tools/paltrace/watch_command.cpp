@@ -85,7 +85,8 @@ class Watch {
         waiting_[2].revents = waiting_[3].revents = 0;
         end_.daemon_died = true;
         talk_ << "paltrace: the " << which << " ended: what COMMAND does from now on is not recorded"
-              << (end_.consumer_died ? ", but for what finds room in the buffers" : "") << std::endl;
+              << (end_.consumer_died && buffers_ != nullptr ? ", but for what finds room in the buffers" : "")
+              << std::endl;
     }
 
     void set_deadline() {
