@@ -109,5 +109,5 @@ if(TIFFANY_TOOLS)
   # babeltrace2 looks here by itself when the prefix is its own
   install(TARGETS tiffany_babeltrace_plugin LIBRARY DESTINATION "${plugin_dir}" COMPONENT runtime)
 endif()
-install(FILES LICENSE README.md DESTINATION "${CMAKE_INSTALL_DOCDIR}" COMPONENT runtime)
+install(FILES LICENSE README.md SECURITY.md DESTINATION "${CMAKE_INSTALL_DOCDIR}" COMPONENT runtime)
 install(DIRECTORY docs examples DESTINATION "${CMAKE_INSTALL_DOCDIR}" COMPONENT devel)  # what the readme links to

@@ -61,6 +61,8 @@ def test_nothing_of_telemetry_is_in_the_stripped_build(stripped):
     telemetry = symbols(BIN.parent / "lib" / "libtiffany_telemetry.a", "--extern-only", "--defined-only")
     # what the standard library's templates leave is anybody's; so is the mark
     telemetry = {symbol for symbol in telemetry if "tiffany" in symbol and symbol != MARK}
+    # an inline function of pal's headers may be inlined in pal itself
+    telemetry = {symbol for symbol in telemetry if not symbol.startswith("_ZN7tiffany3pal")}
     # inline functions of the records and of the metrics' model, which is empty here
     for others in ("pal", "metrics"):
         telemetry -= symbols(BIN.parent / "lib" / f"libtiffany_{others}.a", "--defined-only")
