@@ -40,6 +40,13 @@ def test_the_page_of_figures_says_what_its_json_says_and_each_bar_is_met_or_has_
     assert {bar["bench"] for bar in catalogue["bars"]} | {peer["bench"] for peer in catalogue["peers"] if "row" in peer} <= benches
 
 
+def test_each_cause_leads_to_pages_that_are_there_and_blames_no_reader_that_is_not_used():
+    causes = [bar["cause"] for bar in page().read_catalogue()["bars"] if "cause" in bar]
+    links = re.findall(r"\]\(([^)#]+)", " ".join(causes))
+    assert links and [link for link in links if not (SOURCE / "docs" / link).exists()] == []
+    assert [cause for cause in causes if "reads through libbabeltrace2" in cause] == []
+
+
 def test_a_benchmark_that_was_measured_is_on_the_page_and_the_others_stay(tmp_path):
     need_program("lttng-sessiond")
     program("babeltrace-plugin-tiffany.so")
