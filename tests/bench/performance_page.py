@@ -105,8 +105,10 @@ def machine_table(measured, catalogue):
     runs = []
     for bench in measured["benches"]:
         took = f"{bench['seconds']} s" if "seconds" in bench else f"left out: {bench['left_out']}"
-        runs.append([f"`{bench['name']}`", what[bench["name"]], bench["date"], str(bench["load"]), took])
-    head = ["benchmark", "what it measures", "when", "load before", "took"]
+        commit = bench.get("commit", "not noted")
+        runs.append([f"`{bench['name']}`", what[bench["name"]], bench["date"], commit, str(bench["load"]), took])
+    runs.append(["in all", "", "", "", "", f"{sum(bench.get('seconds', 0) for bench in measured['benches'])} s"])
+    head = ["benchmark", "what it measures", "when", "commit", "load before", "took"]
     return [*table(["", ""], [*lines, ["packages", packages]]), "", *table(head, runs)]
 
 

@@ -74,10 +74,26 @@ def test_a_benchmark_that_was_measured_is_on_the_page_and_the_others_stay(tmp_pa
         "A copy of the log's bytes / sink.utils.dummy",
     ]
     assert {len(row) for row in benches["trace"]["rows"]} == {9} and all(row["pairs"] == 2 for row in benches["trace"]["rows"])
+    assert re.fullmatch(r"[0-9a-f]{10}(, changed)?|unknown", benches["trace"]["commit"])
     text = (tmp_path / "performance.md").read_text()
     row = benches["trace"]["rows"][0]
     assert f"| {row['ratio']:.3f}, MAD {row['mad']:.3f}, 2 pairs | at most 1.2 x |" in text
     assert text == page().rendered(text, measured, page().read_catalogue())
+
+
+
+def test_the_page_tells_the_commit_of_each_benchmark_and_how_long_all_took():
+    def run(name, **more):
+        return {"name": name, "date": "2026-01-02", "load": 0.5, "rows": [], **more}
+
+    measured = {
+        "machine": {"CPU": "some", "virtual": True, "packages": {}},
+        "benches": [run("trace", commit="0123456789, changed", seconds=40), run("pal", seconds=2), run("log", left_out="no zstd")],
+    }
+    *_, trace, pal, log, in_all = page().machine_table(measured, page().read_catalogue())
+    assert trace.endswith("| 2026-01-02 | 0123456789, changed | 0.5 | 40 s |")
+    assert pal.endswith("| 2026-01-02 | not noted | 0.5 | 2 s |")
+    assert log.endswith("| left out: no zstd |") and in_all.endswith("| 42 s |")
 
 
 def test_what_is_measured_for_a_look_only_does_not_go_onto_the_page():
