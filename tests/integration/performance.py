@@ -1,5 +1,7 @@
 """The page of all ratios is what tools/performance measured, and nothing else."""
 
+import importlib.machinery
+import importlib.util
 import json
 import os
 import re
@@ -7,6 +9,7 @@ import shutil
 import subprocess
 import sys
 
+import pytest
 from kit import BIN, SOURCE, need_program, program
 
 DEADLINE = 600  # seconds: each takes some, on a machine that has nothing else to do
@@ -94,6 +97,57 @@ def test_the_page_tells_the_commit_of_each_benchmark_and_how_long_all_took():
     assert trace.endswith("| 2026-01-02 | 0123456789, changed | 0.5 | 40 s |")
     assert pal.endswith("| 2026-01-02 | not noted | 0.5 | 2 s |")
     assert log.endswith("| left out: no zstd |") and in_all.endswith("| 42 s |")
+
+
+
+@pytest.fixture
+def tool(tmp_path, monkeypatch):
+    """tools/performance as a module, whose one benchmark is tmp_path/some.py, recorded by tmp_path/paltrace."""
+    monkeypatch.syspath_prepend(str(SOURCE / "tests" / "bench"))
+    loader = importlib.machinery.SourceFileLoader("performance_tool", str(SOURCE / "tools" / "performance"))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader(loader.name, loader))
+    loader.exec_module(module)
+    monkeypatch.setattr(module, "BENCH", tmp_path)
+    monkeypatch.setattr(module, "BIN", tmp_path)
+    return module
+
+
+SOME = {"name": "some", "program": "some.py", "what": "something", "arguments": [], "quick": []}
+ROW = {"name": "a / b", "ratio": 1.0, "mad": 0.0, "pairs": 1, "bar": None, "flattered_by": "nothing", "a": 1.0, "b": 1.0, "unit": "ns"}
+
+
+def test_a_benchmark_that_does_not_end_is_ended_and_has_failed(tool, tmp_path, monkeypatch):
+    (tmp_path / "some.py").write_text("import subprocess; subprocess.run(['sleep', '1000'])")
+    monkeypatch.setattr(tool, "LIMIT", 1)
+    told = tool.measured(SOME, False)
+    assert told["failed"] and told["left_out"] == "it did not end within 1 s" and told["rows"] == []
+
+
+@pytest.mark.parametrize("status, said", [(0, "nothing"), (4, "nothing; some events were lost")])
+def test_rows_of_a_recording_that_lost_events_say_so(tool, tmp_path, status, said):
+    (tmp_path / "some.py").write_text(f"import sys; open(sys.argv[-1], 'w').write({json.dumps([ROW])!r})")
+    (tmp_path / "paltrace").write_text(f"#!/bin/sh\nshift 4\n\"$@\" && exit {status}\n")
+    (tmp_path / "paltrace").chmod(0o755)
+    assert [row["flattered_by"] for row in tool.measured({**SOME, "recorded": True}, False)["rows"]] == [said]
+
+
+def test_what_was_measured_is_on_the_page_when_the_next_one_is_interrupted(tool, tmp_path, monkeypatch):
+    def measured(bench, quick):
+        if bench["name"] == "trace":
+            raise KeyboardInterrupt
+        return {"name": bench["name"], "date": "2026-01-02", "load": 0.5, "rows": [ROW], "seconds": 7}
+
+    program("paltrace")
+    monkeypatch.setattr(tool, "BIN", BIN)
+    monkeypatch.setattr(tool, "measured", measured)
+    shutil.copy(SOURCE / "docs" / "performance.md", tmp_path)
+    monkeypatch.setattr(sys, "argv", ["performance", "--only", "trace", "--only", "pal", "--docs", str(tmp_path)])
+    with pytest.raises(KeyboardInterrupt):
+        tool.main()
+    stored = json.loads((tmp_path / "performance.json").read_text())
+    text = (tmp_path / "performance.md").read_text()
+    assert [bench["name"] for bench in stored["benches"]] == ["pal"] and "2026-01-02" in text
+    assert text == page().rendered(text, stored, page().read_catalogue())
 
 
 def test_what_is_measured_for_a_look_only_does_not_go_onto_the_page():
