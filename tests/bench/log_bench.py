@@ -21,6 +21,8 @@ import sys
 import tempfile
 import time
 
+import measure
+
 BYTES_OF_A_RECORD = 210  # of the demo's log; how many transitions make a log of a size
 RING = "64M"  # so that the log has no gaps also where the writer's thread waits for a CPU
 
@@ -193,6 +195,10 @@ def main():
     parser.add_argument("--dir", type=pathlib.Path, help="for the logs; needs five times their size (default: the system's for temporary files)")
     options = parser.parse_args()
     paltrace = options.bin / "paltrace"
+    measure.need_command("zstd")
+    for built in ("paltrace", "tiffany-demo"):
+        if not (options.bin / built).exists():
+            measure.cannot(f"{built} was not built")
     bench = Bench(options.rounds)
     with tempfile.TemporaryDirectory(dir=options.dir) as directory:
         read_logs(bench, paltrace, pathlib.Path(directory), options.bin, options.size)

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 
 SOURCE = pathlib.Path(os.environ.get("TIFFANY_SOURCE", pathlib.Path(__file__).parent.parent.parent)).resolve()
 BIN = pathlib.Path(os.environ.get("TIFFANY_BIN", SOURCE / "build" / "release" / "bin")).resolve()
@@ -36,31 +37,40 @@ def need(name):
     return BIN / name
 
 
-class Done:
-    """How a program ended: `cpu_s`, CPU seconds; `out`, what it printed."""
+def need_command(name):
+    """Ends the program unless the system has this command."""
+    if shutil.which(name) is None:
+        cannot(f"{name} is not installed")
 
-    def __init__(self, command, cpu_s, out):
+
+class Done:
+    """How a program ended: `cpu_s`, CPU seconds; `wall_s`, seconds from its start to its end; `out`, what it printed."""
+
+    def __init__(self, command, cpu_s, wall_s, out):
         self.command = command
         self.cpu_s = cpu_s
+        self.wall_s = wall_s
         self.out = out
 
 
-def run(command, env=None):
-    """Runs a program to its end; ends this one with its errors unless it returns 0."""
+def run(command, env=None, good=(0,)):
+    """Runs a program to its end; ends this one with its errors unless its exit status is a `good` one."""
     command = [str(part) for part in command]
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:
+        begin = time.monotonic()
         child = subprocess.Popen(command, env={**os.environ, **(env or {})}, stdin=subprocess.DEVNULL, stdout=out, stderr=errors)
         signal.signal(signal.SIGALRM, lambda *_: child.kill())
         signal.alarm(DEADLINE)
         _, status, used = os.wait4(child.pid, 0)
+        wall_s = time.monotonic() - begin
         signal.alarm(0)
         child.returncode = os.waitstatus_to_exitcode(status)
         out.seek(0)
         errors.seek(0)
-        if child.returncode != 0:
+        if child.returncode not in good:
             text = errors.read().decode(errors="replace")
             sys.exit(f"{' '.join(command)}: exit {child.returncode}\n{text}")
-        return Done(command, used.ru_utime + used.ru_stime, out.read().decode())
+        return Done(command, used.ru_utime + used.ru_stime, wall_s, out.read().decode())
 
 
 def can_attach():

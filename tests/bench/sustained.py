@@ -16,8 +16,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import measure
+
 BAR = round(1 / 0.95, 3)  # the hooks reach 0.95 of the rate
 CLOCKS = {"wall": "", "cpu": ", by the CPU time of its threads"}
+WRITERS = {"hooks": "the hooks", "stamps": "the hooks with one stamp a cycle", "bare": "a bare tracepoint"}
 WAYS = {"hooks": "the hooks'", "stamps": "the hooks' with one stamp a cycle"}
 FLATTERED_BY = "one task a worker, two kinds of event, durations that hardly differ"
 
@@ -68,6 +71,13 @@ def compared(options, seen, way, clock):
             "a": statistics.median(bare), "b": statistics.median(hooks), "unit": "M/s"}
 
 
+def what_was_lost(options, seen, way):
+    lost = of(seen, way, "lost")
+    return {"name": f"Sustained, two threads: lost of {options.transitions:,} transitions, {WRITERS[way]}", "ratio": None, "mad": None,
+            "pairs": options.rounds, "bar": None, "flattered_by": f"at most {max(lost):,} in a recording",
+            "a": statistics.median(lost), "b": None, "unit": "transitions"}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder")
@@ -76,7 +86,11 @@ def main():
     parser.add_argument("--json")
     parser.add_argument("--bin", default=str(Path(__file__).resolve().parents[2] / "build/release/bin"))
     options = parser.parse_args()
-    seen = {"hooks": [], "stamps": [], "bare": []}
+    measure.need_command("zstd")
+    for built in ("paltrace", "record_bench"):
+        if not (Path(options.bin) / built).exists():
+            measure.cannot(f"{built} was not built")
+    seen = {way: [] for way in WRITERS}
     for _ in range(options.rounds):
         for way, runs in seen.items():
             runs.append(record(options, way))
@@ -89,6 +103,7 @@ def main():
     print(f"Bytes an event: {statistics.median(of(seen, 'hooks', 'bytes')):.1f}; "
           f"after zstd -1: {statistics.median(of(seen, 'hooks', 'zstd')):.1f}")
     if options.json:
+        results += [what_was_lost(options, seen, way) for way in WRITERS]
         Path(options.json).write_text(json.dumps(results, indent=2) + "\n")
 
 

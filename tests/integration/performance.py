@@ -15,9 +15,9 @@ from kit import BIN, SOURCE, need_program, program
 DEADLINE = 600  # seconds: each takes some, on a machine that has nothing else to do
 
 
-def performance(*arguments, docs=None):
+def performance(*arguments, docs=None, env=None):
     command = [sys.executable, SOURCE / "tools" / "performance", *arguments, *(["--docs", docs] if docs else [])]
-    return subprocess.run([str(part) for part in command], text=True, capture_output=True, timeout=DEADLINE, check=False)
+    return subprocess.run([str(part) for part in command], text=True, capture_output=True, timeout=DEADLINE, check=False, env=env)
 
 
 def page():
@@ -69,12 +69,18 @@ def test_a_benchmark_that_was_measured_is_on_the_page_and_the_others_stay(tmp_pa
     others = [bench for bench in before["benches"] if bench["name"] != "trace"]
     assert others == [bench for bench in measured["benches"] if bench["name"] != "trace"]
     assert [row["name"] for row in benches["trace"]["rows"]] == [
-        "Plugin: to /dev/null / sink.utils.dummy",
-        "Plugin: to a file / sink.utils.dummy",
-        "paltrace: convert to a file / sink.utils.dummy",
-        "paltrace: stats / sink.utils.dummy",
-        "paltrace: check / sink.utils.dummy",
-        "A copy of the log's bytes / sink.utils.dummy",
+        f"{way} / sink.utils.dummy{clock}"
+        for clock in ("", ", wall")
+        for way in (
+            "Plugin: to /dev/null",
+            "Plugin: to a file",
+            *(
+                f"{who}: {what}"
+                for who in ("paltrace", "paltrace through babeltrace2")
+                for what in ("convert to /dev/null", "convert to a file", "stats", "check")
+            ),
+            "A copy of the log's bytes",
+        )
     ]
     assert {len(row) for row in benches["trace"]["rows"]} == {9} and all(row["pairs"] == 2 for row in benches["trace"]["rows"])
     assert re.fullmatch(r"[0-9a-f]{10}(, changed)?|unknown", benches["trace"]["commit"])
@@ -148,6 +154,36 @@ def test_what_was_measured_is_on_the_page_when_the_next_one_is_interrupted(tool,
     text = (tmp_path / "performance.md").read_text()
     assert [bench["name"] for bench in stored["benches"]] == ["pal"] and "2026-01-02" in text
     assert text == page().rendered(text, stored, page().read_catalogue())
+
+
+
+def test_without_a_build_nothing_is_measured_and_the_page_stays(tmp_path):
+    docs = tmp_path / "docs"
+    shutil.copytree(SOURCE / "docs", docs, ignore=lambda folder, names: [name for name in names if "performance" not in name])
+    before = {path: path.read_bytes() for path in docs.iterdir()}
+    done = performance("--docs", docs, env={**os.environ, "TIFFANY_BIN": str(tmp_path)})
+    assert done.returncode == 2 and "there is no paltrace in the build" in done.stderr
+    assert len(before) == 2 and {path: path.read_bytes() for path in docs.iterdir()} == before
+
+
+@pytest.mark.parametrize("bench", ["sustained.py", "log_bench.py"])
+@pytest.mark.parametrize("there, why", [(["zstd"], "was not built"), ([], "zstd is not installed")])
+def test_a_benchmark_whose_tools_are_not_there_is_left_out(bench, there, why, tmp_path):
+    for name in there:
+        (tmp_path / name).write_text("#!/bin/sh\n")
+        (tmp_path / name).chmod(0o755)
+    command = [sys.executable, SOURCE / "tests" / "bench" / bench, "--bin", tmp_path, *([tmp_path] if bench == "sustained.py" else [])]
+    done = subprocess.run(command, text=True, capture_output=True, env={**os.environ, "PATH": str(tmp_path)}, timeout=DEADLINE, check=False)
+    assert done.returncode == 77 and re.search(rf"^{bench}: left out: .*{why}$", done.stderr, re.M), done.stderr
+
+
+def test_the_page_says_how_many_transitions_are_sustained_and_they_are_measured_often_enough():
+    catalogue = page().read_catalogue()
+    (arguments,) = [bench["arguments"] for bench in catalogue["benches"] if bench["name"] == "sustained"]
+    given = dict(zip(arguments, arguments[1:]))
+    assert int(given["--rounds"]) >= 7
+    (said,) = [bar["what"] for bar in catalogue["bars"] if "million transitions recorded" in bar["what"]]
+    assert int(re.search(r"(\d+) million", said).group(1)) * 1_000_000 == int(given.get("--transitions", 0))
 
 
 def test_what_is_measured_for_a_look_only_does_not_go_onto_the_page():
