@@ -1,6 +1,7 @@
 // What the process's own log costs (TIFFANY_PAL): on a transition, in the whole process, and how fast it may go.
 //
-//     pal_bench [--json FILE] [FOLDER]    its files lie in FOLDER (default: the present one) and are removed
+//     pal_bench [--json FILE] [--rounds N] [FOLDER]    9 rounds by default; its files lie in FOLDER (default: the
+//     present one) and are removed
 //
 //     paltrace record -o DIR -- pal_bench --recording [FOLDER]
 //
@@ -29,7 +30,7 @@
 
 namespace {
 
-constexpr int kRounds = 9;
+int rounds = 9;
 constexpr std::uint64_t kBurst = 400'000;
 constexpr std::uint64_t kFits = 20'000;  // transitions, in a ring of 2 MiB
 constexpr std::uint64_t kEvents = 1'000'000;
@@ -173,8 +174,8 @@ void print_ratio(const char* what, const std::vector<double>& above, const std::
     const std::vector<double> ratios = bench::ratios(above, below);
     results.add({what, above, below, flattered_by});
     std::printf("%s = %.2f (MAD %.2f, %d pairs; best to best %.2f), %.1f ns / %.1f ns; flattered by: %s\n", what,
-                bench::median(ratios), bench::median_deviation(ratios), kRounds,
-                bench::best(above) / bench::best(below), bench::median(above), bench::median(below), flattered_by);
+                bench::median(ratios), bench::median_deviation(ratios), rounds, bench::best(above) / bench::best(below),
+                bench::median(above), bench::median(below), flattered_by);
 }
 
 std::uint64_t size_of(const std::string& name) {
@@ -202,10 +203,13 @@ int main(int argc, char** argv) {
         return 0;
     }
     const std::string json = bench::take_json_file(argc, argv);
+    if (const std::string given = bench::take_option(argc, argv, "--rounds"); !given.empty())
+        rounds = std::max(1, std::atoi(given.c_str()));
     const bool recording = argc > 1 && std::string_view{argv[1]} == "--recording";
     if (argc > (recording ? 3 : 2) || (argc > 1 && !recording && argv[1][0] == '-')) {
-        std::fprintf(stderr,
-                     "usage: pal_bench [--json FILE] [--recording] [FOLDER]   (--recording: LTTng records it)\n");
+        std::fprintf(
+            stderr,
+            "usage: pal_bench [--json FILE] [--rounds N] [--recording] [FOLDER]   (--recording: LTTng records it)\n");
         return 2;
     }
     const std::string folder = argc > (recording ? 2 : 1) ? argv[argc - 1] : ".";
@@ -218,7 +222,7 @@ int main(int argc, char** argv) {
     std::vector<double> event_zst;
     std::vector<double> bytes;
     std::vector<double> rates;
-    for (int round = 0; round < kRounds; ++round) {
+    for (int round = 0; round < rounds; ++round) {
         clock.push_back(run("clock", "", 0).printed);
         ring.push_back(run("burst", "/dev/null", 0).printed);
         if (recording) {
@@ -253,7 +257,7 @@ int main(int argc, char** argv) {
     print_ratio("Event: whole process with a log / the same compressed", event, event_zst, "lines that are alike");
     std::printf(
         "Rate: lossless, one worker = %.0f million transitions a second (MAD %.0f, %d rounds; highest tried %d)\n",
-        bench::median(rates), bench::median_deviation(rates), kRounds, kRates[std::size(kRates) - 1]);
+        bench::median(rates), bench::median_deviation(rates), rounds, kRates[std::size(kRates) - 1]);
     results.write(json);
     return 0;
 }

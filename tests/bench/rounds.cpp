@@ -142,17 +142,21 @@ void Results::write(const std::string& name) const {
     if (std::fclose(file) != 0 || bad) fail("cannot write " + name);
 }
 
-std::string take_json_file(int& argc, char** argv) {
-    std::string file;
+std::string take_option(int& argc, char** argv, std::string_view option) {
+    std::string value;
     int kept = 1;
     for (int i = 1; i < argc; ++i) {
-        if (std::string_view{argv[i]} == "--json" && i + 1 < argc)
-            file = argv[++i];
+        if (argv[i] == option && i + 1 < argc)
+            value = argv[++i];
         else
             argv[kept++] = argv[i];
     }
     argc = kept;
-    return file;
+    return value;
+}
+
+std::string take_json_file(int& argc, char** argv) {
+    return take_option(argc, argv, "--json");
 }
 
 }  // namespace bench

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -65,7 +66,10 @@ class Results {
     std::vector<Comparison> all_;
 };
 
-/// Takes `--json FILE` out of a command line. Returns FILE; "" if it was not there.
+/// Takes an option and its value out of a command line. Returns the value; "" if the option was not there.
+std::string take_option(int& argc, char** argv, std::string_view option);
+
+/// `--json FILE`, taken like that.
 std::string take_json_file(int& argc, char** argv);
 
 }  // namespace bench
