@@ -287,14 +287,19 @@ def trace_bench(*arguments):
                           env={**os.environ, "TIFFANY_BIN": str(BIN)}, timeout=DEADLINE)
 
 
-def test_the_benchmark_of_reading_a_trace_takes_one_that_is_there_and_none_that_is_not(tmp_path):
+@pytest.mark.parametrize("lost", [0, 3])
+def test_the_benchmark_of_reading_a_trace_takes_one_that_is_there_and_none_that_is_not(lost, tmp_path):
     for built in ("babeltrace-plugin-tiffany.so", "paltrace"):
         need_built(built)
     trace = Trace(catalogue())
-    trace.channel().stream().packet(life(1, 1, 1, 1, 2000))
+    stream = trace.channel().stream()
+    stream.packet(life(1, 1, 1, 1, 2000))
+    stream.packet(life(1, 2, 7 + lost, 1, 3000), discarded=lost)
     rows = tmp_path / "rows.json"
     done = trace_bench("--trace", trace.write(tmp_path / "trace"), "--rounds", "1", "--json", rows)
     assert done.returncode == 0, done.stderr
+    said = {row["flattered_by"].endswith("; some events were lost") for row in json.loads(rows.read_text())}
+    assert said == {lost > 0}
     assert len(compared(rows)) == len(done.stdout.splitlines()) == 2 * 11
     done = trace_bench("--trace", tmp_path / "none", "--rounds", "1")
     assert (done.returncode, done.stdout) == (1, "") and "none" in done.stderr
