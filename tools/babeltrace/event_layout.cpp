@@ -24,7 +24,12 @@ class Compiler {
         align(type.align);
         for (const tsdl::Member& member : type.members) {
             align(member.type->align);
-            if (is_length(type, member.name)) keep_length(*member.type);
+            if (member.type->kind == Type::Kind::sequence && member.type->tag != last_length_)
+                not_plain("a sequence whose length is not right before it");
+            if (is_length(type, member.name)) {
+                keep_length(*member.type);
+                last_length_ = member.name;
+            }
             const std::optional<EventPlan::Place> place =
                 plan == nullptr ? std::nullopt : plan->place_of(member.name, kind_of(*member.type));
             if (place)
@@ -136,6 +141,7 @@ class Compiler {
     }
 
     Layout& out_;
+    std::string last_length_;  // whose value the steps keep
 };
 
 /// Sequences need their length right before them: the steps keep one at a time.

@@ -86,6 +86,18 @@ TEST(Tsdl, IsNotPlainIfItSaysWhatLttngDoesNot) {
     EXPECT_THAT(with([](auto& m) { m.fields = "string _a\\b;"; }), HasSubstr("not of TSDL"));
 }
 
+TEST(Tsdl, IsNotPlainIfASequenceHasAnotherLengthThanTheOneRightBeforeIt) {
+    const auto with = [](const char* fields) {
+        PlainMetadata metadata;
+        metadata.fields = fields;
+        return why_not_plain(metadata.text());
+    };
+    EXPECT_EQ(with("uint8_t _alen; uint8_t _a[ _alen ]; uint8_t _blen; uint8_t _b[ _blen ];"), "plain");
+    EXPECT_EQ(with("uint8_t _alen; uint8_t _a[ _alen ]; uint8_t _again[ alen ];"), "plain");
+    EXPECT_THAT(with("uint8_t _alen; uint8_t _a[ _alen ]; uint8_t _blen; uint8_t _b[ _blen ]; uint8_t _c[ _alen ];"),
+                HasSubstr("not right before it"));
+}
+
 TEST(Tsdl, DoesNotFollowTypesWithoutEnd) {
     std::string fields = "string _a;";
     for (int i = 0; i < 10'000; ++i)
