@@ -222,7 +222,8 @@ bool is_two_headers(const Type& type, unsigned id_bits, std::int64_t extended, u
     static constexpr std::array kLongOne{Expected{"id", 32}, Expected{"timestamp", 64, true}};
     const tsdl::Member& compact = rest.type->members[0];
     const tsdl::Member& long_one = rest.type->members[1];
-    return compact.name == "compact" && is_struct(*compact.type, short_one) && long_one.name == "extended" &&
+    return compact.name == "compact" && is_struct(*compact.type, short_one) &&
+           compact.type->align == (time_bits % 8 == 0 ? 8U : 1U) && long_one.name == "extended" &&
            is_struct(*long_one.type, kLongOne);
 }
 

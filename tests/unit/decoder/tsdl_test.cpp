@@ -98,6 +98,14 @@ TEST(Tsdl, IsNotPlainIfASequenceHasAnotherLengthThanTheOneRightBeforeIt) {
                 HasSubstr("not right before it"));
 }
 
+TEST(Tsdl, IsNotPlainIfTheShortHeaderBeginsElsewhere) {
+    PlainMetadata metadata;
+    metadata.header = R"(struct { enum : uint5_t { compact = 0 ... 30, extended = 31 } id;
+        variant <id> { struct { uint27_clock_monotonic_t timestamp; } align(8) compact;
+                       struct { uint32_t id; uint64_clock_monotonic_t timestamp; } extended; } v; } align(8))";
+    EXPECT_THAT(why_not_plain(metadata.text()), HasSubstr("header"));
+}
+
 TEST(Tsdl, DoesNotFollowTypesWithoutEnd) {
     std::string fields = "string _a;";
     for (int i = 0; i < 10'000; ++i)
