@@ -106,6 +106,19 @@ TEST(Tsdl, IsNotPlainIfTheShortHeaderBeginsElsewhere) {
     EXPECT_THAT(why_not_plain(metadata.text()), HasSubstr("header"));
 }
 
+TEST(Tsdl, IsNotPlainIfAFloatingPointNumberIsOfNoSizeThatTheMachineHas) {
+    const auto with = [](const std::string& digits) {
+        PlainMetadata metadata;
+        metadata.fields = "floating_point { " + digits + " align = 8; } _a;";
+        return why_not_plain(metadata.text());
+    };
+    EXPECT_EQ(with("exp_dig = 8; mant_dig = 24;"), "plain");
+    EXPECT_EQ(with("mant_dig = 53; exp_dig = 11;"), "plain");
+    for (const char* odd : {"exp_dig = 10; mant_dig = 22;", "exp_dig = 24; mant_dig = 8;",
+                            "exp_dig = 11; mant_dig = 21;", "exp_dig = 8; mant_dig = 56;", "mant_dig = 32;"})
+        EXPECT_THAT(with(odd), HasSubstr("unknown size")) << odd;
+}
+
 TEST(Tsdl, DoesNotFollowTypesWithoutEnd) {
     std::string fields = "string _a;";
     for (int i = 0; i < 10'000; ++i)
