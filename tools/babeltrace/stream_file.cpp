@@ -102,6 +102,7 @@ PacketHeader walk(MappedFile& file, const TraceLayout& trace) {
         try {
             header = PacketHeader::read(file.bytes(at, std::min<std::uint64_t>(PacketHeader::kBytes, file.size() - at)),
                                         trace);
+            trace.clock.ns(header.end);  // what lies after 2262 is found before anything is given
         } catch (const NotPlain& not_plain) {
             refuse(not_plain.why);
         }
