@@ -71,6 +71,26 @@ def test_a_good_trace_converts_and_is_good(tmp_path):
         assert verdict(checked) == "good"
 
 
+@pytest.mark.parametrize("of", ["/dev/fd/", "/proc/self/fd/"])
+@pytest.mark.parametrize("number", [3, 4, 63])
+@pytest.mark.parametrize("kind", ["file", "pipe"])
+def test_a_log_can_be_a_descriptor_of_the_shells(tmp_path, of, number, kind):
+    whole, log = tmp_path / "whole.pal", tmp_path / "run.pal"
+    assert paltrace("convert", small_trace(tmp_path), "-o", whole).returncode == GOOD
+    opening = f"{number}<{whole}" if kind == "file" else f"{number}< <(cat {whole})"
+    done = subprocess.run(["bash", "-c", f"{program('paltrace')} convert {of}{number} -o {log} {opening}"], capture_output=True,
+                          text=True, timeout=DEADLINE)
+    assert done.returncode == GOOD and entries(log)[1:] == entries(whole)[1:], done
+
+
+@pytest.mark.parametrize("name", ["-", "/dev/stdin", "/dev/fd/0"])
+def test_a_log_can_be_the_standard_input(tmp_path, name):
+    whole, log = tmp_path / "whole.pal", tmp_path / "run.pal"
+    assert paltrace("convert", small_trace(tmp_path), "-o", whole).returncode == GOOD
+    done = paltrace("convert", name, "-o", log, stdin=whole.read_text())
+    assert done.returncode == GOOD and entries(log)[1:] == entries(whole)[1:], done
+
+
 def refused_inputs(tmp_path):
     """[(what it is, path, exit code, words of the error)]"""
     empty = tmp_path / "empty"

@@ -11,6 +11,7 @@ import shutil
 import signal
 import socket
 import stat
+import struct
 import subprocess
 import threading
 import time
@@ -149,6 +150,27 @@ def test_metadata_that_never_ends_is_not_waited_for(tmp_path, metadata):
     assert status == BAD_CONTENT and f"{bad}: it is no regular file" in said, said
     assert cpu < MOST_CPU and memory < MOST_MEMORY
     assert entries(tmp_path / "run.pal")[-1]["records"] == 20
+
+
+@pytest.mark.parametrize("whole_entries", [False, True], ids=["cut", "whole entries"])
+def test_an_index_far_longer_than_its_stream_takes_no_time_and_no_memory(tmp_path, whole_entries):
+    trace = golden_trace(tmp_path / "run")
+    log = tmp_path / "run.pal"
+    convert = [program("paltrace"), "convert", trace, "-o", log]
+    assert ran(convert, tmp_path)[0] == GOOD
+    good = log.read_bytes()
+    log.unlink()
+    index = next(path for path in sorted(trace.rglob("*.idx")) if path.stat().st_size > 16)
+    header = 16
+    (entry,) = struct.unpack_from(">I", index.read_bytes(), 12)
+    size = (4200 << 20) // entry * entry + header + (0 if whole_entries else 1)
+    os.truncate(index, size)
+    status, said, cpu, memory = ran(convert, tmp_path)
+    assert cpu < MOST_CPU and memory < MOST_MEMORY, (cpu, memory, said)
+    if whole_entries:  # the first of them lies where no packet can
+        assert status == BAD_CONTENT and f"cannot read index {index}" in said, (status, said)
+    else:  # babeltrace2 does not use it
+        assert (status, log.read_bytes() if log.exists() else said) == (GOOD, good)
 
 
 # ---- damaged logs ----

@@ -32,15 +32,24 @@ constexpr bool kBoundMemory = true;
 
 constexpr rlim_t kMaxAddressSpace = rlim_t{8} << 30;  // a real trace takes about 100 MiB
 
-constexpr int kPipe = STDERR_FILENO + 1;
-
-/// What else the parent has open, the log that it writes among it, is none of the decoder's business.
-void keep_only_pipe(int fd) {
-    if (fd != kPipe) ::dup2(fd, kPipe);
-    ::closefrom(kPipe + 1);
+/// What else the parent has open, the log that it writes among it, which its standard output may be, is none of the
+/// decoder's business.
+/// @return  the pipe's descriptor from now on
+int keep_only(int pipe, int input) {
+    constexpr int kFirst = STDERR_FILENO + 1;
+    const int place = input == kFirst ? kFirst + 1 : kFirst;
+    if (pipe != place) ::dup2(pipe, place);
+    const int nothing = ::open("/dev/null", O_RDWR | O_CLOEXEC);
+    for (const int standard : {STDIN_FILENO, STDOUT_FILENO})
+        if (standard != input && standard != nothing) ::dup2(nothing, standard);
+    const int last = std::max(place, input);
+    for (int fd = kFirst; fd < last; ++fd)
+        if (fd != place && fd != input) ::close(fd);
+    ::closefrom(last + 1);
+    return place;
 }
 
-[[noreturn]] void run_child(int fd, pid_t parent, const std::function<void(FrameWriter&)>& work) {
+[[noreturn]] void run_child(int fd, int input, pid_t parent, const std::function<void(FrameWriter&)>& work) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (::getppid() != parent) ::_exit(1);  // it died before it could be watched
     std::signal(SIGPIPE, SIG_IGN);
@@ -48,8 +57,7 @@ void keep_only_pipe(int fd) {
         const rlimit limit{kMaxAddressSpace, kMaxAddressSpace};
         ::setrlimit(RLIMIT_AS, &limit);
     }
-    keep_only_pipe(fd);
-    FrameWriter writer{kPipe};
+    FrameWriter writer{keep_only(fd, input)};
     try {
         try {
             work(writer);
@@ -68,7 +76,7 @@ void keep_only_pipe(int fd) {
 }  // namespace
 
 ChildSource::ChildSource(std::string name, const std::function<void(FrameWriter&)>& work,
-                         std::chrono::milliseconds patience)
+                         std::chrono::milliseconds patience, int input)
     : name_{std::move(name)}, patience_{patience} {
     std::array<int, 2> ends{};
     if (::pipe2(ends.data(), O_CLOEXEC) != 0)
@@ -84,7 +92,7 @@ ChildSource::ChildSource(std::string name, const std::function<void(FrameWriter&
     }
     if (pid_ == 0) {
         ::close(ends[0]);
-        run_child(ends[1], parent, work);
+        run_child(ends[1], input, parent, work);
     }
     ::close(ends[1]);
     fd_ = ends[0];

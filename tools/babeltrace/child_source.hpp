@@ -4,7 +4,8 @@
 /// babeltrace2 2.0.4 can loop for ever on a damaged trace, and a decoder that crashes must not take the other traces
 /// along; so each input is decoded by a child that sends what it finds through a pipe. A child from which nothing has
 /// come for `patience` is killed. The parent's death ends it, too. Memory of a child is bounded by RLIMIT_AS; of what
-/// the parent has open it has the standard descriptors and its pipe. What it reads is for `work` to restrict (confine).
+/// the parent has open it has the standard error, its pipe and the descriptor that is its input, if one is. What it
+/// reads is for `work` to restrict (confine).
 
 #include <sys/types.h>
 
@@ -23,8 +24,10 @@ class ChildSource {
     /// Runs `work` in the child. Call while this process has one thread: the child is forked.
     /// @param name      the input, for errors
     /// @param patience  0 = for ever
+    /// @param input     the descriptor that it reads, which it keeps under its number; -1 if it reads files alone
     /// Errors: Error (system) if no process can be made.
-    ChildSource(std::string name, const std::function<void(FrameWriter&)>& work, std::chrono::milliseconds patience);
+    ChildSource(std::string name, const std::function<void(FrameWriter&)>& work, std::chrono::milliseconds patience,
+                int input = -1);
     ~ChildSource();  ///< kills a child that still runs
     ChildSource(const ChildSource&) = delete;
     ChildSource& operator=(const ChildSource&) = delete;

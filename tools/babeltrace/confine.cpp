@@ -91,6 +91,7 @@ bool keep_only_files(const std::vector<std::string>& readable) noexcept try {
     for (const std::string& path : readable) {
         allow_reading(ruleset.get(), path);
         allow_what_links_name(ruleset.get(), path);
+        allow_what_links_name(ruleset.get(), path + "/index");
     }
     return syscall(SYS_landlock_restrict_self, ruleset.get(), 0) == 0;
 } catch (...) {  // no memory

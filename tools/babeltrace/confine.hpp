@@ -22,7 +22,7 @@ struct Confinement {
 /// Gives up, for good: capabilities but the one to read other users' files, core dumps, new privileges, every file but
 /// `readable`, and every system call but those with which a file is read, memory got and a pipe written.
 /// @param readable  files, and directories with all that is below them; what symbolic links directly in such a
-///                  directory name may be read too. One that is not there is passed over.
+///                  directory, or in `index` in it, name may be read too. One that is not there is passed over.
 /// Call in a process with one thread, after what it needs was loaded: it can map no more code.
 /// Cost: about 0.35 ms. Errors: none; what does not hold is false in what it returns.
 Confinement confine(const std::vector<std::string>& readable) noexcept;

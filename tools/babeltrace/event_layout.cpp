@@ -24,7 +24,12 @@ class Compiler {
         align(type.align);
         for (const tsdl::Member& member : type.members) {
             align(member.type->align);
-            if (is_length(type, member.name)) keep_length(*member.type);
+            if (member.type->kind == Type::Kind::sequence && member.type->tag != last_length_)
+                not_plain("a sequence whose length is not right before it");
+            if (is_length(type, member.name)) {
+                keep_length(*member.type);
+                last_length_ = member.name;
+            }
             const std::optional<EventPlan::Place> place =
                 plan == nullptr ? std::nullopt : plan->place_of(member.name, kind_of(*member.type));
             if (place)
@@ -136,6 +141,7 @@ class Compiler {
     }
 
     Layout& out_;
+    std::string last_length_;  // whose value the steps keep
 };
 
 /// Sequences need their length right before them: the steps keep one at a time.
@@ -216,7 +222,8 @@ bool is_two_headers(const Type& type, unsigned id_bits, std::int64_t extended, u
     static constexpr std::array kLongOne{Expected{"id", 32}, Expected{"timestamp", 64, true}};
     const tsdl::Member& compact = rest.type->members[0];
     const tsdl::Member& long_one = rest.type->members[1];
-    return compact.name == "compact" && is_struct(*compact.type, short_one) && long_one.name == "extended" &&
+    return compact.name == "compact" && is_struct(*compact.type, short_one) &&
+           compact.type->align == (time_bits % 8 == 0 ? 8U : 1U) && long_one.name == "extended" &&
            is_struct(*long_one.type, kLongOne);
 }
 

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstring>
 #include <type_traits>
+#include <utility>
 
 #include "frame_kinds.hpp"
 #include "frames.hpp"
@@ -90,8 +91,9 @@ std::string_view FrameWriter::without_sent(std::string_view bytes) {
     const std::size_t known = std::min<std::uint64_t>(bytes.size(), first_pass_->size() - hash_.size());
     hash_.add(bytes.substr(0, known));
     if (hash_.size() < first_pass_->size()) return {};
-    if (hash_.value() != first_pass_->value()) throw disagreement();
+    const bool agrees = hash_.value() == first_pass_->value();
     first_pass_.reset();
+    if (!agrees) throw disagreement();
     return bytes.substr(known);
 }
 
@@ -246,9 +248,9 @@ void FrameWriter::failed(const Error& met) {
     Error error = met;
     try {
         send();
-        if (first_pass_) error = disagreement();  // less came than what was sent
+        if (first_pass_) error = met.within(disagreement().what());  // less came than what was sent
     } catch (const Error& other) {
-        error = other;
+        error = met.within(other.what());
     }
     first_pass_.reset();
     open(kFailed);
@@ -260,7 +262,7 @@ void FrameWriter::failed(const Error& met) {
 
 void FrameWriter::finished() {
     send();
-    if (first_pass_) throw disagreement();
+    if (std::exchange(first_pass_, std::nullopt)) throw disagreement();
     open(kFinished);
     close();
     send();

@@ -6,12 +6,12 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <tuple>
 #include <utility>
 
@@ -33,38 +33,47 @@ Number load_at(Bytes bytes, std::size_t at) {
 
 constexpr std::uint64_t kNotTold = ~std::uint64_t{0};  // babeltrace2's word for "the packet does not say"
 
-/// LTTng's own index of the packets of a file: 12 big-endian u64 for each.
+/// LTTng's own index of the packets of a file, read along with them: 12 big-endian u64 for each.
 class Index {
   public:
     explicit Index(const fs::path& file) : is_there_{fs::exists(file)} {
         if (!is_there_) return;
-        std::ifstream in{file, std::ios::binary};
-        bytes_.assign(std::istreambuf_iterator<char>{in}, {});
+        in_.open(file, std::ios::binary);
+        std::array<char, 16> header{};
         constexpr std::uint32_t kMagic = 0xC1F1DCC1;
-        if (bytes_.size() < kHeader || number<std::uint32_t>(0) != kMagic)
+        if (!in_.read(header.data(), header.size()) || big_endian<std::uint32_t>(header.data()) != kMagic)
             throw NotPlain{file.string() + " is no index"};
-        entry_ = number<std::uint32_t>(12);
-        if (entry_ < 7 * sizeof(std::uint64_t) || (bytes_.size() - kHeader) % entry_ != 0)
-            throw NotPlain{file.string() + " is cut"};
+        entry_ = big_endian<std::uint32_t>(header.data() + 12);
+        constexpr std::size_t kMostBytes = 4096;
+        if (entry_ < kUsed || entry_ > kMostBytes) throw NotPlain{file.string() + " has entries of an odd size"};
+        const std::uint64_t bytes = fs::file_size(file) - header.size();
+        if (bytes % entry_ != 0) throw NotPlain{file.string() + " is cut"};
+        left_ = bytes / entry_;
     }
 
-    bool agrees(std::size_t packet, std::uint64_t at, const PacketHeader& header) const {
+    /// Takes the next entry.
+    bool agrees(std::uint64_t at, const PacketHeader& header) {
         if (!is_there_) return true;
-        const std::size_t entry = kHeader + packet * entry_;
-        if (entry + entry_ > bytes_.size()) return false;
-        const auto field = [&](std::size_t i) { return number<std::uint64_t>(entry + i * sizeof(std::uint64_t)); };
+        if (left_ == 0) return false;
+        --left_;
+        std::array<char, kUsed> entry{};
+        if (!in_.read(entry.data(), entry.size())) return false;
+        in_.ignore(static_cast<std::streamsize>(entry_ - kUsed));
+        const auto field = [&](std::size_t i) {
+            return big_endian<std::uint64_t>(entry.data() + i * sizeof(std::uint64_t));
+        };
         return field(0) == at && field(1) == header.packet_bytes * 8 && field(2) == header.content_bytes * 8 &&
                field(3) == header.begin && field(4) == header.end && field(6) == header.stream_id;
     }
-    bool has(std::size_t packets) const { return !is_there_ || bytes_.size() == kHeader + packets * entry_; }
+    bool is_at_its_end() const { return left_ == 0; }
 
   private:
-    static constexpr std::size_t kHeader = 16;
+    static constexpr std::size_t kUsed = 7 * sizeof(std::uint64_t);
 
     template <typename Number>
-    Number number(std::size_t at) const {
+    static Number big_endian(const char* at) {
         Number value{};
-        std::memcpy(&value, bytes_.data() + at, sizeof value);
+        std::memcpy(&value, at, sizeof value);
         if constexpr (sizeof value == 4)
             return __builtin_bswap32(value);
         else
@@ -72,14 +81,15 @@ class Index {
     }
 
     bool is_there_;
-    std::string bytes_;
+    std::ifstream in_;
     std::size_t entry_ = 0;
+    std::uint64_t left_ = 0;  // entries that were not taken
 };
 
 /// Walks a file's packets. Returns the first one's header.
 PacketHeader walk(MappedFile& file, const TraceLayout& trace) {
     const fs::path path{file.path()};
-    const Index index{path.parent_path() / "index" / (path.filename().string() + ".idx")};
+    Index index{path.parent_path() / "index" / (path.filename().string() + ".idx")};
     PacketHeader first{};
     std::uint64_t last_end = 0;
     std::size_t packet = 0;
@@ -92,6 +102,7 @@ PacketHeader walk(MappedFile& file, const TraceLayout& trace) {
         try {
             header = PacketHeader::read(file.bytes(at, std::min<std::uint64_t>(PacketHeader::kBytes, file.size() - at)),
                                         trace);
+            trace.clock.ns(header.end);  // what lies after 2262 is found before anything is given
         } catch (const NotPlain& not_plain) {
             refuse(not_plain.why);
         }
@@ -100,11 +111,11 @@ PacketHeader walk(MappedFile& file, const TraceLayout& trace) {
         if (header.stream_id != first.stream_id || header.instance_id != first.instance_id)
             refuse("it is of another stream");
         if (header.begin < last_end) refuse("it begins before the one before it ends");
-        if (!index.agrees(packet, at, header)) refuse("the index tells another story of it");
+        if (!index.agrees(at, header)) refuse("the index tells another story of it");
         last_end = header.end;
         at += header.packet_bytes;
     }
-    if (!index.has(packet)) throw NotPlain{file.path() + ": its index has other packets"};
+    if (!index.is_at_its_end()) throw NotPlain{file.path() + ": its index has other packets"};
     file.unmap();
     return first;
 }

@@ -1,12 +1,18 @@
 #include "trace_reader.hpp"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <charconv>
 #include <deque>
 #include <filesystem>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <set>
+#include <string_view>
+#include <system_error>
 #include <tiffany/pal/loss.hpp>
 #include <tiffany/pal/reader.hpp>
 #include <unordered_map>
@@ -36,6 +42,19 @@ std::string trace_name(const std::string& path) {
     const fs::path whole = fs::weakly_canonical(path, failed);
     const std::string name = failed ? std::string{} : whole.filename().string();
     return name.empty() ? path : name;
+}
+
+/// The descriptor of ours that a path names, or -1.
+int descriptor_named(std::string_view path) {
+    if (path == "-" || path == "/dev/stdin") return STDIN_FILENO;
+    for (const std::string_view of : {"/dev/fd/", "/proc/self/fd/"}) {
+        if (!path.starts_with(of)) continue;
+        int fd = -1;
+        const std::string_view number = path.substr(of.size());
+        const auto end = std::from_chars(number.data(), number.data() + number.size(), fd);
+        return end.ec == std::errc{} && end.ptr == number.data() + number.size() && ::fcntl(fd, F_GETFD) >= 0 ? fd : -1;
+    }
+    return -1;
 }
 
 void add(Counts& to, const Counts& more) {
@@ -209,7 +228,8 @@ class Reading {
     void start(const Found& found) {
         auto source = std::make_unique<Source>(*this, judge_.add_source(), found.input, found.label);
         try {
-            source->child = std::make_unique<ChildSource>(found.name, found.work, found.patience);
+            source->child = std::make_unique<ChildSource>(found.name, found.work, found.patience,
+                                                          found.is_trace ? -1 : descriptor_named(found.name));
         } catch (const Error& error) {
             source->failed = true;
             bad_part(error);

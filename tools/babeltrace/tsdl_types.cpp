@@ -171,14 +171,18 @@ TypePtr TypeParser::floating() {
     made->kind = Type::Kind::floating;
     expect("{");
     std::set<std::string, std::less<>> seen;
+    unsigned exponent = 0;
     while (!take_if("}")) {
         const std::string_view name = in_.now().text;
         if (!seen.emplace(name).second ||
             (name != "exp_dig" && name != "mant_dig" && name != "align" && name != "byte_order"))
             refuse("an attribute of a floating_point", in_.now());
+        const unsigned before = made->bits;
         attribute(*made);
+        if (name == "exp_dig") exponent = made->bits - before;
     }
-    if ((made->bits != 32 && made->bits != 64) || (made->align != 8 && made->align != 32 && made->align != 64))
+    const bool known = (made->bits == 32 && exponent == 8) || (made->bits == 64 && exponent == 11);
+    if (!known || (made->align != 8 && made->align != 32 && made->align != 64))
         throw NotPlain{"the metadata has a floating-point number of an unknown size"};
     return made;
 }

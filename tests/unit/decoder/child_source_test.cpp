@@ -1,10 +1,17 @@
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <csignal>
+#include <filesystem>
+#include <map>
+#include <sstream>
+#include <string>
+#include <system_error>
 
 #include "child_source.hpp"
 
@@ -79,6 +86,55 @@ TEST(ChildSource, CarriesRecordsAndEvidenceOver) {
     EXPECT_EQ(seen.lacking, "a buffer");
     EXPECT_THAT(seen.discards, testing::ElementsAre(3));
     EXPECT_EQ(seen.unknown_events.at("task_frozen"), 4u);
+}
+
+/// What the names in /proc/self/fd lead to, of a child whose input is `input`.
+std::map<int, std::string> open_in_a_child(int input) {
+    ChildSource source{"run1",
+                       [](FrameWriter& writer) {
+                           std::string all;
+                           for (int fd = 0; fd < 256; ++fd) {
+                               std::error_code closed;
+                               const auto where =
+                                   std::filesystem::read_symlink("/proc/self/fd/" + std::to_string(fd), closed);
+                               if (!closed) all += std::to_string(fd) + ' ' + where.string() + '\n';
+                           }
+                           writer.lacks(all);
+                       },
+                       60s, input};
+    Nothing nothing;
+    pal::Record record;
+    while (source.next(record, nothing)) {
+    }
+    std::map<int, std::string> found;
+    std::istringstream lines{nothing.lacking};
+    int fd = 0;
+    for (std::string where; lines >> fd >> where;)
+        found[fd] = where;
+    return found;
+}
+
+TEST(ChildSource, HasNothingOpenButItsPipeItsInputAndTheStandardError) {
+    std::array<int, 2> held{};
+    ASSERT_EQ(::pipe2(held.data(), O_CLOEXEC), 0);
+    const auto others = [](std::map<int, std::string> found) {
+        std::erase_if(found, [](const auto& one) { return one.first <= STDERR_FILENO; });
+        return found.size();
+    };
+    const std::map<int, std::string> of_a_trace = open_in_a_child(-1);
+    EXPECT_EQ(others(of_a_trace), 1u) << "its pipe";
+    EXPECT_EQ(of_a_trace.at(0), "/dev/null");
+    EXPECT_EQ(of_a_trace.at(1), "/dev/null") << "it can be the log that the parent writes";
+    const std::map<int, std::string> of_a_descriptor = open_in_a_child(held[0]);
+    EXPECT_EQ(others(of_a_descriptor), 2u);
+    EXPECT_EQ(of_a_descriptor.at(held[0]),
+              std::filesystem::read_symlink("/proc/self/fd/" + std::to_string(held[0])).string());
+    const int usual = ::dup(STDIN_FILENO);
+    ASSERT_EQ(::dup2(held[0], STDIN_FILENO), STDIN_FILENO);
+    EXPECT_THAT(open_in_a_child(STDIN_FILENO).at(0), testing::StartsWith("pipe:"));
+    ::dup2(usual, STDIN_FILENO);
+    for (const int fd : {held[0], held[1], usual})
+        ::close(fd);
 }
 
 TEST(ChildSource, EndsADecoderThatMakesNoProgressAndNamesIt) {

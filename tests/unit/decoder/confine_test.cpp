@@ -76,9 +76,10 @@ class Confine : public testing::Test {
         std::string name = (fs::temp_directory_path() / "confine-XXXXXX").string();
         home_ = mkdtemp(name.data());
         fs::create_directories(home_ / "trace/index");
-        for (const char* file : {"trace/metadata", "trace/index/a.idx", "secret", "elsewhere"})
+        for (const char* file : {"trace/metadata", "trace/index/a.idx", "secret", "elsewhere", "elsewhere-too"})
             std::ofstream{home_ / file} << "content";
         fs::create_symlink(home_ / "elsewhere", home_ / "trace/linked");
+        fs::create_symlink(home_ / "elsewhere-too", home_ / "trace/index/linked.idx");
     }
     ~Confine() override { fs::remove_all(home_); }
 
@@ -99,10 +100,11 @@ TEST_F(Confine, ReadsWhatItWasGivenAndTheFilesThatLinksInItName) {
                   told.can("metadata", reads("trace/metadata"));
                   told.can("index", reads("trace/index/a.idx"));
                   told.can("linked", reads("trace/linked"));
+                  told.can("linked-index", reads("trace/index/linked.idx"));
                   std::error_code failed;
                   told.can("list", fs::directory_iterator{path("trace"), failed} != fs::directory_iterator{});
               }),
-              "metadata index linked list ");
+              "metadata index linked linked-index list ");
 }
 
 TEST_F(Confine, ReadsNothingElse) {

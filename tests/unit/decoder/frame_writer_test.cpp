@@ -84,7 +84,19 @@ TEST(FrameWriter, PassesTheFailureOfTheSecondReaderOn) {
     EXPECT_EQ(read.failure, "packet 7 is odd");
 }
 
-TEST(FrameWriter, SaysSoWhenTheReadersDoNotAgree) {
+TEST(FrameWriter, KeepsTheCauseWhenTheSecondReaderFailsBeforeItHasGivenWhatTheFirstOneGave) {
+    const Read read = read_all([](FrameWriter& writer) {
+        writer.may_come_again();
+        tell(writer, 5'000);
+        writer.again();
+        tell(writer, 20);
+        throw Error{ErrorKind::content, "packet 7 is odd"};
+    });
+    EXPECT_THAT(read.failure, HasSubstr("something else than babeltrace2"));
+    EXPECT_THAT(read.failure, HasSubstr(": packet 7 is odd"));
+}
+
+TEST(FrameWriter, SaysSoOnceWhenTheReadersDoNotAgree) {
     const auto with = [](std::uint64_t second, std::uint64_t odd_one) {
         return read_all([=](FrameWriter& writer) {
                    writer.may_come_again();
@@ -94,8 +106,10 @@ TEST(FrameWriter, SaysSoWhenTheReadersDoNotAgree) {
                })
             .failure;
     };
-    EXPECT_THAT(with(20'000, 10), HasSubstr("something else than babeltrace2"));
-    EXPECT_THAT(with(20, ~std::uint64_t{0}), HasSubstr("something else than babeltrace2"));
+    for (const std::string& failure : {with(20'000, 10), with(20, ~std::uint64_t{0})}) {
+        EXPECT_THAT(failure, HasSubstr("something else than babeltrace2"));
+        EXPECT_EQ(failure.find("something else"), failure.rfind("something else")) << failure;
+    }
 }
 
 }  // namespace

@@ -86,6 +86,39 @@ TEST(Tsdl, IsNotPlainIfItSaysWhatLttngDoesNot) {
     EXPECT_THAT(with([](auto& m) { m.fields = "string _a\\b;"; }), HasSubstr("not of TSDL"));
 }
 
+TEST(Tsdl, IsNotPlainIfASequenceHasAnotherLengthThanTheOneRightBeforeIt) {
+    const auto with = [](const char* fields) {
+        PlainMetadata metadata;
+        metadata.fields = fields;
+        return why_not_plain(metadata.text());
+    };
+    EXPECT_EQ(with("uint8_t _alen; uint8_t _a[ _alen ]; uint8_t _blen; uint8_t _b[ _blen ];"), "plain");
+    EXPECT_EQ(with("uint8_t _alen; uint8_t _a[ _alen ]; uint8_t _again[ alen ];"), "plain");
+    EXPECT_THAT(with("uint8_t _alen; uint8_t _a[ _alen ]; uint8_t _blen; uint8_t _b[ _blen ]; uint8_t _c[ _alen ];"),
+                HasSubstr("not right before it"));
+}
+
+TEST(Tsdl, IsNotPlainIfTheShortHeaderBeginsElsewhere) {
+    PlainMetadata metadata;
+    metadata.header = R"(struct { enum : uint5_t { compact = 0 ... 30, extended = 31 } id;
+        variant <id> { struct { uint27_clock_monotonic_t timestamp; } align(8) compact;
+                       struct { uint32_t id; uint64_clock_monotonic_t timestamp; } extended; } v; } align(8))";
+    EXPECT_THAT(why_not_plain(metadata.text()), HasSubstr("header"));
+}
+
+TEST(Tsdl, IsNotPlainIfAFloatingPointNumberIsOfNoSizeThatTheMachineHas) {
+    const auto with = [](const std::string& digits) {
+        PlainMetadata metadata;
+        metadata.fields = "floating_point { " + digits + " align = 8; } _a;";
+        return why_not_plain(metadata.text());
+    };
+    EXPECT_EQ(with("exp_dig = 8; mant_dig = 24;"), "plain");
+    EXPECT_EQ(with("mant_dig = 53; exp_dig = 11;"), "plain");
+    for (const char* odd : {"exp_dig = 10; mant_dig = 22;", "exp_dig = 24; mant_dig = 8;",
+                            "exp_dig = 11; mant_dig = 21;", "exp_dig = 8; mant_dig = 56;", "mant_dig = 32;"})
+        EXPECT_THAT(with(odd), HasSubstr("unknown size")) << odd;
+}
+
 TEST(Tsdl, DoesNotFollowTypesWithoutEnd) {
     std::string fields = "string _a;";
     for (int i = 0; i < 10'000; ++i)
