@@ -146,14 +146,20 @@ void LifecycleChecker::State::judge_held(Instance& instance, Task& task, std::ui
 }
 
 void LifecycleChecker::State::release_held(bool young_too) {
-    for (auto& [id, instance] : instances_)
-        instance.tasks.erase_if([&, &held_in = instance](std::uint64_t tid, Task& task) {
-            if (task.held.empty() || (!young_too && entries_ - task.held_at < kYoungEntries)) return false;
-            judge_held(held_in, task, tid, true);
-            if (!is_end(task.state)) return false;
-            note_end(held_in, tid, task);
-            return true;
-        });
+    std::vector<std::uint64_t> waiting;
+    for (auto& [id, instance] : instances_) {
+        waiting.clear();
+        for (const auto& [tid, task] : instance.tasks)
+            if (!task.held.empty() && (young_too || entries_ - task.held_at >= kYoungEntries)) waiting.push_back(tid);
+        std::ranges::sort(waiting);  // so that what is found has an order
+        for (const std::uint64_t tid : waiting) {
+            Task& task = *instance.tasks.find(tid);
+            judge_held(instance, task, tid, true);
+            if (!is_end(task.state)) continue;
+            note_end(instance, tid, task);
+            instance.tasks.erase(tid);
+        }
+    }
 }
 
 /// Before a task that ended is forgotten.

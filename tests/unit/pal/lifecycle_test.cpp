@@ -445,6 +445,18 @@ TEST(LifecycleChecker, JudgesWhatItKeptBackWhenThereIsTooMuch) {
     EXPECT_EQ(report.missing_steps, 2u);
 }
 
+TEST(LifecycleChecker, TellsWhatItKeptBackByTheNumbersOfTheTasks) {
+    constexpr std::uint64_t kTasks = 100;
+    std::vector<Record> log;
+    for (std::uint64_t tid = kTasks; tid > 0; --tid)
+        for (const std::uint64_t number : {3, 4})
+            log.push_back(step(Running, log.size() + 1, tid, number));
+    const LifecycleReport report = checked(log, {}, {}, {.max_findings = kTasks});
+    ASSERT_EQ(report.findings.size(), kTasks);
+    for (std::uint64_t tid = 1; tid <= kTasks; ++tid)
+        EXPECT_THAT(report.findings[tid - 1], HasSubstr(" tid " + std::to_string(tid) + " step 4: "));
+}
+
 TEST(LifecycleChecker, SurvivesTheLargestNumbers) {
     constexpr std::uint64_t kMax = ~std::uint64_t{0};
     const LifecycleReport report =
