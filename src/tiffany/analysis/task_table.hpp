@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <string>
 #include <string_view>
 #include <tiffany/analysis/task_stats.hpp>
@@ -98,7 +99,7 @@ class TaskTable {
     }
 
     std::size_t kept_ended_;
-    std::unordered_map<std::uint64_t, Tasks> instances_;
+    std::map<std::uint64_t, Tasks> instances_;
     Tasks* last_ = nullptr;  // of the instance that was asked for last: mostly there is one
     std::uint64_t last_instance_ = 0;
     std::deque<TaskKey> ended_;

@@ -19,6 +19,7 @@ ChunkedInput::~ChunkedInput() {
         const std::lock_guard lock{mutex_};
         stop_ = true;
     }
+    input_.stop();
     changed_.notify_one();
     thread_.join();
 }
@@ -26,7 +27,15 @@ ChunkedInput::~ChunkedInput() {
 std::string_view ChunkedInput::longer(std::string_view left) {
     assert(left.size() <= room_);
     const bool is_ahead = thread_.joinable();
-    const Slot* last = &slot(taken_ - 1);
+    Slot* last = &slot(taken_ - 1);
+    if (!input_.is_regular() && !last->is_last && last->size < kChunk) {
+        // of a pipe with small pieces what is left would be moved for each
+        char* const end = last->chunk(room_) + last->size;
+        assert(left.empty() || left.data() + left.size() == end);
+        fill_on(*last);
+        if (!last->is_last)
+            return {end - left.size(), left.size() + static_cast<std::size_t>(last->chunk(room_) + last->size - end)};
+    }
     Slot& next = slot(taken_);
     if (!last->is_last) {
         if (is_ahead)
@@ -49,7 +58,7 @@ std::string_view ChunkedInput::longer(std::string_view left) {
         changed_.notify_one();
     } else {
         filled_ = ++taken_;
-        if (!next.is_last && input_.is_regular()) start();
+        if (!next.is_last && input_.is_regular() && may_start_) start();
     }
     return {begin, left.size() + next.size};
 }
@@ -59,9 +68,13 @@ void ChunkedInput::wait_for_chunk() {
     changed_.wait(lock, [&] { return filled_ > taken_; });
 }
 
-/// All that fits of a regular file; of a pipe what is there.
 void ChunkedInput::fill(Slot& slot) {
     slot.size = 0;
+    fill_on(slot);
+}
+
+/// All that fits of a regular file; of a pipe what is there.
+void ChunkedInput::fill_on(Slot& slot) {
     char* const chunk = slot.chunk(room_);
     try {
         do {
@@ -80,7 +93,7 @@ void ChunkedInput::start() {
     try {
         thread_ = std::thread{[this] { read_ahead(); }};
     } catch (const std::system_error&) {
-        // no more threads for this user: it goes on without
+        may_start_ = false;  // no more threads for this user, or for a confined process: it goes on without
     }
 }
 

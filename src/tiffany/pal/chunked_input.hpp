@@ -51,11 +51,13 @@ class ChunkedInput {
     Slot& slot(std::size_t number) { return slots_[number % kSlots]; }
     void wait_for_chunk();
     void fill(Slot& slot);
+    void fill_on(Slot& slot);
     void start();
     void read_ahead();
 
     InputFile& input_;
     std::size_t room_;
+    bool may_start_ = true;  // a thread: none has failed to
     std::array<Slot, kSlots> slots_;
 
     std::mutex mutex_;  // for what follows; a slot belongs to who fills it until `filled_` says otherwise

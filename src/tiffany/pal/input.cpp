@@ -38,6 +38,7 @@ class InputFile::Decompressor {
     std::size_t read(std::span<char> into, InputFile& file) {
         ZSTD_outBuffer out{into.data(), into.size(), 0};
         while (out.pos == 0) {
+            if (file.stopped_.load(std::memory_order_relaxed)) return 0;  // nothing follows from it but the end
             if (in_.pos == in_.size && !may_hold_more_) {
                 in_ = {buffer_.data(), file.read_raw(buffer_), 0};
                 if (in_.size == 0) {

@@ -38,28 +38,29 @@ class LifecycleChecker::State {
 
     struct WorkerLife {
         WorkerId id;
-        IntervalSet covered;            // seqs of records and of Gaps
-        std::uint64_t transitions = 0;  // records
-        bool started = false;           // its WorkerStarted was seen
-        bool stopped = false;           // its WorkerStopped was seen, and no start after it
-        std::uint64_t started_seq = 0;  // the lowest of these
-        std::uint64_t first_seq = 0;    // where the log says that its part begins; 0: it does not say
-        std::uint64_t position = 0;     // the highest seq that a Worker record tells of
-        std::uint64_t stopped_seq = 0;  // the highest of WorkerStopped
-        std::deque<Tenure> tenures{1};  // one for each scheduler
-        std::size_t tenure = 0;         // the present one
+        IntervalSet covered;                             // seqs of records and of Gaps
+        std::uint64_t transitions = 0;                   // records
+        bool started = false;                            // its WorkerStarted was seen
+        bool stopped = false;                            // its WorkerStopped was seen, and no start after it
+        std::uint64_t started_seq = 0;                   // the lowest of these
+        std::uint64_t first_seq = 0;                     // where the log says that its part begins; 0: it does not say
+        std::uint64_t position = 0;                      // the highest seq that a Worker record tells of
+        std::uint64_t stopped_seq = 0;                   // the highest of WorkerStopped
+        std::deque<Tenure> tenures{1};                   // one for each scheduler
+        std::size_t tenure = 0;                          // the present one
+        std::map<std::string, std::size_t> tenure_of{};  // by the scheduler's name
 
         Tenure& now() { return tenures[tenure]; }
         void belongs_to(std::string_view scheduler) {
             if (now().scheduler == scheduler) return;
             if (now().scheduler.empty()) {
                 now().scheduler = scheduler;
+                tenure_of.emplace(scheduler, tenure);
                 return;
             }
-            const auto known = std::find_if(tenures.begin(), tenures.end(),
-                                            [&](const Tenure& other) { return other.scheduler == scheduler; });
-            tenure = static_cast<std::size_t>(known - tenures.begin());
-            if (known == tenures.end()) tenures.push_back({std::string{scheduler}});
+            const auto [known, is_new] = tenure_of.try_emplace(std::string{scheduler}, tenures.size());
+            tenure = known->second;
+            if (is_new) tenures.push_back({std::string{scheduler}});
         }
         std::uint64_t highest() const { return std::max(position, covered.empty() ? 0 : covered.highest()); }
         /// Transitions of this worker that are not in the log, those before its first record too.
@@ -75,6 +76,7 @@ class LifecycleChecker::State {
     /// One step of a task's life: what the rules need of a record.
     struct Move {
         std::uint64_t step = 0;
+        std::uint64_t entry = 0;  // the number of its entry, once it is held
         std::uint64_t seq = 0;
         WorkerLife* worker = nullptr;
         Tenure* tenure = nullptr;
@@ -97,7 +99,7 @@ class LifecycleChecker::State {
         bool state_known = true;
         WaitKind waited = WaitKind::none;
         Tenure* home = nullptr;     // where it was first seen
-        std::vector<Move> held;     // by step: they wait for a step that has not come
+        std::vector<Move> held;     // they wait for a step that has not come: a heap, the one to judge first in front
         std::uint64_t held_at = 0;  // the entry that the first of them was
     };
 
@@ -165,6 +167,7 @@ class LifecycleChecker::State {
     void dumped(WorkerLife& worker, const Record& record);
     void take(Instance& instance, std::uint64_t tid, const Move& move);
     void adopt(Instance& instance, Task& task, const Move& move);
+    static bool is_judged_later(const Move& a, const Move& b);
     void hold(Task& task, const Move& move);
     void judge_held(Instance& instance, Task& task, std::uint64_t tid, bool over_holes);
     void release_held(bool young_too);

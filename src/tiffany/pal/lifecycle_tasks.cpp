@@ -4,6 +4,7 @@
 #include <string_view>
 #include <tiffany/pal/field.hpp>
 #include <tiffany/pal/transition.hpp>
+#include <tuple>
 #include <utility>
 
 #include "lifecycle_state.hpp"
@@ -117,11 +118,16 @@ void LifecycleChecker::State::adopt(Instance& instance, Task& task, const Move& 
     task.waited = move.waited;
 }
 
+/// By step, and as they came.
+bool LifecycleChecker::State::is_judged_later(const Move& a, const Move& b) {
+    return std::tie(a.step, a.entry) > std::tie(b.step, b.entry);
+}
+
 void LifecycleChecker::State::hold(Task& task, const Move& move) {
     if (task.held.empty()) task.held_at = entries_;
-    const auto before = std::upper_bound(task.held.begin(), task.held.end(), move,
-                                         [](const Move& a, const Move& b) { return a.step < b.step; });
-    task.held.insert(before, move);
+    task.held.push_back(move);
+    task.held.back().entry = entries_;
+    std::ranges::push_heap(task.held, is_judged_later);
     if (++held_ > options_.max_held) {
         release_held(false);
         if (held_ > options_.max_held / 2) release_held(true);
@@ -130,30 +136,36 @@ void LifecycleChecker::State::hold(Task& task, const Move& move) {
 
 /// Judges what was kept back and can be judged now; with `over_holes` all of it.
 void LifecycleChecker::State::judge_held(Instance& instance, Task& task, std::uint64_t tid, bool over_holes) {
-    std::size_t judged = 0;
-    for (; judged < task.held.size(); ++judged) {
-        const Move& move = task.held[judged];
+    while (!task.held.empty()) {
+        const Move move = task.held.front();
         const std::uint64_t needed = move.is_dump ? move.step : move.step - 1;  // the step before it
         if (needed > task.step) {
             if (!over_holes) break;
             note_hole(instance, task, tid, move, needed);
         }
+        std::ranges::pop_heap(task.held, is_judged_later);
+        task.held.pop_back();
+        --held_;
         judge(instance, task, tid, move);
     }
-    task.held.erase(task.held.begin(), task.held.begin() + static_cast<std::ptrdiff_t>(judged));
     task.held_at = entries_;
-    held_ -= judged;
 }
 
 void LifecycleChecker::State::release_held(bool young_too) {
-    for (auto& [id, instance] : instances_)
-        instance.tasks.erase_if([&, &held_in = instance](std::uint64_t tid, Task& task) {
-            if (task.held.empty() || (!young_too && entries_ - task.held_at < kYoungEntries)) return false;
-            judge_held(held_in, task, tid, true);
-            if (!is_end(task.state)) return false;
-            note_end(held_in, tid, task);
-            return true;
-        });
+    std::vector<std::uint64_t> waiting;
+    for (auto& [id, instance] : instances_) {
+        waiting.clear();
+        for (const auto& [tid, task] : instance.tasks)
+            if (!task.held.empty() && (young_too || entries_ - task.held_at >= kYoungEntries)) waiting.push_back(tid);
+        std::ranges::sort(waiting);  // so that what is found has an order
+        for (const std::uint64_t tid : waiting) {
+            Task& task = *instance.tasks.find(tid);
+            judge_held(instance, task, tid, true);
+            if (!is_end(task.state)) continue;
+            note_end(instance, tid, task);
+            instance.tasks.erase(tid);
+        }
+    }
 }
 
 /// Before a task that ended is forgotten.

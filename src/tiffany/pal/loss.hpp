@@ -37,9 +37,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <list>
+#include <map>
 #include <memory>
 #include <tiffany/pal/record.hpp>
-#include <unordered_map>
 #include <vector>
 
 namespace tiffany::pal {
@@ -138,9 +138,10 @@ class LossJudge {
 
     EntrySink& out_;
     std::vector<std::unique_ptr<Source>> sources_;
-    std::unordered_map<std::uint64_t, std::unique_ptr<Worker>> workers_;     // by instance and index
-    std::unordered_map<std::uint64_t, std::vector<std::size_t>> instances_;  // which sources tell of it
-    std::unordered_map<std::uint64_t, std::vector<Teller>> tellers_;         // by instance and index
+    // ordered, not hashed: a log may hold any numbers
+    std::map<std::uint64_t, std::unique_ptr<Worker>> workers_;     // by instance and index
+    std::map<std::uint64_t, std::vector<std::size_t>> instances_;  // which sources tell of it
+    std::map<std::uint64_t, std::vector<Teller>> tellers_;         // by instance and index
     std::list<Held> held_;
     std::size_t waiting_ = 0;  // held gaps that are not settled yet
     std::uint64_t expected_key_ = 0;

@@ -6,9 +6,8 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <set>
 #include <tiffany/pal/loss.hpp>
-#include <unordered_map>
-#include <unordered_set>
 #include <vector>
 
 namespace tiffany::pal {
@@ -55,14 +54,14 @@ struct LossJudge::Source {
     std::uint64_t mixed = 0;   // in other channels that carry transitions
     std::uint64_t others = 0;  // in channels that carry none; modulo 2^64
     bool ended = false;
-    bool is_whole = false;                      // a log that lacks nothing, from the start of the process on
-    std::unordered_set<std::uint64_t> stops{};  // workers that it has seen stop, and not start again
+    bool is_whole = false;            // a log that lacks nothing, from the start of the process on
+    std::set<std::uint64_t> stops{};  // workers that it has seen stop, and not start again
     std::uint64_t told_tail = 0;
     bool told_at_most = false;
-    using SeqByWorker = std::unordered_map<std::uint64_t, std::uint64_t>;  // of each worker
-    SeqByWorker last;                                                      // the last seq in this source
-    SeqByWorker told_to;        // the last seq that a Gap of this log tells of
-    std::uint64_t missing = 0;  // jumps of seq in this source alone
+    using SeqByWorker = std::map<std::uint64_t, std::uint64_t>;  // of each worker
+    SeqByWorker last;                                            // the last seq in this source
+    SeqByWorker told_to;                                         // the last seq that a Gap of this log tells of
+    std::uint64_t missing = 0;                                   // jumps of seq in this source alone
 };
 
 /// How far a source is that tells of a worker.

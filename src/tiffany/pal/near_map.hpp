@@ -7,6 +7,8 @@
 #include <unordered_map>
 #include <vector>
 
+#include "number_hash.hpp"
+
 namespace tiffany::pal {
 
 /// An std::unordered_map, and before it the places of the values that were used last: by the lowest bits of the number,
@@ -29,11 +31,12 @@ class NearMap {
     }
     /// The same, made if it is not there.
     Value& at(std::uint64_t key) {
-        if (Value* const found = find(key)) return *found;
-        Value& made = all_[key];
-        if (all_.size() > near_.size() && near_.size() < kMostNear) near_.assign(2 * near_.size(), {});
-        near_of(key) = {key, &made};
-        return made;
+        const Near& near = near_of(key);
+        if (near.value != nullptr && near.key == key) return *near.value;
+        const auto [place, is_new] = all_.try_emplace(key);
+        if (is_new && all_.size() > near_.size() && near_.size() < kMostNear) near_.assign(2 * near_.size(), {});
+        near_of(key) = {key, &place->second};
+        return place->second;
     }
     void erase(std::uint64_t key) {
         Near& near = near_of(key);
@@ -60,7 +63,7 @@ class NearMap {
 
     Near& near_of(std::uint64_t key) { return near_[key & (near_.size() - 1)]; }
 
-    std::unordered_map<std::uint64_t, Value> all_;
+    std::unordered_map<std::uint64_t, Value, NumberHash> all_;
     std::vector<Near> near_ = std::vector<Near>(kLeastNear);  // a power of two
 };
 

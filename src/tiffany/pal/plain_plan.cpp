@@ -1,6 +1,7 @@
 #include "plain_plan.hpp"
 
 #include <algorithm>
+#include <stdexcept>
 #include <string>
 #include <utility>
 
@@ -22,6 +23,7 @@ ValueForm form_of(const FieldInfo& field) {
 void WordSet::add(std::string_view word, std::uint64_t number) {
     static_assert(kEvents < kSlots, "one slot is free at least, where a search ends");
     std::array<char, Token::kMost> bytes{};
+    if (word.size() >= bytes.size()) throw std::length_error{"the word is too long"};
     std::ranges::copy(word, bytes.begin());
     bytes[word.size()] = '"';
     std::size_t slot = slot_of(bytes.data());

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,8 +21,9 @@ class Token {
     static constexpr std::size_t kMost = 2 * kWord;
 
     constexpr Token() = default;
-    /// At most kMost bytes.
+    /// At most kMost bytes, else std::length_error.
     constexpr explicit Token(std::string_view text) : size_{text.size()} {
+        if (text.size() > kMost) throw std::length_error{"the token is too long"};
         for (std::size_t i = 0; i < text.size(); ++i) {
             const std::size_t shift = i % kWord * 8;
             words_[i / kWord] |= std::uint64_t{static_cast<unsigned char>(text[i])} << shift;
@@ -51,7 +53,7 @@ class WordSet {
         std::uint64_t number = 0;
     };
 
-    /// Words of at most 15 bytes.
+    /// Words of at most 15 bytes, else std::length_error.
     void add(std::string_view word, std::uint64_t number);
     /// The word at `at` if its quote follows, or null. Reads Token::kMost bytes.
     const Word* find(const char* at) const {

@@ -445,6 +445,46 @@ TEST(LifecycleChecker, JudgesWhatItKeptBackWhenThereIsTooMuch) {
     EXPECT_EQ(report.missing_steps, 2u);
 }
 
+TEST(LifecycleChecker, TellsWhatItKeptBackByTheNumbersOfTheTasks) {
+    constexpr std::uint64_t kTasks = 100;
+    std::vector<Record> log;
+    for (std::uint64_t tid = kTasks; tid > 0; --tid)
+        for (const std::uint64_t number : {3, 4})
+            log.push_back(step(Running, log.size() + 1, tid, number));
+    const LifecycleReport report = checked(log, {}, {}, {.max_findings = kTasks});
+    ASSERT_EQ(report.findings.size(), kTasks);
+    for (std::uint64_t tid = 1; tid <= kTasks; ++tid)
+        EXPECT_THAT(report.findings[tid - 1], HasSubstr(" tid " + std::to_string(tid) + " step 4: "));
+}
+
+// Minutes, if each that is kept back moves all that follow it.
+TEST(LifecycleChecker, JudgesALifeThatIsToldBackwards) {
+    constexpr std::uint64_t kSteps = 250'000;
+    LifecycleChecker checker;
+    for (std::uint64_t number = kSteps; number > 1; --number)
+        checker.record(step(number % 2 == 0 ? Running : Yield, number, 7, number));
+    checker.record(step(Spawned, 1, 7, 1, kReady));
+    checker.end({});
+    const LifecycleReport report = checker.finish();
+    EXPECT_THAT(report.findings, IsEmpty());
+    EXPECT_EQ(report.missing_steps, 0u);
+    EXPECT_EQ(report.transitions, kSteps);
+}
+
+TEST(LifecycleChecker, KeepsApartWhatAWorkerDidForManySchedulers) {
+    LifecycleChecker checker;
+    constexpr std::uint64_t kSchedulers = 80'000;
+    for (int round = 0; round < 2; ++round)
+        for (std::uint64_t i = 1; i <= kSchedulers; ++i) {
+            checker.record(started(1, round * kSchedulers + i - 1, std::to_string(i)));
+            checker.record(round == 0 ? step(Spawned, i, i, 1, kReady) : step(Running, kSchedulers + i, i, 2));
+        }
+    checker.end({});
+    const LifecycleReport report = checker.finish();
+    EXPECT_THAT(report.findings, IsEmpty());
+    EXPECT_TRUE(report.queues_checked);
+}
+
 TEST(LifecycleChecker, SurvivesTheLargestNumbers) {
     constexpr std::uint64_t kMax = ~std::uint64_t{0};
     const LifecycleReport report =

@@ -35,6 +35,15 @@ TEST(NearMap, ForgetsWhatWasErasedAndKeepsTheOthersInTheirPlaces) {
     EXPECT_EQ(map.find(1), kept);
 }
 
+// With std::hash, which a number is its own of, these share one bucket: minutes.
+TEST(NearMap, EndsWhateverNumbersItIsGiven) {
+    constexpr std::uint64_t kCount = 172'933;  // as many buckets as libstdc++'s table has then
+    NearMap<int> map;
+    for (std::uint64_t i = 0; i < kCount; ++i)
+        map.at(i * kCount) = 1;
+    EXPECT_EQ(std::distance(map.begin(), map.end()), static_cast<std::ptrdiff_t>(kCount));
+}
+
 TEST(NearMap, IsLikeAnyOtherMap) {
     NearMap<std::uint64_t> map;
     std::map<std::uint64_t, std::uint64_t> other;

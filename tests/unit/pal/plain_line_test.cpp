@@ -223,5 +223,13 @@ TEST(PlainLine, KeepsNoSecondThatAnotherInstantHasNot) {
     }
 }
 
+TEST(PlainPlan, RefusesWhatDoesNotFit) {
+    EXPECT_EQ(Token{std::string(16, 'x')}.size(), 16u);
+    EXPECT_THROW(Token{std::string(17, 'x')}, std::length_error);
+    WordSet words;
+    words.add(std::string(15, 'x'), 1);
+    EXPECT_THROW(words.add(std::string(16, 'x'), 2), std::length_error);
+}
+
 }  // namespace
 }  // namespace tiffany::pal::test
