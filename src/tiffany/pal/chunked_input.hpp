@@ -29,7 +29,10 @@ class ChunkedInput {
 
     /// What is there at first: nothing. As with every text that `longer` returns, a newline follows that is no part of
     /// it.
-    std::string_view empty() const { return {slots_[0].chunk(room_), 0}; }
+    std::string_view empty() const {
+        const char* const at = slots_[0].chunk(room_);
+        return {at, at};
+    }
     /// `left`, the end of the text as it was returned last, and more; at the end of the input `left` itself. What was
     /// returned before is not valid any more. Errors: those of InputFile::read, after all that came before them.
     std::string_view longer(std::string_view left);
