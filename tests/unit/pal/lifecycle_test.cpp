@@ -449,7 +449,7 @@ TEST(LifecycleChecker, TellsWhatItKeptBackByTheNumbersOfTheTasks) {
     constexpr std::uint64_t kTasks = 100;
     std::vector<Record> log;
     for (std::uint64_t tid = kTasks; tid > 0; --tid)
-        for (const std::uint64_t number : {3, 4})
+        for (const std::uint64_t number : {3U, 4U})
             log.push_back(step(Running, log.size() + 1, tid, number));
     const LifecycleReport report = checked(log, {}, {}, {.max_findings = kTasks});
     ASSERT_EQ(report.findings.size(), kTasks);
@@ -474,7 +474,7 @@ TEST(LifecycleChecker, JudgesALifeThatIsToldBackwards) {
 TEST(LifecycleChecker, KeepsApartWhatAWorkerDidForManySchedulers) {
     LifecycleChecker checker;
     constexpr std::uint64_t kSchedulers = 80'000;
-    for (int round = 0; round < 2; ++round)
+    for (std::uint64_t round = 0; round < 2; ++round)
         for (std::uint64_t i = 1; i <= kSchedulers; ++i) {
             checker.record(started(1, round * kSchedulers + i - 1, std::to_string(i)));
             checker.record(round == 0 ? step(Spawned, i, i, 1, kReady) : step(Running, kSchedulers + i, i, 2));

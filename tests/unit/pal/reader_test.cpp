@@ -101,7 +101,7 @@ TEST(LogReader, NamesTheByteAtWhichTheLineBegins) {
     Kept kept;
     std::string log{kBegin};
     // more than the reader holds at a time, in lines of all lengths
-    for (const std::size_t more : {0, 1, 300'000, 900'000, 5, 262'144, 500'000, 0}) {
+    for (const std::size_t more : std::initializer_list<std::size_t>{0, 1, 300'000, 900'000, 5, 262'144, 500'000, 0}) {
         const std::string at = std::to_string(log.size());
         const std::string line = std::to_string(std::count(log.begin(), log.end(), '\n') + 1);
         const std::string where = "line " + line + " at byte " + at;
