@@ -25,6 +25,7 @@
 #include <string>
 
 #include "child_source.hpp"
+#include "unheard.hpp"
 
 namespace tiffany::ctf {
 namespace {
@@ -234,17 +235,7 @@ TEST_F(Confine, ADecoderHasNothingOpenOfWhatItsParentHas) {
                        },
                        std::chrono::seconds{60}};
     pal::Record record;
-    class Nobody : public FrameHandler {
-      public:
-        void facts(const TraceFacts&) override {}
-        void begin(const pal::Begin&) override {}
-        void discarded(const pal::Discarded&) override {}
-        void gap(const pal::Gap&) override {}
-        void end(const pal::End&) override {}
-        void unknown(const Counts&, const Counts&) override {}
-        void left_out(std::uint64_t) override {}
-        void lacks(const std::string&) override {}
-    } nobody;
+    test::Unheard nobody;
     EXPECT_FALSE(source.next(record, nobody));
     ::close(low);
     ::close(fd);

@@ -2,26 +2,13 @@
 #include <gtest/gtest.h>
 
 #include "child_source.hpp"
+#include "unheard.hpp"
 
 namespace tiffany::ctf {
 namespace {
 
 using namespace std::chrono_literals;
 using testing::HasSubstr;
-
-class NoEvidence : public FrameHandler {
-  public:
-    void facts(const TraceFacts&) override { ++told_facts; }
-    void begin(const pal::Begin&) override {}
-    void discarded(const pal::Discarded&) override {}
-    void gap(const pal::Gap&) override {}
-    void end(const pal::End&) override {}
-    void unknown(const Counts&, const Counts&) override {}
-    void left_out(std::uint64_t) override {}
-    void lacks(const std::string&) override {}
-
-    int told_facts = 0;
-};
 
 /// The first records of a trace, by some reader.
 void tell(FrameWriter& writer, std::uint64_t records, std::uint64_t odd_one = ~std::uint64_t{0}) {
@@ -43,7 +30,7 @@ struct Read {
 
 Read read_all(const std::function<void(FrameWriter&)>& work) {
     ChildSource source{"trace", work, 60s};
-    NoEvidence handler;
+    test::Unheard handler;
     pal::Record record;
     Read read;
     try {

@@ -10,25 +10,12 @@
 #include <string>
 
 #include "child_source.hpp"
+#include "unheard.hpp"
 
 namespace tiffany::ctf {
 namespace {
 
 using testing::HasSubstr;
-
-class Unheard : public FrameHandler {
-  public:
-    void facts(const TraceFacts& facts) override { tiffany = facts.tiffany; }
-    void begin(const pal::Begin&) override {}
-    void discarded(const pal::Discarded&) override {}
-    void gap(const pal::Gap&) override {}
-    void end(const pal::End&) override {}
-    void unknown(const Counts&, const Counts&) override {}
-    void left_out(std::uint64_t) override {}
-    void lacks(const std::string&) override {}
-
-    bool tiffany = false;
-};
 
 template <typename Number>
 std::string raw(Number value) {
@@ -39,7 +26,7 @@ std::string raw(Number value) {
 
 /// What an error of the reader says; "taken" if it found no fault.
 std::string frame_failure(const std::string& frame) {
-    Unheard unheard;
+    test::Unheard unheard;
     pal::Record record;
     try {
         take_frame(frame, record, unheard);
@@ -78,7 +65,7 @@ TEST(Frames, ThatSayTheyHoldMoreThanIsThereCostNoMemoryForIt) {
 }
 
 TEST(Frames, HaveATruthThatIsOneOfTwo) {
-    Unheard heard;
+    test::Unheard heard;
     pal::Record record;
     take_frame(raw(kFactsFrame) + std::string(3, '\2') + std::string(12, '\0'), record, heard);
     EXPECT_EQ(static_cast<int>(heard.tiffany), 1);
@@ -103,7 +90,7 @@ TEST(Frames, ThatAreTooLongEndTheirDecoder) {
                            if (::write(kPipe, &size, sizeof size) > 0) ::pause();
                        },
                        std::chrono::seconds{60}};
-    Unheard unheard;
+    test::Unheard unheard;
     pal::Record record;
     try {
         source.next(record, unheard);
