@@ -247,13 +247,23 @@ void AsioTask::abandon() noexcept {
     tell_end(worker(), End::destroyed);
 }
 
-/// Tells the end from whatever the task was told to be in last. Only for who has it.
+/// Tells the end from whatever the task was told to be in last, in a run of its own if it was not told to run: the run
+/// that it ended in was told nowhere. Only for who has it.
 void AsioTask::finish_for_other(Worker& its_worker) noexcept {
-    if (end_ != End::destroyed && times_.state() != TaskState::Running) {
-        if (times_.state() != TaskState::Ready) its_worker.ready(times_, WakeCause::external);
-        its_worker.running(times_);
+    if (end_ == End::destroyed || times_.state() == TaskState::Running) {
+        tell_end(its_worker, end_);
+        return;
     }
+    const AsioRun* const run = t_thread.run;
+    AsioRun* const interrupted = AsioRun::interrupt(t_thread.run);
+    if (times_.state() != TaskState::Ready) its_worker.ready(times_, WakeCause::external);
+    const bool has_tick = run != nullptr && &run->task_ == this && run->is_told_;
+    AsioLoop* const loop = has_tick ? nullptr : loop_of(its_worker);
+    if (loop != nullptr) loop->begin_tick(times_);
+    its_worker.running(times_);
     tell_end(its_worker, end_);
+    if (loop != nullptr) loop->end_tick();
+    if (interrupted != nullptr) interrupted->go_on();
 }
 
 void AsioTask::tell_end(Worker& its_worker, End how) noexcept {
@@ -294,10 +304,7 @@ AsioRun::AsioRun(AsioTask& task, const AsioWake& wake) noexcept : task_{task}, o
     }
     if (task.state_.load(std::memory_order_acquire) == static_cast<std::uint8_t>(State::ended)) return;  // abandon()
     Worker& worker = task.worker();
-    if (outer_ != nullptr && outer_->owns_) {  // called from within another task, which goes on after it
-        interrupts_ = true;
-        outer_->task_.worker().yield(outer_->task_.times_);
-    }
+    interrupted_ = interrupt(outer_);
     if (AsioLoop* const loop = loop_of(worker); loop != nullptr) loop->begin_tick(task.times_);
     worker.running(task.times_);
     is_told_ = true;
@@ -313,10 +320,22 @@ AsioRun::~AsioRun() {
     thread.run = outer_;
     if (!is_told_) return;
     if (thread.loop != nullptr) thread.loop->end_tick();
-    if (!interrupts_ || !outer_->owns_) return;
-    Worker& worker = outer_->task_.worker();
-    if (AsioLoop* const loop = loop_of(worker); loop != nullptr) loop->begin_tick(outer_->task_.times_);
-    worker.running(outer_->task_.times_);
+    if (interrupted_ != nullptr) interrupted_->go_on();
+}
+
+AsioRun* AsioRun::interrupt(AsioRun* innermost) noexcept {
+    while (innermost != nullptr && !innermost->is_told_)
+        innermost = innermost->outer_;
+    if (innermost == nullptr || !innermost->owns_) return nullptr;
+    innermost->task_.worker().yield(innermost->task_.times_);
+    return innermost;
+}
+
+void AsioRun::go_on() noexcept {
+    if (!owns_) return;
+    Worker& worker = task_.worker();
+    if (AsioLoop* const loop = loop_of(worker); loop != nullptr) loop->begin_tick(task_.times_);
+    worker.running(task_.times_);
 }
 
 // ---- what Asio tells ----

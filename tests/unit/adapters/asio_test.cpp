@@ -12,12 +12,14 @@
 #include <chrono>
 #include <deque>
 #include <functional>
+#include <latch>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <tiffany/testing/checks.hpp>
 #include <tiffany/testing/matchers.hpp>
 #include <tiffany/testing/memory_sink.hpp>
 #include <utility>
@@ -772,6 +774,37 @@ TEST_F(AsioTest, ALoopTellsOfTicksAndParks) {
     }
     EXPECT_EQ(ticks, 2u);
     EXPECT_GE(parks, 1u);
+}
+
+/// One thread is still in the initiation when the other resumes the task, and has left it when it ends there: that run
+/// was told nowhere, so the end gets one, and a tick.
+TEST_F(AsioTest, AnEndInARunThatWasNotToldHasATick) {
+    const ScopedSink sink;
+    {
+        Telemetry telemetry{"asio"};
+        asio::io_context context;
+        Gate gate;
+        std::latch resumed{1};
+        std::latch released{1};
+        const auto resume_elsewhere = [&] {
+            std::jthread{[&] { gate.set(); }}.join();
+            resumed.wait();
+            asio::post(context, [&] { released.count_down(); });  // this thread's next: the other one waits for it
+        };
+        const auto task = [&]() -> awaitable<void> {
+            // by reference: what the coroutine holds is gone when it has been resumed
+            co_await gate.wait(std::ref(resume_elsewhere));
+            resumed.count_down();
+            released.wait();
+        };
+        tiffany::asio::co_spawn(context, telemetry, {.name = "task"}, task, detached);
+        const std::jthread other{[&] { tiffany::asio::run(context, telemetry); }};
+        tiffany::asio::run(context, telemetry);
+    }
+    const Recording run = sink.recording();
+    EXPECT_THAT(run.task("task"), EventsAre("Spawned", "Running", "Wait", "Ready", "Running", "Done"));
+    EXPECT_EQ(check_ticks(run, true), std::vector<std::string>{});
+    EXPECT_THAT(run, RunsOneAtATime());
 }
 
 /// A task runs another context to its end, on its own thread.

@@ -74,12 +74,17 @@ class AsioRun {
     friend bool asio_listens() noexcept;
     friend void asio_suspends(AsioWait, std::uint64_t) noexcept;
 
+    /// Another task is about to run on this thread: the one that is told to run here is told to give way, and returned,
+    /// to go_on() afterwards.
+    static AsioRun* interrupt(AsioRun* innermost) noexcept;
+    void go_on() noexcept;
+
     AsioTask& task_;
     AsioRun* outer_ = nullptr;
-    bool owns_ = false;        // this thread may call hooks on the task: it runs, and nobody was told what it waits for
-    bool is_told_ = false;     // it was told Running
-    bool interrupts_ = false;  // the outer run was told to give way
-    int suspending_ = 0;       // coroutines of this run that are being suspended now
+    bool owns_ = false;     // this thread may call hooks on the task: it runs, and nobody was told what it waits for
+    bool is_told_ = false;  // it was told Running
+    AsioRun* interrupted_ = nullptr;
+    int suspending_ = 0;  // coroutines of this run that are being suspended now
 };
 
 class AsioTask {
