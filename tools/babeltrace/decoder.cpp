@@ -60,14 +60,45 @@ std::uint32_t number_of(const bt_trace* trace, const char* entry) {
 
 /// How the events of one class are decoded.
 struct Decoder::Plan : EventPlan {
+    static constexpr std::uint64_t kNone = ~std::uint64_t{0};
     struct Step {
         std::uint64_t member;  // index in the payload
-        Place place;
+        std::size_t slot;
     };
 
     using EventPlan::EventPlan;
-    std::vector<Step> steps;
+    void add(std::uint64_t member, const Place& place);
+
+    std::uint64_t worker = kNone, tid = kNone, seq = kNone, step = kNone, pid = kNone;  // members
+    std::vector<Step> numbers;
+    std::vector<Step> texts;
 };
+
+void Decoder::Plan::add(std::uint64_t member, const Place& place) {
+    switch (place.target) {
+        case Target::worker:
+            worker = member;
+            return;
+        case Target::tid:
+            tid = member;
+            return;
+        case Target::seq:
+            seq = member;
+            return;
+        case Target::step:
+            step = member;
+            return;
+        case Target::pid:
+            pid = member;
+            return;
+        case Target::number:
+            numbers.push_back({member, place.slot});
+            return;
+        case Target::text:
+            texts.push_back({member, place.slot});
+            return;
+    }
+}
 
 /// What a stream class says about loss.
 struct Decoder::Channel : ChannelFacts {
@@ -145,7 +176,7 @@ Decoder::Plan& Decoder::plan_of(const bt_event_class* event_class) {
                     const bt_field_class* type = bt_field_class_structure_member_borrow_field_class_const(member);
                     if (const auto place =
                             plan->place_of(bt_field_class_structure_member_get_name(member), kind_of(type)))
-                        plan->steps.push_back({i, *place});
+                        plan->add(i, *place);
                 }
         }
     }
@@ -161,56 +192,46 @@ void Decoder::event(const bt_message* message) {
     ++plan.count;
     if (!plan.has_worker) return;  // nobody's: counted, if it is unknown
 
-    record_.info = plan.info;
-    if (plan.info == nullptr) record_.unknown = plan.name;
-    record_.ts_ns = ns(bt_message_event_borrow_default_clock_snapshot_const(message));
+    Filled& filled = filled_[turn_ ^= 1];
+    pal::Record& record = filled.record;
+    record.info = plan.info;
+    if (plan.info == nullptr) record.unknown = plan.name;
+    record.ts_ns = ns(bt_message_event_borrow_default_clock_snapshot_const(message));
     const bt_trace* trace = bt_stream_borrow_trace_const(bt_event_borrow_stream_const(event));
     if (trace != last_trace_) {
         last_trace_ = trace;
         labels_ = &traces_[trace];
-        record_.host = labels_->host;
         pids_.forget_last();
     }
-    record_.seq = record_.tid = record_.step = 0;
-    record_.numbers.fill(0);
-    for (std::string& text : record_.texts)
-        text.clear();
-    std::uint32_t pid = 0;
-    const bt_field* payload = bt_event_borrow_payload_field_const(event);
-    for (const Plan::Step& step : plan.steps) {
-        const bt_field* field = bt_field_structure_borrow_member_field_by_index_const(payload, step.member);
-        if (step.place.target == EventPlan::Target::text) {
-            // by its length: babeltrace2 2.0.4 keeps the old bytes under an empty string
-            record_.texts[step.place.slot].assign(bt_field_string_get_value(field), bt_field_string_get_length(field));
-            continue;
-        }
-        const std::uint64_t value = bt_field_integer_unsigned_get_value(field);
-        switch (step.place.target) {
-            case EventPlan::Target::worker:
-                record_.worker = pal::WorkerId::from_event(value);
-                break;
-            case EventPlan::Target::tid:
-                record_.tid = value;
-                break;
-            case EventPlan::Target::seq:
-                record_.seq = value;
-                break;
-            case EventPlan::Target::step:
-                record_.step = value;
-                break;
-            case EventPlan::Target::pid:
-                pid = static_cast<std::uint32_t>(value);
-                break;
-            case EventPlan::Target::number:
-                record_.numbers[step.place.slot] = value;
-                break;
-            case EventPlan::Target::text:
-                break;
-        }
+    if (trace != filled.trace) {
+        filled.trace = trace;
+        record.host = labels_->host;
     }
-    if (plan.tells_pid && pid != 0) pids_.tell(record_.worker.instance, pid);
-    record_.pid = pids_.of(record_.worker.instance, labels_->pid);
-    out_.record(record_);
+    record.numbers.fill(0);
+    for (std::string& text : record.texts)
+        text.clear();
+
+    const bt_field* payload = bt_event_borrow_payload_field_const(event);
+    const auto number = [payload](std::uint64_t member) {
+        return bt_field_integer_unsigned_get_value(
+            bt_field_structure_borrow_member_field_by_index_const(payload, member));
+    };
+    const auto number_if_any = [&number](std::uint64_t member) { return member == Plan::kNone ? 0 : number(member); };
+    record.worker = pal::WorkerId::from_event(number(plan.worker));
+    record.seq = number_if_any(plan.seq);
+    record.tid = number_if_any(plan.tid);
+    record.step = number_if_any(plan.step);
+    for (const Plan::Step& step : plan.numbers)
+        record.numbers[step.slot] = number(step.member);
+    for (const Plan::Step& step : plan.texts) {
+        const bt_field* text = bt_field_structure_borrow_member_field_by_index_const(payload, step.member);
+        // by its length: babeltrace2 2.0.4 keeps the old bytes under an empty string
+        record.texts[step.slot].assign(bt_field_string_get_value(text), bt_field_string_get_length(text));
+    }
+    const auto pid = static_cast<std::uint32_t>(number_if_any(plan.pid));
+    if (plan.tells_pid && pid != 0) pids_.tell(record.worker.instance, pid);
+    record.pid = pids_.of(record.worker.instance, labels_->pid);
+    out_.record(record);
 }
 
 void Decoder::discarded_events(const bt_message* message) {

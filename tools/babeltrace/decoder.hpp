@@ -4,6 +4,8 @@
 /// Fields are found by name, once for each event class. Fields and events of provider `tiffany` that this version does
 /// not know are counted; an unknown event is kept, because it may count for `seq`. Other providers are passed over.
 ///
+/// A record that the sink gets stays as it is until the sink has got the next one, which is decoded beside it.
+///
 /// Not shared between threads. Errors: throws Error (content) for a stream without a clock.
 
 #include <babeltrace2/babeltrace.h>
@@ -67,7 +69,13 @@ class Decoder {
     };
     static constexpr std::size_t kSeen = 64;  // more than there are events
     std::array<Seen, kSeen> seen_{};
-    pal::Record record_;  // reused: its strings keep their room
+    /// Two in turn, reused: their strings keep their room.
+    struct Filled {
+        pal::Record record;
+        const bt_trace* trace = nullptr;  // whose host it has
+    };
+    std::array<Filled, 2> filled_;
+    std::size_t turn_ = 0;
 };
 
 }  // namespace tiffany::ctf

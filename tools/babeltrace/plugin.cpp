@@ -21,6 +21,7 @@
 #include <tiffany/pal/loss.hpp>
 #include <tiffany/pal/output.hpp>
 #include <tiffany/pal/writer.hpp>
+#include <utility>
 
 #include "anchors.hpp"
 #include "bt_ref.hpp"
@@ -59,6 +60,7 @@ class PalSink : public ctf::TraceSink {
     void finish() {
         while (!heap_.empty())
             give();
+        give_last();
         if (!begun_) throw Error{ErrorKind::content, "the trace holds no tiffany events"};
         judge_.finish();
         file_.commit();
@@ -74,18 +76,36 @@ class PalSink : public ctf::TraceSink {
         selected_.insert(facts.events.begin(), facts.events.end());
         judge_.mark_selection(source_);
     }
+    /// babeltrace2 gives messages in the order of time: only those of one time are not in order yet. Nearly all have a
+    /// time of their own, so each stays in the decoder's hands until the next one tells that, and is copied if not.
     void record(const pal::Record& record) override {
+        if (last_ != nullptr) [[likely]] {
+            if (last_->ts_ns < record.ts_ns) [[likely]] {
+                judge_.record(source_, *last_);
+                last_ = &record;
+                return;
+            }
+            keep(*std::exchange(last_, nullptr));
+        }
         if (heap_.size() == kAhead) give();
-        // babeltrace2 gives messages in the order of time: only those of one time are not in order yet
         while (begun_ && !heap_.empty() && heap_.first().ts_ns < record.ts_ns)
             give();
-        pal::Record& kept = heap_.fresh();
-        kept = record;
-        heap_.add(source_, kept, ctf::kNoAnchor);  // one source: nothing comes twice
+        if (begun_ && heap_.empty())
+            last_ = &record;
+        else
+            keep(record);
     }
     void discarded(const pal::Discarded& discarded) override { judge_.discarded(source_, discarded); }
 
   private:
+    void keep(const pal::Record& record) {
+        pal::Record& kept = heap_.fresh();
+        kept = record;
+        heap_.add(source_, kept, ctf::kNoAnchor);  // one source: nothing comes twice
+    }
+    void give_last() {
+        if (last_ != nullptr) judge_.record(source_, *std::exchange(last_, nullptr));
+    }
     void give() {
         if (!begun_) {
             begun_ = true;
@@ -109,7 +129,8 @@ class PalSink : public ctf::TraceSink {
     pal::LossJudge judge_;
     std::size_t source_;
     ctf::Decoder decoder_;
-    ctf::RecordHeap heap_;
+    ctf::RecordHeap heap_;               // what is looked at before Begin is written, and later what is of one time
+    const pal::Record* last_ = nullptr;  // the decoder's, once Begin is written and while heap_ is empty
     ctf::Ref<bt_message_iterator> iterator_;
     pal::Begin begin_;
     std::set<std::string> traces_;

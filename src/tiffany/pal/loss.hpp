@@ -110,6 +110,7 @@ class LossJudge {
     struct Teller;
     using HeldPlace = std::list<Held>::iterator;
 
+    bool is_just_the_next(std::size_t source, const Record& record) const;
     Worker& worker_of(std::size_t source, const WorkerId& id);
     void transition(std::size_t source, Worker& worker, const Record& record);
     void position(std::size_t source, Worker& worker, const Record& record);

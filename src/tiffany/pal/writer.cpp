@@ -63,10 +63,7 @@ class LogWriter::Formatter {
         }
         look_at_origin(record);
         const Plan& plan = plans_[static_cast<std::size_t>(record.info->id)];
-        char* at = time_.put(kOpen.put(line_.room(kRoom + origin_.size())), record.ts_ns);
-        *at++ = '"';
-        std::memcpy(at, origin_.view().data(), origin_.size());
-        at += origin_.size();
+        char* at = put_origin(time_.put(kOpen.put(line_.room(kRoom + origin_.size())), record.ts_ns));
         if (plan.has_seq) at = pal::put_number(kSeq.put(at), record.seq);
         if (plan.has_tid) at = pal::put_number(kTid.put(at), record.tid);
         if (plan.has_step) at = pal::put_number(kStep.put(at), record.step);
@@ -74,8 +71,8 @@ class LogWriter::Formatter {
         for (const Field& field : plan.own)
             at = field.is_text ? put_text(field, record.texts[field.slot], at)
                                : put_value(field, record.numbers[field.slot], at);
-        line_.end_at(at);
-        close();
+        line_.end_at(kClose.put(at));
+        flush_if_full();
     }
 
     void gap(const Gap& gap) {
@@ -122,13 +119,15 @@ class LogWriter::Formatter {
         Piece event;
         std::vector<Field> own;
     };
+    static constexpr std::size_t kRegister = 32;  // an origin is copied by whole ones
     // all of a known event's line but its origin and its texts: the time, the three numbers that say which, the event,
-    // and each own number; each a key and a value
-    static constexpr std::size_t kRoom = (6 + kMaxFields) * 2 * Piece::kMost;
-    inline static const Piece kOpen{"{\"v\":1,\"ts\":\""};
-    inline static const Piece kSeq{",\"seq\":"};
-    inline static const Piece kTid{",\"tid\":"};
-    inline static const Piece kStep{",\"step\":"};
+    // each own number, and the end; each a key and a value
+    static constexpr std::size_t kRoom = (7 + kMaxFields) * 2 * Piece::kMost;
+    static constexpr Piece kOpen{"{\"v\":1,\"ts\":\""};
+    static constexpr Piece kSeq{",\"seq\":"};
+    static constexpr Piece kTid{",\"tid\":"};
+    static constexpr Piece kStep{",\"step\":"};
+    static constexpr Piece kClose{"}\n"};
 
     static std::vector<Plan> make_plans() {
         std::vector<Plan> plans;
@@ -149,7 +148,11 @@ class LogWriter::Formatter {
     void open() { line_.put("{\"v\":1"); }
     void close() {
         line_.put("}\n");
-        if (line_.size() >= kChunk) flush();
+        flush_if_full();
+    }
+    void flush_if_full() {
+        if (line_.size() >= kChunk) [[unlikely]]
+            flush();
     }
 
     void put_time(std::uint64_t ts_ns) {
@@ -210,6 +213,16 @@ class LogWriter::Formatter {
             origin_.put_number(pid_);
         }
         put_worker(origin_, worker_);
+        origin_.room(kRegister);  // what a copy reads more
+    }
+
+    /// After the time: its quote, and who it was.
+    char* put_origin(char* at) const {
+        *at++ = '"';
+        const std::string_view origin = origin_.view();
+        for (std::size_t done = 0; done < origin.size(); done += kRegister)
+            std::memcpy(at + done, origin.data() + done, kRegister);
+        return at + origin.size();
     }
 
     char* put_text(const Field& field, std::string_view text, char* at) {
