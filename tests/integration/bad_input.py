@@ -536,9 +536,10 @@ def test_the_plugin_writes_what_paltrace_writes(tmp_path):
 
 
 def test_the_plugin_orders_events_of_one_time_as_paltrace_does_however_many(tmp_path):
-    # by three, each three the wrong way round, past what is looked at before Begin; then more of one time than are kept
-    seqs = [3 * (i // 3) + 3 - i % 3 for i in range(6000)] + list(range(6001, 11001))
-    times = [1000 + 10 * (i // 3) for i in range(6000)] + [90_000] * 5000
+    # alone, by three and by two, each the wrong way round, past what is looked at before Begin; then more of one time than are kept
+    groups = [range(first, first + size) for first, size in ((7 * i + before, size) for i in range(900) for before, size in ((1, 1), (2, 1), (3, 3), (6, 2)))]
+    seqs = [seq for group in groups for seq in reversed(group)] + list(range(6301, 11001))
+    times = [1000 + 10 * i for i, group in enumerate(groups) for _ in group] + [90_000] * 4700
     yields = [("task_yield", ts, {"worker": worker(INSTANCE), "tid": 5, "seq": seq, "step": seq, "run_ns": 1}) for ts, seq in zip(times, seqs)]
     trace = Trace(catalogue())
     trace.channel("channel0", list(name for name in trace.events if name and name.startswith("task_"))).stream().packet(yields)

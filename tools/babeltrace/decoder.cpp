@@ -2,12 +2,11 @@
 
 #include <string_view>
 #include <tiffany/pal/error.hpp>
+#include <utility>
 #include <vector>
 
 namespace tiffany::ctf {
 namespace {
-
-constexpr std::uintptr_t kAllocated = 64;  // bytes from one object of an event class's size to the next, at least
 
 std::string_view name_of(const bt_event_class* event_class) {
     const char* name = bt_event_class_get_name(event_class);
@@ -34,7 +33,7 @@ FieldKind kind_of(const bt_field_class* type) {
     return bt_field_class_type_is(is, BT_FIELD_CLASS_TYPE_UNSIGNED_INTEGER) ? FieldKind::number : FieldKind::other;
 }
 
-std::uint64_t ns(const bt_clock_snapshot* snapshot) {
+inline std::uint64_t ns(const bt_clock_snapshot* snapshot) {
     std::int64_t value = 0;
     if (bt_clock_snapshot_get_ns_from_origin(snapshot, &value) != BT_CLOCK_SNAPSHOT_GET_NS_FROM_ORIGIN_STATUS_OK ||
         value < 0) {
@@ -160,9 +159,7 @@ const Decoder::Channel& Decoder::channel_of(const bt_stream_class* stream_class)
     return *channel;
 }
 
-Decoder::Plan& Decoder::plan_of(const bt_event_class* event_class) {
-    Seen& seen = seen_[reinterpret_cast<std::uintptr_t>(event_class) / kAllocated % kSeen];
-    if (event_class == seen.event_class) return *seen.plan;
+Decoder::Plan& Decoder::find_plan(const bt_event_class* event_class) {
     std::unique_ptr<Plan>& plan = plans_[event_class];
     if (plan == nullptr) {
         plan = std::make_unique<Plan>(name_of(event_class), ticks_);
@@ -180,8 +177,23 @@ Decoder::Plan& Decoder::plan_of(const bt_event_class* event_class) {
                 }
         }
     }
-    seen = {event_class, plan.get()};
+    seen_of(event_class) = {event_class, plan.get()};
     return *plan;
+}
+
+/// What the events of one class of one trace have in common. A number that this class does not have stays 0.
+void Decoder::prepare(Filled& filled, const Plan& plan) const {
+    pal::Record& record = filled.record;
+    if (filled.trace != last_trace_) record.host = labels_->host;
+    filled.trace = last_trace_;
+    filled.plan = &plan;
+    record.info = plan.info;
+    if (plan.info == nullptr) record.unknown = plan.name;
+#pragma GCC unroll 12  // six stores; else g++ makes `rep stos` of it
+    for (std::uint64_t& number : record.numbers)
+        number = 0;
+    for (std::string& text : record.texts)
+        text.clear();
 }
 
 void Decoder::event(const bt_message* message) {
@@ -192,24 +204,16 @@ void Decoder::event(const bt_message* message) {
     ++plan.count;
     if (!plan.has_worker) return;  // nobody's: counted, if it is unknown
 
-    Filled& filled = filled_[turn_ ^= 1];
-    pal::Record& record = filled.record;
-    record.info = plan.info;
-    if (plan.info == nullptr) record.unknown = plan.name;
-    record.ts_ns = ns(bt_message_event_borrow_default_clock_snapshot_const(message));
     const bt_trace* trace = bt_stream_borrow_trace_const(bt_event_borrow_stream_const(event));
     if (trace != last_trace_) {
         last_trace_ = trace;
         labels_ = &traces_[trace];
         pids_.forget_last();
     }
-    if (trace != filled.trace) {
-        filled.trace = trace;
-        record.host = labels_->host;
-    }
-    record.numbers.fill(0);
-    for (std::string& text : record.texts)
-        text.clear();
+    std::swap(last_filled_, next_filled_);
+    pal::Record& record = last_filled_->record;
+    if (last_filled_->plan != &plan || last_filled_->trace != trace) prepare(*last_filled_, plan);
+    record.ts_ns = ns(bt_message_event_borrow_default_clock_snapshot_const(message));
 
     const bt_field* payload = bt_event_borrow_payload_field_const(event);
     const auto number = [payload](std::uint64_t member) {

@@ -50,7 +50,11 @@ class Decoder {
     void discarded_packets(const bt_message* message);
     void stream_begins(const bt_stream* stream);
     const Channel& channel_of(const bt_stream_class* stream_class);
-    Plan& plan_of(const bt_event_class* event_class);
+    Plan& plan_of(const bt_event_class* event_class) {
+        const Seen& seen = seen_of(event_class);
+        return event_class == seen.event_class ? *seen.plan : find_plan(event_class);
+    }
+    Plan& find_plan(const bt_event_class* event_class);
 
     TraceSink& out_;
     const bool ticks_;
@@ -67,15 +71,22 @@ class Decoder {
         const bt_event_class* event_class = nullptr;
         Plan* plan = nullptr;
     };
-    static constexpr std::size_t kSeen = 64;  // more than there are events
+    static constexpr std::size_t kSeen = 64;          // more than there are events
+    static constexpr std::uintptr_t kAllocated = 64;  // bytes from one object of a class's size to the next, at least
+    Seen& seen_of(const bt_event_class* event_class) {
+        return seen_[reinterpret_cast<std::uintptr_t>(event_class) / kAllocated % kSeen];
+    }
     std::array<Seen, kSeen> seen_{};
-    /// Two in turn, reused: their strings keep their room.
+    /// Reused: its strings keep their room.
     struct Filled {
         pal::Record record;
         const bt_trace* trace = nullptr;  // whose host it has
+        const Plan* plan = nullptr;       // whose values it has
     };
-    std::array<Filled, 2> filled_;
-    std::size_t turn_ = 0;
+    void prepare(Filled& filled, const Plan& plan) const;
+    std::array<Filled, 2> filled_;  // in turn
+    Filled* last_filled_ = &filled_[0];
+    Filled* next_filled_ = &filled_[1];
 };
 
 }  // namespace tiffany::ctf

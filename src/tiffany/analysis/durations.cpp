@@ -34,8 +34,10 @@ void Durations::add(std::uint64_t ns) {
     ++count_;
     sum_ns_ += ns;
     max_ns_ = std::max(max_ns_, ns);
-    const auto bound = std::lower_bound(bounds_.begin(), bounds_.end(), ns);
-    ++buckets_[static_cast<std::size_t>(bound - bounds_.begin())];
+    std::size_t bucket = 0;  // one after the other: most durations are below the first bounds
+    while (bucket != bounds_.size() && bounds_[bucket] < ns)
+        ++bucket;
+    ++buckets_[bucket];
     const std::size_t number = row_of(ns);
     ++row(number)[number == 0 ? ns : (ns >> (number - 1)) - kParts];
 }

@@ -51,11 +51,13 @@ std::string_view ChunkedInput::longer(std::string_view left) {
     char* const begin = next.chunk(room_) - left.size();
     if (!left.empty()) std::memcpy(begin, left.data(), left.size());
     if (is_ahead) {
+        bool wants_more = false;
         {
             const std::lock_guard lock{mutex_};
             ++taken_;
+            wants_more = is_low();
         }
-        changed_.notify_one();
+        if (wants_more) changed_.notify_one();
     } else {
         filled_ = ++taken_;
         if (!next.is_last && input_.is_regular() && may_start_) start();
@@ -102,7 +104,7 @@ void ChunkedInput::read_ahead() {
         Slot& next = slot(filled_);  // only this thread changes it
         {
             std::unique_lock lock{mutex_};
-            changed_.wait(lock, [&] { return stop_ || filled_ - taken_ + 1 < kSlots; });
+            if (filled_ - taken_ + 1 == kSlots) changed_.wait(lock, [&] { return stop_ || is_low(); });
             if (stop_) return;
         }
         fill(next);

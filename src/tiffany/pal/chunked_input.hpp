@@ -55,6 +55,9 @@ class ChunkedInput {
     void wait_for_chunk();
     void fill(Slot& slot);
     void fill_on(Slot& slot);
+    /// Whether half of what can be ahead was taken: when all of it was there, so much is read at once, because to wake
+    /// a thread for each chunk takes as long as a part of it. Under the mutex.
+    bool is_low() const { return filled_ - taken_ <= (kSlots - 1) / 2; }
     void start();
     void read_ahead();
 

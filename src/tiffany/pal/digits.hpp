@@ -21,11 +21,13 @@ namespace digits {
 /// The eight digits of a number below 10^8, one in each byte, the first in the lowest. By halves, all at once: two
 /// numbers below 10^4, four below 100, eight below 10; the factors are 1 / 100 and 1 / 10, exact in these ranges.
 constexpr std::uint64_t eight(std::uint32_t value) noexcept {
-    const std::uint64_t fours = value / 10'000 | std::uint64_t{value % 10'000} << 32;
+    // x - 100 * h beside h is x << 16 minus so many h; the rest likewise
+    const std::uint64_t thousands = value / 10'000;
+    const std::uint64_t fours = (std::uint64_t{value} << 32) - thousands * ((std::uint64_t{10'000} << 32) - 1);
     const std::uint64_t hundreds = fours * 10'486 >> 20 & 0x0000'007f'0000'007f;
-    const std::uint64_t pairs = hundreds + ((fours - 100 * hundreds) << 16);
+    const std::uint64_t pairs = (fours << 16) - hundreds * ((100 << 16) - 1);
     const std::uint64_t tens = pairs * 103 >> 10 & 0x000f'000f'000f'000f;
-    return tens + ((pairs - 10 * tens) << 8);
+    return (pairs << 8) - tens * ((10 << 8) - 1);
 }
 
 /// The lowest byte first.
@@ -36,12 +38,17 @@ inline void put_bytes(char* out, std::uint64_t bytes) noexcept {
 
 inline constexpr std::uint64_t kZeros = 0x3030'3030'3030'3030;  // "00000000"
 
+/// How many of eight digits are left without zeros before them; the last one is.
+constexpr unsigned count(std::uint64_t eight) noexcept {
+    return 8 - static_cast<unsigned>(std::countr_zero(eight | std::uint64_t{1} << 56)) / 8;
+}
+
 /// At most 8 digits; writes 8 bytes.
 inline char* put_short(char* out, std::uint32_t value) noexcept {
     const std::uint64_t all = eight(value);
-    const int leading = std::countr_zero(all | std::uint64_t{1} << 56) & ~7;  // bits of zeros before it, but the last
-    put_bytes(out, (all | kZeros) >> leading);
-    return out + 8 - leading / 8;
+    const unsigned digits = count(all);
+    put_bytes(out, (all | kZeros) >> (64 - 8 * digits));
+    return out + digits;
 }
 
 }  // namespace digits
@@ -72,6 +79,34 @@ inline char* put_number(char* out, std::uint64_t value) noexcept {
     }
     return put_8_digits(out, low);
 }
+
+/// Writes numbers as put_number does, of which many are the one before or 1 more: then its last digit counts on.
+class NearNumber {
+  public:
+    char* put(char* out, std::uint64_t value) noexcept {
+        const std::uint64_t more = value - last_;
+        if (more > 1 || ascii_ + more * kOne > kNine) {
+            if (value >= kMost) return put_number(out, value);
+            const std::uint64_t eight = digits::eight(static_cast<std::uint32_t>(value));
+            ascii_ = eight | digits::kZeros;
+            digits_ = digits::count(eight);
+        } else {
+            ascii_ += more * kOne;
+        }
+        last_ = value;
+        digits::put_bytes(out, ascii_ >> (64 - 8 * digits_));
+        return out + digits_;
+    }
+
+  private:
+    static constexpr std::uint64_t kMost = 100'000'000;
+    static constexpr std::uint64_t kOne = std::uint64_t{1} << 56;  // of the last digit
+    static constexpr std::uint64_t kNine = ('9' + std::uint64_t{1}) * kOne - 1;
+
+    std::uint64_t last_ = 0;
+    std::uint64_t ascii_ = digits::kZeros;  // its last digit is in the highest byte
+    unsigned digits_ = 1;
+};
 
 /// Exactly `digits` hexadecimal digits.
 inline char* put_hex(char* out, std::uint64_t value, std::size_t digits) noexcept {

@@ -3,6 +3,7 @@
 #include <unistd.h>
 #include <zstd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -16,6 +17,8 @@
 namespace tiffany::pal {
 namespace {
 
+// so much of a file's room is asked for ahead, at most: what is not needed is given back in the end
+constexpr std::size_t kMostAhead = std::size_t{64} << 20;
 constexpr int kLevel = 1;  // level 3 compresses these logs worse than level 1, and takes longer
 
 Error cannot_write(const std::string& name, const std::string& cause) {
@@ -59,7 +62,7 @@ class OutputFile::Target {
         // without a name until it is whole: whatever ends this process, nothing half-written is left behind
         fd_ = ::open(folder_of(path).c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
         if (fd_ >= 0) {
-            nameless_ = true;
+            nameless_ = reserves_ = true;
             return;
         }
         if (errno != EOPNOTSUPP && errno != EISDIR) throw cannot_write(path);
@@ -86,6 +89,8 @@ class OutputFile::Target {
             if (!stream_->write(bytes.data(), static_cast<std::streamsize>(bytes.size()))) fail_stream();
             return;
         }
+        if (size_ + bytes.size() > reserved_) reserve();
+        size_ += bytes.size();
         while (!bytes.empty()) {
             const ssize_t written = ::write(fd_, bytes.data(), bytes.size());
             if (written < 0 && errno == EINTR) continue;
@@ -100,6 +105,7 @@ class OutputFile::Target {
             if (!stream_->flush()) fail_stream();
             return;
         }
+        if (reserved_ > size_ && ::ftruncate(fd_, static_cast<off_t>(size_)) != 0) throw cannot_write(name_);
         if (nameless_) give_a_name();
         // some file systems (NFS) say only here that the disk is full
         const int fd = fd_;
@@ -127,6 +133,16 @@ class OutputFile::Target {
         }
     }
 
+    /// The kernel takes less for a write whose place is there: it has to look for none, a piece of a file at a time. As
+    /// much again as is written; a short file is not worth it. Where it fails, the write itself says what is wrong.
+    void reserve() {
+        if (!reserves_) return;
+        const std::size_t more = std::min(size_, kMostAhead);
+        if (more < kMostAhead / 16) return;
+        reserves_ = ::fallocate(fd_, FALLOC_FL_KEEP_SIZE, static_cast<off_t>(size_), static_cast<off_t>(more)) == 0;
+        if (reserves_) reserved_ = size_ + more;
+    }
+
     [[noreturn]] void fail_stream() const {
         throw cannot_write(name_, errno != 0 ? std::strerror(errno) : "the stream has failed");
     }
@@ -136,7 +152,10 @@ class OutputFile::Target {
     std::string temporary_;  // empty: none, or renamed
     std::ostream* stream_ = nullptr;
     int fd_ = -1;
-    bool nameless_ = false;  // the file has no name yet
+    bool nameless_ = false;     // the file has no name yet
+    bool reserves_ = false;     // room ahead: it is a file of ours, and its file system can do that
+    std::size_t size_ = 0;      // written so far
+    std::size_t reserved_ = 0;  // up to here there is room for certain; 0: not asked for
 };
 
 /// One zstd frame.

@@ -109,7 +109,7 @@ std::size_t PlainLine::read(std::string_view text, Record& record) {
     return static_cast<std::size_t>(at + kLineEnd.size() - text.data());
 }
 
-const char* PlainLine::read_time(const char* at, Record& record) {
+[[gnu::always_inline]] inline const char* PlainLine::read_time(const char* at, Record& record) {
     if (second_.empty() || !same_bytes(at, second_.data(), kUpToSecond)) {
         if (!read_second({at, kUpToSecond})) return nullptr;
     }
@@ -121,7 +121,7 @@ const char* PlainLine::read_time(const char* at, Record& record) {
     return at + kFraction;
 }
 
-bool PlainLine::read_second(std::string_view front) {
+[[gnu::noinline]] bool PlainLine::read_second(std::string_view front) {
     second_.clear();
     if (!front.starts_with(kBeforeTime)) return false;
     const auto time = parse_time(std::string{front.substr(kBeforeTime.size())} + "000000000Z");
@@ -134,7 +134,7 @@ bool PlainLine::read_second(std::string_view front) {
 }
 
 /// Mostly that of the line before, or at least of the same process.
-const char* PlainLine::read_origin(const char* at, const char* end, Record& record) {
+[[gnu::always_inline]] inline const char* PlainLine::read_origin(const char* at, const char* end, Record& record) {
     if (at == nullptr) return nullptr;
     const auto is_at = [&](std::size_t bytes) {
         return bytes != 0 && static_cast<std::size_t>(end - at) > bytes && std::memcmp(at, origin_.data(), bytes) == 0;
@@ -178,7 +178,7 @@ const char* PlainLine::read_new_process(const char* at, Record& record) {
     return take(kWorker, at);
 }
 
-const char* PlainLine::read_event(const char* at, const PlainPlan*& plan) const {
+[[gnu::always_inline]] inline const char* PlainLine::read_event(const char* at, const PlainPlan*& plan) const {
     if (!may_take(kEvent, at)) return nullptr;
     const WordSet::Word* const name = plans_.names().find(at);
     if (name == nullptr) return nullptr;
@@ -190,7 +190,7 @@ const char* PlainLine::read_event(const char* at, const PlainPlan*& plan) const 
     return nullptr;
 }
 
-const char* PlainLine::read_own(const char* at, const PlainPlan& plan, Record& record) {
+[[gnu::always_inline]] inline const char* PlainLine::read_own(const char* at, const PlainPlan& plan, Record& record) {
     clear_values(record);
     for (const PlainPlan::Field& field : plan.fields) {
         if (!field.key.is_at(at)) {

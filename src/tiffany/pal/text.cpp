@@ -4,6 +4,8 @@
 #include <charconv>
 #include <chrono>
 
+#include "byte_word.hpp"
+
 namespace tiffany::pal {
 namespace {
 
@@ -13,6 +15,20 @@ constexpr std::string_view kReplacement = "\xEF\xBF\xBD";  // U+FFFD
 // what JSON does not allow in a string as it is, and what needs a look: no ASCII
 bool is_plain(unsigned char byte) {
     return byte >= 0x20 && byte < 0x80 && byte != '"' && byte != '\\';
+}
+
+/// How many bytes come before the first that is not.
+std::size_t count_plain(std::string_view text) {
+    std::size_t plain = 0;
+    for (; plain + kWord <= text.size(); plain += kWord) {
+        const std::uint64_t word = word_at(text.data() + plain);
+        const std::uint64_t marks =
+            mark_less(word, 0x20) | mark_equal(word, '"') | mark_equal(word, '\\') | (word & eight_of(0x80));
+        if (marks != 0) return plain + before_mark(marks);
+    }
+    while (plain < text.size() && is_plain(static_cast<unsigned char>(text[plain])))
+        ++plain;
+    return plain;
 }
 
 bool is_between(char byte, unsigned low, unsigned high) {
@@ -43,10 +59,7 @@ void TextBuffer::put_hex(std::uint64_t value, std::size_t digits) {
 void TextBuffer::put_quoted(std::string_view text) {
     put('"');
     while (!text.empty()) {
-        const auto plain = static_cast<std::size_t>(
-            std::find_if(text.begin(), text.end(),
-                         [](char byte) { return !is_plain(static_cast<unsigned char>(byte)); }) -
-            text.begin());
+        const std::size_t plain = count_plain(text);
         put(text.substr(0, plain));
         text.remove_prefix(plain);
         if (text.empty()) break;
@@ -116,7 +129,7 @@ void TimeFormatter::begin_second(std::uint64_t second) {
     text.put_padded(static_cast<std::uint64_t>(time.seconds().count()), 2);
     text.put('.');
     up_to_second_ = Piece{text.view()};
-    second_ = second;
+    second_ns_ = second * kNsPerSecond;
 }
 
 std::optional<std::uint64_t> parse_time(std::string_view text) {

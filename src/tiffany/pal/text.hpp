@@ -55,13 +55,15 @@ std::size_t utf8_character(std::string_view text);
 /// Puts "2026-11-23T15:43:08.947684687Z". Remembers the second, because records come many a second.
 class TimeFormatter {
   public:
+    TimeFormatter() { begin_second(0); }
+
     void put(TextBuffer& out, std::uint64_t ts_ns);
     /// The same to where kRoom bytes are free; returns the end.
     char* put(char* out, std::uint64_t ts_ns) {
-        if (ts_ns / kNsPerSecond != second_) [[unlikely]]
+        if (ts_ns - second_ns_ >= kNsPerSecond) [[unlikely]]  // also one before it
             begin_second(ts_ns / kNsPerSecond);
         out = up_to_second_.put(out);
-        out = put_9_digits(out, static_cast<std::uint32_t>(ts_ns % kNsPerSecond));
+        out = put_9_digits(out, static_cast<std::uint32_t>(ts_ns - second_ns_));
         *out++ = 'Z';
         return out;
     }
@@ -71,8 +73,8 @@ class TimeFormatter {
     static constexpr std::uint64_t kNsPerSecond = 1'000'000'000;
     void begin_second(std::uint64_t second);
 
-    std::uint64_t second_ = ~std::uint64_t{0};
-    Piece up_to_second_;  // "2026-11-23T15:43:08."
+    std::uint64_t second_ns_ = 0;  // where the second begins
+    Piece up_to_second_;           // "2026-11-23T15:43:08."
 };
 
 /// The other way: RFC 3339 in UTC, with no fraction or one of 1 to 9 digits. Nothing for everything else.

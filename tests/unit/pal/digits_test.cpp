@@ -22,6 +22,32 @@ TEST(Digits, AreTheStandardLibrarysAtEveryLength) {
             EXPECT_EQ(number_put(value), std::to_string(value));
 }
 
+TEST(Digits, AreTheStandardLibrarysWhateverStandsInAnyPlace) {
+    // every digit in every place, beside others that differ
+    for (std::uint32_t value = 0; value < 100'000'000; value += 9'973)
+        ASSERT_EQ(number_put(value), std::to_string(value));
+    for (std::uint32_t pair = 0; pair < 10'000; ++pair) {
+        ASSERT_EQ(number_put(pair), std::to_string(pair));
+        ASSERT_EQ(number_put(pair * 10'000), std::to_string(pair * 10'000));
+    }
+}
+
+TEST(Digits, OfNumbersThatAreNearAreThoseOfEachByItself) {
+    NearNumber near;
+    const auto put = [&near](std::uint64_t value) {
+        std::array<char, kMaxDigits> room{};
+        return std::string(room.data(), near.put(room.data(), value));
+    };
+    for (std::uint64_t value = 0; value < 1'200; ++value) {
+        ASSERT_EQ(put(value), std::to_string(value));
+        ASSERT_EQ(put(value), std::to_string(value)) << "once more";
+    }
+    for (std::uint64_t value = 99'999'990; value < 100'000'010; ++value)
+        ASSERT_EQ(put(value), std::to_string(value));
+    for (const std::uint64_t value : {~std::uint64_t{0}, std::uint64_t{0}, std::uint64_t{7}, std::uint64_t{6}})
+        ASSERT_EQ(put(value), std::to_string(value));
+}
+
 TEST(Digits, OfNanosecondsAreNineWithTheirZeros) {
     std::array<char, 9> room{};
     for (const std::uint32_t value : {0u, 7u, 99'999'999u, 100'000'000u, 987'654'321u, 999'999'999u}) {

@@ -68,6 +68,23 @@ TEST(OutputFile, WritesADeviceDirectly) {
     EXPECT_TRUE(std::filesystem::is_character_file("/dev/null"));
 }
 
+TEST(OutputFile, GivesBackTheRoomThatItDidNotNeed) {
+    const Folder folder;
+    const std::string piece(std::size_t{1} << 18, 'x');
+    constexpr std::size_t kPieces = 76;  // 19 MiB: it has asked for 32
+    {
+        OutputFile file{folder.file("log")};
+        for (std::size_t i = 0; i < kPieces; ++i)
+            file.write(piece);
+        file.commit();
+    }
+    struct stat file {};
+    ASSERT_EQ(stat(folder.file("log").c_str(), &file), 0);
+    EXPECT_EQ(static_cast<std::size_t>(file.st_size), kPieces * piece.size());
+    constexpr std::size_t kBlock = 512, kAllowed = std::size_t{1} << 20;
+    EXPECT_LT(static_cast<std::size_t>(file.st_blocks) * kBlock, kPieces * piece.size() + kAllowed);
+}
+
 TEST(OutputFile, NamesTheFileAndTheCauseWhenTheDiskIsFull) {
     // /dev/full is the disk that is always full
     for (const bool compressed : {false, true}) {

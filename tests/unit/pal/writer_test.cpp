@@ -94,6 +94,36 @@ TEST(LogWriter, TellsWorkersOfOneLogApart) {
     EXPECT_THAT(out.text, HasSubstr(R"("host":"other","instance":"000000000abc","worker":65535,)"));
 }
 
+TEST(LogWriter, TellsHostsOfOneLogApartWhateverTheirLength) {
+    for (const std::size_t length : {1, 7, 8, 9, 16, 17, 100}) {
+        Text out;
+        LogWriter writer{out};
+        Record record = step(TaskEvent::Yield, 1, 2, 3);
+        for (std::size_t changed = 0; changed < length; ++changed) {
+            record.host = std::string(length, 'a');
+            writer.record(record);
+            record.host[changed] = 'b';
+            writer.record(record);
+            writer.flush();
+            EXPECT_THAT(out.text,
+                        HasSubstr("\"host\":\"" + record.host + "\",\"instance\":\"5f3a9c1e07b2\",\"worker\":1,"));
+            out.text.clear();
+        }
+    }
+}
+
+TEST(LogWriter, EscapesAtEveryPlaceOfALongText) {
+    for (std::size_t at = 0; at < 40; ++at) {
+        std::string text(40, 'a');
+        text[at] = '"';
+        EXPECT_EQ(text_written(text), text.substr(0, at) + "\\\"" + text.substr(at + 1));
+        text[at] = '\x1f';
+        EXPECT_EQ(text_written(text), text.substr(0, at) + "\\u001f" + text.substr(at + 1));
+        text[at] = '\xff';
+        EXPECT_EQ(text_written(text), text.substr(0, at) + "\xEF\xBF\xBD" + text.substr(at + 1));
+    }
+}
+
 TEST(LogWriter, EscapesWhatJsonDoesNotAllow) {
     EXPECT_EQ(text_written("a\"b\\c\nd\te\rf"), R"(a\"b\\c\nd\te\rf)");
     EXPECT_EQ(text_written(std::string_view{"\0\x01\x1f\x7f", 4}), "\\u0000\\u0001\\u001f\x7f");
