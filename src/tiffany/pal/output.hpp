@@ -21,6 +21,9 @@ namespace tiffany::pal {
 /// A name that ends in `.zst` is compressed (zstd level 1). A target that exists and is no regular file (/dev/null, a
 /// fifo) is written directly. The file has mode 0600 and replaces one of that name; a symbolic link to a regular file
 /// is refused, because it may be somebody else's.
+///
+/// While a file is written it takes room on the disk for as much again as it has, at most 64 MiB, so that the kernel
+/// looks for it seldom; `commit` gives back what was not needed.
 class OutputFile : public ByteSink {
   public:
     explicit OutputFile(const std::string& path);
