@@ -19,6 +19,7 @@
 /// as Cancelled (cause asked), after any other one as Failed; one that is destroyed where it is suspended as Cancelled
 /// (destroyed).
 
+#include <tiffany/adapters/asio_executor.hpp>
 #include <tiffany/adapters/asio_telemetry.hpp>
 #include <tiffany/adapters/task_info.hpp>
 #include <utility>  // Asio 1.74 forgets it
@@ -49,65 +50,6 @@
 namespace tiffany::asio {
 
 using tiffany::TaskInfo;
-
-#if TIFFANY_TELEMETRY
-
-/// An executor that runs a task's functions on another one, and tells of them. `co_await this_coro::executor` gives it,
-/// in an any_io_executor; what is posted to it by others runs as on the other one.
-template <typename Inner>
-class TaskExecutor {
-  public:
-    TaskExecutor(Inner inner, tiffany::detail::AsioTaskRef task) noexcept
-        : inner_{std::move(inner)}, task_{std::move(task)} {}
-
-    const Inner& inner() const noexcept { return inner_; }
-    /// The task's number in events, and where it is. Any thread.
-    std::uint64_t tid() const noexcept { return task_->tid(); }
-    TaskState state() const noexcept { return task_->state(); }
-
-    template <typename Function>
-    void execute(Function&& function) const {
-        using Kind = tiffany::detail::AsioWake::Kind;
-        const tiffany::detail::AsioWake wake = task_->wake();
-        if (wake.kind == Kind::plain)
-            boost::asio::execution::execute(inner_, std::forward<Function>(function));
-        else
-            boost::asio::execution::execute(inner_, tiffany::detail::AsioResume<std::decay_t<Function>>{
-                                                        task_, wake, std::forward<Function>(function)});
-    }
-
-    template <typename Property>
-    requires(boost::asio::can_require<const Inner&, const Property&>::value) auto require(
-        const Property& property) const {
-        return over(boost::asio::require(inner_, property));
-    }
-    template <typename Property>
-    requires(boost::asio::can_prefer<const Inner&, const Property&>::value) auto prefer(
-        const Property& property) const {
-        return over(boost::asio::prefer(inner_, property));
-    }
-    template <typename Property>
-    requires(boost::asio::can_query<const Inner&, const Property&>::value) decltype(auto)
-        query(const Property& property) const {
-        return boost::asio::query(inner_, property);
-    }
-
-    friend bool operator==(const TaskExecutor& a, const TaskExecutor& b) noexcept {
-        return a.inner_ == b.inner_ && a.task_ == b.task_;
-    }
-    friend bool operator!=(const TaskExecutor& a, const TaskExecutor& b) noexcept { return !(a == b); }
-
-  private:
-    template <typename Other>
-    TaskExecutor<Other> over(Other other) const {
-        return {std::move(other), task_};
-    }
-
-    Inner inner_;
-    tiffany::detail::AsioTaskRef task_;
-};
-
-#endif
 
 }  // namespace tiffany::asio
 

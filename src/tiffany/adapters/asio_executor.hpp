@@ -1,0 +1,201 @@
+#pragma once
+/// The executor of a task that Boost.Asio's coroutines run: `co_await this_coro::executor` gives it, in an
+/// any_io_executor.
+
+#include <tiffany/telemetry/config.hpp>
+
+#if TIFFANY_TELEMETRY
+
+#include <utility>  // Asio 1.74 forgets it
+
+#include <boost/asio/execution.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/prefer.hpp>
+#include <boost/asio/query.hpp>
+#include <boost/asio/require.hpp>
+#include <cstdint>
+#include <memory>
+#include <tiffany/adapters/detail/asio_task.hpp>
+#include <type_traits>
+
+namespace tiffany::detail {
+
+/// Gives a function to a task's inner executor; as a run of the task, if it is one.
+template <typename Inner, typename Function>
+void asio_execute(const Inner& inner, const AsioTaskRef& task, Function&& function) {
+    const AsioWake wake = task->wake();
+    if (wake.kind == AsioWake::Kind::plain)
+        boost::asio::execution::execute(inner, std::forward<Function>(function));
+    else
+        boost::asio::execution::execute(
+            inner, AsioResume<std::decay_t<Function>>{task, wake, std::forward<Function>(function)});
+}
+
+}  // namespace tiffany::detail
+
+namespace tiffany::asio {
+
+/// An executor that runs a task's functions on another one, and tells of them. What is posted to it by others runs as
+/// on the other one.
+template <typename Inner>
+class TaskExecutor {
+  public:
+    TaskExecutor(Inner inner, tiffany::detail::AsioTaskRef task) noexcept
+        : inner_{std::move(inner)}, task_{std::move(task)} {}
+
+    const Inner& inner() const noexcept { return inner_; }
+    /// The task's number in events, and where it is. Any thread.
+    std::uint64_t tid() const noexcept { return task_->tid(); }
+    TaskState state() const noexcept { return task_->state(); }
+
+    template <typename Function>
+    void execute(Function&& function) const {
+        tiffany::detail::asio_execute(inner_, task_, std::forward<Function>(function));
+    }
+
+    template <typename Property>
+    requires(boost::asio::can_require<const Inner&, const Property&>::value) auto require(
+        const Property& property) const {
+        return over(boost::asio::require(inner_, property));
+    }
+    template <typename Property>
+    requires(boost::asio::can_prefer<const Inner&, const Property&>::value) auto prefer(
+        const Property& property) const {
+        return over(boost::asio::prefer(inner_, property));
+    }
+    template <typename Property>
+    requires(boost::asio::can_query<const Inner&, const Property&>::value) decltype(auto)
+        query(const Property& property) const {
+        return boost::asio::query(inner_, property);
+    }
+
+    friend bool operator==(const TaskExecutor& a, const TaskExecutor& b) noexcept {
+        return a.inner_ == b.inner_ && a.task_ == b.task_;
+    }
+    friend bool operator!=(const TaskExecutor& a, const TaskExecutor& b) noexcept { return !(a == b); }
+
+  private:
+    template <typename Other>
+    TaskExecutor<Other> over(Other other) const {
+        return {std::move(other), task_};
+    }
+
+    Inner inner_;
+    tiffany::detail::AsioTaskRef task_;
+};
+
+#ifndef BOOST_ASIO_NO_TS_EXECUTORS  // which have the context count its work
+
+/// The same on an io_context, in two words: an any_io_executor keeps what is larger in memory that it allocates, and
+/// there are some copies with other properties in each await.
+template <unsigned kBits>
+class TaskExecutor<boost::asio::io_context::basic_executor_type<std::allocator<void>, kBits>> {
+    using Context = boost::asio::io_context;
+    using Plain = Context::executor_type;
+    using Tracked = std::decay_t<
+        boost::asio::require_result<const Plain&, const boost::asio::execution::outstanding_work_t::tracked_t&>::type>;
+
+  public:
+    using Inner = Context::basic_executor_type<std::allocator<void>, kBits>;
+
+    TaskExecutor(const Inner& inner, tiffany::detail::AsioTaskRef task) noexcept
+        : TaskExecutor{word_of(inner), std::move(task)} {}
+    TaskExecutor(const TaskExecutor& other) noexcept : TaskExecutor{other.word_, other.task_} {}
+    TaskExecutor(TaskExecutor&& other) noexcept = default;
+    TaskExecutor& operator=(TaskExecutor other) noexcept {
+        std::swap(word_, other.word_);
+        std::swap(task_, other.task_);
+        return *this;
+    }
+    ~TaskExecutor() {
+        if constexpr (kTracks)
+            if (task_) context().get_executor().on_work_finished();
+    }
+
+    Inner inner() const {
+        if constexpr (kTracks)
+            return boost::asio::require(plain(), boost::asio::execution::outstanding_work.tracked);
+        else
+            return plain();
+    }
+    std::uint64_t tid() const noexcept { return task_->tid(); }
+    TaskState state() const noexcept { return task_->state(); }
+
+    template <typename Function>
+    void execute(Function&& function) const {
+        // what is in the queue is counted as work, whatever brought it there
+        tiffany::detail::asio_execute(plain(), task_, std::forward<Function>(function));
+    }
+
+    template <typename Property>
+    requires(boost::asio::can_require<const Inner&, const Property&>::value) auto require(
+        const Property& property) const {
+        using Other = std::decay_t<typename boost::asio::require_result<const Inner&, const Property&>::type>;
+        if constexpr (std::is_same_v<Property, boost::asio::execution::outstanding_work_t::tracked_t> ||
+                      std::is_same_v<Property, boost::asio::execution::outstanding_work_t::untracked_t>)
+            return TaskExecutor<Other>{word_, task_};
+        else if constexpr (std::is_same_v<Other, Inner>)
+            return TaskExecutor{word_of(boost::asio::require(plain(), property)), task_};
+        else
+            return TaskExecutor<Other>{boost::asio::require(inner(), property), task_};  // with an allocator
+    }
+    template <typename Property>
+    requires(boost::asio::can_query<const Inner&, const Property&>::value) decltype(auto)
+        query(const Property& property) const {
+        // the others may depend on whether it counts as work
+        if constexpr (std::is_same_v<Property, boost::asio::execution::context_t> ||
+                      std::is_same_v<Property, boost::asio::execution::blocking_t>)
+            return boost::asio::query(plain(), property);
+        else
+            return boost::asio::query(inner(), property);
+    }
+
+    friend bool operator==(const TaskExecutor& a, const TaskExecutor& b) noexcept {
+        return a.word_ == b.word_ && a.task_ == b.task_;
+    }
+    friend bool operator!=(const TaskExecutor& a, const TaskExecutor& b) noexcept { return !(a == b); }
+
+  private:
+    template <typename>
+    friend class TaskExecutor;
+
+    static constexpr bool kTracks = std::is_same_v<Inner, Tracked>;
+    // in the lowest bits of the context's address
+    static constexpr std::uintptr_t kNeverBlocks = 1;
+    static constexpr std::uintptr_t kContinues = 2;
+    static_assert(alignof(Context) > (kNeverBlocks | kContinues));
+
+    TaskExecutor(std::uintptr_t word, tiffany::detail::AsioTaskRef task) noexcept
+        : word_{word}, task_{std::move(task)} {
+        if constexpr (kTracks) context().get_executor().on_work_started();
+    }
+
+    template <typename Executor>
+    static std::uintptr_t word_of(const Executor& executor) noexcept {
+        namespace execution = boost::asio::execution;
+        auto word = reinterpret_cast<std::uintptr_t>(&executor.query(execution::context));
+        if (executor.query(execution::blocking) == execution::blocking.never) word |= kNeverBlocks;
+        if (executor.query(execution::relationship) == execution::relationship.continuation) word |= kContinues;
+        return word;
+    }
+    Context& context() const noexcept { return *reinterpret_cast<Context*>(word_ & ~(kNeverBlocks | kContinues)); }
+    /// The inner one, but it does not count as work.
+    Plain plain() const noexcept {
+        namespace execution = boost::asio::execution;
+        Plain executor = context().get_executor();
+        if ((word_ & kNeverBlocks) != 0) executor = executor.require(execution::blocking.never);
+        if ((word_ & kContinues) != 0) executor = executor.require(execution::relationship.continuation);
+        return executor;
+    }
+
+    std::uintptr_t word_;
+    tiffany::detail::AsioTaskRef task_;  // null: it was moved from
+};
+
+static_assert(sizeof(TaskExecutor<boost::asio::io_context::executor_type>) <= sizeof(std::shared_ptr<void>));
+
+#endif
+
+}  // namespace tiffany::asio
+
+#endif
