@@ -20,10 +20,9 @@
 
 namespace tiffany::detail {
 
-/// Gives a function to a task's inner executor; as a run of the task, if it is one.
+/// Gives a function to a task's inner executor; as a run of the task, if `wake` says that it is one.
 template <typename Inner, typename Function>
-void asio_execute(const Inner& inner, const AsioTaskRef& task, Function&& function) {
-    const AsioWake wake = task->wake();
+void asio_execute(const Inner& inner, const AsioTaskRef& task, const AsioWake& wake, Function&& function) {
     if (wake.kind == AsioWake::Kind::plain)
         boost::asio::execution::execute(inner, std::forward<Function>(function));
     else
@@ -50,7 +49,7 @@ class TaskExecutor {
 
     template <typename Function>
     void execute(Function&& function) const {
-        tiffany::detail::asio_execute(inner_, task_, std::forward<Function>(function));
+        tiffany::detail::asio_execute(inner_, task_, task_->wake(), std::forward<Function>(function));
     }
 
     template <typename Property>
@@ -84,7 +83,7 @@ class TaskExecutor {
     tiffany::detail::AsioTaskRef task_;
 };
 
-#ifndef BOOST_ASIO_NO_TS_EXECUTORS  // which have the context count its work
+#ifndef BOOST_ASIO_NO_TS_EXECUTORS  // by which a context is told of work
 
 /// The same on an io_context, in two words: an any_io_executor keeps what is larger in memory that it allocates, and
 /// there are some copies with other properties in each await.
@@ -92,29 +91,29 @@ template <unsigned kBits>
 class TaskExecutor<boost::asio::io_context::basic_executor_type<std::allocator<void>, kBits>> {
     using Context = boost::asio::io_context;
     using Plain = Context::executor_type;
-    using Tracked = std::decay_t<
-        boost::asio::require_result<const Plain&, const boost::asio::execution::outstanding_work_t::tracked_t&>::type>;
+    using Blocking = boost::asio::execution::blocking_t;
+    using Relationship = boost::asio::execution::relationship_t;
+    using Work = boost::asio::execution::outstanding_work_t;
 
   public:
     using Inner = Context::basic_executor_type<std::allocator<void>, kBits>;
 
-    TaskExecutor(const Inner& inner, tiffany::detail::AsioTaskRef task) noexcept
-        : TaskExecutor{word_of(inner), std::move(task)} {}
+    TaskExecutor(const Inner& inner, const tiffany::detail::AsioTaskRef& task) noexcept
+        : TaskExecutor{word_of(inner), task} {}
     TaskExecutor(const TaskExecutor& other) noexcept : TaskExecutor{other.word_, other.task_} {}
-    TaskExecutor(TaskExecutor&& other) noexcept = default;
+    TaskExecutor(TaskExecutor&& other) noexcept : word_{other.word_}, task_{std::move(other.task_)} {}
     TaskExecutor& operator=(TaskExecutor other) noexcept {
         std::swap(word_, other.word_);
         std::swap(task_, other.task_);
         return *this;
     }
     ~TaskExecutor() {
-        if constexpr (kTracks)
-            if (task_) context().get_executor().on_work_finished();
+        if (kIsWork && task_) task_.release()->let_go_working([this] { context().get_executor().on_work_finished(); });
     }
 
     Inner inner() const {
-        if constexpr (kTracks)
-            return boost::asio::require(plain(), boost::asio::execution::outstanding_work.tracked);
+        if constexpr (kIsWork)
+            return boost::asio::require(plain(), Work::tracked_t{});
         else
             return plain();
     }
@@ -123,28 +122,27 @@ class TaskExecutor<boost::asio::io_context::basic_executor_type<std::allocator<v
 
     template <typename Function>
     void execute(Function&& function) const {
-        // what is in the queue is counted as work, whatever brought it there
-        tiffany::detail::asio_execute(plain(), task_, std::forward<Function>(function));
+        const Plain inner = plain();  // what is in the queue counts as work, whatever brought it there
+        tiffany::detail::AsioWake wake = task_->wake();
+        if (wake.at.known())  // somebody listens
+            wake.at_once = (word_ & kNeverBlocks) == 0 && inner.running_in_this_thread();
+        tiffany::detail::asio_execute(inner, task_, wake, std::forward<Function>(function));
     }
 
     template <typename Property>
     requires(boost::asio::can_require<const Inner&, const Property&>::value) auto require(
         const Property& property) const {
         using Other = std::decay_t<typename boost::asio::require_result<const Inner&, const Property&>::type>;
-        if constexpr (std::is_same_v<Property, boost::asio::execution::outstanding_work_t::tracked_t> ||
-                      std::is_same_v<Property, boost::asio::execution::outstanding_work_t::untracked_t>)
-            return TaskExecutor<Other>{word_, task_};
-        else if constexpr (std::is_same_v<Other, Inner>)
-            return TaskExecutor{word_of(boost::asio::require(plain(), property)), task_};
+        if constexpr (requires { word_with(property); })
+            return TaskExecutor<Other>{word_with(property), task_};
         else
             return TaskExecutor<Other>{boost::asio::require(inner(), property), task_};  // with an allocator
     }
     template <typename Property>
     requires(boost::asio::can_query<const Inner&, const Property&>::value) decltype(auto)
         query(const Property& property) const {
-        // the others may depend on whether it counts as work
-        if constexpr (std::is_same_v<Property, boost::asio::execution::context_t> ||
-                      std::is_same_v<Property, boost::asio::execution::blocking_t>)
+        // others may depend on whether it is work
+        if constexpr (std::is_same_v<Property, boost::asio::execution::context_t> || std::is_same_v<Property, Blocking>)
             return boost::asio::query(plain(), property);
         else
             return boost::asio::query(inner(), property);
@@ -159,32 +157,41 @@ class TaskExecutor<boost::asio::io_context::basic_executor_type<std::allocator<v
     template <typename>
     friend class TaskExecutor;
 
-    static constexpr bool kTracks = std::is_same_v<Inner, Tracked>;
+    static constexpr bool kIsWork = !std::is_same_v<Inner, Plain>;
     // in the lowest bits of the context's address
     static constexpr std::uintptr_t kNeverBlocks = 1;
     static constexpr std::uintptr_t kContinues = 2;
     static_assert(alignof(Context) > (kNeverBlocks | kContinues));
 
-    TaskExecutor(std::uintptr_t word, tiffany::detail::AsioTaskRef task) noexcept
-        : word_{word}, task_{std::move(task)} {
-        if constexpr (kTracks) context().get_executor().on_work_started();
+    TaskExecutor(std::uintptr_t word, const tiffany::detail::AsioTaskRef& task) noexcept : word_{word} {
+        if constexpr (kIsWork) {
+            task->hold_working([this] { context().get_executor().on_work_started(); },
+                               [this] { context().get_executor().on_work_finished(); });
+            task_ = tiffany::detail::AsioTaskRef{&*task};
+        } else {
+            task_ = task;
+        }
     }
 
-    template <typename Executor>
-    static std::uintptr_t word_of(const Executor& executor) noexcept {
-        namespace execution = boost::asio::execution;
-        auto word = reinterpret_cast<std::uintptr_t>(&executor.query(execution::context));
-        if (executor.query(execution::blocking) == execution::blocking.never) word |= kNeverBlocks;
-        if (executor.query(execution::relationship) == execution::relationship.continuation) word |= kContinues;
+    static std::uintptr_t word_of(const Inner& inner) noexcept {
+        auto word = reinterpret_cast<std::uintptr_t>(&inner.query(boost::asio::execution::context));
+        if (inner.query(Blocking{}) == Blocking::never_t{}) word |= kNeverBlocks;
+        if (inner.query(Relationship{}) == Relationship::continuation_t{}) word |= kContinues;
         return word;
     }
+    std::uintptr_t word_with(Blocking::possibly_t) const noexcept { return word_ & ~kNeverBlocks; }
+    std::uintptr_t word_with(Blocking::never_t) const noexcept { return word_ | kNeverBlocks; }
+    std::uintptr_t word_with(Relationship::fork_t) const noexcept { return word_ & ~kContinues; }
+    std::uintptr_t word_with(Relationship::continuation_t) const noexcept { return word_ | kContinues; }
+    std::uintptr_t word_with(Work::tracked_t) const noexcept { return word_; }
+    std::uintptr_t word_with(Work::untracked_t) const noexcept { return word_; }
+
     Context& context() const noexcept { return *reinterpret_cast<Context*>(word_ & ~(kNeverBlocks | kContinues)); }
-    /// The inner one, but it does not count as work.
+    /// The inner one, but it is no work.
     Plain plain() const noexcept {
-        namespace execution = boost::asio::execution;
         Plain executor = context().get_executor();
-        if ((word_ & kNeverBlocks) != 0) executor = executor.require(execution::blocking.never);
-        if ((word_ & kContinues) != 0) executor = executor.require(execution::relationship.continuation);
+        if ((word_ & kNeverBlocks) != 0) executor = executor.require(Blocking::never_t{});
+        if ((word_ & kContinues) != 0) executor = executor.require(Relationship::continuation_t{});
         return executor;
     }
 

@@ -22,18 +22,11 @@ AsioLoop* loop_of(const Worker& worker) noexcept {
 
 }  // namespace
 
-// ---- holds ----
-
-AsioTaskRef::AsioTaskRef(const AsioTaskRef& other) noexcept : task_{other.task_} {
-    if (task_ != nullptr) task_->holds_.fetch_add(1, std::memory_order_relaxed);
-}
-
-AsioTaskRef::~AsioTaskRef() {
-    // acq_rel: the last one to let go sees what the others wrote
-    if (task_ != nullptr && task_->holds_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete task_;
-}
-
 // ---- the task ----
+
+void AsioTask::destroy(AsioTask* task) noexcept {
+    delete task;
+}
 
 Worker& AsioTask::worker() const noexcept {
     Worker& worker = telemetry_->here();
@@ -143,7 +136,9 @@ AsioWake AsioTask::wake() noexcept {
         wake.waker = number_;
     }
     wake.kind = AsioWake::Kind::claimed;
-    tell_ready(worker(), wake);
+    Worker& its_worker = worker();
+    wake.at = its_worker.now();
+    tell_ready(its_worker, wake);
     return wake;
 }
 
@@ -305,8 +300,10 @@ AsioRun::AsioRun(AsioTask& task, const AsioWake& wake) noexcept : task_{task}, o
     if (task.state_.load(std::memory_order_acquire) == static_cast<std::uint8_t>(State::ended)) return;  // abandon()
     Worker& worker = task.worker();
     interrupted_ = interrupt(outer_);
+    // Ready and Running at one moment, unless something is told in between
+    const bool at_once = wake.at_once && interrupted_ == nullptr && !worker.is_dumping();
     if (AsioLoop* const loop = loop_of(worker); loop != nullptr) loop->begin_tick(task.times_);
-    worker.running(task.times_);
+    worker.running(task.times_, at_once ? wake.at : Stamp{});
     is_told_ = true;
     if (task.claim(State::claimed, State::running))
         owns_ = true;
@@ -398,8 +395,9 @@ std::uint64_t AsioLoop::park() noexcept {
     return lease_->longest_park_ns();
 }
 
-void AsioLoop::unpark() noexcept {
-    if (std::exchange(parked_, false)) lease_->unpark();
+void AsioLoop::end_park() noexcept {
+    parked_ = false;
+    lease_->unpark();
 }
 
 }  // namespace tiffany::detail

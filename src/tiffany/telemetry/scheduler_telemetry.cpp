@@ -72,6 +72,23 @@ ThreadWorkers::~ThreadWorkers() {
         if (!entry.leased) entry.core->give_back(*entry.worker);
 }
 
+/// What here() gives where the one before was another scheduler's. Not inlined: here() itself then saves nothing.
+[[gnu::noinline]] Worker& found_here(const std::shared_ptr<SchedulerCore>& core) noexcept {
+    if (last.thread_ended) return *core->refused;
+    Worker* worker = thread_workers.find(*core);
+    if (worker == nullptr) {
+        try {
+            thread_workers.reserve_one();
+            worker = &core->take(false);
+            thread_workers.add(core, *worker, false);
+        } catch (...) {  // no memory: this hook is counted as refused, the next one tries again
+            return *core->refused;
+        }
+    }
+    last = {core.get(), worker, false};
+    return *worker;
+}
+
 }  // namespace
 
 WorkerLease& WorkerLease::operator=(WorkerLease&& other) noexcept {
@@ -124,20 +141,7 @@ WorkerLease SchedulerTelemetry::worker() {
 }
 
 Worker& SchedulerTelemetry::here() noexcept {
-    if (last.core == core_.get()) return *last.worker;
-    if (last.thread_ended) return *core_->refused;
-    Worker* worker = thread_workers.find(*core_);
-    if (worker == nullptr) {
-        try {
-            thread_workers.reserve_one();
-            worker = &core_->take(false);
-            thread_workers.add(core_, *worker, false);
-        } catch (...) {  // no memory: this hook is counted as refused, the next one tries again
-            return *core_->refused;
-        }
-    }
-    last = {core_.get(), worker, false};
-    return *worker;
+    return last.core == core_.get() ? *last.worker : found_here(core_);
 }
 
 std::uint16_t SchedulerTelemetry::group(std::string_view name) {

@@ -24,13 +24,16 @@ class AsioTaskRef {
   public:
     AsioTaskRef() = default;
     explicit AsioTaskRef(AsioTask* task) noexcept : task_{task} {}  // takes over a hold
-    AsioTaskRef(const AsioTaskRef& other) noexcept;
+    inline AsioTaskRef(const AsioTaskRef& other) noexcept;
     AsioTaskRef(AsioTaskRef&& other) noexcept : task_{std::exchange(other.task_, nullptr)} {}
     AsioTaskRef& operator=(AsioTaskRef other) noexcept {
         std::swap(task_, other.task_);
         return *this;
     }
-    ~AsioTaskRef();
+    inline ~AsioTaskRef();
+
+    /// Gives the hold away: the caller lets go of it.
+    AsioTask* release() noexcept { return std::exchange(task_, nullptr); }
 
     AsioTask* operator->() const noexcept { return task_; }
     AsioTask& operator*() const noexcept { return *task_; }
@@ -53,8 +56,9 @@ struct AsioWake {
     };
     Kind kind = Kind::plain;
     WakeCause cause = WakeCause::external;
+    bool at_once = false;  // it runs from `at` on: whoever gives the function to the executor calls it
     std::uint64_t waker = 0;
-    Stamp at = {};
+    Stamp at = {};  // when it became Ready, if somebody listens
 };
 
 /// A function's run as a run of its task; on the stack around the call. Holds the thread's place in the chain of runs.
@@ -89,6 +93,35 @@ class AsioRun {
 
 class AsioTask {
   public:
+    // Holds, of which some count as work of the task's io_context. All are counted here, in a cache line of the task: a
+    // context has one count for all of its threads, and an await takes such a hold and lets go of it more than once.
+
+    void hold() noexcept { holds_.fetch_add(1, std::memory_order_relaxed); }
+    void let_go() noexcept {
+        // acq_rel: the last one to let go sees what the others wrote
+        if (holds_.fetch_sub(1, std::memory_order_acq_rel) == 1) destroy(this);
+    }
+    /// As hold(), and counts as work. @param begin_work, end_work  called with the first one, and if it was not
+    template <typename Begin, typename End>
+    void hold_working(const Begin& begin_work, const End& end_work) noexcept {
+        bool began = false;
+        std::uint64_t held = holds_.load(std::memory_order_relaxed);
+        do {
+            if (held < kWorkingHold && !began) {  // before others can see that it has begun
+                begin_work();
+                began = true;
+            }
+        } while (!holds_.compare_exchange_weak(held, held + kWorkingHold + 1, std::memory_order_acq_rel,
+                                               std::memory_order_relaxed));
+        if (began && held >= kWorkingHold) end_work();  // another one was first
+    }
+    template <typename End>
+    void let_go_working(const End& end_work) noexcept {
+        const std::uint64_t held = holds_.fetch_sub(kWorkingHold + 1, std::memory_order_acq_rel);
+        if (held < 2 * kWorkingHold) end_work();
+        if (held == kWorkingHold + 1) destroy(this);
+    }
+
     /// Fires Spawned, the parent being the task that runs here. Errors: std::bad_alloc.
     static AsioTaskRef spawn(asio::Telemetry& telemetry, SpawnInfo info);
 
@@ -112,7 +145,6 @@ class AsioTask {
 
   private:
     friend class AsioRun;
-    friend class AsioTaskRef;
     friend class AsioSuspension;
     friend class asio::Telemetry;
     friend bool asio_may_suspend() noexcept;
@@ -137,6 +169,8 @@ class AsioTask {
     explicit AsioTask(asio::Telemetry& telemetry) noexcept : telemetry_{&telemetry} {}
     ~AsioTask() = default;
 
+    static constexpr std::uint64_t kWorkingHold = std::uint64_t{1} << 32;
+    static void destroy(AsioTask* task) noexcept;
     Worker& worker() const noexcept;
     bool claim(State from, State to) noexcept;
     void publish(State from, State to) noexcept;
@@ -149,7 +183,7 @@ class AsioTask {
     void abandon() noexcept;
 
     asio::Telemetry* telemetry_;
-    std::atomic<std::uint32_t> holds_{1};
+    std::atomic<std::uint64_t> holds_{1};  // the upper half: those that count as work
     std::atomic<std::uint8_t> state_{static_cast<std::uint8_t>(State::ready)};
     AsioWait waits_for_ = AsioWait::other;
     std::uint64_t number_ = 0;  // timer: ns asked for; join: the target
@@ -158,6 +192,13 @@ class AsioTask {
     std::string error_;
     TaskTimes times_;
 };
+
+inline AsioTaskRef::AsioTaskRef(const AsioTaskRef& other) noexcept : task_{other.task_} {
+    if (task_ != nullptr) task_->hold();
+}
+inline AsioTaskRef::~AsioTaskRef() {
+    if (task_ != nullptr) task_->let_go();
+}
 
 /// Ends the task as destroyed unless something else was told: lives in the task's coroutine, and in what makes that.
 class AsioGuard {
@@ -265,13 +306,17 @@ class AsioLoop {
 
     /// Returns how long the thread may block, ns.
     std::uint64_t park() noexcept;
-    void unpark() noexcept;
+    void unpark() noexcept {
+        if (parked_) end_park();
+    }
 
     bool is_of(const Worker& worker) const noexcept { return &worker == &*lease_; }
     void begin_tick(const TaskTimes& times) noexcept { tick_.emplace(*lease_, times); }
     void end_tick() noexcept { tick_.reset(); }
 
   private:
+    void end_park() noexcept;
+
     WorkerLease lease_;
     AsioLoop* outer_;  // a handler of that one, another telemetry's, runs this one
     bool parked_ = false;
