@@ -78,6 +78,14 @@ def what_was_lost(options, seen, way):
             "a": statistics.median(lost), "b": None, "unit": "transitions"}
 
 
+def size(options, seen):
+    raw, packed = of(seen, "hooks", "bytes"), of(seen, "hooks", "zstd")
+    ratios = [above / below for above, below in zip(raw, packed)]
+    return {"name": "Sustained, two threads: an event on disk, raw / after zstd -1", "ratio": statistics.median(ratios),
+            "mad": median_deviation(ratios), "pairs": options.rounds, "bar": None, "flattered_by": FLATTERED_BY,
+            "a": statistics.median(raw), "b": statistics.median(packed), "unit": "bytes"}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder")
@@ -103,7 +111,7 @@ def main():
     print(f"Bytes an event: {statistics.median(of(seen, 'hooks', 'bytes')):.1f}; "
           f"after zstd -1: {statistics.median(of(seen, 'hooks', 'zstd')):.1f}")
     if options.json:
-        results += [what_was_lost(options, seen, way) for way in WRITERS]
+        results += [*(what_was_lost(options, seen, way) for way in WRITERS), size(options, seen)]
         Path(options.json).write_text(json.dumps(results, indent=2) + "\n")
 
 
