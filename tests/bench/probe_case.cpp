@@ -2,6 +2,8 @@
 
 #include <sys/sdt.h>
 
+#include <tiffany/telemetry/clock.hpp>
+
 #include "rounds.hpp"
 #include "transition_cases.hpp"
 
@@ -34,6 +36,22 @@ double loop_of_bare_probes(std::uint64_t transitions) {
     for (std::uint64_t i = 0; i != transitions; ++i) {
         ++fields.seq;
         ++fields.step;
+        fire(fields);
+    }
+    return static_cast<double>(thread_cpu_ns() - begin) / static_cast<double>(transitions);
+}
+
+double loop_of_measured_probes(std::uint64_t transitions) {
+    const tiffany::Clock& clock = tiffany::Clock::system();
+    Fields fields{1, 1, 0, 0, 0};
+    const std::uint64_t begin = thread_cpu_ns();
+    std::uint64_t since = clock.ticks();
+    for (std::uint64_t i = 0; i != transitions; ++i) {
+        const std::uint64_t now = clock.ticks();
+        ++fields.seq;
+        ++fields.step;
+        fields.run_ns = clock.to_ns(now - since);
+        since = now;
         fire(fields);
     }
     return static_cast<double>(thread_cpu_ns() - begin) / static_cast<double>(transitions);

@@ -262,6 +262,7 @@ constexpr Way kWays[] = {
     {"sink", sink, kFew},
     {"raised-probe", raised_probe},
     {"bare-probe", loop_of_bare_probes, kFew},
+    {"measured-probe", loop_of_measured_probes, kFew},
     {"attached-probe", attached_probe, kFew},
 };
 

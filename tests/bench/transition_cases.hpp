@@ -19,5 +19,7 @@ struct Way {
 std::span<const Way> ways();
 /// The same probe arguments without hooks: probe_case.cpp.
 double loop_of_bare_probes(std::uint64_t transitions);
+/// And the one that is a time is measured, not a constant.
+double loop_of_measured_probes(std::uint64_t transitions);
 
 }  // namespace bench

@@ -54,7 +54,10 @@ inline void Worker::fire_filled(EventId id, std::uint64_t now, const TaskTimes& 
     Event event;
     set_head(event, task);
     fill(event);
-    fire(id, event, now);
+    if (tracers == detail::kUsdt)
+        detail::kUsdtProbes[static_cast<std::size_t>(id)](&event);
+    else
+        fire(id, event, now);
 }
 
 /// An event that is no transition: nobody has read the clock for it.
