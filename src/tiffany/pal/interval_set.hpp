@@ -21,6 +21,26 @@ class IntervalSet {
             *highest_ = last;
             return true;
         }
+        return insert(first, last);
+    }
+    bool add(std::uint64_t number) { return add(number, number); }
+
+    bool has(std::uint64_t number) const {
+        const auto after = intervals_.upper_bound(number);
+        return after != intervals_.begin() && std::prev(after)->second >= number;
+    }
+
+    bool empty() const { return intervals_.empty(); }
+    std::size_t size() const { return intervals_.size(); }  ///< intervals
+    std::uint64_t lowest() const { return intervals_.begin()->first; }
+    std::uint64_t highest() const { return *highest_; }
+
+    using Map = std::map<std::uint64_t, std::uint64_t>;  ///< first -> last
+    Map::const_iterator begin() const { return intervals_.begin(); }
+    Map::const_iterator end() const { return intervals_.end(); }
+
+  private:
+    bool insert(std::uint64_t first, std::uint64_t last) {
         bool is_new = true;
         auto after = intervals_.upper_bound(first);
         if (after != intervals_.begin()) {
@@ -41,23 +61,7 @@ class IntervalSet {
         highest_ = &intervals_.rbegin()->second;
         return is_new;
     }
-    bool add(std::uint64_t number) { return add(number, number); }
 
-    bool has(std::uint64_t number) const {
-        const auto after = intervals_.upper_bound(number);
-        return after != intervals_.begin() && std::prev(after)->second >= number;
-    }
-
-    bool empty() const { return intervals_.empty(); }
-    std::size_t size() const { return intervals_.size(); }  ///< intervals
-    std::uint64_t lowest() const { return intervals_.begin()->first; }
-    std::uint64_t highest() const { return *highest_; }
-
-    using Map = std::map<std::uint64_t, std::uint64_t>;  ///< first -> last
-    Map::const_iterator begin() const { return intervals_.begin(); }
-    Map::const_iterator end() const { return intervals_.end(); }
-
-  private:
     Map intervals_;
     std::uint64_t* highest_ = nullptr;  // in the last of them
 };

@@ -38,29 +38,29 @@ class LifecycleChecker::State {
 
     struct WorkerLife {
         WorkerId id;
-        IntervalSet covered;                             // seqs of records and of Gaps
-        std::uint64_t transitions = 0;                   // records
-        bool started = false;                            // its WorkerStarted was seen
-        bool stopped = false;                            // its WorkerStopped was seen, and no start after it
-        std::uint64_t started_seq = 0;                   // the lowest of these
-        std::uint64_t first_seq = 0;                     // where the log says that its part begins; 0: it does not say
-        std::uint64_t position = 0;                      // the highest seq that a Worker record tells of
-        std::uint64_t stopped_seq = 0;                   // the highest of WorkerStopped
-        std::deque<Tenure> tenures{1};                   // one for each scheduler
-        std::size_t tenure = 0;                          // the present one
-        std::map<std::string, std::size_t> tenure_of{};  // by the scheduler's name
+        IntervalSet covered;            // seqs of records and of Gaps
+        std::uint64_t transitions = 0;  // records
+        bool started = false;           // its WorkerStarted was seen
+        bool stopped = false;           // its WorkerStopped was seen, and no start after it
+        std::uint64_t started_seq = 0;  // the lowest of these
+        std::uint64_t first_seq = 0;    // where the log says that its part begins; 0: it does not say
+        std::uint64_t position = 0;     // the highest seq that a Worker record tells of
+        std::uint64_t stopped_seq = 0;  // the highest of WorkerStopped
+        std::deque<Tenure> tenures{1};  // one for each scheduler
+        Tenure* present = &tenures.front();
+        std::map<std::string, Tenure*> tenure_of{};  // by the scheduler's name
 
-        Tenure& now() { return tenures[tenure]; }
+        Tenure& now() { return *present; }
         void belongs_to(std::string_view scheduler) {
             if (now().scheduler == scheduler) return;
             if (now().scheduler.empty()) {
                 now().scheduler = scheduler;
-                tenure_of.emplace(scheduler, tenure);
+                tenure_of.emplace(scheduler, present);
                 return;
             }
-            const auto [known, is_new] = tenure_of.try_emplace(std::string{scheduler}, tenures.size());
-            tenure = known->second;
-            if (is_new) tenures.push_back({std::string{scheduler}});
+            const auto [known, is_new] = tenure_of.try_emplace(std::string{scheduler}, nullptr);
+            if (is_new) known->second = &tenures.emplace_back(Tenure{std::string{scheduler}});
+            present = known->second;
         }
         std::uint64_t highest() const { return std::max(position, covered.empty() ? 0 : covered.highest()); }
         /// Transitions of this worker that are not in the log, those before its first record too.

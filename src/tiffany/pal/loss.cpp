@@ -44,7 +44,8 @@ void LossJudge::begin(const Begin& begin) {
 
 LossJudge::Worker& LossJudge::worker_of(std::size_t source, const WorkerId& id) {
     const std::uint64_t key = key_of(id);
-    if (last_worker_ != nullptr && last_key_ == key && last_source_ == source) return *last_worker_;
+    Near& near = near_of(id);
+    if (near.worker != nullptr && near.key == key && near.source == source) return *near.worker;
     std::unique_ptr<Worker>& worker = workers_[key];
     if (worker == nullptr) {
         worker = std::make_unique<Worker>();
@@ -56,10 +57,7 @@ LossJudge::Worker& LossJudge::worker_of(std::size_t source, const WorkerId& id) 
     worker->tellers = &tellers_of(id);
     worker->judged =
         std::any_of(telling.begin(), telling.end(), [&](std::size_t s) { return !sources_[s]->selection; });
-    last_key_ = key;
-    last_worker_ = worker.get();
-    last_source_ = source;
-    last_here_ = nullptr;
+    near = {key, source, worker.get(), nullptr};
     return *worker;
 }
 
@@ -88,14 +86,7 @@ void LossJudge::ended(std::size_t source) {
 
 void LossJudge::record(std::size_t source, const Record& record) {
     last_ts_ = record.ts_ns;
-    if (is_just_the_next(source, record)) [[likely]] {
-        last_worker_->last = *last_here_ = record.seq;
-        last_worker_->last_ns = record.ts_ns;
-        ++transitions_;
-        ++records_;
-        out_.record(record);
-        return;
-    }
+    if (takes_the_next(source, record)) return;
     if (waiting_ != 0) settle_old(record.ts_ns);
     Worker& worker = worker_of(source, record.worker);
     pass(source, worker, record);
@@ -108,12 +99,21 @@ void LossJudge::record(std::size_t source, const Record& record) {
     judge_passed(worker);
 }
 
-/// Of nearly all records of a log of one source: it follows the one before it, and nothing waits for anything. What
-/// the rest of this file would do with such a one is little, and is done at once.
-bool LossJudge::is_just_the_next(std::size_t source, const Record& record) const {
-    return last_here_ != nullptr && last_source_ == source && last_key_ == key_of(record.worker) && record.seq != 0 &&
-           record.seq == *last_here_ + 1 && record.seq == last_worker_->last + 1 && last_worker_->known &&
-           last_worker_->tellers->empty() && held_.empty() && record.is_transition();
+/// The usual case, in short: nothing is missing anywhere, and this is a worker's next transition, which one source
+/// tells of. Returns false, and does nothing, for any other.
+bool LossJudge::takes_the_next(std::size_t source, const Record& record) {
+    const Near& near = near_of(record.worker);
+    if (near.here == nullptr || near.key != key_of(record.worker) || near.source != source) return false;
+    Worker& worker = *near.worker;
+    if (record.seq == 0 || record.seq != *near.here + 1 || record.seq != worker.last + 1 || !worker.known ||
+        !record.is_transition() || !worker.tellers->empty() || !held_.empty())
+        return false;
+    *near.here = worker.last = record.seq;
+    worker.last_ns = record.ts_ns;
+    ++transitions_;
+    ++records_;
+    out_.record(record);
+    return true;
 }
 
 /// The source is at this record.
@@ -160,10 +160,11 @@ void LossJudge::copy(std::size_t source, const Record& record) {
 void LossJudge::transition(std::size_t source, Worker& worker, const Record& record) {
     const std::uint64_t seq = record.seq;
     Source& here = *sources_[source];
-    if (last_here_ == nullptr) last_here_ = &here.last.try_emplace(key_of(worker.id), seq).first->second;
-    if (seq > *last_here_) {
-        here.missing += seq - *last_here_ - 1;
-        *last_here_ = seq;
+    Near& near = near_of(worker.id);
+    if (near.here == nullptr) near.here = &here.last.try_emplace(key_of(worker.id), seq).first->second;
+    if (seq > *near.here) {
+        here.missing += seq - *near.here - 1;
+        *near.here = seq;
     }
     if (!worker.known) {
         meet(source, worker, seq, record.ts_ns, false);

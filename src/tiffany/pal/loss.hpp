@@ -34,6 +34,7 @@
 ///
 /// Not shared between threads. Errors: those of the sink.
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <list>
@@ -110,8 +111,8 @@ class LossJudge {
     struct Teller;
     using HeldPlace = std::list<Held>::iterator;
 
-    bool is_just_the_next(std::size_t source, const Record& record) const;
     Worker& worker_of(std::size_t source, const WorkerId& id);
+    bool takes_the_next(std::size_t source, const Record& record);
     void transition(std::size_t source, Worker& worker, const Record& record);
     void position(std::size_t source, Worker& worker, const Record& record);
     void meet(std::size_t source, Worker& worker, std::uint64_t next, std::uint64_t ts_ns, bool excused);
@@ -147,10 +148,16 @@ class LossJudge {
     std::size_t waiting_ = 0;  // held gaps that are not settled yet
     std::uint64_t expected_key_ = 0;
     std::vector<Teller>* expected_ = nullptr;
-    std::uint64_t last_key_ = 0;
-    Worker* last_worker_ = nullptr;
-    std::size_t last_source_ = 0;
-    std::uint64_t* last_here_ = nullptr;  // that worker's last seq in that source, once it was looked for
+    /// A worker that was looked for lately.
+    struct Near {
+        std::uint64_t key = 0;
+        std::size_t source = 0;
+        Worker* worker = nullptr;
+        std::uint64_t* here = nullptr;  // its last seq in that source, once it was looked for
+    };
+    static constexpr std::size_t kNear = 16;
+    Near& near_of(const WorkerId& id) { return near_[(id.instance + id.index) % kNear]; }
+    std::array<Near, kNear> near_{};
     std::uint64_t last_ts_ = 0;
     std::uint64_t records_ = 0;
     std::uint64_t transitions_ = 0;
