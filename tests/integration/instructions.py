@@ -137,6 +137,9 @@ READERS = {
     "check": lambda trace, log: [program("paltrace"), "check", log],
     "stats": lambda trace, log: [program("paltrace"), "stats", log],
     "decode": lambda trace, log: [program("trace_decode"), trace],
+    "check of a trace": lambda trace, log: [program("trace_decode"), trace, "check"],
+    "stats of a trace": lambda trace, log: [program("trace_decode"), trace, "stats"],
+    "convert": lambda trace, log: [program("trace_decode"), trace, "convert"],
     "the plugin": lambda trace, log: [
         "babeltrace2", f"--plugin-path={PLUGIN.parent}", trace, "-c", "sink.tiffany.pal", "-p", 'path="/dev/null"'
     ],

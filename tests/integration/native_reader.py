@@ -14,7 +14,9 @@ from kit import SOURCE, PrivateLttng, program
 PALTRACE = program("paltrace")
 HANG = 120  # seconds
 SEED = 20261128
-COMMANDS = {"convert": ["convert", "--ticks"], "without ticks": ["convert"], "check": ["check"], "stats": ["stats", "--json"]}
+# An only trace becomes a log or a report in the process that decodes it; beside a log its records go to another process.
+COMMANDS = {"convert": ["convert", "--ticks"], "without ticks": ["convert"], "check": ["check"], "stats": ["stats", "--json"],
+            "beside a log": ["convert", SOURCE / "tests/golden/v1/lives/log.pal"]}
 
 
 def read(reader, trace, command):
@@ -104,6 +106,24 @@ def test_events_of_one_time_in_several_streams(tmp_path):
     assert_plain(trace.write(tmp_path / "run"))
 
 
+def test_many_events_of_one_time_come_in_the_order_of_their_seq(tmp_path):
+    # late in the log, when few records wait at a time
+    trace = Trace(catalogue())
+    transitions, others = channels(trace)
+    others[0].packet([started(7, 900)])
+    before, at_once = 1000, 400
+    for task in range(before):
+        transitions[0].packet(life(7, task + 1, 1 + 6 * task, 1, 1000 + 1000 * task))
+    first = 1 + 6 * before
+    same_time = 2000 + 1000 * before
+    for i, stream in enumerate(transitions):
+        stream.packet([("task_yield", same_time, {"worker": worker(7), "tid": 1, "seq": seq, "step": 1, "run_ns": 1})
+                       for seq in range(first + i, first + at_once, 2)])
+    _, log, _ = assert_plain(trace.write(tmp_path / "run"))
+    seqs = [int(seq) for seq in re.findall(rb'"seq":(\d+),"tid"', log)]
+    assert seqs == list(range(1, first + at_once))
+
+
 def test_events_and_fields_of_a_newer_catalogue_and_of_others(tmp_path):
     events = catalogue()
     events["task_pondered"] = [Field(name, 8) for name in ("worker", "tid", "seq", "step")] + [Field("why", "string")]
@@ -180,6 +200,12 @@ def test_a_session_of_one_event_has_the_compact_header(tmp_path):
     assert_plain(tmp_path / "trace")
 
 
+def commands(number):
+    """Of many traces each becomes a log, and every other one something else too."""
+    others = [COMMANDS["beside a log"], None, COMMANDS["check"], None]
+    return [COMMANDS["convert"], *filter(None, [others[number % 4]])]
+
+
 def damaged(run, chance):
     """A file of a trace is cut, or some of its bytes are others."""
     victim = chance.choice(sorted(path for path in run.iterdir() if path.is_file()))
@@ -201,7 +227,7 @@ def test_damaged_traces(tmp_path):
     for number in range(240):
         run = shutil.copytree(good, tmp_path / f"damaged{number}")
         damaged(run, chance)
-        status, log, _ = same(run, "auto", commands=[COMMANDS["convert"]])
+        status, log, _ = same(run, "auto", commands=commands(number))
         bad += status == 1
         partial += status == 1 and log != b""
         shutil.rmtree(run)
@@ -234,7 +260,7 @@ def test_what_is_odd_late_in_a_long_trace(tmp_path):
         else:
             content[chance.randrange(begin + 84, end)] ^= 1 << chance.randrange(8)
         stream.write_bytes(content)
-        status, log, _ = same(run, "auto", commands=[COMMANDS["convert"]])
+        status, log, _ = same(run, "auto", commands=commands(number))
         partial += status == 1 and log.count(b"\n") > 3000
         shutil.rmtree(run)
     assert partial >= 16, partial

@@ -85,7 +85,17 @@ class Compiler {
                           : bytes == 2 ? Kind::number16
                           : bytes == 4 ? Kind::number32
                                        : Kind::number64;
-        out_.push_back({kind, slot_of(place), bytes});
+        const std::uint8_t slot = slot_of(place);
+        if (kind == Kind::number64 && goes_on(slot))
+            out_.back().size += bytes;
+        else
+            out_.push_back({kind, slot, bytes});
+    }
+
+    /// The step before leads to the slot before this one, among the identities or among the event's own.
+    bool goes_on(std::uint8_t slot) const {
+        return !out_.empty() && out_.back().kind == Kind::number64 && slot != kOwnSlot &&
+               out_.back().slot + out_.back().size / sizeof(std::uint64_t) == slot;
     }
 
     static std::uint8_t slot_of(const EventPlan::Place& place) {

@@ -20,7 +20,7 @@ struct LayoutStep {
         number8,  ///< a number of so many bits, into `slot`
         number16,
         number32,
-        number64,
+        number64,   ///< numbers of 64 bits, of `size` bytes in all, into `slot` and those after it
         text,       ///< into text `slot`
         skip,       ///< `size` bytes
         skip_text,  ///<
@@ -36,7 +36,8 @@ struct LayoutStep {
 using Layout = std::vector<LayoutStep>;
 
 /// Where a LayoutStep's numbers go: the identities, then the event's own.
-enum NumberSlot : std::uint8_t { kWorkerSlot, kPidSlot, kTidSlot, kSeqSlot, kStepSlot, kOwnSlot };
+/// In the order in which events have them: what lies side by side is copied at once.
+enum NumberSlot : std::uint8_t { kWorkerSlot, kTidSlot, kSeqSlot, kStepSlot, kPidSlot, kOwnSlot };
 
 struct EventLayout {
     EventPlan plan;

@@ -4,7 +4,7 @@
 #include <filesystem>
 #include <utility>
 
-#include "trace_reader.hpp"
+#include "find_inputs.hpp"
 
 namespace tiffany::ctf {
 

@@ -6,6 +6,8 @@
 #include <tiffany/tracepoints/catalogue.hpp>
 #include <type_traits>
 
+#include "read_summary.hpp"
+
 namespace tiffany::ctf {
 
 enum FrameKind : std::uint8_t {
@@ -21,10 +23,18 @@ enum FrameKind : std::uint8_t {
     kAlive,
     kFailed,
     kFinished,
+    kBlock,
+    kDigested,
 };
 
 inline constexpr std::uint8_t kUnknownEvent = 0xff;
 static_assert(kEvents < kUnknownEvent);
+
+/// What a summary counts, in the order in which it is sent.
+inline constexpr std::array kSummaryCounts{
+    &ReadSummary::records,     &ReadSummary::transitions, &ReadSummary::duplicates,
+    &ReadSummary::lost,        &ReadSummary::tail,        &ReadSummary::lost_others,
+    &ReadSummary::unexplained, &ReadSummary::untraced,    &ReadSummary::ticks_left_out};
 
 /// How a record's frame begins, with its size and kind. Then come the event's numbers, and the texts one after the
 /// other.

@@ -29,12 +29,6 @@ std::uint64_t worker_number(const pal::WorkerId& id) {
     return id.instance << 16 | id.index;
 }
 
-Error disagreement() {
-    return Error{ErrorKind::system,
-                 "the native reader gave something else than babeltrace2 before it met what it cannot read "
-                 "(--reader babeltrace2 gives that)"};
-}
-
 }  // namespace
 
 template <typename Number>
@@ -86,23 +80,11 @@ void FrameWriter::write_all(std::string_view left) {
     }
 }
 
-/// What was sent before `again` is not sent again, but looked at.
-std::string_view FrameWriter::without_sent(std::string_view bytes) {
-    const std::size_t known = std::min<std::uint64_t>(bytes.size(), first_pass_->size() - hash_.size());
-    hash_.add(bytes.substr(0, known));
-    if (hash_.size() < first_pass_->size()) return {};
-    const bool agrees = hash_.value() == first_pass_->value();
-    first_pass_.reset();
-    if (!agrees) throw disagreement();
-    return bytes.substr(known);
-}
-
 void FrameWriter::send() {
     std::string_view bytes{buffer_.data(), used_};
     used_ = 0;
-    if (first_pass_) bytes = without_sent(bytes);
+    if (may_repeat_) bytes = said_.news(bytes);
     if (bytes.empty()) return;
-    if (may_repeat_) hash_.add(bytes);
     write_all(bytes);
     sent_at_ms_ = now_ms();
 }
@@ -115,9 +97,7 @@ void FrameWriter::may_come_again() {
 
 void FrameWriter::again() {
     used_ = 0;
-    may_repeat_ = false;
-    if (hash_.size() != 0) first_pass_ = hash_;
-    hash_ = {};
+    said_.again();
 }
 
 void FrameWriter::alive() {
@@ -238,9 +218,39 @@ void FrameWriter::left_out(std::uint64_t ticks) {
     close();
 }
 
-void FrameWriter::lacks(std::string_view what) {
+void FrameWriter::lacks(const std::string& what) {
     open(kLacks);
-    put(what);
+    put(std::string_view{what});
+    close();
+}
+
+void FrameWriter::block(std::uint32_t bytes) {
+    open(kBlock);
+    put(bytes);
+    close();
+    send();
+}
+
+void FrameWriter::digested(const ReadSummary& seen, std::uint64_t findings) {
+    open(kDigested);
+    put(findings);
+    for (const std::uint64_t ReadSummary::*const count : kSummaryCounts)
+        put(seen.*count);
+    put(static_cast<std::uint64_t>(seen.without_buffers));
+    put(seen.at_most);
+    put(seen.refused);
+    put(seen.selection);
+    put(seen.lent);
+    put(seen.bad_parts);
+    put(seen.unknown_events);
+    put(seen.unknown_fields);
+    put(static_cast<std::uint32_t>(seen.traces.size()));
+    for (const TraceCounts& trace : seen.traces) {
+        put(std::string_view{trace.directory});
+        put(trace.records);
+        put(trace.transitions);
+        put(static_cast<std::uint64_t>(trace.open_workers));
+    }
     close();
 }
 
@@ -248,11 +258,11 @@ void FrameWriter::failed(const Error& met) {
     Error error = met;
     try {
         send();
-        if (first_pass_) error = met.within(disagreement().what());  // less came than what was sent
+        if (said_.lacks()) error = met.within(SaidOnce::disagreement().what());  // less came than what was sent
     } catch (const Error& other) {
         error = met.within(other.what());
     }
-    first_pass_.reset();
+    may_repeat_ = false;
     open(kFailed);
     put(static_cast<std::uint8_t>(error.kind()));
     put(error.sentences());
@@ -262,7 +272,7 @@ void FrameWriter::failed(const Error& met) {
 
 void FrameWriter::finished() {
     send();
-    if (std::exchange(first_pass_, std::nullopt)) throw disagreement();
+    said_.finish();
     open(kFinished);
     close();
     send();

@@ -3,7 +3,7 @@
 /// byte order, as both ends are the same program.
 
 #include <cstdint>
-#include <optional>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <tiffany/pal/error.hpp>
@@ -12,15 +12,38 @@
 #include <vector>
 
 #include "event_plan.hpp"
-#include "stream_hash.hpp"
+#include "read_summary.hpp"
+#include "said_once.hpp"
 #include "trace_facts.hpp"
 
 namespace tiffany::ctf {
 
+/// Takes everything but records.
+class FrameHandler {
+  public:
+    virtual ~FrameHandler() = default;
+    virtual void facts(const TraceFacts& facts) = 0;
+    virtual void begin(const pal::Begin& begin) = 0;
+    virtual void discarded(const pal::Discarded& discarded) = 0;
+    virtual void gap(const pal::Gap& gap) = 0;
+    virtual void end(const pal::End& end) = 0;
+    virtual void unknown(const Counts& events, const Counts& fields) = 0;
+    virtual void left_out(std::uint64_t ticks) = 0;   ///< events of ticks, when nobody asked for them
+    virtual void lacks(const std::string& what) = 0;  ///< a process did not get all of its buffers
+
+    // What only the child of a digest tells; elsewhere it is a broken message.
+    virtual void block(std::uint32_t bytes);  ///< the next of its SharedBlocks is full
+    virtual void digested(const ReadSummary& seen, std::uint64_t findings);
+};
+
+/// A source of records: brings the next one to the place of `record`, which it fills, or keeps to fill it later; what
+/// comes before that goes to `handler`. False at the end. Errors: throws Error; it is not to be asked again then.
+using NextRecord = std::function<bool(pal::Record*& record, FrameHandler& handler)>;
+
 /// The writing end: takes what a trace or a log holds. Buffers; sends when 32 KiB have come together, at `finished`,
 /// and an empty frame now and then from `alive`, so that the parent can tell work from a hang.
 /// Errors: throws PipeClosed when nobody reads any more.
-class FrameWriter : public TraceSink, public pal::EntrySink {
+class FrameWriter : public TraceSink, public pal::EntrySink, public FrameHandler {
   public:
     struct PipeClosed {};
 
@@ -34,9 +57,11 @@ class FrameWriter : public TraceSink, public pal::EntrySink {
     void gap(const pal::Gap& gap) override;
     void end(const pal::End& end) override;
 
-    void unknown(const Counts& events, const Counts& fields);
-    void left_out(std::uint64_t ticks);
-    void lacks(std::string_view what);
+    void unknown(const Counts& events, const Counts& fields) override;
+    void left_out(std::uint64_t ticks) override;
+    void lacks(const std::string& what) override;
+    void block(std::uint32_t bytes) override;
+    void digested(const ReadSummary& seen, std::uint64_t findings) override;
     void alive();
     void failed(const Error& error);
     void finished();
@@ -53,7 +78,6 @@ class FrameWriter : public TraceSink, public pal::EntrySink {
     void close();
     void send();
     void write_all(std::string_view left);
-    std::string_view without_sent(std::string_view bytes);
     char* room(std::size_t bytes) {
         if (buffer_.size() - used_ < bytes) buffer_.resize(used_ + bytes + kGrowBy);
         return buffer_.data() + used_;
@@ -70,24 +94,9 @@ class FrameWriter : public TraceSink, public pal::EntrySink {
     std::vector<char> buffer_;
     std::size_t used_ = 0;  // of buffer_
     std::size_t open_at_ = 0;
-    StreamHash hash_;                       // of what was sent, as long as it may be repeated; then of what is repeated
-    std::optional<StreamHash> first_pass_;  // not empty: what comes is a repetition
-    bool may_repeat_ = false;
+    SaidOnce said_;
+    bool may_repeat_ = false;  // what is sent may come, or comes, once more
     std::uint64_t sent_at_ms_ = 0;
-};
-
-/// Takes everything but records.
-class FrameHandler {
-  public:
-    virtual ~FrameHandler() = default;
-    virtual void facts(const TraceFacts& facts) = 0;
-    virtual void begin(const pal::Begin& begin) = 0;
-    virtual void discarded(const pal::Discarded& discarded) = 0;
-    virtual void gap(const pal::Gap& gap) = 0;
-    virtual void end(const pal::End& end) = 0;
-    virtual void unknown(const Counts& events, const Counts& fields) = 0;
-    virtual void left_out(std::uint64_t ticks) = 0;   ///< events of ticks, when nobody asked for them
-    virtual void lacks(const std::string& what) = 0;  ///< a process did not get all of its buffers
 };
 
 enum class FrameResult { record, handled, finished };

@@ -1,31 +1,68 @@
 #pragma once
 /// Reads a plain CTF 1.8 trace without babeltrace2: as lttng-ust 2.11 or later writes it, and whole.
 ///
+///     NativeReader reader{directory, check_files(directory), ticks, pool, [] {}};
+///     pal::Record* record = &pool.fresh();
+///     while (reader.next(record, handler)) ...
+///
 /// What it gives is what babeltrace2 and Decoder give, in the same order. It errs on the side of caution: whatever is
 /// odd or damaged is NotPlain, and by then at most the first part of what babeltrace2 gives has been given.
 
+#include <cstddef>
+#include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "event_layout.hpp"
 #include "event_plan.hpp"
-#include "trace_facts.hpp"
+#include "frames.hpp"
+#include "record_pool.hpp"
+#include "stream_reader.hpp"
 
 namespace tiffany::ctf {
 
-/// What a reader noticed beside the records.
-struct Leftovers {
-    Counts unknown_events;             ///< of provider tiffany: name -> how many
-    Counts unknown_fields;             ///< "task_sleep.colour" -> how many
-    std::uint64_t ticks_left_out = 0;  ///< events of ticks, when nobody asked for them
-};
+/// Memory: a piece of each stream is mapped; it does not grow with events. Not shared between threads.
+class NativeReader {
+  public:
+    /// @param text         the metadata of the trace in `directory`, out of its packets
+    /// @param ticks        take the scheduler's ticks too
+    /// @param pool         where its records come from, which nobody else fills; it outlives this
+    /// @param on_progress  called now and then
+    /// Errors: NotPlain.
+    NativeReader(const std::string& directory, std::string_view text, bool ticks, RecordPool& pool,
+                 std::function<void()> on_progress);
+    ~NativeReader();
+    NativeReader(const NativeReader&) = delete;
+    NativeReader& operator=(const NativeReader&) = delete;
 
-/// @param text         the metadata of the trace in `directory`, out of its packets
-/// @param ticks        take the scheduler's ticks too
-/// @param on_progress  called now and then
-/// Memory: a piece of each stream is mapped; it does not grow with events.
-/// Errors: NotPlain.
-Leftovers read_plain_trace(const std::string& directory, std::string_view text, bool ticks, TraceSink& sink,
-                           const std::function<void()>& on_progress);
+    /// The next record, in the place of `record`, which is kept to be filled later; what comes before it goes to
+    /// `handler`. False at the end, which it tells last.
+    /// Errors: NotPlain; it is not to be asked again then.
+    bool next(pal::Record*& record, FrameHandler& handler);
+
+  private:
+    using Item = StreamReader::Item;
+    struct Head {
+        std::uint64_t ns;
+        std::size_t rank;
+    };
+    static constexpr std::size_t kNone = ~std::size_t{0};
+
+    static bool is_later(const Head& a, const Head& b);
+    void read_ahead(std::size_t rank);
+    bool go_on();
+    void finish(FrameHandler& handler) const;
+
+    TraceLayout trace_;
+    std::vector<std::unique_ptr<StreamReader>> streams_;
+    std::vector<Item> items_;  // what each stream stands at
+    std::vector<Head> heads_;  // a heap of the streams that have one, but the present one
+    std::size_t present_ = kNone;
+    bool begun_ = false;
+    ProcessIds pids_;
+};
 
 }  // namespace tiffany::ctf

@@ -27,6 +27,7 @@
 #include "bt_ref.hpp"
 #include "decoder.hpp"
 #include "record_heap.hpp"
+#include "record_pool.hpp"
 
 namespace {
 
@@ -99,7 +100,7 @@ class PalSink : public ctf::TraceSink {
 
   private:
     void keep(const pal::Record& record) {
-        pal::Record& kept = heap_.fresh();
+        pal::Record& kept = pool_.fresh();
         kept = record;
         heap_.add(source_, kept, ctf::kNoAnchor);  // one source: nothing comes twice
     }
@@ -121,7 +122,7 @@ class PalSink : public ctf::TraceSink {
         }
         const ctf::RecordHeap::Place next = heap_.take();
         judge_.record(next.source, *next.record);
-        heap_.recycle(*next.record);
+        pool_.recycle(*next.record);
     }
 
     pal::OutputFile file_;
@@ -129,6 +130,7 @@ class PalSink : public ctf::TraceSink {
     pal::LossJudge judge_;
     std::size_t source_;
     ctf::Decoder decoder_;
+    ctf::RecordPool pool_;
     ctf::RecordHeap heap_;               // what is looked at before Begin is written, and later what is of one time
     const pal::Record* last_ = nullptr;  // the decoder's, once Begin is written and while heap_ is empty
     ctf::Ref<bt_message_iterator> iterator_;

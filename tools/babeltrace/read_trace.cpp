@@ -1,6 +1,9 @@
 #include "read_trace.hpp"
 
+#include <memory>
 #include <optional>
+#include <tiffany/pal/error.hpp>
+#include <utility>
 
 #include "confine.hpp"
 #include "ctf_graph.hpp"
@@ -14,22 +17,27 @@
 namespace tiffany::ctf {
 namespace {
 
-/// Returns nothing if the trace is not plain, and the user does not insist.
-std::optional<Leftovers> read_natively(const std::string& directory, const std::string& metadata,
-                                       const TraceOptions& options, FrameWriter& writer) {
-    if (options.reader == Reader::babeltrace2) return std::nullopt;
+/// Returns false if the trace is not plain, and the user does not insist.
+bool read_natively(const std::string& directory, const std::string& metadata, const TraceOptions& options,
+                   FrameWriter& writer) {
+    if (options.reader == Reader::babeltrace2) return false;
     try {
-        return read_plain_trace(directory, metadata, options.ticks, writer, [&writer] { writer.alive(); });
+        RecordPool pool;
+        NativeReader reader{directory, metadata, options.ticks, pool, [&writer] { writer.alive(); }};
+        pal::Record* record = &pool.fresh();
+        while (reader.next(record, writer))
+            writer.record(*record);
+        return true;
     } catch (const NotPlain& not_plain) {
         if (options.reader == Reader::native)
             throw Error{ErrorKind::content, not_plain.why}.within("cannot decode trace " + directory +
                                                                   " with the native reader");
         writer.again();
-        return std::nullopt;
+        return false;
     }
 }
 
-Leftovers read_with_babeltrace2(const std::string& directory, bool ticks, FrameWriter& writer) {
+void read_with_babeltrace2(const std::string& directory, bool ticks, FrameWriter& writer) {
     Decoder decoder{writer, ticks};
     try {
         decode_trace(directory, [&](const bt_message* message) {
@@ -43,10 +51,19 @@ Leftovers read_with_babeltrace2(const std::string& directory, bool ticks, FrameW
             throw error.within("cannot decode trace " + directory);
         throw;
     }
-    Leftovers left;
-    decoder.add_unknown(left.unknown_events, left.unknown_fields);
-    left.ticks_left_out = decoder.ticks_left_out();
-    return left;
+    Counts events;
+    Counts fields;
+    decoder.add_unknown(events, fields);
+    writer.unknown(events, fields);
+    if (decoder.ticks_left_out() != 0) writer.left_out(decoder.ticks_left_out());
+}
+
+/// What is missing of the trace's processes. `all`: stream files that are there all the same are something babeltrace2
+/// stumbles over.
+MissingBuffers tell_missing(const std::string& directory, const std::string& metadata, FrameHandler& handler) {
+    MissingBuffers missing = missing_buffers(metadata);
+    if (!missing.what.empty()) handler.lacks("cannot tell all of " + directory + ": " + missing.what);
+    return missing;
 }
 
 }  // namespace
@@ -55,14 +72,23 @@ void read_trace(const std::string& directory, const TraceOptions& options, Frame
     load_plugins();
     confine({directory});
     const std::string metadata = check_files(directory);
-    const MissingBuffers missing = missing_buffers(metadata);
-    if (!missing.what.empty()) writer.lacks("cannot tell all of " + directory + ": " + missing.what);
-    if (missing.all) return;  // stream files that are there all the same are something babeltrace2 stumbles over
+    if (tell_missing(directory, metadata, writer).all) return;
     writer.may_come_again();
-    std::optional<Leftovers> left = read_natively(directory, metadata, options, writer);
-    if (!left) left = read_with_babeltrace2(directory, options.ticks, writer);
-    writer.unknown(left->unknown_events, left->unknown_fields);
-    if (left->ticks_left_out != 0) writer.left_out(left->ticks_left_out);
+    if (!read_natively(directory, metadata, options, writer)) read_with_babeltrace2(directory, options.ticks, writer);
+}
+
+NextRecord native_source(const std::string& directory, bool ticks, RecordPool& pool,
+                         std::function<void()> on_progress) {
+    // std::function copies what it is made from
+    return [=, &pool, reader = std::shared_ptr<NativeReader>{}, ended = false](pal::Record*& record,
+                                                                               FrameHandler& handler) mutable {
+        if (reader == nullptr && !ended) {
+            const std::string metadata = check_files(directory);
+            ended = tell_missing(directory, metadata, handler).all;
+            if (!ended) reader = std::make_shared<NativeReader>(directory, metadata, ticks, pool, on_progress);
+        }
+        return !ended && reader->next(record, handler);
+    };
 }
 
 void read_trace_through(const std::string& stand_in, const std::string& directory, const TraceOptions& options,

@@ -2,9 +2,11 @@
 /// Reads one CTF trace in a decoding child, with whichever reader can.
 
 #include <cstdint>
+#include <functional>
 #include <string>
 
 #include "frames.hpp"
+#include "record_pool.hpp"
 
 namespace tiffany::ctf {
 
@@ -27,5 +29,11 @@ void read_trace(const std::string& directory, const TraceOptions& options, Frame
 /// The same, by the files of another directory, which no error names.
 void read_trace_through(const std::string& stand_in, const std::string& directory, const TraceOptions& options,
                         FrameWriter& writer);
+
+/// A plain trace as a source, in this very process. The trace is opened when the first record is asked for.
+/// @param pool         where its records come from, which nobody else fills; it outlives the source
+/// @param on_progress  called now and then
+/// Errors, later: Error with the file and the cause; NotPlain.
+NextRecord native_source(const std::string& directory, bool ticks, RecordPool& pool, std::function<void()> on_progress);
 
 }  // namespace tiffany::ctf

@@ -4,12 +4,11 @@
 /// The order of events with equal time stamps on different CPUs is the muxer's whim, and a log's late records lie
 /// behind their time: so every source has some records in here, and the earliest of all comes out. A source's records
 /// come nearly in order, so each has a queue of its own, and a tournament tells whose first record is the first.
-/// Memory: what is in it; records are reused, so that their strings keep their room. Not shared between threads.
+/// Memory: what is in it, beside the records, which are the caller's. Not shared between threads.
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <tiffany/pal/record.hpp>
 #include <tuple>
 #include <utility>
@@ -25,18 +24,7 @@ class RecordHeap {
         std::uint64_t anchor;  // as it was added
     };
 
-    /// A record to fill, and then to `add` or to `recycle`.
-    pal::Record& fresh() {
-        if (free_.empty()) {
-            pool_.emplace_back();
-            return pool_.back();
-        }
-        pal::Record& record = *free_.back();
-        free_.pop_back();
-        return record;
-    }
-    void recycle(pal::Record& record) { free_.push_back(&record); }
-
+    /// @param record  to live until it was taken out
     void add(std::size_t source, pal::Record& record, std::uint64_t anchor) {
         if (source >= queues_.size()) grow(source + 1);
         ++size_;
@@ -56,7 +44,7 @@ class RecordHeap {
                 visit(*queue[i].record);
     }
 
-    /// Takes the first out; the caller recycles its record.
+    /// Takes the first out.
     Place take() {
         const std::size_t source = winner();
         const Entry entry = queues_[source].take();
@@ -84,11 +72,11 @@ class RecordHeap {
       public:
         bool empty() const { return size_ == 0; }
         std::size_t size() const { return size_; }
-        const Entry& operator[](std::size_t i) const { return ring_[(begin_ + i) & (ring_.size() - 1)]; }
+        const Entry& operator[](std::size_t i) const { return ring_[(begin_ + i) & mask_]; }
 
         /// Returns whether it is the first now.
         bool add(const Entry& entry) {
-            if (size_ == ring_.size()) grow();
+            if (size_ == room_) grow();
             std::size_t place = size_++;
             for (; place != 0 && entry < at(place - 1); --place)  // late: seldom, and by little
                 at(place) = at(place - 1);
@@ -103,16 +91,20 @@ class RecordHeap {
         }
 
       private:
-        Entry& at(std::size_t i) { return ring_[(begin_ + i) & (ring_.size() - 1)]; }
+        Entry& at(std::size_t i) { return ring_[(begin_ + i) & mask_]; }
         void grow() {
             std::vector<Entry> greater(std::max<std::size_t>(16, 2 * ring_.size()));
             for (std::size_t i = 0; i < size_; ++i)
                 greater[i] = at(i);
             ring_ = std::move(greater);
+            room_ = ring_.size();
+            mask_ = room_ - 1;
             begin_ = 0;
         }
 
-        std::vector<Entry> ring_;  // its size is a power of two
+        std::vector<Entry> ring_;
+        std::size_t room_ = 0;  // its size, a power of two; to divide by that of an entry takes long
+        std::size_t mask_ = 0;
         std::size_t begin_ = 0;
         std::size_t size_ = 0;
     };
@@ -145,8 +137,6 @@ class RecordHeap {
     std::vector<Queue> queues_;         // of each source
     std::vector<std::size_t> tree_{0};  // [1] the winner; [i] that of [2 i] and [2 i + 1]; the leaves are sources
     std::size_t size_ = 0;
-    std::deque<pal::Record> pool_;
-    std::vector<pal::Record*> free_;
     std::uint64_t count_ = 0;
 };
 

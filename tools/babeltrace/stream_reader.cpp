@@ -17,8 +17,12 @@ void EventDecoder::refuse_cut() {
     throw NotPlain{"an event does not end within its packet"};
 }
 
+void EventDecoder::refuse_number(std::uint64_t id) {
+    throw NotPlain{"an event has the number " + std::to_string(id) + ", which the metadata does not declare"};
+}
+
 template <typename Number>
-Number EventDecoder::take() {
+inline Number EventDecoder::take() {
     need(sizeof(Number));
     Number value{};
     std::memcpy(&value, at_, sizeof value);
@@ -27,13 +31,13 @@ Number EventDecoder::take() {
 }
 
 /// A time of which only the low bits are told: the clock has gone round at most once since the last one.
-void EventDecoder::set_time(std::uint64_t low, unsigned bits) {
+inline void EventDecoder::set_time(std::uint64_t low, unsigned bits) {
     const std::uint64_t mask = (std::uint64_t{1} << bits) - 1;
     if (low < (cycles_ & mask)) cycles_ += mask + 1;
     cycles_ = (cycles_ & ~mask) | low;
 }
 
-std::uint64_t EventDecoder::event_header() {
+inline std::uint64_t EventDecoder::event_header() {
     std::uint64_t id = 0;
     switch (stream_.header) {
         case HeaderKind::large:
@@ -68,21 +72,35 @@ std::size_t EventDecoder::text_size() const {
     return static_cast<std::size_t>(static_cast<const unsigned char*>(nul) - at_);
 }
 
+/// The numbers of a slot and of those after it.
+inline std::uint64_t* EventDecoder::numbers(std::uint8_t slot, pal::Record* record) {
+    return slot < kOwnSlot ? &identities_[slot] : &record->numbers[static_cast<std::size_t>(slot - kOwnSlot)];
+}
+
 void EventDecoder::follow(const Layout& steps, pal::Record* record) {
     std::uint64_t length = 0;
     for (const LayoutStep& step : steps) {
         switch (step.kind) {
-            case LayoutStep::Kind::number64:
-                numbers_[step.slot] = take<std::uint64_t>();
+            case LayoutStep::Kind::number64: {
+                need(step.size);
+                std::uint64_t* to = numbers(step.slot, record);
+                const unsigned char* const end = at_ + step.size;
+                for (const unsigned char* from = at_; from != end; from += sizeof *to) {
+                    std::uint64_t value = 0;
+                    std::memcpy(&value, from, sizeof value);
+                    *to++ = value;
+                }
+                at_ = end;
                 break;
+            }
             case LayoutStep::Kind::number32:
-                numbers_[step.slot] = take<std::uint32_t>();
+                *numbers(step.slot, record) = take<std::uint32_t>();
                 break;
             case LayoutStep::Kind::number16:
-                numbers_[step.slot] = take<std::uint16_t>();
+                *numbers(step.slot, record) = take<std::uint16_t>();
                 break;
             case LayoutStep::Kind::number8:
-                numbers_[step.slot] = take<std::uint8_t>();
+                *numbers(step.slot, record) = take<std::uint8_t>();
                 break;
             case LayoutStep::Kind::text: {
                 const std::size_t size = text_size();
@@ -118,38 +136,39 @@ void EventDecoder::follow(const Layout& steps, pal::Record* record) {
 
 bool EventDecoder::next(pal::Record& record) {
     const std::uint64_t id = event_header();
-    if (id >= stream_.events.size() || stream_.events[id] == nullptr)
-        throw NotPlain{"an event has the number " + std::to_string(id) + ", which the metadata does not declare"};
+    if (id >= stream_.events.size() || stream_.events[id] == nullptr) refuse_number(id);
     EventLayout& event = *stream_.events[id];
     event_ = &event;
     ++event.plan.count;
     if (!stream_.context.empty()) follow(stream_.context, nullptr);
-    const bool makes_record = event.plan.take && event.plan.has_worker;
-    numbers_.fill(0);
+    identities_.fill(0);
+    record.numbers.fill(0);
     for (std::string& text : record.texts)
-        text.clear();
+        if (!text.empty()) text.clear();
     follow(event.steps, &record);
-    if (!makes_record) return false;
+    if (!event.plan.take || !event.plan.has_worker) return false;
     if (record.info != event.plan.info || event.plan.info == nullptr) {
         record.info = event.plan.info;
-        if (event.plan.info == nullptr) record.unknown = event.plan.name;
+        if (event.plan.info == nullptr)
+            record.unknown = event.plan.name;
+        else if (!record.unknown.empty())
+            record.unknown.clear();
     }
-    record.worker = pal::WorkerId::from_event(numbers_[kWorkerSlot]);
-    record.tid = numbers_[kTidSlot];
-    record.seq = numbers_[kSeqSlot];
-    record.step = numbers_[kStepSlot];
-    std::copy(numbers_.begin() + kOwnSlot, numbers_.end(), record.numbers.begin());
+    record.worker = pal::WorkerId::from_event(identities_[kWorkerSlot]);
+    record.tid = identities_[kTidSlot];
+    record.seq = identities_[kSeqSlot];
+    record.step = identities_[kStepSlot];
     return true;
 }
 
-StreamReader::StreamReader(const TraceLayout& trace, StreamFiles files, std::function<void()> on_progress)
+StreamReader::StreamReader(const TraceLayout& trace, StreamFiles files, pal::Record& record,
+                           std::function<void()> on_progress)
     : trace_{trace},
       stream_{*std::ranges::find(trace.streams, files.stream_id, &StreamLayout::id)},
       files_{std::move(files)},
       on_progress_{std::move(on_progress)},
-      event_{stream_} {
-    record_.host = trace.facts.host;
-}
+      event_{stream_},
+      record_{&record} {}
 
 /// The counters stand for the end of the packet: what is new in it was discarded since the end of the one before. What
 /// the first packet says was discarded before that, or in it: babeltrace2 gives no number then.
@@ -205,10 +224,11 @@ StreamReader::Item StreamReader::next() try {
             if (!next_packet()) return Item::end;
             continue;
         }
-        const bool makes_record = event_.next(record_);
+        const bool makes_record = event_.next(*record_);
         if (event_.cycles() > packet_.end) throw NotPlain{"an event has a time after the end of its packet"};
         if (!makes_record) continue;
-        ns_ = record_.ts_ns = trace_.clock.ns(event_.cycles());
+        ns_ = record_->ts_ns = trace_.clock.ns(event_.cycles());
+        if (record_->host.empty()) record_->host = trace_.facts.host;
         return Item::event;
     }
 } catch (const NotPlain& not_plain) {

@@ -8,6 +8,7 @@
 #include <string>
 #include <tiffany/pal/loss.hpp>
 #include <tiffany/pal/record.hpp>
+#include <utility>
 
 #include "event_layout.hpp"
 #include "stream_file.hpp"
@@ -30,17 +31,19 @@ class EventDecoder {
     bool next(pal::Record& record);
 
     bool tells_pid() const { return event_->plan.tells_pid; }
-    std::uint32_t pid() const { return static_cast<std::uint32_t>(numbers_[kPidSlot]); }
+    std::uint32_t pid() const { return static_cast<std::uint32_t>(identities_[kPidSlot]); }
 
   private:
     std::uint64_t event_header();
     void set_time(std::uint64_t low, unsigned bits);
     void follow(const Layout& steps, pal::Record* record);
     std::size_t text_size() const;
+    std::uint64_t* numbers(std::uint8_t slot, pal::Record* record);
     void need(std::uint64_t bytes) const {
         if (static_cast<std::uint64_t>(end_ - at_) < bytes) refuse_cut();
     }
     [[noreturn]] static void refuse_cut();
+    [[noreturn]] static void refuse_number(std::uint64_t id);
     template <typename Number>
     Number take();
 
@@ -50,21 +53,23 @@ class EventDecoder {
     const unsigned char* at_ = nullptr;
     const unsigned char* end_ = nullptr;
     std::uint64_t cycles_ = 0;
-    std::array<std::uint64_t, kOwnSlot + pal::kMaxFields> numbers_{};
+    std::array<std::uint64_t, kOwnSlot> identities_{};
 };
 
 class StreamReader {
   public:
     enum class Item : std::uint8_t { event, discarded, end };
 
+    /// @param record       to be filled first; records that are filled here have no host, or this trace's
     /// @param on_progress  called at each packet
-    StreamReader(const TraceLayout& trace, StreamFiles files, std::function<void()> on_progress);
+    StreamReader(const TraceLayout& trace, StreamFiles files, pal::Record& record, std::function<void()> on_progress);
 
     /// Goes to the next item that matters. Errors: NotPlain.
     Item next();
     std::uint64_t ns() const { return ns_; }  ///< time of the item
-    /// The event, but for its pid. Valid until `next`.
-    pal::Record& record() { return record_; }
+    /// The event, but for its pid. To be called once for each.
+    /// @param other  is filled in its place from now on
+    pal::Record& take(pal::Record& other) { return *std::exchange(record_, &other); }
     const EventDecoder& event() const { return event_; }
     const pal::Discarded& discarded() const { return discarded_; }
 
@@ -82,7 +87,7 @@ class StreamReader {
     PacketHeader packet_{};
     std::uint64_t packet_end_ns_ = 0;
     EventDecoder event_;
-    pal::Record record_;
+    pal::Record* record_;
     pal::Discarded discarded_;
     std::deque<pal::Discarded> pending_;  // of the packet that begins
     std::uint64_t ns_ = 0;

@@ -97,7 +97,36 @@ void take_record(std::string_view bytes, pal::Record& record) {
     set(record.texts[1], at, frame.text_bytes[3]);
 }
 
+ReadSummary take_summary(Taker& from) {
+    ReadSummary seen;
+    for (std::uint64_t ReadSummary::*const count : kSummaryCounts)
+        seen.*count = from.number<std::uint64_t>();
+    seen.without_buffers = from.number<std::uint64_t>();
+    seen.at_most = from.yes();
+    seen.refused = from.yes();
+    seen.selection = from.texts();
+    seen.lent = from.texts();
+    seen.bad_parts = from.texts();
+    seen.unknown_events = from.counts();
+    seen.unknown_fields = from.counts();
+    for (auto left = from.number<std::uint32_t>(); left != 0; --left) {
+        TraceCounts& trace = seen.traces.emplace_back();
+        trace.directory = from.text();
+        trace.records = from.number<std::uint64_t>();
+        trace.transitions = from.number<std::uint64_t>();
+        trace.open_workers = from.number<std::uint64_t>();
+    }
+    return seen;
+}
+
 }  // namespace
+
+void FrameHandler::block(std::uint32_t /*bytes*/) {
+    Taker::refuse();
+}
+void FrameHandler::digested(const ReadSummary& /*seen*/, std::uint64_t /*findings*/) {
+    Taker::refuse();
+}
 
 FrameResult take_frame(std::string_view frame, pal::Record& record, FrameHandler& handler) {
     if (!frame.empty() && frame.front() == static_cast<char>(kRecord)) {
@@ -192,6 +221,14 @@ FrameResult take_frame(std::string_view frame, pal::Record& record, FrameHandler
         }
         case kFinished:
             return FrameResult::finished;
+        case kBlock:
+            handler.block(from.number<std::uint32_t>());
+            return FrameResult::handled;
+        case kDigested: {
+            const auto findings = from.number<std::uint64_t>();
+            handler.digested(take_summary(from), findings);
+            return FrameResult::handled;
+        }
     }
     throw Error{ErrorKind::system, "the decoding process sent a message of an unknown kind"};
 }

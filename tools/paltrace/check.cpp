@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <memory>
 #include <ostream>
+#include <sstream>
 #include <tiffany/pal/lifecycle.hpp>
 #include <vector>
 
@@ -46,11 +47,12 @@ void print_coverage(const pal::LifecycleReport& report, const ctf::ReadSummary& 
 }
 
 /// The last line: "good" alone only if every part was read, no rule is broken and nothing was lost.
-std::string verdict(const pal::LifecycleReport& report, const ctf::ReadSummary& seen, bool doubtful, bool strict) {
+std::string verdict(const ctf::Digested& made, bool doubtful, bool strict) {
+    const ctf::ReadSummary& seen = made.seen;
     const std::size_t unexplained = strict && seen.unexplained != 0 ? 1 : 0;  // of the bad parts the one that was read
     std::string bad;
     const auto add = [&bad](const std::string& what) { bad += (bad.empty() ? "bad: " : ", ") + what; };
-    if (!report.good()) add(std::to_string(report.findings_total) + " findings");
+    if (made.findings != 0) add(std::to_string(made.findings) + " findings");
     if (seen.bad_parts.size() > unexplained + seen.without_buffers) add("not all could be read");
     if (seen.without_buffers != 0) add("processes without buffers: " + std::to_string(seen.without_buffers));
     if (unexplained != 0) add(std::to_string(seen.unexplained) + " missing transitions that nothing explains");
@@ -96,17 +98,43 @@ ExitCode run_check_of_nothing(const std::string& input, ctf::ReadSummary& seen, 
     return worse(ExitCode::bad_content, exit_code(seen));
 }
 
+/// What it prints of the entries: what is wrong, and what was seen.
+class Examination : public ctf::Digest {
+  public:
+    explicit Examination(pal::ByteSink& out) : out_{out} {}
+
+    pal::EntrySink& entries() override { return checker_; }
+    std::uint64_t finish(const ctf::ReadSummary& seen) override {
+        if (holds_nothing(seen)) return 0;
+        const pal::LifecycleReport report = checker_.finish();
+        std::ostringstream text;
+        for (const std::string& finding : report.findings)
+            text << printable(finding) << '\n';
+        if (report.findings_total > report.findings.size())
+            text << "... and " << report.findings_total - report.findings.size() << " more findings\n";
+        print_coverage(report, seen, text);
+        out_.write(text.str());
+        return report.findings_total;
+    }
+
+  private:
+    pal::LifecycleChecker checker_;
+    pal::ByteSink& out_;
+};
+
 }  // namespace
 
 ExitCode run_check(const CheckOptions& options, Streams& streams) {
-    pal::LifecycleChecker checker;
+    Page page;
+    Examination examination{page.out()};
     ctf::ReadOptions reading;
     reading.strict = options.strict;
     reading.empty = true;
     reading.of_traces.reader = options.reader;
-    ctf::ReadSummary seen;
+    ctf::Digested made;
+    ctf::ReadSummary& seen = made.seen;
     try {
-        seen = read_input(options.input, reading, checker);
+        made = digest_input(options.input, reading, examination, page.out());
     } catch (const Error& error) {
         if (error.kind() != ErrorKind::content) throw;
         print_notes(notes_beside(options.input, seen), streams.out);
@@ -116,21 +144,16 @@ ExitCode run_check(const CheckOptions& options, Streams& streams) {
         throw;
     }
     if (holds_nothing(seen)) return run_check_of_nothing(options.input, seen, streams);
-    const pal::LifecycleReport report = checker.finish();
     const RecordNotes notes = notes_beside(options.input, seen);
 
-    for (const std::string& finding : report.findings)
-        streams.out << printable(finding) << '\n';
-    if (report.findings_total > report.findings.size())
-        streams.out << "... and " << report.findings_total - report.findings.size() << " more findings\n";
-    print_coverage(report, seen, streams.out);
+    streams.out << printable(page.text(), true);
     print_notes(notes, streams.out);
     for (const std::string& part : seen.bad_parts)
         streams.err << "paltrace: " << printable(part) << '\n';
 
     ExitCode code = exit_code(seen);
-    if (!report.good()) code = worse(code, ExitCode::bad_content);
-    streams.out << verdict(report, seen, !notes.doubts.empty(), options.strict) << '\n';
+    if (made.findings != 0) code = worse(code, ExitCode::bad_content);
+    streams.out << verdict(made, !notes.doubts.empty(), options.strict) << '\n';
     return code;
 }
 

@@ -14,11 +14,17 @@ namespace tiffany::paltrace {
 
 namespace {
 
-/// Knows whether anything came.
-class Watched : public pal::EntrySink {
+/// The log that it becomes. Knows whether anything came.
+class Log : public ctf::Digest, private pal::EntrySink {
   public:
-    explicit Watched(pal::LogWriter& writer) : writer_{writer} {}
+    explicit Log(pal::ByteSink& out) : writer_{out} {}
 
+    pal::EntrySink& entries() override { return *this; }
+    std::uint64_t finish(const ctf::ReadSummary& /*seen*/) override { return 0; }
+    void flush() { writer_.flush(); }
+    bool some() const { return some_; }
+
+  private:
     void begin(const pal::Begin& begin) override { writer_.begin(begin); }
     void record(const pal::Record& record) override {
         some_ = true;
@@ -26,10 +32,8 @@ class Watched : public pal::EntrySink {
     }
     void gap(const pal::Gap& gap) override { writer_.gap(gap); }
     void end(const pal::End& end) override { writer_.end(end); }
-    bool some() const { return some_; }
 
-  private:
-    pal::LogWriter& writer_;
+    pal::LogWriter writer_;
     bool some_ = false;
 };
 
@@ -37,15 +41,15 @@ class Watched : public pal::EntrySink {
 /// cut, too.
 ctf::ReadSummary read_what_is_there(const ConvertOptions& options, const ctf::ReadOptions& reading,
                                     pal::OutputFile& file) {
-    pal::LogWriter writer{file};
-    Watched watched{writer};
+    ctf::Outlet out{file};
+    Log log{out};
     try {
-        ctf::ReadSummary summary = ctf::read_inputs(options.inputs, reading, watched);
+        ctf::ReadSummary summary = ctf::digest_inputs(options.inputs, reading, log, out).seen;
         file.commit();
         return summary;
     } catch (const Error& error) {
-        if (error.kind() != ErrorKind::content || !watched.some()) throw;
-        writer.flush();
+        if (error.kind() != ErrorKind::content || !log.some()) throw;
+        log.flush();
         file.commit();
         throw error.within(options.output + " has what could be read, and no End");
     }

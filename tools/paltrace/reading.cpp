@@ -81,11 +81,16 @@ void need_no_socket(const std::string& input) {
                                           path + " < /dev/null | paltrace check -"};
 }
 
-ctf::ReadSummary read_input(const std::string& input, const ctf::ReadOptions& options, pal::EntrySink& sink) {
+ctf::Digested digest_input(const std::string& input, const ctf::ReadOptions& options, ctf::Digest& digest,
+                           ctf::Outlet& out) {
     need_no_socket(input);
     std::error_code failed;
-    if (input == "-" || !std::filesystem::is_directory(input, failed)) return read_one_log(input, options.strict, sink);
-    return ctf::read_inputs({input}, options, sink);
+    if (input != "-" && std::filesystem::is_directory(input, failed))
+        return ctf::digest_inputs({input}, options, digest, out);
+    ctf::Digested made;
+    made.seen = read_one_log(input, options.strict, digest.entries());
+    made.findings = digest.finish(made.seen);
+    return made;
 }
 
 void print_remarks(const ctf::ReadSummary& summary, bool strict, std::ostream& err) {

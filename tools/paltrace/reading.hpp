@@ -2,21 +2,35 @@
 /// What the commands that read inputs say of a reading, and how they exit after it.
 
 #include <iosfwd>
+#include <sstream>
 #include <string>
-#include <tiffany/pal/record.hpp>
+#include <tiffany/pal/output.hpp>
 
 #include "exit_code.hpp"
-#include "tools/babeltrace/trace_reader.hpp"
+#include "tools/babeltrace/digest.hpp"
 
 namespace tiffany::paltrace {
 
 /// Errors: ErrorKind::usage if it is the socket of a log (`TIFFANY_PAL=unix:SOCKET`), which cannot be read like a file.
 void need_no_socket(const std::string& input);
 
-/// Reads one INPUT: a trace directory, or a PAL log (`-`: on the standard input), which is taken as it is: its gaps and
-/// its end are what whoever made it saw. A part that is bad goes into `bad_parts`; what comes before it was pushed.
+/// Digests one INPUT: a trace directory, or a PAL log (`-`: on the standard input), which is taken as it is: its gaps
+/// and its end are what whoever made it saw. A part that is bad goes into `bad_parts`; what comes before it was taken.
 /// Errors: throws `Error` if the input could not be read at all.
-ctf::ReadSummary read_input(const std::string& input, const ctf::ReadOptions& options, pal::EntrySink& sink);
+ctf::Digested digest_input(const std::string& input, const ctf::ReadOptions& options, ctf::Digest& digest,
+                           ctf::Outlet& out);
+
+/// Where a digest writes what is printed when all is known.
+class Page {
+  public:
+    ctf::Outlet& out() { return out_; }
+    std::string text() const { return text_.str(); }
+
+  private:
+    std::ostringstream text_;
+    pal::OutputFile file_{"-", text_};
+    ctf::Outlet out_{file_};
+};
 
 /// One line for each part that could not be read, and for what was not known.
 void print_remarks(const ctf::ReadSummary& summary, bool strict, std::ostream& err);

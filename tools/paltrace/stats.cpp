@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <memory>
 #include <ostream>
+#include <sstream>
 
 #include "printable.hpp"
 #include "reader_option.hpp"
@@ -22,16 +23,40 @@ std::vector<GroupTimes> by_group(const analysis::TaskReport& report) {
     return groups;
 }
 
+namespace {
+
+/// The tables, or the JSON document.
+class Statistics : public ctf::Digest {
+  public:
+    Statistics(const StatsOptions& options, pal::ByteSink& out) : options_{options}, out_{out} {}
+
+    pal::EntrySink& entries() override { return stats_; }
+    std::uint64_t finish(const ctf::ReadSummary& seen) override {
+        const analysis::TaskReport report = stats_.finish();
+        std::ostringstream text;
+        if (options_.json)
+            print_stats_json(report, seen, options_.histograms, text);
+        else
+            print_stats_text(report, seen, options_.histograms, text);
+        out_.write(text.str());
+        return 0;
+    }
+
+  private:
+    const StatsOptions& options_;
+    analysis::TaskStats stats_;
+    pal::ByteSink& out_;
+};
+
+}  // namespace
+
 ExitCode run_stats(const StatsOptions& options, Streams& streams) {
-    analysis::TaskStats stats;
+    Page page;
+    Statistics statistics{options, page.out()};
     ctf::ReadOptions reading;
     reading.of_traces.reader = options.reader;
-    const ctf::ReadSummary seen = read_input(options.input, reading, stats);
-    const analysis::TaskReport report = stats.finish();
-    if (options.json)
-        print_stats_json(report, seen, options.histograms, streams.out);
-    else
-        print_stats_text(report, seen, options.histograms, streams.out);
+    const ctf::ReadSummary seen = digest_input(options.input, reading, statistics, page.out()).seen;
+    streams.out << (options.json ? page.text() : printable(page.text(), true));
     for (const std::string& part : seen.bad_parts)
         streams.err << "paltrace: " << printable(part) << '\n';
     warn_of_bad_record_file(options.input, streams.err);

@@ -39,7 +39,9 @@ std::string frame_failure(const std::string& frame) {
 constexpr std::uint8_t kFactsFrame = 0;
 constexpr std::uint8_t kRecordFrame = 1;
 constexpr std::uint8_t kFailedFrame = 10;
-constexpr std::uint8_t kNoFrame = 12;
+constexpr std::uint8_t kBlockFrame = 12;
+constexpr std::uint8_t kDigestedFrame = 13;
+constexpr std::uint8_t kNoFrame = 14;
 
 TEST(Frames, OfAnEventThatThereIsNotAreRefused) {
     const std::string rest(1000, '\0');
@@ -55,6 +57,11 @@ TEST(Frames, OfAKindThatThereIsNotAreRefused) {
     for (unsigned kind = kNoFrame; kind <= 0xff; ++kind)
         EXPECT_THAT(frame_failure(raw(static_cast<std::uint8_t>(kind))), HasSubstr("unknown kind")) << kind;
     EXPECT_THAT(frame_failure(""), HasSubstr("a broken message"));
+}
+
+TEST(Frames, OfADigestAreRefusedWhereRecordsAreAwaited) {
+    EXPECT_THAT(frame_failure(raw(kBlockFrame) + raw(std::uint32_t{7})), HasSubstr("a broken message"));
+    EXPECT_THAT(frame_failure(raw(kDigestedFrame) + std::string(1000, '\0')), HasSubstr("a broken message"));
 }
 
 TEST(Frames, ThatSayTheyHoldMoreThanIsThereCostNoMemoryForIt) {

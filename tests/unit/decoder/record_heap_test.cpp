@@ -6,6 +6,8 @@
 #include <random>
 #include <tuple>
 
+#include "record_pool.hpp"
+
 namespace tiffany::ctf {
 namespace {
 
@@ -14,12 +16,13 @@ using Key = std::tuple<std::uint64_t, std::uint64_t, std::uint64_t, std::uint64_
 TEST(RecordHeap, HandsOutTheEarliestOfAllSourcesHoweverTheyCome) {
     std::mt19937 random{7};
     for (const std::size_t sources : {1U, 2U, 3U, 5U, 40U}) {
+        RecordPool pool;
         RecordHeap heap;
         std::vector<Key> waiting;
         std::uint64_t came = 0;
         for (int step = 0; step < 5'000; ++step) {
             if (random() % 2 == 0 || waiting.empty()) {
-                pal::Record& record = heap.fresh();
+                pal::Record& record = pool.fresh();
                 record.ts_ns = static_cast<std::uint64_t>(step) / 8 + random() % 6;  // ties, and late ones
                 record.worker = {random() % 3, 0};
                 record.seq = random() % 3;
@@ -34,7 +37,7 @@ TEST(RecordHeap, HandsOutTheEarliestOfAllSourcesHoweverTheyCome) {
             ASSERT_EQ(taken.record->tid, std::get<3>(*first));
             waiting.erase(first);
             ASSERT_EQ(heap.size(), waiting.size());
-            heap.recycle(*taken.record);
+            pool.recycle(*taken.record);
         }
     }
 }

@@ -1,0 +1,137 @@
+#include "digest.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <functional>
+#include <sstream>
+#include <string>
+
+namespace tiffany::ctf {
+namespace {
+
+using testing::HasSubstr;
+
+const std::string kTrace = TIFFANY_GOLDEN "/v1/lives/trace";
+
+/// Writes a line for each record, long enough that more than one block comes together.
+class Lines : public Digest, private pal::EntrySink {
+  public:
+    using OnRecord = std::function<void(std::uint64_t number, std::string& line)>;
+
+    explicit Lines(pal::ByteSink& out, OnRecord on_record = nullptr) : out_{out}, on_record_{std::move(on_record)} {}
+
+    pal::EntrySink& entries() override { return *this; }
+    std::uint64_t finish(const ReadSummary& seen) override {
+        out_.write("end of " + std::to_string(seen.records));
+        return 7;
+    }
+    std::uint64_t taken() const { return taken_; }
+
+  private:
+    void begin(const pal::Begin&) override {}
+    void record(const pal::Record& record) override {
+        std::string line = std::to_string(record.ts_ns) + std::string(50'000, '.') + '\n';
+        if (on_record_) on_record_(taken_, line);
+        ++taken_;
+        out_.write(line);
+    }
+    void gap(const pal::Gap&) override {}
+    void end(const pal::End&) override {}
+
+    pal::ByteSink& out_;
+    OnRecord on_record_;
+    std::uint64_t taken_ = 0;
+};
+
+struct Made {
+    Digested digested;
+    std::string text;
+    std::uint64_t taken_here = 0;  // records that this process' own digest was given
+};
+
+Made digest(Reader reader, Lines::OnRecord on_record = nullptr) {
+    std::ostringstream text;
+    pal::OutputFile file{"-", text};
+    Outlet out{file};
+    Lines lines{out, std::move(on_record)};
+    ReadOptions options;
+    options.of_traces.reader = reader;
+    Made made;
+    made.digested = digest_inputs({kTrace}, options, lines, out);
+    made.text = text.str();
+    made.taken_here = lines.taken();
+    return made;
+}
+
+bool is_child_of(pid_t parent) {
+    return ::getpid() != parent;
+}
+
+TEST(Digest, OfAPlainTraceIsMadeInAnotherProcess) {
+    const Made here = digest(Reader::babeltrace2);
+    const Made there = digest(Reader::automatic);
+    EXPECT_GT(here.taken_here, 10u);
+    EXPECT_EQ(there.taken_here, 0u);
+    EXPECT_EQ(there.text, here.text);
+    EXPECT_EQ(there.digested.findings, 7u);
+}
+
+TEST(Digest, BringsWhatWasSeenAlong) {
+    const ReadSummary here = digest(Reader::babeltrace2).digested.seen;
+    const ReadSummary there = digest(Reader::native).digested.seen;
+    EXPECT_GT(there.records, 10u);
+    EXPECT_EQ(there.records, here.records);
+    EXPECT_EQ(there.transitions, here.transitions);
+    EXPECT_EQ(there.lost, here.lost);
+    EXPECT_EQ(there.unknown_events, here.unknown_events);
+    EXPECT_EQ(there.bad_parts, here.bad_parts);
+    ASSERT_EQ(there.traces.size(), 1u);
+    EXPECT_EQ(there.traces[0].directory, here.traces.at(0).directory);
+    EXPECT_EQ(there.traces[0].records, here.traces.at(0).records);
+    EXPECT_EQ(there.traces[0].open_workers, here.traces.at(0).open_workers);
+}
+
+TEST(Digest, IsMadeOnceMoreWhereTheProcessDies) {
+    const Made whole = digest(Reader::babeltrace2);
+    for (const std::uint64_t at : {0u, 9u}) {
+        const Made again =
+            digest(Reader::automatic, [at, parent = ::getpid()](std::uint64_t number, std::string& /*line*/) {
+                if (number == at && is_child_of(parent)) ::raise(SIGKILL);
+            });
+        EXPECT_EQ(again.taken_here, whole.taken_here) << at;
+        EXPECT_EQ(again.text, whole.text) << at;
+    }
+}
+
+TEST(Digest, OfTwoReadersThatDoNotAgreeIsAnError) {
+    try {
+        digest(Reader::automatic, [parent = ::getpid()](std::uint64_t number, std::string& line) {
+            if (!is_child_of(parent)) return;
+            if (number == 2) line.front() = 'x';
+            if (number == 9) ::raise(SIGKILL);
+        });
+        FAIL() << "no error";
+    } catch (const Error& error) {
+        EXPECT_EQ(error.kind(), ErrorKind::system);
+        EXPECT_THAT(error.one_line(), HasSubstr("gave something else"));
+    }
+}
+
+TEST(Digest, ThatCannotBeWrittenIsNotMadeOnceMore) {
+    pal::OutputFile file{"/dev/full"};
+    Outlet out{file};
+    Lines lines{out};
+    try {
+        digest_inputs({kTrace}, {}, lines, out);
+        FAIL() << "no error";
+    } catch (const Error& error) {
+        EXPECT_THAT(error.one_line(), HasSubstr("cannot write /dev/full"));
+    }
+    EXPECT_EQ(lines.taken(), 0u);
+}
+
+}  // namespace
+}  // namespace tiffany::ctf

@@ -1,0 +1,141 @@
+#include "digest.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <optional>
+#include <utility>
+
+#include "child_source.hpp"
+#include "confine.hpp"
+#include "find_inputs.hpp"
+#include "merge_inputs.hpp"
+#include "read_trace.hpp"
+#include "shared_blocks.hpp"
+
+namespace tiffany::ctf {
+namespace {
+
+/// The child's end of an outlet.
+class BlockSink : public pal::ByteSink {
+  public:
+    BlockSink(SharedBlocks& blocks, FrameWriter& writer) : blocks_{blocks}, writer_{writer} {}
+
+    /// Whole blocks are handed over: a file system takes them faster than pieces that end anywhere.
+    void write(std::string_view bytes) override {
+        while (!bytes.empty()) {
+            bytes.remove_prefix(blocks_.fill(bytes));
+            if (blocks_.filled() == SharedBlocks::kBytes) hand_over();
+        }
+    }
+    void finish() {
+        if (blocks_.filled() != 0) hand_over();
+    }
+
+  private:
+    void hand_over() {
+        const auto bytes = static_cast<std::uint32_t>(blocks_.filled());
+        blocks_.hand_over();
+        writer_.block(bytes);
+    }
+
+    SharedBlocks& blocks_;
+    FrameWriter& writer_;
+};
+
+/// The parent's end: what the child writes goes to the outlet.
+class BlockTaker : public FrameHandler {
+  public:
+    /// The outlet failed, not the child.
+    struct CannotWrite {
+        Error error;
+    };
+
+    BlockTaker(SharedBlocks& blocks, Outlet& out) : blocks_{blocks}, out_{out} {}
+
+    void block(std::uint32_t bytes) override try {
+        out_.write(blocks_.full(bytes));
+        blocks_.empty();
+    } catch (const Error& error) {
+        throw CannotWrite{error};
+    }
+    void digested(const ReadSummary& seen, std::uint64_t findings) override { made = {seen, findings}; }
+
+    // Nothing else comes: the child keeps it.
+    void facts(const TraceFacts&) override { refuse(); }
+    void begin(const pal::Begin&) override { refuse(); }
+    void discarded(const pal::Discarded&) override { refuse(); }
+    void gap(const pal::Gap&) override { refuse(); }
+    void end(const pal::End&) override { refuse(); }
+    void unknown(const Counts&, const Counts&) override { refuse(); }
+    void left_out(std::uint64_t) override { refuse(); }
+    void lacks(const std::string&) override { refuse(); }
+    [[noreturn]] static void refuse() {
+        throw Error{ErrorKind::system, "the process that digests a trace sent something else"};
+    }
+
+    std::optional<Digested> made;
+
+  private:
+    SharedBlocks& blocks_;
+    Outlet& out_;
+};
+
+/// Nothing if the child came to no good end: what it wrote by then is the beginning of the whole.
+std::optional<Digested> digest_in_a_child(const FoundInputs& inputs, const ReadOptions& options, Digest& digest,
+                                          Outlet& out) try {
+    const InputPart& trace = inputs.found.front();
+    SharedBlocks blocks;
+    const auto work = [&](FrameWriter& writer) {
+        BlockSink sink{blocks, writer};
+        out.redirect(sink);
+        confine({trace.name});
+        const auto open = [&](const InputPart&, RecordPool& pool) {
+            return native_source(trace.name, options.of_traces.ticks, pool, [&writer] { writer.alive(); });
+        };
+        const ReadSummary seen = merge_inputs(inputs, options, open, digest.entries());
+        const std::uint64_t findings = digest.finish(seen);
+        sink.finish();
+        writer.digested(seen, findings);
+    };
+    ChildSource child{trace.name, work, options.patience};
+    BlockTaker taker{blocks, out};
+    pal::Record none;
+    if (child.next(none, taker)) BlockTaker::refuse();
+    return std::move(taker.made);
+} catch (const Error&) {  // the way of everything else finds it, and tells it
+    return std::nullopt;
+} catch (const BlockTaker::CannotWrite& failed) {
+    throw failed.error;
+}
+
+bool may_be_plain(const FoundInputs& inputs, const ReadOptions& options) {
+    return inputs.found.size() == 1 && inputs.found.front().is_trace && inputs.bad.empty() &&
+           options.of_traces.reader != Reader::babeltrace2;
+}
+
+}  // namespace
+
+void Outlet::write(std::string_view bytes) {
+    if (other_ != nullptr) return other_->write(bytes);
+    bytes = said_.news(bytes);
+    if (!bytes.empty()) file_.write(bytes);
+}
+
+Digested digest_inputs(const std::vector<std::string>& inputs, const ReadOptions& options, Digest& digest,
+                       Outlet& out) {
+    const FoundInputs found = find_inputs(inputs);
+    ReadOptions others = options;
+    if (may_be_plain(found, options)) {
+        if (std::optional<Digested> made = digest_in_a_child(found, options, digest, out)) return *std::move(made);
+        out.again();
+        // what the native reader cannot do it need not try again, but to say why
+        if (options.of_traces.reader == Reader::automatic) others.of_traces.reader = Reader::babeltrace2;
+    }
+    Digested made;
+    made.seen = read_found(found, others, digest.entries());
+    made.findings = digest.finish(made.seen);
+    out.finish();
+    return made;
+}
+
+}  // namespace tiffany::ctf

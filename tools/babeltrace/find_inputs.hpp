@@ -1,0 +1,39 @@
+#pragma once
+/// What the inputs of a command stand for: traces and logs.
+
+#include <chrono>
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <string>
+#include <tiffany/pal/error.hpp>
+#include <vector>
+
+#include "lent_metadata.hpp"
+
+namespace tiffany::ctf {
+
+/// The directories at or below `path` that hold a file `metadata`, in the order of their names.
+/// Errors: `path` is missing or cannot be read (ErrorKind::system); there is none (ErrorKind::content).
+std::vector<std::string> find_traces(const std::string& path);
+
+/// A trace or a log that is to be read.
+struct InputPart {
+    std::size_t input;  ///< which of the inputs it is of
+    std::string name;   ///< its directory or file
+    std::string label;  ///< what a log that is made from it calls it
+    bool is_trace = false;
+    std::optional<LentMetadata::StandIn> stand_in{};  ///< of a trace whose own metadata is cut
+};
+
+struct FoundInputs {
+    std::vector<std::string> inputs;  ///< as they were named
+    std::vector<InputPart> found;
+    std::vector<Error> bad;              ///< inputs in which there is nothing
+    std::unique_ptr<LentMetadata> lent;  ///< holds the stand-ins
+};
+
+/// A directory stands for the traces at or below it, anything else is a log. Cost: walks the directories.
+FoundInputs find_inputs(const std::vector<std::string>& inputs);
+
+}  // namespace tiffany::ctf

@@ -1,0 +1,314 @@
+#include "merge_inputs.hpp"
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <set>
+#include <tiffany/pal/loss.hpp>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "anchors.hpp"
+#include "duplicates.hpp"
+#include "record_heap.hpp"
+
+namespace tiffany::ctf {
+namespace {
+
+// Records that wait in the heap, of all sources together, and the fewest of one source.
+constexpr std::size_t kWindow = 4096;
+constexpr std::size_t kLeastWindow = 16;
+// Of an only trace, once its log has begun: a tracer's records come in the order of time, and all of one time are
+// waited for, up to kWindow. Few, so that they stay in the nearest cache.
+constexpr std::size_t kWindowOfATrace = 32;
+// Children that are started before the first of them is waited for. A short trace is done when it is first read, so
+// that a thousand short processes do not need a thousand children at once.
+constexpr std::size_t kStartAhead = 32;
+
+void add(Counts& to, const Counts& more) {
+    for (const auto& [name, count] : more)
+        to[name] += count;
+}
+
+/// Counts what one source gives, whatever others give of it too.
+class SourceCounts {
+  public:
+    void add(const pal::Record& record) {
+        ++records;
+        if (record.is_transition()) ++transitions;
+        const std::uint64_t worker = record.worker.instance << 16 | record.worker.index;
+        if (record.info != nullptr && record.info->id == EventId::WorkerStopped) {
+            stopped_ns_[worker] = record.ts_ns;
+            last_.reset();
+        } else if (last_ != worker) {
+            std::uint64_t& stopped_ns = stopped_ns_[worker];
+            if (stopped_ns >= record.ts_ns) return;  // of two channels at one time, any may come first
+            stopped_ns = 0;
+            last_ = worker;
+        }
+    }
+    std::size_t open_workers() const {
+        return static_cast<std::size_t>(
+            std::ranges::count_if(stopped_ns_, [](const auto& worker) { return worker.second == 0; }));
+    }
+
+    std::uint64_t records = 0;
+    std::uint64_t transitions = 0;
+
+  private:
+    std::unordered_map<std::uint64_t, std::uint64_t> stopped_ns_;  // by worker: when it stopped; 0: it goes on
+    std::optional<std::uint64_t> last_;                            // the worker of the last record, which goes on
+};
+
+/// One reading: its sources, and what goes from them into one log.
+class Reading {
+  public:
+    Reading(const FoundInputs& inputs, const ReadOptions& options, const OpenSource& open, pal::EntrySink& sink)
+        : inputs_{inputs.inputs}, found_{inputs.found}, options_{options}, open_{open}, judge_{sink} {
+        for (const Error& error : inputs.bad)
+            bad_part(error);
+    }
+
+    ReadSummary run() {
+        for (const InputPart& found : found_)
+            if (found.stand_in)
+                summary_.lent.push_back("the metadata of " + found.name + " is cut: read with that of " +
+                                        found.stand_in->lender);
+        window_ = std::max(kLeastWindow, kWindow / std::max<std::size_t>(1, found_.size()));
+        for (std::size_t i = 0; i < found_.size() + kStartAhead; ++i) {
+            if (i < found_.size()) start(found_[i]);
+            if (i >= kStartAhead) fill(i - kStartAhead);
+        }
+        judge_without_tiffany();
+        if (whole_ == 0 && heap_.empty()) throw first_failure();
+        begin();
+        if (found_.size() == 1 && found_.front().is_trace) window_ = kWindowOfATrace;
+        while (!heap_.empty()) {
+            const RecordHeap::Place next = heap_.take();
+            give(next);
+            pool_.recycle(*next.record);
+            Source& source = *sources_[next.source];
+            --source.waiting;
+            fill(next.source);
+            if (source.next == nullptr && source.waiting == 0) judge_.ended(next.source);
+        }
+        if (whole_ == 0) throw first_failure();
+        finish();
+        return std::move(summary_);
+    }
+
+  private:
+    struct Source : FrameHandler {
+        Source(Reading& of, std::size_t number, std::size_t of_input, std::string label)
+            : reading{of}, index{number}, input{of_input} {
+            begin_.trace = std::move(label);
+        }
+
+        void facts(const TraceFacts& facts) override {
+            tiffany = facts.tiffany;
+            begin_.clock = facts.clock;
+            begin_.events = facts.events;
+            if (facts.from_start) reading.judge_.mark_from_start(index);
+            if (!facts.selection) return;
+            some = true;  // that nothing of what was selected happened is an answer
+            reading.judge_.mark_selection(index);
+        }
+        void begin(const pal::Begin& begin) override {
+            tiffany = some = true;
+            begin_ = begin;
+            for (const pal::FirstSeq& first : begin.first)
+                anchors.begin(first);
+            if (!begin.first.empty()) reading.judge_.mark_from_the_middle(index);
+            if (!begin.events.empty()) reading.judge_.mark_selection(index);
+        }
+        void discarded(const pal::Discarded& discarded) override {
+            some = true;
+            reading.judge_.discarded(index, discarded);
+        }
+        void gap(const pal::Gap& gap) override { reading.judge_.told(index, gap); }
+        void end(const pal::End& end) override { reading.judge_.told(index, end); }
+        void left_out(std::uint64_t ticks) override { reading.summary_.ticks_left_out += ticks; }
+        void lacks(const std::string& what) override {
+            some = true;
+            ++reading.summary_.without_buffers;
+            reading.bad_part(Error{ErrorKind::content, what});
+        }
+        void unknown(const Counts& events, const Counts& fields) override {
+            some = some || !events.empty();
+            add(reading.summary_.unknown_events, events);
+            add(reading.summary_.unknown_fields, fields);
+        }
+
+        Reading& reading;
+        std::size_t index;  // in sources_, and in the judge
+        std::size_t input;
+        NextRecord next;       // empty: it is read, or it failed
+        bool tiffany = false;  // events of ours are declared in it
+        bool some = false;     // there were some, beside the records in the heap
+        bool failed = false;
+        std::size_t waiting = 0;      // its records in the heap
+        std::uint64_t newest_ns = 0;  // of the last of them
+        pal::Begin begin_;
+        Anchors anchors;
+        SourceCounts counts;
+    };
+
+    void start(const InputPart& found) {
+        auto source = std::make_unique<Source>(*this, judge_.add_source(), found.input, found.label);
+        try {
+            source->next = open_(found, pool_);
+        } catch (const Error& error) {
+            source->failed = true;
+            bad_part(error);
+        }
+        sources_.push_back(std::move(source));
+    }
+
+    /// Brings so many records of a source into the heap that its order can be trusted.
+    void fill(std::size_t index) {
+        Source& source = *sources_[index];
+        while (source.next != nullptr && (source.waiting < window_ || is_of_one_time(source))) {
+            pal::Record* record = &pool_.fresh();
+            try {
+                if (source.next(record, source)) {
+                    source.counts.add(*record);
+                    source.newest_ns = record->ts_ns;
+                    // in the source's own order: the heap has those of one time by seq
+                    heap_.add(index, *record, found_.size() > 1 ? source.anchors.of(*record) : kNoAnchor);
+                    if (found_.size() > 1) judge_.expect(index, *record);
+                    ++source.waiting;
+                    continue;
+                }
+                ++whole_;
+            } catch (const Error& error) {
+                source.failed = true;
+                bad_part(error);
+            }
+            pool_.recycle(*record);
+            source.next = nullptr;
+        }
+    }
+
+    /// All that waits is of the time of what comes next, and so may be what is still to be read.
+    bool is_of_one_time(const Source& source) const {
+        return found_.size() == 1 && source.waiting < kWindow && source.newest_ns == heap_.first().ts_ns;
+    }
+
+    /// An input with traces in which there is nothing of ours was not what its user meant. (Beside traces that have
+    /// something it is a process without a scheduler.)
+    void judge_without_tiffany() {
+        if (options_.empty) return;
+        for (std::size_t input = 0; input < inputs_.size(); ++input) {
+            const auto of_input = [&](const auto& source) { return source->input == input; };
+            const auto has_ours = [&](const auto& source) {
+                return of_input(source) && (source->failed || source->some || source->waiting != 0);
+            };
+            if (std::none_of(sources_.begin(), sources_.end(), of_input) ||
+                std::any_of(sources_.begin(), sources_.end(), has_ours))
+                continue;
+            bad_part(Error{ErrorKind::content, "cannot read " + inputs_[input] + ": it holds no tiffany events"});
+            whole_ -= static_cast<std::size_t>(std::count_if(sources_.begin(), sources_.end(), of_input));
+        }
+    }
+
+    void bad_part(const Error& error) {
+        if (!first_failure_) first_failure_ = error;
+        summary_.bad_parts.push_back(error.one_line());
+        summary_.refused = summary_.refused || error.kind() == ErrorKind::system;
+    }
+
+    Error first_failure() const { return first_failure_.value_or(Error{ErrorKind::usage, "no input"}); }
+
+    void begin() {
+        pal::Begin begin;
+        begin.tool = "paltrace " TIFFANY_VERSION;
+        if (!heap_.empty()) begin.ts_ns = heap_.first().ts_ns;
+        std::set<std::string> names;
+        std::set<std::string> clocks;
+        std::set<std::string> selected;
+        for (const std::unique_ptr<Source>& source : sources_) {
+            if (!source->tiffany) continue;
+            names.insert(source->begin_.trace);
+            if (!source->begin_.clock.empty()) clocks.insert(source->begin_.clock);
+            selected.insert(source->begin_.events.begin(), source->begin_.events.end());
+            begin.catalogue = std::max(begin.catalogue, source->begin_.catalogue);
+        }
+        for (const std::string& name : names)
+            begin.trace += (begin.trace.empty() ? "" : ", ") + name;
+        if (clocks.size() == 1) begin.clock = *clocks.begin();
+        begin.events.assign(selected.begin(), selected.end());
+        begin.catalogue = std::max(begin.catalogue, catalogue_version());
+        if (sources_.size() == 1) begin.first = sources_.front()->begin_.first;
+        summary_.selection = begin.events;
+        judge_.begin(begin);
+    }
+
+    /// As the records say that are in the heap already: workers are told of early.
+    std::uint16_t catalogue_version() const {
+        std::uint64_t version = 0;
+        heap_.for_each(
+            [&version](const pal::Record& record) { version = std::max(version, record.number("catalogue")); });
+        return static_cast<std::uint16_t>(version);
+    }
+
+    bool is_copy(const RecordHeap::Place& next) {
+        const std::uint64_t until = sources_[next.source]->anchors.until(*next.record, next.anchor);
+        return duplicates_.seen(next.source, *next.record, next.anchor, until);
+    }
+
+    void give(const RecordHeap::Place& next) {
+        const bool named_by_seq = next.record->is_transition() && next.record->seq != 0;
+        if (sources_.size() > 1 && !named_by_seq && is_copy(next)) {
+            ++summary_.duplicates;
+            judge_.copy(next.source, *next.record);
+            return;
+        }
+        judge_.record(next.source, *next.record);
+    }
+
+    void finish() {
+        const pal::End end = judge_.finish();
+        summary_.records = end.records;
+        summary_.transitions = judge_.transitions();
+        summary_.duplicates += judge_.duplicates();
+        summary_.lost = end.lost;
+        summary_.tail = end.tail;
+        summary_.at_most = end.at_most;
+        summary_.lost_others = end.lost_others;
+        summary_.unexplained = judge_.unexplained();
+        summary_.untraced = judge_.untraced();
+        for (std::size_t i = 0; i < found_.size(); ++i)
+            if (const SourceCounts& counts = sources_[i]->counts; found_[i].is_trace)
+                summary_.traces.push_back({found_[i].name, counts.records, counts.transitions, counts.open_workers()});
+        if (options_.strict && summary_.unexplained != 0)
+            bad_part(Error{ErrorKind::content, unexplained_remark(summary_.unexplained)});
+    }
+
+    const std::vector<std::string>& inputs_;
+    const std::vector<InputPart>& found_;
+    const ReadOptions& options_;
+    const OpenSource& open_;
+    pal::LossJudge judge_;
+    ReadSummary summary_;
+    RecordPool pool_;
+    std::vector<std::unique_ptr<Source>> sources_;
+    RecordHeap heap_;
+    Duplicates duplicates_;
+    std::size_t window_ = kWindow;
+    std::optional<Error> first_failure_;
+    std::size_t whole_ = 0;  // sources that were read to their end
+};
+
+}  // namespace
+
+std::string unexplained_remark(std::uint64_t missing) {
+    return std::to_string(missing) + " transitions are missing that the tracer did not discard (a filter?)";
+}
+
+ReadSummary merge_inputs(const FoundInputs& inputs, const ReadOptions& options, const OpenSource& open,
+                         pal::EntrySink& sink) {
+    return Reading{inputs, options, open, sink}.run();
+}
+
+}  // namespace tiffany::ctf
