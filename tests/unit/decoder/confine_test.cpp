@@ -24,6 +24,7 @@
 #include <functional>
 #include <string>
 
+#include "../temporary_folder.hpp"
 #include "child_source.hpp"
 #include "unheard.hpp"
 
@@ -74,17 +75,14 @@ std::string of_a_process(const std::function<void(Told&)>& work, int* status = n
 class Confine : public testing::Test {
   protected:
     Confine() {
-        std::string name = (fs::temp_directory_path() / "confine-XXXXXX").string();
-        home_ = mkdtemp(name.data());
-        fs::create_directories(home_ / "trace/index");
+        fs::create_directories(home_.path() / "trace/index");
         for (const char* file : {"trace/metadata", "trace/index/a.idx", "secret", "elsewhere", "elsewhere-too"})
-            std::ofstream{home_ / file} << "content";
-        fs::create_symlink(home_ / "elsewhere", home_ / "trace/linked");
-        fs::create_symlink(home_ / "elsewhere-too", home_ / "trace/index/linked.idx");
+            std::ofstream{home_.path() / file} << "content";
+        fs::create_symlink(home_.path() / "elsewhere", home_.path() / "trace/linked");
+        fs::create_symlink(home_.path() / "elsewhere-too", home_.path() / "trace/index/linked.idx");
     }
-    ~Confine() override { fs::remove_all(home_); }
 
-    std::string path(const char* name) const { return (home_ / name).string(); }
+    std::string path(const char* name) const { return (home_.path() / name).string(); }
     bool reads(const char* name) const {
         const int fd = ::open(path(name).c_str(), O_RDONLY | O_CLOEXEC);
         char byte = 0;
@@ -92,7 +90,7 @@ class Confine : public testing::Test {
     }
     bool opens(const char* name, int flags) const { return ::open(path(name).c_str(), flags, 0600) >= 0; }
 
-    fs::path home_;
+    const tiffany::test::TemporaryFolder home_;
 };
 
 TEST_F(Confine, ReadsWhatItWasGivenAndTheFilesThatLinksInItName) {
@@ -113,7 +111,7 @@ TEST_F(Confine, ReadsNothingElse) {
         if (!confine({path("trace")}).files) return told.say("(no Landlock)");
         told.can("secret", reads("secret"));
         told.can("passwd", ::open("/etc/passwd", O_RDONLY | O_CLOEXEC) >= 0);
-        told.can("list", ::open(home_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC) >= 0);
+        told.can("list", ::open(home_.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC) >= 0);
     });
     if (answer == "(no Landlock) ") GTEST_SKIP() << "this kernel has no Landlock";
     EXPECT_EQ(answer, "");

@@ -13,6 +13,8 @@
 #include <utility>
 #include <vector>
 
+#include "../temporary_folder.hpp"
+
 namespace tiffany::ctf {
 namespace {
 
@@ -47,30 +49,26 @@ struct Index {
 
 class IndexCheck : public testing::Test {
   protected:
-    IndexCheck() {
-        std::string name = (fs::temp_directory_path() / "index-XXXXXX").string();
-        home_ = mkdtemp(name.data());
-        fs::create_directory(home_ / "index");
-    }
-    ~IndexCheck() override { fs::remove_all(home_); }
+    IndexCheck() { fs::create_directory(home_.path() / "index"); }
 
     /// What is said of it beside a stream of 300 bytes; empty if nothing.
     std::string said_of(const std::string& bytes) {
-        std::ofstream{home_ / "index/chan_0.idx", std::ios::binary} << bytes;
+        std::ofstream{home_.path() / "index/chan_0.idx", std::ios::binary} << bytes;
         return said();
     }
     std::string said() {
         try {
-            check_index((home_ / "chan_0").string(), 300);
+            check_index((home_.path() / "chan_0").string(), 300);
         } catch (const Error& error) {
             EXPECT_EQ(error.kind(), ErrorKind::content);
-            EXPECT_THAT(error.one_line(), HasSubstr("cannot read index " + home_.string() + "/index/chan_0.idx: "));
+            EXPECT_THAT(error.one_line(),
+                        HasSubstr("cannot read index " + home_.path().string() + "/index/chan_0.idx: "));
             return error.one_line();
         }
         return "";
     }
 
-    fs::path home_;
+    const tiffany::test::TemporaryFolder home_;
 };
 
 TEST_F(IndexCheck, FindsNoFaultWhereThePacketsLieOneBehindTheOther) {
@@ -107,7 +105,7 @@ TEST_F(IndexCheck, LeavesToBabeltraceWhatItDoesNotUse) {
 }
 
 TEST_F(IndexCheck, DoesNotWaitForAFifo) {
-    ASSERT_EQ(::mkfifo((home_ / "index/chan_0.idx").c_str(), 0600), 0);
+    ASSERT_EQ(::mkfifo((home_.path() / "index/chan_0.idx").c_str(), 0600), 0);
     EXPECT_THAT(said(), HasSubstr("no regular file"));
 }
 

@@ -10,6 +10,7 @@
 #include <fstream>
 #include <string>
 
+#include "../temporary_folder.hpp"
 #include "plain_metadata.hpp"
 #include "tsdl.hpp"
 
@@ -40,24 +41,18 @@ std::string empty_packet(std::uint64_t begin, std::uint64_t end, std::uint64_t n
 
 class PlainStreams : public testing::Test {
   protected:
-    PlainStreams() {
-        std::string name = (fs::temp_directory_path() / "streams-XXXXXX").string();
-        home_ = mkdtemp(name.data());
-    }
-    ~PlainStreams() override { fs::remove_all(home_); }
-
     std::string why_not_plain(const std::string& stream) const {
-        std::ofstream{home_ / "chan_0", std::ios::binary} << stream;
+        std::ofstream{home_.path() / "chan_0", std::ios::binary} << stream;
         const TraceLayout trace = lay_out(tsdl::parse(PlainMetadata{}.text()), false);
         try {
-            find_streams(home_.string(), trace);
+            find_streams(home_.path().string(), trace);
         } catch (const NotPlain& not_plain) {
             return not_plain.why;
         }
         return "plain";
     }
 
-    fs::path home_;
+    const tiffany::test::TemporaryFolder home_;
 };
 
 TEST_F(PlainStreams, AreNotIfALatePacketEndsAfter2262) {

@@ -26,6 +26,8 @@
 #include <tiffany/telemetry/hooks.hpp>
 #include <vector>
 
+#include "../temporary_folder.hpp"
+
 namespace tiffany {
 namespace {
 
@@ -51,20 +53,13 @@ std::optional<std::map<std::string, double>> told(const prometheus::Collectable&
 class Folder {
   public:
     explicit Folder(const char* text) {
-        std::filesystem::create_directories(path_ + "/7");
-        std::ofstream{path_ + "/7/schedstat"} << text;
+        std::filesystem::create_directories(folder_.path() / "7");
+        std::ofstream{folder_.path() / "7/schedstat"} << text;
     }
-    ~Folder() { std::filesystem::remove_all(path_); }
-    Folder(const Folder&) = delete;
-    Folder& operator=(const Folder&) = delete;
-    const char* path() const { return path_.c_str(); }
+    const char* path() const { return folder_.path().c_str(); }
 
   private:
-    static std::string made() {
-        std::string name = ::testing::TempDir() + "tasksXXXXXX";
-        return mkdtemp(name.data());
-    }
-    const std::string path_ = made();
+    tiffany::test::TemporaryFolder folder_;
 };
 
 TEST(RunDelay, IsTheSecondNumberOfTheKernelsFile) {

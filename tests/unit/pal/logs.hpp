@@ -16,6 +16,8 @@
 #include <utility>
 #include <vector>
 
+#include "../temporary_folder.hpp"
+
 namespace tiffany::pal::test {
 
 class Text : public ByteSink {
@@ -40,28 +42,17 @@ class Kept : public EntrySink {
 /// A folder that is removed with the test.
 class Folder {
   public:
-    Folder() {
-        std::string name = (std::filesystem::temp_directory_path() / "tiffany-pal-XXXXXX").string();
-        if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error{"no temporary folder"};
-        path_ = name;
-    }
-    ~Folder() {
-        std::error_code ignored;
-        std::filesystem::remove_all(path_, ignored);
-    }
-    Folder(const Folder&) = delete;
-    Folder& operator=(const Folder&) = delete;
-    std::string file(const std::string& name) const { return (path_ / name).string(); }
+    std::string file(const std::string& name) const { return (folder_.path() / name).string(); }
     std::string file_with(const std::string& name, std::string_view content) const {
         std::ofstream{file(name), std::ios::binary} << content;
         return file(name);
     }
     std::size_t entries() const {
-        return static_cast<std::size_t>(std::distance(std::filesystem::directory_iterator{path_}, {}));
+        return static_cast<std::size_t>(std::distance(std::filesystem::directory_iterator{folder_.path()}, {}));
     }
 
   private:
-    std::filesystem::path path_;
+    tiffany::test::TemporaryFolder folder_;
 };
 
 inline std::string content_of(const std::string& path) {

@@ -13,6 +13,8 @@
 #include <telemetry/locked_file.hpp>
 #include <tiffany/pal/writer.hpp>
 
+#include "../temporary_folder.hpp"
+
 namespace tiffany::detail {
 namespace {
 
@@ -28,13 +30,7 @@ std::string zstd(const std::string& text) {
 
 class LockedFile : public ::testing::Test {
   protected:
-    LockedFile() {
-        std::string name = (fs::temp_directory_path() / "tiffany-lock-XXXXXX").string();
-        if (mkdtemp(name.data()) == nullptr) std::abort();
-        folder = name;
-    }
-    ~LockedFile() override { fs::remove_all(folder); }
-    std::string path(const char* name) const { return folder / name; }
+    std::string path(const char* name) const { return folder.path() / name; }
     static std::string content(const std::string& path) {
         std::ostringstream text;
         text << std::ifstream{path}.rdbuf();
@@ -43,7 +39,7 @@ class LockedFile : public ::testing::Test {
     static void write(const std::string& path, const char* text) { std::ofstream{path} << text; }
     Descriptor take() { return take_file(path("run"), path("run.old"), problem); }
 
-    fs::path folder;
+    const tiffany::test::TemporaryFolder folder;
     NameProblem problem;
 };
 

@@ -19,6 +19,8 @@
 #include <telemetry/pal_log.hpp>
 #include <telemetry/process.hpp>
 
+#include "../temporary_folder.hpp"
+
 namespace tiffany::detail {
 namespace {
 
@@ -49,15 +51,12 @@ class Limit {
 class PalFileTest : public ::testing::Test {
   protected:
     PalFileTest() {
-        std::string name = (fs::temp_directory_path() / "tiffany-file-XXXXXX").string();
-        if (mkdtemp(name.data()) == nullptr) std::abort();
-        folder = name;
+        fs::create_directory(folder);
         std::signal(SIGXFSZ, SIG_IGN);  // a file at its limit is then a full disk
     }
     ~PalFileTest() override {
         log.reset();
         std::signal(SIGXFSZ, SIG_DFL);
-        fs::remove_all(folder);
     }
     std::string path(const char* name) const { return folder / name; }
     void make() {
@@ -152,7 +151,8 @@ class PalFileTest : public ::testing::Test {
         EXPECT_GE(counters->left_out, at_least_lost);
     }
 
-    fs::path folder;
+    const tiffany::test::TemporaryFolder home;
+    fs::path folder = home.path() / "logs";
     std::shared_ptr<PalLines> lines = std::make_shared<PalLines>("web1", 812);
     std::shared_ptr<LogCounters> counters = std::make_shared<LogCounters>();
     NameProblem problem;
