@@ -1,9 +1,10 @@
 // churn SECONDS [PAUSE_MS]: schedulers, each with four workers, three of them in threads of their own, that begin and
-// end one after the other, with a pause between them (default 0). Says after each twentieth of the time what memory it
-// has, and at its end how many transitions were made:
+// end one after the other, with a pause between them (default 0). After each twentieth of the time it is scraped, and
+// says what memory it has; at its end how many transitions were made, and how many its metrics tell:
 //
 //     resident 5120
 //     transitions 123456
+//     metrics 123456
 
 #include <array>
 #include <chrono>
@@ -11,8 +12,12 @@
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
+#include <memory>
+#include <sstream>
 #include <string>
 #include <thread>
+#include <tiffany/metrics/collectable.hpp>
+#include <tiffany/metrics/scrape_text.hpp>
 #include <tiffany/telemetry/hooks.hpp>
 #include <vector>
 
@@ -50,13 +55,25 @@ std::uint64_t one_round(int number) {
     return telemetry.transitions();
 }
 
+/// The sum of task_transitions_total in a scrape: of schedulers that live, and of those that ended.
+std::uint64_t transitions_in(const std::string& scrape) {
+    std::istringstream lines{scrape};
+    std::uint64_t sum = 0;
+    for (std::string line; std::getline(lines, line);)
+        if (line.starts_with("task_transitions_total{"))
+            sum += static_cast<std::uint64_t>(std::stod(line.substr(line.rfind(' '))));
+    return sum;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
     const double seconds = argc > 1 ? std::atof(argv[1]) : 1;
     const std::chrono::milliseconds pause{argc > 2 ? std::atoi(argv[2]) : 0};
+    const auto metrics = tiffany::make_schedulers_collectable();
     const auto begin = Clock::now();
     std::uint64_t transitions = 0;
+    std::string scrape;
     int round = 0;
     for (int part = 1; part <= 20; ++part) {
         const auto until = begin + std::chrono::duration<double>{seconds * part / 20};
@@ -64,8 +81,11 @@ int main(int argc, char** argv) {
             transitions += one_round(round++);
             if (pause.count() != 0) std::this_thread::sleep_for(pause);
         } while (Clock::now() < until);
+        scrape = tiffany::scrape_text({metrics});
         std::printf("resident %zu\n", resident_kb());
+        std::fflush(stdout);  // whoever reads it looks at the tools' memory now
     }
     std::printf("transitions %llu\n", static_cast<unsigned long long>(transitions));
+    std::printf("metrics %llu\n", static_cast<unsigned long long>(transitions_in(scrape)));
     return 0;
 }
