@@ -12,7 +12,7 @@ FORKS = program("forks")
 
 
 def traced(tmp_path, command, ended=None):
-    """What the command said, and {instance: its transitions' seqs} of its trace."""
+    """What the command said, and {(instance, worker): its transitions' seqs} of its trace."""
     with PrivateLttng(tmp_path) as lttng:
         lttng.lttng("create", "run", f"--output={tmp_path / 'trace'}")
         lttng.lttng("enable-channel", "-u", "--buffers-pid", "--subbuf-size=1M", "--num-subbuf=8", "all")
@@ -31,7 +31,7 @@ def traced(tmp_path, command, ended=None):
     with open(log, encoding="utf-8") as lines:
         for record in map(json.loads, lines):
             if "step" in record and "seq" in record:
-                seqs[record["instance"]].append(record["seq"])
+                seqs[record["instance"], record["worker"]].append(record["seq"])
     return said, seqs
 
 
@@ -46,6 +46,19 @@ def expect_own_counts(said, seqs, children, each):
 def test_a_thousand_forked_children_are_a_thousand_instances(tmp_path):
     said, seqs = traced(tmp_path, [FORKS, 1000])
     expect_own_counts(said, seqs, 1000, 4)
+
+
+def test_a_fork_while_other_threads_fire_and_schedulers_come_and_go_hangs_nobody(tmp_path):
+    """A lock that another thread holds at that moment is held for ever in the child."""
+    said, seqs = traced(tmp_path, [FORKS, 1000, "--beside"])
+    assert re.search(r"^good (\d+)$", said, re.M)[1] == "1000", "each counts from 1, is nobody else, and can begin a scheduler"
+    counts = collections.Counter()
+    for (instance, _), mine in seqs.items():
+        counts[instance] += len(mine)
+        assert sorted(mine) == list(range(1, len(mine) + 1)), "each worker counts from 1"
+    *children, parent = sorted(counts.values())
+    assert children == [7] * 1000
+    assert parent == int(re.search(r"^transitions (\d+)$", said, re.M)[1])
 
 
 def test_a_child_that_becomes_another_program_begins_anew(tmp_path):

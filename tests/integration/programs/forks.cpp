@@ -1,19 +1,25 @@
-// forks COUNT [--exec | --daemon FILE]: one task; forks COUNT children, each of which makes 4 transitions with the
-// parent's scheduler and looks whether it counts from 1, under an identity of its own. Says at its end
+// forks COUNT [--beside | --exec | --daemon FILE]: one task; forks COUNT children, each of which makes 4 transitions
+// with the parent's scheduler and looks whether it counts from 1, under an identity of its own. Says at its end
 //
 //     good 1000
 //     transitions 2002
 //
+// --beside: meanwhile a thread makes transitions with a worker of its own, and another one has schedulers begin and
+// end; each child makes 3 transitions more, with a scheduler of its own. "transitions" is then of all schedulers
+// together.
 // --exec: each child becomes this program with COUNT 0, which does the same with a scheduler of its own.
 // --daemon FILE: becomes a daemon first, and says it in FILE.
 
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <optional>
 #include <string_view>
+#include <thread>
 #include <tiffany/telemetry/hooks.hpp>
 
 namespace {
@@ -35,13 +41,66 @@ bool is_its_own(Place place, std::uint64_t parent) {
     return place.worker.seq() == 4 && place.worker.id() >> 16 != parent >> 16;
 }
 
-bool child_is_good(Place place, std::uint64_t parent, const char* program, bool exec) {
+/// A scheduler's whole life: 3 transitions.
+std::uint64_t live_once() {
+    tiffany::SchedulerTelemetry telemetry{"short"};
+    const tiffany::WorkerLease lease = telemetry.worker();
+    tiffany::TaskTimes task;
+    lease->spawned(task, {.name = "short", .site = tiffany::Site::here()});
+    lease->running(task);
+    lease->done(task);
+    return telemetry.transitions();
+}
+
+/// What other threads do while this one forks; until it is destroyed.
+class Beside {
+  public:
+    explicit Beside(tiffany::SchedulerTelemetry& telemetry)
+        : steady_{[&telemetry](const std::stop_token& end) {
+              const tiffany::WorkerLease lease = telemetry.worker();
+              tiffany::TaskTimes task;
+              lease->spawned(task, {.name = "steady", .site = tiffany::Site::here()});
+              while (!end.stop_requested()) {
+                  make_two({*lease, task});
+                  usleep(20);
+              }
+              lease->running(task);
+              lease->done(task);
+          }},
+          short_{[this](const std::stop_token& end) {
+              while (!end.stop_requested()) {
+                  transitions_ += live_once();
+                  usleep(20);
+              }
+          }} {}
+
+    /// Of the schedulers that came and went.
+    std::uint64_t end() {
+        for (std::jthread* thread : {&steady_, &short_}) {
+            thread->request_stop();
+            thread->join();
+        }
+        return transitions_;
+    }
+
+  private:
+    std::atomic<std::uint64_t> transitions_ = 0;
+    std::jthread steady_;
+    std::jthread short_;
+};
+
+enum class Child { runs, begins_a_scheduler, execs };
+
+bool child_is_good(Place place, std::uint64_t parent, const char* program, Child what) {
     const pid_t child = fork();
-    if (child == 0 && exec) {
+    if (child == 0 && what == Child::execs) {
         execl(program, program, "0", nullptr);
         _exit(9);
     }
-    if (child == 0) _exit(is_its_own(place, parent) ? 0 : 1);
+    if (child == 0) {
+        const bool good = is_its_own(place, parent) && (what == Child::runs || live_once() == 3);
+        _exit(good ? 0 : 1);
+    }
     int status = 0;
     return waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
@@ -63,16 +122,20 @@ int main(int argc, char** argv) {
         if (out == nullptr || daemon(1, 0) != 0) return 3;
         if (lease->id() >> 16 == before >> 16 || lease->seq() != 0) return 4;
     }
+    std::optional<Beside> beside;
+    if (option == "--beside") beside.emplace(telemetry);
+    const Child what = option == "--exec" ? Child::execs : beside ? Child::begins_a_scheduler : Child::runs;
     int good = 0;
     for (int i = 0; i < count; ++i) {
         make_two(place);
-        if (child_is_good(place, lease->id(), argv[0], option == "--exec")) ++good;
+        if (child_is_good(place, lease->id(), argv[0], what)) ++good;
     }
+    const std::uint64_t others = beside ? beside->end() : 0;
     lease->running(task);
     lease->done(task);
     if (count != 0) {
         std::fprintf(out, "good %d\ntransitions %llu\n", good,
-                     static_cast<unsigned long long>(telemetry.transitions()));
+                     static_cast<unsigned long long>(telemetry.transitions() + others));
         std::fflush(out);
     }
     return good == count ? 0 : 1;
