@@ -488,6 +488,16 @@ class Bpftrace:
         return BpftraceResult(self._lines, errors)
 
 
+def counting(elf):
+    """A script that counts what each process of `elf` runs and yields: maps @runs and @yields, by pid.
+
+    It says once of each that it counts: one that runs already is told of when it has noticed; and bpftrace misses a SIGINT
+    that comes before it has begun to look at what it counted."""
+    said = 'if (@said[pid] == 0) { @said[pid] = 1; printf("it counts\\n"); }'
+    runs = f"usdt:{elf}:tiffany:task__running {{ @runs[pid] = count(); {said} }}"
+    return f"{runs} usdt:{elf}:tiffany:task__yield {{ @yields[pid] = count(); }}"
+
+
 def _semaphore_address(pid, elf, probe):
     notes = checked(["readelf", "-n", elf]).stdout
     found = re.search(rf"Name: {probe}\s+Location: \S+, Base: \S+, Semaphore: (0x[0-9a-f]+)", notes)
