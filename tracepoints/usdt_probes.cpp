@@ -8,10 +8,21 @@
 #define _SDT_HAS_SEMAPHORES 1
 #include <sys/sdt.h>
 
+// In .probes, where tracers look for semaphores; R: retained, as they are. First, what begins the section:
+// - A page. The kernel finds a semaphore by its place in the file, and lld has a page of the file mapped twice, also
+//   with what is writable until it is relocated: in a program that starts then the wrong copy would be raised.
+// - A reference to the symbol that sys/sdt.h's notes tell addresses relative to, which lld and gold would drop under
+//   --gc-sections.
+__asm__(
+    ".pushsection .probes,\"awR\",@progbits\n"
+    ".balign 4096\n"
+    ".8byte _.stapsdt.base - .\n"
+    ".popsection\n");
+
 extern "C" {
 
-// In .probes, where tracers look for semaphores. hidden: each library and program that carries probes has its own.
-// retain: the notes name these, but a note keeps nothing alive, and in a program without hooks nothing else names them.
+// hidden: each library and program that carries probes has its own. retain: the notes name these, but a note keeps
+// nothing alive, and in a program without hooks nothing else names them.
 #define TIFFANY_SEMAPHORE \
     __attribute__((section(".probes"), visibility("hidden"), used, retain)) volatile unsigned short
 TIFFANY_SEMAPHORE tiffany_usdt_semaphore = 0;
@@ -31,14 +42,6 @@ TIFFANY_SEMAPHORE tiffany_usdt_tick_semaphore = 0;
 #undef TIFFANY_ALIAS
 
 }  // extern "C"
-
-// sys/sdt.h's notes tell addresses relative to this symbol, and lld and gold would drop it under --gc-sections. A
-// reference from the semaphores' section (R: retained, as they are) holds it.
-__asm__(
-    ".pushsection .probes,\"awR\",@progbits\n"
-    ".balign 8\n"
-    ".8byte _.stapsdt.base - .\n"
-    ".popsection\n");
 
 namespace tiffany::detail {
 namespace {
@@ -99,7 +102,7 @@ namespace {
 
 }  // namespace
 
-const std::array<void (*)(const void* event) noexcept, kEvents> kUsdtProbes{
+const std::array<UsdtProbe, kEvents> kUsdtProbes{
 #define TIFFANY_TRANSITION(Name, verb, from, to, level, meaning, fields) &probe_tiffany_task_##verb,
 #define TIFFANY_EVENT(Name, verb, probe, Record, kind, level, meaning, fields) &probe_tiffany_##verb,
 #define TIFFANY_TICK(Name, verb, probe, Record, kind, level, meaning, fields) &probe_tiffany_tick_##verb,

@@ -1,10 +1,12 @@
-"""The probes and tracepoints survive every way to build: a probe that a compiler flag silently drops is the classic
-failure of this field. Each build is looked at with readelf, then run under lttng and bpftrace.
+"""The probes and tracepoints survive every way to build: a probe that a compiler flag, a linker or strip silently drops is
+the classic failure of this field. Each build is looked at with readelf, stripped, looked at again, and run under lttng and
+bpftrace.
 
-The builds are kept beside the one under test, so that a second run only builds what changed.
+What was compiled is kept beside the build under test, and linked once for each linker, so that a second run only links.
 """
 
 import os
+import re
 import shutil
 
 import pytest
@@ -13,64 +15,109 @@ from catalogue_kit import (
     check_bpftrace,
     compare_probes,
     compare_recording,
+    probe_notes,
 )
-from kit import BIN, BUILD_DEADLINE, QUICK_BUILD, SOURCE, PrivateLttng, checked, need_bpftrace, need_program
+from kit import (
+    BIN,
+    BUILD_DEADLINE,
+    QUICK_BUILD,
+    SOURCE,
+    Bpftrace,
+    PrivateLttng,
+    checked,
+    counting,
+    need_bpftrace,
+    need_program,
+    private_copy,
+)
 
-BUILDS = {
-    f"{compiler} {build_type} {kind}": {"CMAKE_CXX_COMPILER": compiler, "CMAKE_BUILD_TYPE": build_type}
-    for compiler in ("g++", "clang++")
-    for build_type in ("Debug", "Release")
-    for kind in ("static", "shared")
+COMPILERS = ("g++", "clang++")
+OPTIMISED = {
+    "O0": {"CMAKE_BUILD_TYPE": "Debug"},
+    "O2": {"CMAKE_BUILD_TYPE": "Release", "CMAKE_CXX_FLAGS_RELEASE": "-O2 -DNDEBUG"},
+    # with -O3, as CMake has it: what inlines, unrolls and clones most
+    "LTO": {"CMAKE_BUILD_TYPE": "Release"},
 }
-# the linker may drop what nothing refers to, and sees the whole program
-LTO = "-flto -fuse-ld=lld -Wl,--gc-sections"
-BUILDS |= {
-    f"clang++ LTO {kind}": {
-        "CMAKE_CXX_COMPILER": "clang++",
-        "CMAKE_BUILD_TYPE": "Release",
-        "CMAKE_CXX_FLAGS": "-flto -ffunction-sections -fdata-sections",
-        **{f"CMAKE_{what}_LINKER_FLAGS": LTO for what in ("EXE", "SHARED", "MODULE")},
-    }
-    for kind in ("static", "shared")
+LTO_FLAGS = {
+    # lld cannot read what g++ keeps for LTO; it takes the machine code beside it, as in packages (dpkg-buildflags)
+    "g++": "-flto=auto -ffat-lto-objects",
+    "clang++": "-flto",
 }
-# each is a test of its own to ctest: tests/integration/CMakeLists.txt
-PARTS = ("g++ Debug", "g++ Release", "clang++ Debug", "clang++ Release", "clang++ LTO")
+# an archiver that understands what the compiler keeps for LTO
+ARCHIVERS = {"g++": ("gcc-ar", "gcc-ranlib"), "clang++": ("llvm-ar", "llvm-ranlib")}
+LINKERS = ("bfd", "gold", "lld")
+KINDS = ("static", "shared")
+BUILDS = [
+    (compiler, optimised, linker, kind)
+    for compiler in COMPILERS
+    for optimised in OPTIMISED
+    for linker in LINKERS
+    for kind in KINDS
+]
+# Each is a test of its own to ctest, tests/integration/CMakeLists.txt; all others are the part "others", nightly.
+PARTS = ("g++ O2 bfd", "clang++ LTO lld")
 PART = os.environ.get("TIFFANY_PART") or ""
 # The others differ in nothing that could change what a probe's argument points to: of them the arguments are enough,
 # and bpftrace takes 6 s to make its 60 programs.
-WHOLE_STRUCT = ("g++ Release shared", "clang++ LTO static", "clang++ LTO shared")
+WHOLE_STRUCT = {("g++", "O2", "bfd", "shared"), ("clang++", "LTO", "lld", "static"), ("clang++", "LTO", "lld", "shared")}
 ROUNDS = 2
+PROGRAMS = ("fire_all", "steady")
 
 
-def is_shared(name):
-    return name.endswith(" shared")
+def part_of(build):
+    part = " ".join(build[:3])
+    return part if part in PARTS else "others"
 
 
-def build(name):
-    """Builds the telemetry, its provider and fire_all; returns the folder with them."""
-    settings = BUILDS[name]
-    need_program(settings["CMAKE_CXX_COMPILER"])
-    if "LTO" in name:
-        need_program("ld.lld")
-    # bpftrace 0.17 cannot attach to a file whose path has a plus
-    folder = BIN.parent / "matrix" / name.replace(" ", "-").replace("+", "x")
+def of_this_part():
+    return [build for build in BUILDS if PART in ("", part_of(build))]
+
+
+def built(compiler, optimised, linker, kind):
+    """Builds the telemetry, its provider and two programs; returns the folder with them."""
+    need_program(compiler)
+    need_program(f"ld.{linker}")
+    lto = optimised == "LTO"
+    # what the linker may drop: each function and each variable that nothing refers to
+    flags = f"-ffunction-sections -fdata-sections {LTO_FLAGS[compiler] if lto else ''}"
     options = {
-        **settings,
-        "BUILD_SHARED_LIBS": "ON" if is_shared(name) else "OFF",
+        **OPTIMISED[optimised],
+        "CMAKE_CXX_COMPILER": compiler,
+        "CMAKE_CXX_FLAGS": flags.strip(),
+        **{f"CMAKE_{what}_LINKER_FLAGS": f"-fuse-ld={linker} -Wl,--gc-sections" for what in ("EXE", "SHARED", "MODULE")},
+        "CMAKE_BUILD_RPATH_USE_ORIGIN": "ON",  # what is copied finds the library beside it
+        "BUILD_SHARED_LIBS": "ON" if kind == "shared" else "OFF",
         "TIFFANY_TOOLS": "OFF",
         "TIFFANY_EXAMPLES": "OFF",
         "TIFFANY_BENCHMARKS": "OFF",
         "TIFFANY_INSTALL": "OFF",
         # each file for itself, as CMake does it unasked, in the others all of a target at once
-        **({} if name.startswith("g++ Debug") else QUICK_BUILD),
+        **({} if (compiler, optimised) == ("g++", "O0") else QUICK_BUILD),
     }
-    if "LTO" in name:  # the archiver must understand the compiler's intermediate code
-        options["CMAKE_AR"] = shutil.which("llvm-ar")
-        options["CMAKE_RANLIB"] = shutil.which("llvm-ranlib")
+    if lto:
+        for name, archiver in zip(("AR", "RANLIB"), ARCHIVERS[compiler]):
+            need_program(archiver)
+            options[f"CMAKE_{name}"] = shutil.which(archiver)
+    # bpftrace 0.17 cannot attach to a file whose path has a plus
+    tree = BIN.parent / "matrix" / f"{compiler}-{optimised}-{kind}".replace("+", "x")
     definitions = [f"-D{key}={value}" for key, value in options.items()]
-    checked(["cmake", "-G", "Ninja", "-S", SOURCE, "-B", folder, *definitions], timeout=BUILD_DEADLINE)
-    checked(["cmake", "--build", folder, "--target", "fire_all", "tiffany_lttng"], timeout=BUILD_DEADLINE)
-    return folder / "bin"
+    checked(["cmake", "-G", "Ninja", "-S", SOURCE, "-B", tree, *definitions], timeout=BUILD_DEADLINE)
+    checked(["cmake", "--build", tree, "--target", *PROGRAMS, "tiffany_lttng"], timeout=BUILD_DEADLINE)
+    return tree / "bin"
+
+
+def stripped(folder, directory):
+    """The same without symbols: what a package ships."""
+    directory.mkdir()
+    for file in (*(folder / name for name in PROGRAMS), *folder.glob("*.so")):
+        checked(["strip", private_copy(file, directory)])
+    return directory
+
+
+def linker_of(elf):
+    """Which linker made it, as it says itself."""
+    said = checked(["readelf", "--wide", "--sections", "--string-dump=.comment", elf]).stdout
+    return "lld" if re.search(r"Linker: .*LLD", said) else "gold" if ".note.gnu.gold" in said else "bfd"
 
 
 @pytest.fixture(scope="module")
@@ -79,16 +126,26 @@ def catalogue():
 
 
 def test_every_build_is_in_one_part_that_ctest_runs():
-    assert [name for name in BUILDS if sum(name.startswith(part) for part in PARTS) != 1] == []
+    assert len(BUILDS) == 36 and {part_of(build) for build in BUILDS} == {*PARTS, "others"}
     listed = (SOURCE / "tests" / "integration" / "CMakeLists.txt").read_text()
-    assert [part for part in PARTS if f'"{part}"' not in listed] == []
+    assert [part for part in PARTS if f'build_matrix.py "{part}")' not in listed] == []
+    assert "build_matrix.py others NIGHTLY)" in listed
 
 
-@pytest.mark.parametrize("name", [name for name in BUILDS if name.startswith(PART)])
-def test_every_event_is_seen_in_a_build_by(name, catalogue, tmp_path):
-    folder = build(name)
-    library = folder / ("libtiffany_telemetry.so" if is_shared(name) else "fire_all")
-    compare_probes(catalogue, library)
+@pytest.mark.parametrize("build", of_this_part(), ids=" ".join)
+def test_every_event_is_seen_in_a_build_by(build, catalogue, tmp_path):
+    *_, linker, kind = build
+    folder = built(*build)
+    with_probes = [folder / name for name in (PROGRAMS if kind == "static" else ["libtiffany_telemetry.so"])]
+    for elf in with_probes:
+        assert linker_of(elf) == linker
+        compare_probes(catalogue, elf)
+    bare = stripped(folder, tmp_path / "bare")
+    for elf in with_probes:
+        compare_probes(catalogue, bare / elf.name)
+        assert "no symbols" in checked(["readelf", "--symbols", bare / elf.name]).stdout + checked(["nm", bare / elf.name]).stderr
+    if kind == "shared":
+        assert [name for name in PROGRAMS if probe_notes(bare / name)] == []
 
     trace = tmp_path / "trace"
     with PrivateLttng(tmp_path) as lttng:
@@ -96,9 +153,22 @@ def test_every_event_is_seen_in_a_build_by(name, catalogue, tmp_path):
         for provider in ("tiffany", "tiffany_tick"):
             lttng.lttng("enable-event", "--userspace", f"{provider}:*")
         lttng.lttng("start")
-        lttng.run([folder / "fire_all", ROUNDS])
+        lttng.run([bare / "fire_all", ROUNDS])
         lttng.lttng("destroy", "all")
     compare_recording(catalogue, trace, ROUNDS)
 
     need_bpftrace()
-    check_bpftrace(catalogue, folder / "fire_all", library, ROUNDS, whole=name in WHOLE_STRUCT)
+    probes = {name: bare / (name if kind == "static" else "libtiffany_telemetry.so") for name in PROGRAMS}
+    check_bpftrace(catalogue, bare / "fire_all", probes["fire_all"], ROUNDS, whole=build in WHOLE_STRUCT)
+    check_hooks(bare / "steady", probes["steady"])
+
+
+def check_hooks(steady, probes):
+    """fire_all goes past the hooks, which ask the probes' semaphore first: the variable that the notes name, or no event."""
+    with Bpftrace(counting(probes)) as tracer:
+        said = checked([steady, 1000], env={"TIFFANY_LTTNG": "0"}).stdout
+        tracer.wait_for_printed(1)
+        maps = tracer.stop().maps
+    made = int(re.search(r"^transitions (\d+)$", said, re.M)[1])
+    told = [number for name in ("@runs", "@yields") for number in maps[name].values()]
+    assert len(told) == 2 and sum(told) == made - 2, "all but the first, Spawned, and the last, Done"

@@ -217,6 +217,7 @@ def bpf_header():
 
 # ---- the ELF ----
 
+PAGE = 4096  # bytes; the kernel finds a semaphore by its place in the file, and takes the first writable page it is mapped to
 _NOTE = re.compile(
     r"Provider: (?P<provider>\S+)\s+Name: (?P<name>\S+)\s+"
     r"Location: (?P<location>0x[0-9a-f]+), Base: (?P<base>0x[0-9a-f]+), Semaphore: (?P<semaphore>0x[0-9a-f]+)\s+"
@@ -226,10 +227,15 @@ _NOTE = re.compile(
 _OPERAND = re.compile(r"-?[1248]@(?:%\w+|\$-?\d+|-?\d*\(%\w+\))")
 
 
+def probe_notes(elf):
+    """What the notes of an ELF say of our probes' sites."""
+    notes = [found.groupdict() for found in _NOTE.finditer(checked(["readelf", "--notes", "--wide", elf]).stdout)]
+    return [note for note in notes if note["provider"].startswith("tiffany")]
+
+
 def compare_probes(catalogue, elf):
     """The notes of an ELF are exactly the catalogue's probes, each once, in a form that tracers can use."""
-    notes = [found.groupdict() for found in _NOTE.finditer(checked(["readelf", "--notes", "--wide", elf]).stdout)]
-    notes = [note for note in notes if note["provider"].startswith("tiffany")]
+    notes = probe_notes(elf)
     sites = sorted(f"{note['provider']}:{note['name']}" for note in notes)
     assert sites == sorted(map(catalogue.probe, catalogue.events)), f"{elf}: not one site for each probe"
     for note in notes:
@@ -245,3 +251,16 @@ def compare_probes(catalogue, elf):
         semaphores.setdefault(note["provider"], set()).add(note["semaphore"])
     # one variable for all probes of a provider
     assert {provider: len(found) for provider, found in semaphores.items()} == {"tiffany": 1, "tiffany_tick": 1}
+    writable = _writable_segments(elf)
+    for found in semaphores.values():
+        (address,) = (int(one, 16) for one in found)
+        (place,) = (at - start + address for at, start, size in writable if start <= address < start + size)
+        pages = [at for at, _, size in writable if at // PAGE <= place // PAGE <= (at + size - 1) // PAGE]
+        assert len(pages) == 1, f"{elf}: the page of the semaphore at {address:#x} is mapped {len(pages)} times"
+
+
+def _writable_segments(elf):
+    """[(place in the file, address, bytes of the file)] of what is loaded where it can be written to."""
+    lines = checked(["readelf", "--segments", "--wide", elf]).stdout
+    found = re.findall(r"^  LOAD +(0x\w+) (0x\w+) 0x\w+ (0x\w+) 0x\w+ R ?W", lines, re.M)
+    return [tuple(int(number, 16) for number in numbers) for numbers in found]

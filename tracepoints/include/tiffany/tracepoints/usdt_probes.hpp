@@ -23,6 +23,10 @@ inline std::uint16_t usdt_tick_semaphore() noexcept {
 
 /// Fires one probe; by EventId. The argument is the event's struct. Any thread.
 /// Cost: a few loads and a nop; about a microsecond with a tracer attached.
-extern const std::array<void (*)(const void* event) noexcept, kEvents> kUsdtProbes;
+///
+/// volatile: with link-time optimisation a compiler would read the table, and drop the probes that a program never
+/// fires. A script that names one of them would not attach to it; gold cannot link what is left.
+using UsdtProbe = void (*volatile)(const void* event) noexcept;
+extern const std::array<UsdtProbe, kEvents> kUsdtProbes;
 
 }  // namespace tiffany::detail
