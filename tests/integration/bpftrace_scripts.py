@@ -12,7 +12,7 @@ import subprocess
 import threading
 
 import pytest
-from kit import BIN, DEADLINE, SOURCE, _die_with_parent, checked, end_process, need_bpftrace, need_files_of, poll, program
+from kit import BIN, DEADLINE, SOURCE, _die_with_parent, checked, end_bpftrace, end_process, need_bpftrace, need_files_of, poll, program
 
 SCRIPTS = SOURCE / "tools" / "bpftrace"
 PAGE = SOURCE / "docs" / "bpftrace.md"
@@ -52,7 +52,7 @@ class Script:
         return self
 
     def __exit__(self, *_):
-        end_process(self.process, signal.SIGINT)
+        end_bpftrace(self.process)
         for reader in self._readers:
             reader.join(DEADLINE)
 
@@ -79,7 +79,7 @@ class Script:
 
     def stop(self):
         """Ctrl-C."""
-        self.process.send_signal(signal.SIGINT)
+        end_bpftrace(self.process)
         return self.ended()
 
     def ended(self):

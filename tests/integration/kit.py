@@ -395,6 +395,22 @@ class BpftraceResult:
                 raise AssertionError(f"bpftrace lost {entry['data']['events']} lines of printf")
 
 
+def end_bpftrace(process, deadline=DEADLINE):
+    """Asks it to end by SIGINT, and sees to it that it hears that; kills it if it does not end."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGINT)
+        for _ in range(deadline):
+            try:
+                return process.wait(1)
+            except subprocess.TimeoutExpired:
+                # On a busy machine one SIGINT may not be enough: its loop ends when the wait for events is interrupted, and not if
+                # the signal came beside that. To be stopped and to go on interrupts it too, and ends nothing else.
+                process.send_signal(signal.SIGSTOP)
+                process.send_signal(signal.SIGCONT)
+        process.kill()
+    return process.wait()
+
+
 class Bpftrace:
     """bpftrace with a script, attached when `with` is entered.
 
@@ -465,7 +481,7 @@ class Bpftrace:
         return False
 
     def _end(self):
-        end_process(self.process, signal.SIGINT)
+        end_bpftrace(self.process)
         for reader in self._readers:
             reader.join(DEADLINE)
         self.process.stdout.close()
