@@ -26,6 +26,7 @@ from prometheus import serving_demo
 NIGHTLY = os.environ.get("TIFFANY_PART") == "whole"
 MOST_CPU = 5  # seconds; what hangs turns round and round
 MOST_MEMORY = 512 << 10  # KiB; a good trace of this size takes 20 MiB
+MOST_FOR_A_PROCESS = 1500  # bytes, of one that did next to nothing (SECURITY.md: some 1 kB)
 
 
 # ---- damaged traces ----
@@ -206,6 +207,32 @@ def test_a_bad_log_is_an_error_with_line_and_byte(tmp_path, what, packed):
         assert status == BAD_CONTENT, (command, status, said)
         assert str(log) in said and f"line {line} at byte {byte}: " in said and said.count("\n") == 1, (command, said)
         assert cpu < MOST_CPU and memory < MOST_MEMORY, (command, cpu, memory)
+
+
+def log_of_instances(directory, instances):
+    """A compressed log in which each process spawns a task, of which nothing else is told."""
+    need_program("zstd")
+    log = directory / f"{instances}.pal.zst"
+    with subprocess.Popen(["zstd", "-q", "-o", log], stdin=subprocess.PIPE, text=True) as zstd:
+        at = '{"v":1,"ts":"2026-11-28T12:00:00.000000000Z",'
+        zstd.stdin.write(at + '"event":"Begin","tool":"none","catalogue":1}\n')
+        for instance in range(1, instances + 1):
+            zstd.stdin.write(f'{at}"host":"h","pid":1,"instance":"{instance:012x}","worker":0,"seq":1,"tid":1,"step":1,"event":"Spawned",'
+                             '"state":"Ready","name":"unit","site":"a.cpp:1","priority":10,"group":0,"parent":0}\n')
+        zstd.stdin.write(f'{at}"event":"End","records":{instances},"lost":0}}\n')
+    assert zstd.returncode == 0
+    return log
+
+
+@pytest.mark.parametrize("command", ["stats", "check"])
+def test_a_log_of_very_many_processes_takes_little_memory_for_each(tmp_path, command):
+    few, many = 1_000, 200_000
+    used = {}
+    for instances in (few, many):
+        log = log_of_instances(tmp_path, instances)
+        status, said, _, used[instances] = ran([program("paltrace"), command, log], tmp_path)
+        assert status == GOOD and not said, (status, said)
+    assert used[many] - used[few] < MOST_FOR_A_PROCESS * many / 1024, used
 
 
 # ---- hostile names ----

@@ -1,7 +1,7 @@
 #pragma once
 /// paltrace check INPUT: every task's life is legal, and seq has no gaps.
 ///
-/// One pass; memory grows with live tasks, not with the log.
+/// One pass; memory grows with processes and live tasks, not with the log.
 
 #include <string>
 

@@ -1,7 +1,7 @@
 #pragma once
 /// paltrace stats INPUT: what happened how often, and how long tasks ran, waited and were ready.
 ///
-/// One pass; memory grows with live tasks and distinct names, not with the log.
+/// One pass; memory grows with processes, live tasks and distinct names, not with the log.
 
 #include <string>
 

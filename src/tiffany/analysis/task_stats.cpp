@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <deque>
+#include <memory>
 #include <optional>
 #include <tiffany/analysis/task_stats.hpp>
 #include <tiffany/pal/field.hpp>
@@ -106,14 +108,14 @@ class TaskStats::State {
         }
         ++report_.events[static_cast<std::size_t>(record.info->id)];
         dumps_.record(record);
+        if (record.info->id == EventId::WorkerStarted || record.info->id == EventId::WorkerDumped) {
+            name_scheduler(record.worker, record.text("scheduler"));
+            return;
+        }
         const std::uint32_t slot = slot_of(record.worker);
         switch (record.info->id) {
-            case EventId::WorkerStarted:
-            case EventId::WorkerDumped:
-                name_scheduler(record.worker, record.text("scheduler"));
-                return;
             case EventId::Group:
-                slots_[slot].groups[group_number(record.number("group"))] = record.text("name");
+                groups_of(slots_[slot])[group_number(record.number("group"))] = record.text("name");
                 return;
             case EventId::State:
                 if (record.tid != 0) dumped({record.worker.instance, record.tid}, record);
@@ -141,25 +143,31 @@ class TaskStats::State {
     }
 
   private:
+    using Groups = std::map<std::uint16_t, std::string>;
+
     /// A scheduler of one process; or a worker's whose scheduler is not known yet, which points to it later.
     struct Slot {
-        std::string scheduler = kUnknownName;
+        const std::string* scheduler = nullptr;  // its name; lives elsewhere
         bool known = false;
         std::uint32_t same_as = 0;  // itself, or the slot that it turned out to be
         std::array<std::uint64_t, kTransitions> transitions{};
-        std::map<std::uint16_t, std::string> groups{};
+        std::unique_ptr<Groups> groups{};  // most processes tell of none
     };
 
-    std::uint32_t add_slot(std::string_view scheduler, bool known) {
+    std::uint32_t add_slot(const std::string& scheduler, bool known) {
         const auto added = static_cast<std::uint32_t>(slots_.size());
-        slots_.push_back({std::string{scheduler}, known, added});
+        slots_.push_back({&scheduler, known, added});
         return added;
+    }
+    static Groups& groups_of(Slot& slot) {
+        if (slot.groups == nullptr) slot.groups = std::make_unique<Groups>();
+        return *slot.groups;
     }
 
     std::uint32_t slot_of(const pal::WorkerId& worker) {
         if (last_slot_ == nullptr || last_worker_ != worker) {
             const auto [found, added] = workers_.try_emplace(worker, 0);
-            if (added) found->second = add_slot(kUnknownName, false);
+            if (added) found->second = add_slot(unknown_, false);
             last_slot_ = &found->second;
             last_worker_ = worker;
         }
@@ -168,10 +176,12 @@ class TaskStats::State {
 
     void name_scheduler(const pal::WorkerId& worker, std::string_view scheduler) {
         const auto [found, added] = schedulers_.try_emplace({worker.instance, std::string{scheduler}}, 0);
-        if (added) found->second = add_slot(scheduler, true);
-        std::uint32_t& slot = workers_[worker];
-        if (!slots_[slot].known) slots_[slot].same_as = found->second;
-        slot = found->second;
+        if (added) found->second = add_slot(found->first.second, true);
+        const auto [of_worker, is_new] = workers_.try_emplace(worker, found->second);
+        if (is_new) return;
+        Slot& before = slots_[of_worker->second];
+        if (!before.known) before.same_as = found->second;
+        of_worker->second = found->second;
     }
 
     void count_unknown(const std::string& name) {
@@ -210,7 +220,7 @@ class TaskStats::State {
 
     void stalled(std::uint32_t slot, const pal::Record& record) {
         const Sighting sighting{slot, What::stall, 0, record.numbers[field::Stalled::run_ns]};
-        if (record.tid == 0) return add(unnamed_times(slot), sighting);  // nobody knew which task it was
+        if (record.tid == 0) return unnamed_times(slot).add(sighting);  // nobody knew which task it was
         KnownTask& task = tasks_.at({record.worker.instance, record.tid});
         task.stalled = !task.ended;
         see(task, sighting);
@@ -237,27 +247,27 @@ class TaskStats::State {
 
     void see(KnownTask& task, const Sighting& sighting) {
         if (task.named)
-            add(times_of(task, sighting.slot), sighting);
+            times_of(task, sighting.slot).add(sighting);
         else if (task.pending.size() < max_pending_)
             task.pending.push_back(sighting);
         else
-            add(unnamed_times(sighting.slot), sighting);
+            unnamed_times(sighting.slot).add(sighting);
     }
 
     void settle(KnownTask& task) {
         for (const Sighting& sighting : task.pending)
-            add(task.named ? times_of(task, sighting.slot) : unnamed_times(sighting.slot), sighting);
+            (task.named ? times_of(task, sighting.slot) : unnamed_times(sighting.slot)).add(sighting);
         task.pending = {};
     }
 
-    TaskTimesSeen& times_of(KnownTask& task, std::uint32_t slot) {
+    SlotTimes& times_of(KnownTask& task, std::uint32_t slot) {
         if (task.times == nullptr || task.times_slot != slot) {
             task.times = &times_[{slot, task.group, task.name}];  // a map's values stay where they are
             task.times_slot = slot;
         }
         return *task.times;
     }
-    TaskTimesSeen& unnamed_times(std::uint32_t slot) { return times_[{slot, KnownTask{}.group, KnownTask{}.name}]; }
+    SlotTimes& unnamed_times(std::uint32_t slot) { return times_[{slot, KnownTask{}.group, KnownTask{}.name}]; }
 
     void forget(KnownTask& task) {
         settle(task);
@@ -269,51 +279,19 @@ class TaskStats::State {
         if (task.name == Names::kOther) ++report_.tasks_other;
     }
 
-    static void add(TaskTimesSeen& times, const Sighting& sighting) {
-        switch (sighting.what) {
-            case What::spawned:
-                ++times.spawned;
-                break;
-            case What::done:
-                ++times.done;
-                break;
-            case What::failed:
-                ++times.failed;
-                break;
-            case What::cancelled:
-                ++times.cancelled;
-                break;
-            case What::run:
-                times.run.add(sighting.ns);
-                break;
-            case What::ready:
-                times.ready.add(sighting.ns);
-                break;
-            case What::wait:
-                times.wait[sighting.wait_kind].add(sighting.ns);
-                break;
-            case What::stall:
-                ++times.stalls;
-                [[fallthrough]];
-            case What::stalled_run:
-                times.longest_stall_ns = std::max(times.longest_stall_ns, sighting.ns);
-                break;
-        }
-    }
-
     const Slot& resolved(std::uint32_t slot) const { return slots_[slots_[slot].same_as]; }
 
     void add_schedulers() {
         std::map<std::string, SchedulerCounts> by_name;
         for (std::uint32_t slot = 0; slot < slots_.size(); ++slot) {
-            const std::string& name = resolved(slot).scheduler;
+            const std::string& name = *resolved(slot).scheduler;
             SchedulerCounts& counts = by_name[name];
             counts.scheduler = name;
             for (std::size_t event = 0; event < kTransitions; ++event)
                 counts.transitions[event] += slots_[slot].transitions[event];
         }
         for (auto& [name, counts] : by_name) {
-            // a worker that told its scheduler at once leaves an empty slot without a name
+            // a worker that told its scheduler before its first transition leaves an empty slot without a name
             const bool empty = std::ranges::all_of(counts.transitions, [](std::uint64_t count) { return count == 0; });
             if (!empty || name != kUnknownName) report_.schedulers.push_back(std::move(counts));
         }
@@ -323,21 +301,25 @@ class TaskStats::State {
         if (group == 0) return "";
         if (group == kNoGroup) return kOtherName;
         for (const Slot* where : {&resolved(slot), &slots_[slot]}) {
-            const auto found = where->groups.find(group);
-            if (found != where->groups.end()) return found->second;
+            if (where->groups == nullptr) continue;
+            const auto found = where->groups->find(group);
+            if (found != where->groups->end()) return found->second;
         }
         return "#" + std::to_string(group);
     }
 
     void add_kinds() {
         // the names of groups that a worker told before its scheduler
-        for (std::uint32_t slot = 0; slot < slots_.size(); ++slot)
-            for (const auto& [group, name] : slots_[slot].groups)
-                slots_[slots_[slot].same_as].groups.try_emplace(group, name);
+        for (Slot& slot : slots_) {
+            if (slot.groups == nullptr || &slots_[slot.same_as] == &slot) continue;
+            Groups& known = groups_of(slots_[slot.same_as]);
+            for (const auto& [group, name] : *slot.groups)
+                known.try_emplace(group, name);
+        }
         std::map<std::tuple<std::string, std::string, std::string>, TaskTimesSeen> by_name;
         for (const auto& [key, times] : times_) {
             const auto& [slot, group, name] = key;
-            by_name[{resolved(slot).scheduler, group_name(slot, group), names_.name(name)}].merge(times);
+            times.add_to(by_name[{*resolved(slot).scheduler, group_name(slot, group), names_.name(name)}]);
         }
         for (auto& [key, times] : by_name) {
             const auto& [scheduler, group, name] = key;
@@ -350,12 +332,13 @@ class TaskStats::State {
     pal::DumpWatch dumps_;
     Names names_;
     TaskTable tasks_;
-    std::vector<Slot> slots_;
+    const std::string unknown_ = kUnknownName;
+    std::deque<Slot> slots_;  // no vector: it would be twice as large while it grows
     std::map<pal::WorkerId, std::uint32_t> workers_;
     const std::uint32_t* last_slot_ = nullptr;  // in workers_, of the worker that was looked up last
     pal::WorkerId last_worker_;
     std::map<std::pair<std::uint64_t, std::string>, std::uint32_t> schedulers_;
-    std::map<std::tuple<std::uint32_t, std::uint16_t, std::uint16_t>, TaskTimesSeen> times_;
+    std::map<std::tuple<std::uint32_t, std::uint16_t, std::uint16_t>, SlotTimes> times_;
 };
 
 TaskStats::TaskStats(const TaskStatsOptions& options) : state_{std::make_unique<State>(options)} {}

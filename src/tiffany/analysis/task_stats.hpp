@@ -82,7 +82,8 @@ struct TaskReport {
     bool has_end = false;                                 ///< false: the log was cut
 };
 
-/// Not shared between threads. Memory grows with live tasks, workers and distinct names (bounded), not with the log.
+/// Not shared between threads. Memory grows with live tasks, workers (less than 1 kB for one that did next to
+/// nothing) and distinct names (bounded), not with the log.
 class TaskStats : public pal::EntrySink {
   public:
     explicit TaskStats(const TaskStatsOptions& options = {});

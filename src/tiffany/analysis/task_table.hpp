@@ -7,21 +7,13 @@
 #include <map>
 #include <string>
 #include <string_view>
-#include <tiffany/analysis/task_stats.hpp>
 #include <tiffany/pal/near_map.hpp>
 #include <unordered_map>
 #include <vector>
 
-namespace tiffany::analysis {
+#include "slot_times.hpp"
 
-/// Something that was seen of a task at a worker of scheduler `slot`.
-struct Sighting {
-    enum class What : std::uint8_t { spawned, done, failed, cancelled, run, ready, wait, stall, stalled_run };
-    std::uint32_t slot = 0;
-    What what = What::run;
-    std::uint8_t wait_kind = 0;
-    std::uint64_t ns = 0;
-};
+namespace tiffany::analysis {
 
 /// A number for each of a bounded set of names.
 class Names {
@@ -54,7 +46,7 @@ struct KnownTask {
     bool stalled = false;           // its present run was told of
     std::vector<Sighting> pending;  // until the name is known
     // of the slot that was seen last, once the name is known
-    TaskTimesSeen* times = nullptr;
+    SlotTimes* times = nullptr;
     std::uint32_t times_slot = 0;
 };
 
@@ -74,6 +66,7 @@ class TaskTable {
             Tasks& tasks = of(key.instance);
             forget(*tasks.find(key.tid));
             tasks.erase(key.tid);
+            if (tasks.empty()) forget_instance(key.instance);
             ended_.pop_front();
         }
     }
@@ -96,6 +89,11 @@ class TaskTable {
             last_instance_ = instance;
         }
         return *last_;
+    }
+
+    void forget_instance(std::uint64_t instance) {
+        instances_.erase(instance);
+        last_ = nullptr;
     }
 
     std::size_t kept_ended_;

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
+#include <list>
 #include <map>
 #include <string>
 #include <string_view>
@@ -46,7 +46,7 @@ class LifecycleChecker::State {
         std::uint64_t first_seq = 0;    // where the log says that its part begins; 0: it does not say
         std::uint64_t position = 0;     // the highest seq that a Worker record tells of
         std::uint64_t stopped_seq = 0;  // the highest of WorkerStopped
-        std::deque<Tenure> tenures{1};  // one for each scheduler
+        std::list<Tenure> tenures{1};   // one for each scheduler; no deque, whose least is half a KiB
         Tenure* present = &tenures.front();
         std::map<std::string, Tenure*> tenure_of{};  // by the scheduler's name
 

@@ -1,6 +1,7 @@
 #pragma once
 /// A map from numbers that are handed out in order, of which few are used at a time: tids. Private to pal and analysis.
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
@@ -34,7 +35,8 @@ class NearMap {
         const Near& near = near_of(key);
         if (near.value != nullptr && near.key == key) return *near.value;
         const auto [place, is_new] = all_.try_emplace(key);
-        if (is_new && all_.size() > near_.size() && near_.size() < kMostNear) near_.assign(2 * near_.size(), {});
+        if (is_new && all_.size() > near_.size() && near_.size() < kMostNear)
+            near_.assign(std::max(kLeastNear, 2 * near_.size()), {});
         near_of(key) = {key, &place->second};
         return place->second;
     }
@@ -51,6 +53,7 @@ class NearMap {
             item = gone(item->first, item->second) ? all_.erase(item) : std::next(item);
     }
 
+    bool empty() const { return all_.empty(); }
     auto begin() const { return all_.begin(); }
     auto end() const { return all_.end(); }
 
@@ -64,7 +67,8 @@ class NearMap {
     Near& near_of(std::uint64_t key) { return near_[key & (near_.size() - 1)]; }
 
     std::unordered_map<std::uint64_t, Value, NumberHash> all_;
-    std::vector<Near> near_ = std::vector<Near>(kLeastNear);  // a power of two
+    std::vector<Near> near_ =
+        std::vector<Near>(1);  // a power of two; 1 for the many maps that never hold a second value
 };
 
 }  // namespace tiffany::pal

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
 #include <tiffany/analysis/task_stats.hpp>
 
@@ -250,6 +251,46 @@ TEST(TaskStats, EventsOfANewerCatalogueAreCountedByTheirName) {
     const TaskReport report = report_of({unknown, unknown});
     EXPECT_EQ(report.transitions, 2u);
     EXPECT_EQ(report.unknown_events.at("task_teleported"), 2u);
+}
+
+TEST(TaskStats, AreTheSameWhetherAProcessTellsOfFewTimesOrOfMany) {
+    constexpr std::uint64_t kMost = 100;  // past what is kept as it was told
+    for (std::uint64_t runs = 1; runs <= kMost; ++runs) {
+        std::vector<Record> records{spawned(7, "job")};
+        Durations expected{kDefaultBounds};
+        for (std::uint64_t run = 0; run < runs; ++run) {  // the first one's length is not known
+            records.push_back(step(TaskEvent::Yield, run + 2, 7, run + 2, {{"run_ns", run * 100'000}}));
+            expected.add(run * 100'000);
+        }
+        const TaskReport report = report_of(records);
+        ASSERT_EQ(report.kinds.size(), 1u);
+        const TaskTimesSeen& times = report.kinds[0].times;
+        EXPECT_EQ(times.spawned, 1u);
+        EXPECT_EQ(times.run.unknown(), 1u);
+        EXPECT_EQ(times.run.count(), runs - 1);
+        EXPECT_EQ(times.run.sum_ns(), expected.sum_ns());
+        EXPECT_EQ(times.run.percentile(500), expected.percentile(500)) << runs;
+        EXPECT_TRUE(std::ranges::equal(times.run.buckets(), expected.buckets())) << runs;
+    }
+}
+
+TEST(TaskStats, AProcessWhoseTasksWereAllForgottenIsCountedOn) {
+    TaskStatsOptions options;
+    options.kept_ended = 1;
+    std::vector<Record> records;
+    for (const std::uint64_t tid : {1, 2, 3})
+        for (const std::uint64_t instance : {0xA, 0xB}) {
+            records.push_back(spawned(tid, "job"));
+            records.push_back(step(TaskEvent::Done, 2, tid, 2, {{"run_ns", 5}}));
+            for (auto record = records.end() - 2; record != records.end(); ++record)
+                record->worker.instance = instance;
+        }
+    const TaskReport report = report_of(records, options);
+    EXPECT_EQ(report.tasks, 6u);
+    EXPECT_EQ(report.live, 0u);
+    ASSERT_EQ(report.kinds.size(), 1u);
+    EXPECT_EQ(report.kinds[0].times.spawned, 6u);
+    EXPECT_EQ(report.kinds[0].times.run.sum_ns(), 30u);
 }
 
 }  // namespace
