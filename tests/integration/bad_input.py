@@ -83,12 +83,29 @@ def test_a_log_can_be_a_descriptor_of_the_shells(tmp_path, of, number, kind):
     assert done.returncode == GOOD and entries(log)[1:] == entries(whole)[1:], done
 
 
-@pytest.mark.parametrize("name", ["-", "/dev/stdin", "/dev/fd/0"])
-def test_a_log_can_be_the_standard_input(tmp_path, name):
-    whole, log = tmp_path / "whole.pal", tmp_path / "run.pal"
-    assert paltrace("convert", small_trace(tmp_path), "-o", whole).returncode == GOOD
-    done = paltrace("convert", name, "-o", log, stdin=whole.read_text())
-    assert done.returncode == GOOD and entries(log)[1:] == entries(whole)[1:], done
+@pytest.mark.parametrize("name", ["-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0", "link", "link to a link", "relative"])
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "compressed"])
+@pytest.mark.parametrize("kind", ["file", "pipe"])
+def test_a_log_can_be_the_standard_input(tmp_path, name, packed, kind):
+    """Whatever it is called: all that read logs say of it what they say of the file."""
+    log, into = tmp_path / ("whole.pal.zst" if packed else "whole.pal"), tmp_path / "run.pal"
+    assert paltrace("convert", small_trace(tmp_path), "-o", log).returncode == GOOD
+    (tmp_path / "in").symlink_to("/dev/stdin")
+    (tmp_path / "link").symlink_to("in")
+    (tmp_path / "fd").symlink_to("/proc/self/fd")
+    called = {"link": tmp_path / "in", "link to a link": tmp_path / "link", "relative": "fd/0"}.get(name, name)
+    for command in (["check"], ["stats"], ["stats", "--json"], ["convert", "-o", into]):
+        done = {}
+        for path in (log, called):
+            into.unlink(missing_ok=True)
+            shell = [program("paltrace"), *command, path]
+            with open(log) as opened, subprocess.Popen(["cat", log], stdout=subprocess.PIPE) as cat:
+                given = {"file": opened, "pipe": cat.stdout}[kind]
+                one = subprocess.run(shell, stdin=given, cwd=tmp_path, capture_output=True, text=True, timeout=DEADLINE)
+                cat.stdout.close()
+            done[path] = one.returncode, one.stdout, entries(into)[1:] if into.exists() else []
+            said = one.stderr
+        assert done[called] == done[log] and done[log][0] == GOOD, (command, said, done)
 
 
 def refused_inputs(tmp_path):

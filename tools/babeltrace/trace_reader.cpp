@@ -1,11 +1,6 @@
 #include "trace_reader.hpp"
 
-#include <fcntl.h>
-#include <unistd.h>
-
-#include <charconv>
 #include <memory>
-#include <string_view>
 #include <system_error>
 #include <tiffany/pal/reader.hpp>
 
@@ -13,22 +8,10 @@
 #include "confine.hpp"
 #include "find_inputs.hpp"
 #include "merge_inputs.hpp"
+#include "named_descriptor.hpp"
 
 namespace tiffany::ctf {
 namespace {
-
-/// The descriptor of ours that a path names, or -1.
-int descriptor_named(std::string_view path) {
-    if (path == "-" || path == "/dev/stdin") return STDIN_FILENO;
-    for (const std::string_view of : {"/dev/fd/", "/proc/self/fd/"}) {
-        if (!path.starts_with(of)) continue;
-        int fd = -1;
-        const std::string_view number = path.substr(of.size());
-        const auto end = std::from_chars(number.data(), number.data() + number.size(), fd);
-        return end.ec == std::errc{} && end.ptr == number.data() + number.size() && ::fcntl(fd, F_GETFD) >= 0 ? fd : -1;
-    }
-    return -1;
-}
 
 void read(const InputPart& found, const TraceOptions& options, FrameWriter& writer) {
     if (found.stand_in) return read_trace_through(found.stand_in->directory, found.name, options, writer);
