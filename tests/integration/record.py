@@ -10,6 +10,7 @@ import os
 import pathlib
 import pty
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -475,6 +476,28 @@ def test_kill_9_of_paltrace_leaves_a_trace_that_can_be_read(tmp_path, spin):
         assert done.returncode in (0, 4), done.stderr  # 4: one CPU's last sub-buffer had not been taken
         # the last one may lie between its hook and the counter
         assert 0 < transitions_of(run / "run.pal") <= int.from_bytes(counter.read_bytes(), sys.byteorder) + 1
+
+
+def test_kill_9_of_paltrace_leaves_a_crash_safe_recording_whose_buffers_are_not_taken_for_traces(tmp_path, spin):
+    need_program("lttng-crash")
+    run, announce = tmp_path / "run", tmp_path / "go"
+    with Running(run, "--crash-safe", "--", spin, "0", "--announce", announce, ready=announce) as running:
+        poll(lambda: any(file.stat().st_size > 4096 for file in run.glob("trace/**/transitions_*")), "a sub-buffer is on disk")
+        kept = poll(lambda: list(run.glob("shm-kept/**/metadata")), "the buffers have second names")
+        os.kill(running.process.pid, signal.SIGKILL)
+        running.process.wait(DEADLINE)
+        running.nothing_is_left()
+    assert kept[0].exists(), "they survive paltrace"
+    checked(["lttng-crash", f"--extract={run}/recovered", run / "shm-kept"])
+    for directories in ("trace and recovered", "trace"):
+        judged = check(run)
+        assert judged.returncode in (0, 4), (directories, judged)  # 4: one CPU's last sub-buffer had not been taken
+        verdict = judged.stdout.splitlines()[-1]
+        assert verdict.startswith("good, but ") and verdict.endswith("some may be missing, uncounted"), directories
+        assert judged.stderr == "", directories
+        shutil.rmtree(run / "recovered", ignore_errors=True)
+    done = paltrace("convert", run, "-o", tmp_path / "run.pal")
+    assert done.returncode in (0, 4), done.stderr
 
 
 def test_of_several_recordings_the_one_that_was_killed_is_named(tmp_path, spin):

@@ -10,6 +10,18 @@ namespace tiffany::ctf {
 
 namespace fs = std::filesystem;
 
+namespace {
+
+/// What `paltrace record --crash-safe` keeps beside the trace: buffers, which have a file `metadata`, too, and are
+/// none.
+bool is_buffers_of_recording(const fs::path& directory) {
+    std::error_code none;
+    const fs::path name = directory.filename();
+    return (name == "shm" || name == "shm-kept") && fs::is_regular_file(directory.parent_path() / "record.json", none);
+}
+
+}  // namespace
+
 std::vector<std::string> find_traces(const std::string& path) {
     std::error_code failed;
     const fs::file_status status = fs::status(path, failed);
@@ -31,7 +43,7 @@ std::vector<std::string> find_traces(const std::string& path) {
         fs::directory_iterator entry{directory, failed};
         for (const fs::directory_iterator none; !failed && entry != none; entry.increment(failed)) {
             std::error_code ignored;
-            if (!entry->is_directory(ignored)) continue;
+            if (!entry->is_directory(ignored) || is_buffers_of_recording(entry->path())) continue;
             if (entry->is_symlink(ignored))
                 look(entry->path());  // not below it: links can make a circle
             else
