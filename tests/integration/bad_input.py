@@ -245,13 +245,18 @@ def test_what_is_wrong_in_a_packet_is_told_with_its_number(tmp_path, at, cause):
     assert_refused(paltrace("convert", trace, "-o", tmp_path / "run.pal"), BAD_CONTENT, stream, "packet 1", cause)
 
 
+def cut_trace(directory, name):
+    """One whose metadata is cut, of another process than small_trace's: that is told by the UUID."""
+    cut = small_trace(directory, name=name)
+    for file in (cut / "metadata", *cut.glob("[to]*_0")):
+        file.write_bytes(file.read_bytes().replace(b"\xf0\x0d\xfe\xed", b"\xf0\x0d\xfe\xee").replace(b"f00dfeed", b"f00dfeee"))
+    (cut / "metadata").write_bytes((cut / "metadata").read_bytes()[:100])
+    return cut
+
+
 def test_a_bad_trace_costs_only_itself(tmp_path):
     small_trace(tmp_path / "run", name="good")
-    bad = small_trace(tmp_path / "run", name="bad")
-    for file in (bad / "metadata", *bad.glob("[to]*_0")):  # of another process, which is told by the UUID
-        file.write_bytes(file.read_bytes().replace(b"\xf0\x0d\xfe\xed", b"\xf0\x0d\xfe\xee").replace(b"f00dfeed", b"f00dfeee"))
-    metadata = bad / "metadata"
-    metadata.write_bytes(metadata.read_bytes()[:100])
+    metadata = cut_trace(tmp_path / "run", "bad") / "metadata"
     log = tmp_path / "run.pal"
     result = paltrace("convert", tmp_path / "run", "-o", log)
     assert result.returncode == BAD_CONTENT
@@ -261,6 +266,28 @@ def test_a_bad_trace_costs_only_itself(tmp_path):
     assert checked.returncode == BAD_CONTENT, checked
     assert checked.stdout.startswith("records: 20,"), checked
     assert verdict(checked) == "bad: not all could be read"
+
+
+def test_a_log_tells_that_an_input_is_missing_from_it(tmp_path):
+    good, cut = small_trace(tmp_path, name="good"), cut_trace(tmp_path, "cut")
+    log, again, both = (tmp_path / name for name in ("log.pal", "again.pal", "both.pal"))
+    assert paltrace("convert", good, cut, tmp_path / "nowhere", "-o", log).returncode == SYSTEM
+    assert entries(log)[-1]["bad_parts"] == 2
+    assert paltrace("convert", log, "-o", again).returncode == BAD_CONTENT
+    assert entries(again)[1:] == entries(log)[1:]
+    assert paltrace("convert", log, good, "-o", both).returncode == BAD_CONTENT
+    assert entries(both)[-1]["bad_parts"] == 2, "a trace that is there beside it may be one of the two, or not"
+    for made in (log, again, both):
+        checked = paltrace("check", made)
+        assert checked.returncode == BAD_CONTENT, checked
+        assert verdict(checked) == "bad: not all could be read"
+        assert f"cannot tell all of log {made}: when it was made 2 traces or logs could not be read" in checked.stderr
+        counted = paltrace("stats", "--json", made)
+        assert counted.returncode == BAD_CONTENT and json.loads(counted.stdout)["coverage"]["complete"] is False
+    piped = paltrace("check", "-", stdin=log.read_text())
+    assert piped.returncode == BAD_CONTENT and "of log from the standard input" in piped.stderr, piped
+    assert paltrace("convert", good, "-o", log).returncode == GOOD
+    assert "bad_parts" not in entries(log)[-1] and paltrace("check", log).returncode == GOOD
 
 
 def twins(directory):

@@ -202,6 +202,7 @@ void FrameWriter::end(const pal::End& end) {
     put(end.tail);
     put(end.at_most);
     put(end.lost_others);
+    put(end.bad_parts);
     close();
 }
 

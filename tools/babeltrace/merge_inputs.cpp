@@ -67,7 +67,7 @@ class Reading {
     Reading(const FoundInputs& inputs, const ReadOptions& options, const OpenSource& open, pal::EntrySink& sink)
         : inputs_{inputs.inputs}, found_{inputs.found}, options_{options}, open_{open}, judge_{sink} {
         for (const Error& error : inputs.bad)
-            bad_part(error);
+            unread(error);
     }
 
     ReadSummary run() {
@@ -127,7 +127,12 @@ class Reading {
             reading.judge_.discarded(index, discarded);
         }
         void gap(const pal::Gap& gap) override { reading.judge_.told(index, gap); }
-        void end(const pal::End& end) override { reading.judge_.told(index, end); }
+        void end(const pal::End& end) override {
+            reading.judge_.told(index, end);
+            if (end.bad_parts == 0) return;
+            reading.unread_ += end.bad_parts;
+            reading.bad_part(Error{ErrorKind::content, bad_parts_remark(reading.found_[index].name, end.bad_parts)});
+        }
         void left_out(std::uint64_t ticks) override { reading.summary_.ticks_left_out += ticks; }
         void lacks(const std::string& what) override {
             some = true;
@@ -160,7 +165,7 @@ class Reading {
             source->next = open_(found, pool_);
         } catch (const Error& error) {
             source->failed = true;
-            bad_part(error);
+            unread(error);
         }
         sources_.push_back(std::move(source));
     }
@@ -183,7 +188,7 @@ class Reading {
                 ++whole_;
             } catch (const Error& error) {
                 source.failed = true;
-                bad_part(error);
+                unread(error);
             }
             pool_.recycle(*record);
             source.next = nullptr;
@@ -216,6 +221,12 @@ class Reading {
         if (!first_failure_) first_failure_ = error;
         summary_.bad_parts.push_back(error.one_line());
         summary_.refused = summary_.refused || error.kind() == ErrorKind::system;
+    }
+
+    /// Of an input, or a trace in it, not all is in the log.
+    void unread(const Error& error) {
+        ++unread_;
+        bad_part(error);
     }
 
     Error first_failure() const { return first_failure_.value_or(Error{ErrorKind::usage, "no input"}); }
@@ -268,7 +279,7 @@ class Reading {
     }
 
     void finish() {
-        const pal::End end = judge_.finish();
+        const pal::End end = judge_.finish(unread_);
         summary_.records = end.records;
         summary_.transitions = judge_.transitions();
         summary_.duplicates += judge_.duplicates();
@@ -297,13 +308,21 @@ class Reading {
     Duplicates duplicates_;
     std::size_t window_ = kWindow;
     std::optional<Error> first_failure_;
-    std::size_t whole_ = 0;  // sources that were read to their end
+    std::size_t whole_ = 0;     // sources that were read to their end
+    std::uint64_t unread_ = 0;  // those that were not, and what logs say that they lack
 };
 
 }  // namespace
 
 std::string unexplained_remark(std::uint64_t missing) {
     return std::to_string(missing) + " transitions are missing that the tracer did not discard (a filter?)";
+}
+
+std::string bad_parts_remark(const std::string& log, std::uint64_t bad_parts) {
+    return "cannot tell all of log " + (log == "-" ? "from the standard input" : log) + ": when it was made " +
+           std::to_string(bad_parts) +
+           (bad_parts == 1 ? " trace or log could not be read" : " traces or logs could not be read") +
+           ", or not to the end";
 }
 
 ReadSummary merge_inputs(const FoundInputs& inputs, const ReadOptions& options, const OpenSource& open,

@@ -193,6 +193,7 @@ FrameResult take_frame(std::string_view frame, pal::Record& record, FrameHandler
             end.tail = from.number<std::uint64_t>();
             end.at_most = from.yes();
             end.lost_others = from.number<std::uint64_t>();
+            end.bad_parts = from.number<std::uint64_t>();
             handler.end(end);
             return FrameResult::handled;
         }

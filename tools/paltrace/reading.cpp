@@ -13,7 +13,7 @@ namespace {
 /// Hands everything on, and keeps what the log says of its losses.
 class Watched : public pal::EntrySink {
   public:
-    explicit Watched(pal::EntrySink& sink) : sink_{sink} {}
+    Watched(const std::string& path, pal::EntrySink& sink) : path_{path}, sink_{sink} {}
 
     void begin(const pal::Begin& begin) override {
         some = true;
@@ -37,6 +37,7 @@ class Watched : public pal::EntrySink {
         seen.tail = end.tail;
         seen.at_most = end.at_most;
         seen.lost_others = end.lost_others;
+        if (end.bad_parts != 0) seen.bad_parts.push_back(ctf::bad_parts_remark(path_, end.bad_parts));
         sink_.end(end);
     }
 
@@ -44,11 +45,12 @@ class Watched : public pal::EntrySink {
     bool some = false;  // anything at all was read
 
   private:
+    const std::string& path_;
     pal::EntrySink& sink_;
 };
 
 ctf::ReadSummary read_one_log(const std::string& path, bool strict, pal::EntrySink& sink) {
-    Watched watched{sink};
+    Watched watched{path, sink};
     try {
         const pal::LogSummary log = pal::read_log(path, watched);
         watched.seen.unknown_events = log.unknown_events;

@@ -426,6 +426,7 @@ class LineParser::Json {
             if (key == "tail") end.tail = number_of(key, value, kMaxU64);
             if (key == "at_most") end.at_most = bool_of(key, value);
             if (key == "lost_others") end.lost_others = number_of(key, value, kMaxU64);
+            if (key == "bad_parts") end.bad_parts = number_of(key, value, kMaxU64);
         });
         if (!has_records) throw bad("\"records\" is missing");
         if (!has_lost) throw bad("\"lost\" is missing");

@@ -94,7 +94,8 @@ class LossJudge {
     /// Nothing comes from this source any more.
     void ended(std::size_t source);
     /// Pushes what is held, and the End.
-    End finish();
+    /// @param bad_parts  sources that could not be read, or not to their end
+    End finish(std::uint64_t bad_parts = 0);
 
     std::uint64_t transitions() const { return transitions_; }
     std::uint64_t duplicates() const { return duplicates_; }

@@ -122,7 +122,7 @@ void LossJudge::tell_last_gaps() {
         settle_first();
 }
 
-End LossJudge::finish() {
+End LossJudge::finish(std::uint64_t bad_parts) {
     while (!held_.empty())
         settle_first();
     tell_last_gaps();
@@ -130,6 +130,7 @@ End LossJudge::finish() {
     end.ts_ns = last_ts_;
     end.records = records_;
     end.at_most = late_;
+    end.bad_parts = bad_parts;
     add_tails(end);
     end.lost = lost_ + end.tail;
     for (const auto& source : sources_)

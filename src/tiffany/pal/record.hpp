@@ -96,6 +96,7 @@ struct End {
     std::uint64_t tail = 0;         ///< the part of `lost` that no Gap tells: after the last record seen of each worker
     bool at_most = false;           ///< `lost` is an upper bound (events that are no transitions share the channel)
     std::uint64_t lost_others = 0;  ///< at least so many events were lost that are no transitions
+    std::uint64_t bad_parts = 0;    ///< logs and traces it was made from that could not be read, or not to their end
 };
 
 /// Where the entries of one log go, in order: begin, then records and gaps, then end.

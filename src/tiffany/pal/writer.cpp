@@ -99,6 +99,7 @@ class LogWriter::Formatter {
         put_number_unless_zero(",\"tail\":", end.tail);
         if (end.at_most) line_.put(",\"at_most\":true");
         put_number_unless_zero(",\"lost_others\":", end.lost_others);
+        put_number_unless_zero(",\"bad_parts\":", end.bad_parts);
         close();
     }
 
