@@ -1,5 +1,6 @@
 """The pages' commands, run as they stand: those that need no second terminal."""
 
+import json
 import os
 import re
 import shlex
@@ -177,6 +178,37 @@ def test_the_stats_page_prints_them(tmp_path):
     checked([program("paltrace"), "record", "--convert", "-o", tmp_path / "run", "--", program("first_tasks")])
     (tmp_path / "run" / "tiffany.pal").rename(tmp_path / "run.pal")
     assert "times by task name" in checked(["bash", "-c", line], cwd=tmp_path, env={**os.environ, **PATH}).stdout
+
+
+def at(us, event, tid, worker=1, **fields):
+    """A line of a log, so many us after the begin of a second."""
+    ts = f"2026-11-23T15:43:{8 + us // 1_000_000:02}.{us % 1_000_000 * 1000:09}Z"
+    return {"v": 1, "ts": ts, "instance": "5f3a9c1e07b2", "worker": worker, "seq": us, "tid": tid, "event": event, **fields}
+
+
+def test_the_stats_page_tells_why_a_task_was_late(tmp_path):
+    need_program("jq")
+    lines = commands("docs/stats.md", "jq -r 'select", "jq -c")
+    assert len(lines) == 7
+    log = [
+        {"v": 1, "event": "Begin"},
+        at(990_000, "Spawned", 7, name="greedy", site="a.cpp:7"),
+        at(991_000, "Yield", 6, run_ns=9_000_000),  # before the latest task was ready
+        at(995_100, "Running", 7, ready_ns=1000),
+        at(999_200, "Sleep", 7, run_ns=4_000_000),
+        at(999_500, "Done", 9, worker=2, run_ns=8_000_000),  # of another worker
+        at(999_600, "Running", 8, ready_ns=4_900_000),
+        at(999_900, "Yield", 8, run_ns=300_000),
+        at(1_000_000, "Running", 5, ready_ns=5_000_000),
+        at(1_020_000, "Done", 5, run_ns=20_000_000),  # its own
+    ]
+    (tmp_path / "run.pal").write_text("".join(json.dumps(line) + "\n" for line in log))
+    printed = checked(["bash", "-ec", "\n".join(lines)], cwd=tmp_path).stdout.splitlines()
+    rows = [line.split("\t") for line in printed if not line.startswith("{")]
+    worker = ["5f3a9c1e07b2", "1"]
+    assert [[row[0], *row[2:]] for row in rows[:3]] == [["5000000", *worker, "5"], ["4900000", *worker, "8"], ["1000", *worker, "7"]]
+    assert [row[:3] for row in rows[3:]] == [["4000000", "7", "Sleep"], ["300000", "8", "Yield"]]
+    assert [json.loads(line) for line in printed if line.startswith("{")] == [line for line in log if line.get("tid") == 7]
 
 
 def test_the_sink_page_runs_its_example():
