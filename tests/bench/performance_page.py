@@ -131,12 +131,22 @@ def peers_table(measured, catalogue):
 BLOCKS = {"machine": machine_table, "bars": bars_table, "others": other_rows, "peers": peers_table}
 
 
+def marks_of(name):
+    return f"<!-- {name}: written by tools/performance -->", f"<!-- end of {name} -->"
+
+
+def need_places(page):
+    """Exits unless the page's text has a place for each table."""
+    for begin, end in map(marks_of, BLOCKS):
+        if page.count(begin) != 1 or page.count(end) != 1:
+            raise SystemExit(f"the page has no place for a table: it wants the lines {begin} and {end}")
+
+
 def rendered(page, measured, catalogue):
     """The page's text with its tables as they are to be."""
+    need_places(page)
     for name, make in BLOCKS.items():
-        begin, end = f"<!-- {name}: written by tools/performance -->", f"<!-- end of {name} -->"
-        if page.count(begin) != 1 or page.count(end) != 1:
-            raise SystemExit(f"the page has no place for the table {name}: it wants the lines {begin} and {end}")
+        begin, end = marks_of(name)
         text = "\n".join(make(measured, catalogue))
         page = re.sub(f"{re.escape(begin)}\n.*?{re.escape(end)}", lambda _, t=text: f"{begin}\n{t}\n{end}", page, flags=re.S)
     return page

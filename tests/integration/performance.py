@@ -166,6 +166,17 @@ def test_without_a_build_nothing_is_measured_and_the_page_stays(tmp_path):
     assert len(before) == 2 and {path: path.read_bytes() for path in docs.iterdir()} == before
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_a_folder_without_the_page_is_refused_before_anything_is_measured(tmp_path, there):
+    docs = tmp_path / "docs"
+    if there:
+        docs.mkdir()
+    done = performance("--only", "attached", "--quick", "--docs", docs)
+    assert done.returncode == 2 and f"there is no {docs}/performance.md" in done.stderr, done
+    assert "performance: attached" not in done.stderr and "Traceback" not in done.stderr, done
+    assert "performance.md" in performance("--help").stdout.partition("--docs")[2]
+
+
 @pytest.mark.parametrize("bench", ["sustained.py", "log_bench.py"])
 @pytest.mark.parametrize("there, why", [(["zstd"], "was not built"), ([], "zstd is not installed")])
 def test_a_benchmark_whose_tools_are_not_there_is_left_out(bench, there, why, tmp_path):
