@@ -102,6 +102,41 @@ def test_a_small_dev_shm_is_told_with_both_sizes_until_its_command_mends_it():
     assert middling["health"] == "limited" and "40 MiB free" in middling["found"]
 
 
+# The page that all programs with LTTng share would be enough for one that root's daemon traces.
+READ_ONLY_SHM = "mount -t tmpfs tmpfs /dev/shm; mount --bind /dev/shm /dev/shm; mount -o remount,ro,bind /dev/shm"
+NO_SHM = ("mount -t tmpfs -o mode=0755 tmpfs /dev; mknod -m 666 /dev/null c 1 3; mknod -m 666 /dev/urandom c 1 9; "
+          "mknod -m 666 /dev/zero c 1 5")
+CLOSED_SHM = "mount -t tmpfs -o mode=0755 tmpfs /dev/shm"
+
+
+@pytest.mark.parametrize("script, user, why", [
+    (READ_ONLY_SHM, None, "/dev/shm is mounted read-only"), (READ_ONLY_SHM, 65534, "/dev/shm is mounted read-only"),
+    (NO_SHM, None, "cannot see /dev/shm: No such file or directory"), (CLOSED_SHM, 65534, "nobody may not write to /dev/shm"),
+], ids=["read-only", "read-only, to a user", "none", "closed to a user"])
+def test_a_dev_shm_that_cannot_be_written_to_is_told_until_its_command_mends_it(script, user, why):
+    need_root()
+    found = doctor(script=script, user=user)["/dev/shm"]
+    assert found["health"] == "wrong" and found["found"] == why
+    mend = found["mend"].replace("sudo ", "").replace("as root: ", "")
+    assert doctor(script=f"{script}\n{mend}", user=user)["/dev/shm"]["health"] != "wrong"
+
+
+def test_of_a_process_that_could_not_write_to_dev_shm_it_is_told():
+    need_root()
+    command = [program("tiffany-demo"), "--seconds", str(DEADLINE), "--metrics-port", "0"]
+    script = READ_ONLY_SHM + '\nexec "$@"'
+    running = subprocess.Popen(["unshare", "--mount", "--propagation", "private", "sh", "-ec", script, "sh", *map(str, command)],
+                               stderr=subprocess.PIPE, text=True, stdout=subprocess.DEVNULL)
+    try:
+        running.stderr.readline()
+        found = doctor("--pid", running.pid)["LTTng in the process"]
+        assert found["health"] == "limited"
+        assert found["found"] == "not loaded: where it runs /dev/shm is mounted read-only"
+        assert found["mend"].startswith("mount -o remount,rw /dev/shm, where it runs")
+    finally:
+        end_process(running)
+
+
 def test_without_tracefs_it_says_how_to_mount_it():
     hidden = "umount -l /sys/kernel/tracing /sys/kernel/debug 2>&- || true"
     found = doctor(script=hidden)["tracefs"]

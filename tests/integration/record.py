@@ -558,6 +558,16 @@ def small_shm(bytes_):
     return mount_namespace(f"mount -t tmpfs -o size={bytes_} tmpfs /dev/shm")
 
 
+@pytest.mark.parametrize("script, why", [
+    ("mount -t tmpfs -o ro tmpfs /dev/shm", "/dev/shm is mounted read-only"),
+    ("mount -t tmpfs -o mode=0755 tmpfs /dev; mknod -m 666 /dev/null c 1 3; mknod -m 666 /dev/urandom c 1 9", "cannot see /dev/shm"),
+], ids=["read-only", "none"])
+def test_without_a_dev_shm_to_write_to_it_refuses_and_says_the_mend(tmp_path, spin, script, why):
+    done = record(tmp_path / "run", "--", "touch", tmp_path / "ran", prefix=mount_namespace(script)).expect(3)
+    assert why in done.err and "mend: " in done.err and "mount -" in done.err
+    assert not (tmp_path / "ran").exists() and not (tmp_path / "run").exists()
+
+
 def test_buffers_shrink_to_the_room_in_shm_and_it_says_so(tmp_path, spin):
     done = record(tmp_path / "run", "--", spin, "1000", prefix=small_shm("16M")).expect(0)
     assert "/dev/shm" in done.err and "room for" in done.err

@@ -19,6 +19,7 @@
 #include "find_program.hpp"
 #include "process_table.hpp"
 #include "run_tool.hpp"
+#include "shm_access.hpp"
 #include "user_daemon.hpp"
 
 namespace tiffany::paltrace {
@@ -180,6 +181,16 @@ void session_daemon(Findings& findings) {
 
 Finding shared_memory() {
     Finding finding{.what = kShm, .found = {}, .cost = {}, .mend = {}};
+    if (const std::optional<ShmTrouble> trouble = shm_trouble()) {
+        finding.health = Health::wrong;
+        finding.found = trouble->why;
+        finding.cost =
+            "LTTng has no place for its buffers: programs run without it, and paltrace record refuses; "
+            "TIFFANY_PAL=FILE "
+            "works";
+        finding.mend = trouble->mend;
+        return finding;
+    }
     try {
         const BufferRoom room = look_at_room(kShm);
         const std::string free = human_bytes(room.free_bytes) + " free";

@@ -28,6 +28,7 @@
 #include "examine_machine.hpp"
 #include "probe_notes.hpp"
 #include "process_table.hpp"
+#include "shm_access.hpp"
 
 namespace tiffany::paltrace {
 namespace {
@@ -134,7 +135,7 @@ std::string bpftrace_line(const std::string& option, const std::string& file) {
     return "bpftrace " + option + "-e 'usdt:" + file + ":tiffany:task__running { @running = count(); }'";
 }
 
-Finding lttng_in(pid_t pid, const std::vector<Mapping>& mappings) {
+Finding lttng_in(pid_t pid, const struct stat& owner, const std::vector<Mapping>& mappings) {
     Finding finding{.what = "LTTng in the process", .found = {}, .cost = {}, .mend = {}};
     const auto mapped = [&](std::string_view name) {
         return std::ranges::any_of(mappings, [&](const Mapping& mapping) {
@@ -150,6 +151,9 @@ Finding lttng_in(pid_t pid, const std::vector<Mapping>& mappings) {
     if (variable_of(pid, "TIFFANY_LTTNG") == "0") {
         finding.found = "off: it was started with TIFFANY_LTTNG=0";
         finding.mend = "start it again without TIFFANY_LTTNG=0";
+    } else if (const auto trouble = shm_trouble("/proc/" + std::to_string(pid) + "/root", owner.st_uid, owner.st_gid)) {
+        finding.found = "not loaded: where it runs " + trouble->why;
+        finding.mend = trouble->mend + ", where it runs; then start it again";
     } else {
         finding.found =
             "not loaded: it has made no scheduler yet, or found no provider module or no LTTng, or /dev/shm was "
@@ -353,7 +357,7 @@ Findings examine_process(pid_t pid) {
         if (file.semaphore_offset) findings.push_back(who_is_attached(pid, mappings, file));
     }
     if (!any && all) findings.push_back(no_probes(name));
-    findings.push_back(lttng_in(pid, mappings));
+    findings.push_back(lttng_in(pid, owner, mappings));
     findings.push_back(stall_watch_in(pid));
     findings.push_back(examine_log_of(pid, !is_secure(pid)));
     return findings;

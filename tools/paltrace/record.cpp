@@ -28,6 +28,7 @@
 #include "run_tool.hpp"
 #include "session.hpp"
 #include "session_daemon.hpp"
+#include "shm_access.hpp"
 #include "tools/babeltrace/recording_name.hpp"
 #include "watch_command.hpp"
 
@@ -292,10 +293,20 @@ void Recording::save() try {
     complain(exit_code(error.kind()), error.one_line());  // COMMAND's own status still goes first
 }
 
+/// Without COMMAND others, and a daemon of root's, may have what this user has not.
+void need_shm() {
+    if (const std::optional<ShmTrouble> trouble = shm_trouble())
+        throw Error{ErrorKind::system, "cannot record: " + trouble->why +
+                                           ", and without it COMMAND runs without LTTng; mend: " + trouble->mend};
+}
+
 }  // namespace
 
 ExitCode run_record(const RecordOptions& options, Streams& streams) {
-    if (!options.command.empty()) need_program(options.command.front());
+    if (!options.command.empty()) {
+        need_program(options.command.front());
+        need_shm();
+    }
     if (options.follow_fork) need_preload(kForkLibrary);
     return Recording{options, streams}.run();
 }
