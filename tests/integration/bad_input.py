@@ -8,6 +8,7 @@ import pathlib
 import random
 import re
 import shutil
+import socket
 import subprocess
 
 import pytest
@@ -121,13 +122,14 @@ def refused_inputs(tmp_path):
     fake.mkdir()
     (fake / "metadata").write_text("no metadata\n")
     return [("missing", tmp_path / "nowhere", SYSTEM, ["nowhere", "No such file"]),
+            ("a name that is empty", "", SYSTEM, ["cannot read the input: its name is empty"]),
             ("an empty directory", empty, BAD_CONTENT, ["empty", "no trace"]),
             ("no trace", other, BAD_CONTENT, ["other", "no trace"]),
             ("no log", text, BAD_CONTENT, ["text"]),
             ("no metadata", fake, BAD_CONTENT, ["fake/metadata", "no CTF metadata"])]
 
 
-@pytest.mark.parametrize("case", range(5))
+@pytest.mark.parametrize("case", range(6))
 def test_what_is_no_input_is_named_and_nothing_is_written(tmp_path, case):
     _, path, code, words = refused_inputs(tmp_path)[case]
     log = tmp_path / "out" / "run.pal"
@@ -334,6 +336,22 @@ def test_what_is_bad_in_a_trace_with_lent_metadata_is_named_where_it_is(tmp_path
     assert result.returncode == BAD_CONTENT, result
     assert str(stream) in result.stderr and str(temporary) not in result.stderr, result
     assert not list(temporary.iterdir())
+
+
+def test_an_output_above_the_limit_of_files_is_an_error_and_leaves_nothing(tmp_path):
+    small_trace(tmp_path, tasks=50)
+    limited = f'ulimit -f 1; "{program("paltrace")}" convert run -o run.pal; echo "exit $?"'
+    done = subprocess.run(["bash", "-c", limited], cwd=tmp_path, capture_output=True, text=True, timeout=DEADLINE)
+    assert done.stdout == f"exit {SYSTEM}\n" and done.stderr == "paltrace: cannot write run.pal: File too large\n", done
+    assert [entry.name for entry in tmp_path.iterdir()] == ["run"]
+
+
+def test_an_output_that_is_a_socket_is_called_so(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # the name of a socket is short
+    with socket.socket(socket.AF_UNIX) as serving:
+        serving.bind("p.sock")
+        result = paltrace("convert", small_trace(tmp_path), "-o", "p.sock")
+    assert_refused(result, SYSTEM, "cannot write p.sock: it is a socket")
 
 
 def test_an_output_that_cannot_be_written_is_named(tmp_path):

@@ -356,6 +356,8 @@ def test_an_existing_directory_is_refused_and_left_alone(tmp_path, spin):
     (directory / "precious").write_text("data")
     done = record(directory, "--", spin, "10").expect(2)
     assert str(directory) in done.err and "not empty" in done.err
+    done = record(directory / "precious", "--", spin, "10").expect(2)
+    assert f"{directory}/precious: it is no directory" in done.err
     assert [entry.name for entry in directory.iterdir()] == ["precious"]
 
 

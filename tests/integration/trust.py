@@ -18,7 +18,7 @@ import time
 import urllib.request
 
 import pytest
-from bad_input import BAD_CONTENT, GOOD, LOST, SYSTEM, entries, paltrace, small_trace
+from bad_input import BAD_CONTENT, GOOD, LOST, SYSTEM, USAGE, entries, paltrace, small_trace
 from ctf_writer import Trace, catalogue, life, worker
 from kit import DEADLINE, SOURCE, end_process, need_program, poll, program
 from prometheus import serving_demo
@@ -287,7 +287,8 @@ def test_a_log_of_very_many_processes_takes_little_memory_for_each(tmp_path, com
 
 # ---- hostile names ----
 
-NAME = "\x1b]0;owned\x07\x9b31m\x7f\r\n{}\"'$(reboot)\u202e"
+NAME = "\x1b]0;owned\x07\x9b31m\x7f\r\n{}\"'$(reboot)\u202e\u2066\u2069\u200e\u061c"
+CONTROL = "[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\u061c]"  # those that turn the direction of a text, too
 
 
 def test_names_cannot_act_on_a_terminal(tmp_path):
@@ -316,7 +317,7 @@ def test_names_cannot_act_on_a_terminal(tmp_path):
                     ["check", directory / "nowhere"], ["record", "-o", directory / "nowhere" / "x", "--", "true"]):
         said = paltrace(*command)
         text = said.stdout + said.stderr
-        assert text and not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f]", text), (command, text)
+        assert text and not re.search(CONTROL, text), (command, text)
         assert "\n{}" not in text, (command, text)
     assert "?]0;owned?" in paltrace("stats", log).stdout
 
@@ -429,7 +430,7 @@ def test_a_recording_goes_into_no_directory_that_others_planted(tmp_path):
     planted.symlink_to(theirs)
     for name in (planted, f"{planted}/"):
         refused = paltrace("record", "-o", name, "--", program("spin_transitions"), "10")
-        assert refused.returncode == SYSTEM and "symbolic link" in refused.stderr, refused
+        assert refused.returncode == USAGE and "symbolic link" in refused.stderr, refused
     if os.geteuid() == 0:
         tmp_path.chmod(0o1777)
         os.chown(theirs, 65534, 65534)

@@ -1,6 +1,7 @@
 // paltrace: records, converts, checks and counts what the tasks of a program did.
 
 #include <CLI/CLI.hpp>
+#include <csignal>
 #include <exception>
 #include <iostream>
 #include <string>
@@ -81,9 +82,16 @@ int run(int argc, char** argv) try {
     return status(ExitCode::system);
 }
 
+/// Where files have a limit (ulimit -f) a write is to fail, not to end us. A handler, not SIG_IGN: COMMAND would
+/// inherit that, too.
+void fail_at_file_size_limit() {
+    if (std::signal(SIGXFSZ, [](int) {}) == SIG_IGN) std::signal(SIGXFSZ, SIG_IGN);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
+    fail_at_file_size_limit();
     const PrintableStream all_of_it{std::cerr};
     return run(argc, argv);
 }

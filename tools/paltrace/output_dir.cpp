@@ -35,7 +35,7 @@ void refuse_what_others_put_there(const std::string& name) {
     struct stat above {};
     if (lstat(plain.c_str(), &there) != 0) return;
     if (S_ISLNK(there.st_mode))
-        throw Error{ErrorKind::system,
+        throw Error{ErrorKind::usage,
                     "cannot record into " + name + ": it is a symbolic link; name the directory itself"};
     if (there.st_uid == geteuid() || stat((plain + "/..").c_str(), &above) != 0) return;
     if ((above.st_mode & S_IWOTH) != 0)
@@ -58,9 +58,9 @@ OutputDir::OutputDir(const std::string& asked) : name_{asked} {
         refuse_what_others_put_there(name_);
         std::error_code error;
         const bool empty = std::filesystem::is_empty(name_, error);
-        if (error || !std::filesystem::is_directory(name_))
-            throw Error{ErrorKind::system,
-                        "cannot record into " + name_ + ": " + (error ? error.message() : "it is no directory")};
+        if (!std::filesystem::is_directory(name_))
+            throw Error{ErrorKind::usage, "cannot record into " + name_ + ": it is no directory"};
+        if (error) throw Error{ErrorKind::system, "cannot record into " + name_ + ": " + error.message()};
         if (!empty)
             throw Error{ErrorKind::usage,
                         "cannot record into " + name_ + ": it exists and is not empty; name another directory with -o"};

@@ -7,7 +7,8 @@
 
 namespace tiffany::paltrace {
 
-/// The text with `?` for each control character, which would act on the terminal: of ASCII, and of Unicode's C1.
+/// The text with `?` for each control character, which would act on the terminal: of ASCII, of Unicode's C1, and those
+/// that turn the direction of what stands around them (U+202E and its like), so that a name shows as another.
 /// @param lines  newlines stay as they are
 std::string printable(std::string_view text, bool lines = false);
 

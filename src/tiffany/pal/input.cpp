@@ -69,6 +69,7 @@ InputFile::InputFile(const std::string& path) : name_{path} {
         name_ = "the standard input";
         fd_ = STDIN_FILENO;
     } else {
+        if (path.empty()) throw Error{ErrorKind::system, "cannot read the input: its name is empty"};
         fd_ = ::open(path.c_str(), O_RDONLY | O_NOCTTY | O_CLOEXEC);
         if (fd_ < 0) throw cannot_read(name_);
     }

@@ -54,6 +54,9 @@ class OutputFile::Target {
         if (is_link && (!exists || S_ISREG(file.st_mode)))
             throw cannot_write(path, "it is a symbolic link; name the file itself");
         if (exists && S_ISDIR(file.st_mode)) throw cannot_write(path, std::strerror(EISDIR));
+        if (exists && S_ISSOCK(file.st_mode))
+            throw cannot_write(path,
+                               "it is a socket, and what is written there has to be sent: write to - and pipe it");
         if (exists && !S_ISREG(file.st_mode)) {
             fd_ = ::open(path.c_str(), O_WRONLY | O_NOCTTY | O_CLOEXEC);
             if (fd_ < 0) throw cannot_write(path);
