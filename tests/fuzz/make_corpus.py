@@ -58,7 +58,7 @@ def frames():
     discarded = sized(b"\2" + struct.pack("<3Q", 1000, 6000, 3) + b"\1\0\1")
     packets = sized(b"\2" + struct.pack("<3Q", 6000, 9000, 0) + b"\0\0\0")
     gap = sized(b"\4" + struct.pack("<Q", 4000) + struct.pack("<Q", WORKER) + struct.pack("<3Q", 2, 4, 3) + b"\1")
-    end = sized(b"\5" + struct.pack("<4Q", 10_000, 2, 3, 0) + b"\0" + bytes(8))
+    end = sized(b"\5" + struct.pack("<4Q", 10_000, 2, 3, 0) + b"\0" + bytes(16))
     everything = list(records())
     for at in range(0, len(everything), 3):
         yield f"records-{at}", b"".join(everything[at : at + 3])
