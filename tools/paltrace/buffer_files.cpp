@@ -1,43 +1,21 @@
 #include "buffer_files.hpp"
 
-#include <endian.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
-#include <chrono>
-#include <cstdint>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <system_error>
 #include <tiffany/pal/error.hpp>
-#include <vector>
 
 #include "recorded_processes.hpp"
-#include "run_tool.hpp"
+#include "salvage.hpp"
 
 namespace tiffany::paltrace {
 namespace {
 
 namespace fs = std::filesystem;
-using namespace std::chrono_literals;
-
-constexpr std::chrono::seconds kExtractDeadline{120};
-
-/// The directories of processes: SESSION/ust/pid/NAME-PID-DATE-TIME, each below `root`.
-std::vector<fs::path> process_directories(const fs::path& root) {
-    std::vector<fs::path> found;
-    std::error_code failed;
-    for (fs::recursive_directory_iterator entry{root, failed}, end; !failed && entry != end; entry.increment(failed)) {
-        std::error_code gone;
-        if (entry.depth() != 3 || !entry->is_directory(gone)) continue;
-        entry.disable_recursion_pending();
-        found.push_back(entry->path());
-    }
-    return found;
-}
 
 void keep_files(const fs::path& from, const fs::path& to) {
     std::error_code failed;
@@ -59,40 +37,6 @@ bool has_ended(const fs::path& kept) {
         buffers = true;
     }
     return buffers;
-}
-
-/// Of a CTF index: where the last packet ends that is whole in a file of `bytes`.
-std::uint64_t end_of_packets(const fs::path& index, std::uint64_t bytes) {
-    struct Header {
-        std::uint32_t magic, major, minor, entry_bytes;  // big endian, as all of it
-    } header{};
-    std::ifstream file{index, std::ios::binary};
-    std::uint64_t end = 0;
-    if (!file.read(reinterpret_cast<char*>(&header), sizeof header)) return end;
-    const std::size_t entry_bytes = be32toh(header.entry_bytes);
-    std::array<std::uint64_t, 2> entry{};  // offset in bytes, size in bits; what follows is the packet's business
-    if (entry_bytes < sizeof entry) return end;
-    std::vector<char> rest(entry_bytes - sizeof entry);
-    while (file.read(reinterpret_cast<char*>(entry.data()), sizeof entry) &&
-           file.read(rest.data(), static_cast<std::streamsize>(rest.size()))) {
-        const std::uint64_t packet_end = be64toh(entry[0]) + be64toh(entry[1]) / 8;
-        if (packet_end > bytes) break;
-        end = packet_end;
-    }
-    return end;
-}
-
-/// A daemon that was killed while it wrote leaves half a packet, which nobody reads past; the buffer still has it.
-void cut_half_packets(const fs::path& trace) {
-    std::error_code failed;
-    for (fs::directory_iterator entry{trace / "index", failed}, end; !failed && entry != end; entry.increment(failed)) {
-        const fs::path stream = trace / entry->path().stem();
-        std::error_code gone;
-        const std::uint64_t bytes = fs::file_size(stream, gone);
-        if (gone) continue;
-        const std::uint64_t whole = end_of_packets(entry->path(), bytes);
-        if (whole < bytes) fs::resize_file(stream, whole, gone);
-    }
 }
 
 /// LTTng writes the description of a process's events when the process ends: a daemon that was killed wrote none.
@@ -144,10 +88,7 @@ bool BufferFiles::salvage(const std::string& trace, const std::string& recovered
         any = true;
     }
     if (!any) return false;
-    const ToolResult extracted = run_tool({"lttng-crash", "--extract=" + recovered, kept_}, {}, kExtractDeadline);
-    if (!extracted.good())
-        throw Error{ErrorKind::system, "cannot recover what was still in the buffers: lttng-crash: " +
-                                           (extracted.timed_out ? "no end" : extracted.last_line())};
+    extract_buffers(kept_, recovered);
     salvaged_ = true;
     return true;
 }

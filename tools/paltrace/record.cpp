@@ -20,6 +20,7 @@
 #include "end_signals.hpp"
 #include "examine_process.hpp"
 #include "find_program.hpp"
+#include "held_buffers.hpp"
 #include "kept_child.hpp"
 #include "output_dir.hpp"
 #include "process_table.hpp"
@@ -60,9 +61,10 @@ class Recording {
     std::size_t wait_for_processes(const SessionDaemon& daemon, EndSignals& signals);
     void tell_of_lttng_off();
     std::optional<int> run_beside();
-    void wait_beside(const SessionDaemon& daemon, EndSignals& signals);
+    void wait_beside(const SessionDaemon& daemon, EndSignals& signals, BufferKeeper& buffers);
     void end_session(Session& session, SessionDaemon& daemon);
-    void salvage(BufferFiles& buffers, pid_t command);
+    std::unique_ptr<BufferKeeper> hold_buffers(const SessionDaemon& daemon) const;
+    void salvage(BufferKeeper& buffers);
     void save();
     void complain(ExitCode code, const std::string& sentence) { paltrace::complain(facts_, talk_, code, sentence); }
     std::string trace_path() const { return directory_.path("trace"); }
@@ -127,13 +129,14 @@ Environment Recording::command_environment(const SessionDaemon& daemon) const {
 std::optional<int> Recording::run_under_session() {
     choose_buffers(1);
     EndSignals signals;
-    std::optional<BufferFiles> buffers;
-    if (options_.crash_safe) buffers.emplace(directory_.path("shm"));
+    std::unique_ptr<BufferFiles> files;
+    if (options_.crash_safe) files = std::make_unique<BufferFiles>(directory_.path("shm"));
     SessionDaemon daemon{talk_};
     facts_.private_daemon = daemon.is_private();
     facts_.lttng_version = daemon.version();
-    Session session = begin_session(daemon, buffers ? buffers->shm_path() : "");
-    pid_t command_pid = 0;
+    Session session = begin_session(daemon, files ? files->shm_path() : "");
+    const std::unique_ptr<BufferKeeper> buffers =
+        files ? std::unique_ptr<BufferKeeper>{std::move(files)} : hold_buffers(daemon);
     if (const auto got = signals.take()) return got->number;
     if (options_.crash_safe)
         talk_ << "paltrace: should this be killed as a whole: lttng-crash --extract=" << directory_.name()
@@ -147,11 +150,11 @@ std::optional<int> Recording::run_under_session() {
                            .own_group = false,
                            .keeps_leftovers = true}};
         directory_.keep();
-        command_pid = command.pid();
-        const CommandEnd ended = watch_command(command, daemon, signals, buffers ? &*buffers : nullptr, talk_);
+        end_.command = command.pid();
+        const CommandEnd ended = watch_command(command, daemon, signals, *buffers, talk_);
         facts_.command_wait_status = ended.status;
-        end_.daemon_died = ended.daemon_died;
-        if (ended.daemon_died) facts_.own = ended.consumer_died ? ExitCode::lost : ExitCode::system;
+        facts_.dead_daemon = ended.dead_daemon;
+        if (ended.dead_daemon) facts_.own = ended.dead_daemon == Daemon::consumer ? ExitCode::lost : ExitCode::system;
         facts_.shm_was_full = ended.shm_was_full;
         if (ended.forced)
             talk_ << "paltrace: COMMAND did not end when asked, and was killed" << std::endl;
@@ -160,14 +163,14 @@ std::optional<int> Recording::run_under_session() {
                   << strsignal(WTERMSIG(ended.status)) << ")" << std::endl;
     }
     end_session(session, daemon);
-    if (buffers && (end_.daemon_died || WIFSIGNALED(facts_.command_wait_status))) salvage(*buffers, command_pid);
+    if (facts_.dead_daemon || WIFSIGNALED(facts_.command_wait_status)) salvage(*buffers);
     return std::nullopt;
 }
 
 /// What the daemons did not write out is still in the buffers.
-void Recording::salvage(BufferFiles& buffers, pid_t command) try {
-    end_.salvaged =
-        buffers.salvage(trace_path(), recovered_path(), end_.daemon_died ? std::nullopt : std::optional{command});
+void Recording::salvage(BufferKeeper& buffers) try {
+    end_.salvaged = buffers.salvage(trace_path(), recovered_path(),
+                                    facts_.dead_daemon ? std::nullopt : std::optional{end_.command});
 } catch (const Error& error) {
     complain(exit_code(error.kind()), error.one_line());
 }
@@ -181,13 +184,17 @@ Session Recording::begin_session(SessionDaemon& daemon, const std::string& shm_p
                     .channels = recording_channels(facts_.buffers)}};
 }
 
+std::unique_ptr<BufferKeeper> Recording::hold_buffers(const SessionDaemon& daemon) const {
+    return std::make_unique<HeldBuffers>(trace_path(), directory_.path("shm-kept"), daemon.consumer());
+}
+
 void Recording::end_session(Session& session, SessionDaemon& daemon) {
     facts_.ended = std::chrono::system_clock::now();
-    if (end_.daemon_died) daemon.end(kPatienceWithHalf);  // the other one waits for it
+    if (facts_.dead_daemon) daemon.end(kPatienceWithHalf);  // the other one waits for it
     const std::string trouble = session.end();
-    if (!end_.daemon_died) end_.refused_channels = daemon.refused_channels();  // else it was not for want of room
+    if (!facts_.dead_daemon) end_.refused_channels = daemon.refused_channels();  // else it was not for want of room
     // later than the end of the recording: who is gone now may have gone before it
-    if (joins() && !end_.daemon_died) end_.registered = daemon.instrumented_processes();
+    if (!facts_.dead_daemon) end_.registered = daemon.instrumented_processes();
     daemon.end();
     if (!trouble.empty() && facts_.own == ExitCode::good)
         complain(ExitCode::system, "cannot end the recording: " + trouble);
@@ -209,8 +216,10 @@ std::optional<int> Recording::run_beside() {
     directory_.keep();
     talk_ << "paltrace: recording " << processes << (processes == 1 ? " process that runs" : " processes that run")
           << ", and those that start, " << (options_.seconds ? "for a while" : "until Ctrl-C or SIGTERM") << std::endl;
-    wait_beside(daemon, signals);
+    const std::unique_ptr<BufferKeeper> buffers = hold_buffers(daemon);
+    wait_beside(daemon, signals, *buffers);
     end_session(session, daemon);
+    if (facts_.dead_daemon) salvage(*buffers);
     return std::nullopt;
 }
 
@@ -258,7 +267,7 @@ void Recording::tell_of_lttng_off() {
 }
 
 /// Until a signal, the time is over, or the daemon has ended.
-void Recording::wait_beside(const SessionDaemon& daemon, EndSignals& signals) {
+void Recording::wait_beside(const SessionDaemon& daemon, EndSignals& signals, BufferKeeper& buffers) {
     using Clock = std::chrono::steady_clock;
     constexpr int kDaemonFollowsMs = 5000;
     const auto begin = Clock::now();
@@ -274,14 +283,12 @@ void Recording::wait_beside(const SessionDaemon& daemon, EndSignals& signals) {
         poll(waiting.data(), waiting.size(), timeout_ms);
         if (signals.take()) return;
         if (waiting[1].revents == 0 && waiting[2].revents == 0) continue;
-        end_.daemon_died = true;
+        buffers.daemon_died();
         // a session daemon that is told to end ends its consumer first
-        if (waiting[1].revents != 0 || poll(&waiting[1], 1, kDaemonFollowsMs) > 0)
-            complain(ExitCode::system, "the session daemon ended, and with it the recording");
-        else
-            complain(ExitCode::lost,
-                     "the consumer daemon ended, and with it the recording; what it had of processes "
-                     "that run cannot be read");
+        const bool session_daemon = waiting[1].revents != 0 || poll(&waiting[1], 1, kDaemonFollowsMs) > 0;
+        facts_.dead_daemon = session_daemon ? Daemon::session : Daemon::consumer;
+        complain(session_daemon ? ExitCode::system : ExitCode::lost,
+                 std::string{"the "} + name_of(*facts_.dead_daemon) + " daemon ended, and with it the recording");
         return;
     }
 }

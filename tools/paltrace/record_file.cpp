@@ -85,6 +85,7 @@ Json document(const RecordOptions& options, const RecordFacts& facts) {
     json["not_traced"] = count(&ctf::ReadSummary::untraced);
     json["processes_without_buffers"] = facts.found ? Json(facts.found->without_buffers) : Json(nullptr);
     json["shm_was_full"] = at_end(facts.shm_was_full);
+    json["dead_daemon"] = facts.dead_daemon ? Json(name_of(*facts.dead_daemon)) : Json(nullptr);
     // killed in the middle of an event: what lay behind that, or found no room, nobody counted
     json["tail_unknown"] = !facts.ended || (by_signal && WTERMSIG(facts.command_wait_status) == SIGKILL) ||
                            std::ranges::any_of(facts.processes, &RecordedProcess::tail_unknown);

@@ -10,6 +10,7 @@
 #include "exit_code.hpp"
 #include "record.hpp"
 #include "recorded_processes.hpp"
+#include "session_daemon.hpp"
 #include "tools/babeltrace/trace_reader.hpp"
 
 namespace tiffany::paltrace {
@@ -22,7 +23,8 @@ struct RecordFacts {
     std::chrono::system_clock::time_point started;
     std::optional<std::chrono::system_clock::time_point> ended;  ///< COMMAND's end; nothing: it goes on
     int command_wait_status = 0;                                 ///< as of waitpid(), if it has ended
-    bool shm_was_full = false;  ///< a process that started then is not in the trace at all
+    bool shm_was_full = false;            ///< a process that started then is not in the trace at all
+    std::optional<Daemon> dead_daemon{};  ///< that ended before the recording did
     ExitCode own = ExitCode::good;
     std::vector<RecordedProcess> processes;
     bool processes_unknown = false;         ///< nothing can be read: there may have been some

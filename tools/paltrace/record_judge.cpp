@@ -6,6 +6,7 @@
 #include <ostream>
 #include <tiffany/pal/error.hpp>
 
+#include "process_table.hpp"
 #include "read_back.hpp"
 #include "reading.hpp"
 #include "recorded_processes.hpp"
@@ -23,6 +24,7 @@ class Judge {
 
   private:
     void judge(const ctf::ReadSummary& found);
+    std::optional<bool> has_ended(pid_t process) const;
     void judge_nothing();
     void judge_processes();
     void judge_missing(const ctf::ReadSummary& found);
@@ -59,11 +61,10 @@ void Judge::run() try {
     std::vector<std::string> inputs{trace_path()};
     if (end_.salvaged && holds_trace(recovered_path())) inputs.push_back(recovered_path());
     facts_.found = read_back(inputs, options_.convert ? directory_.path("tiffany.pal") : std::string{},
-                             {.ticks = options_.ticks, .strict = !end_.daemon_died});
+                             {.ticks = options_.ticks, .strict = !facts_.dead_daemon});
     facts_.processes = recorded_processes(trace_path(), facts_.found->traces);
-    if (end_.registered)
-        for (RecordedProcess& process : facts_.processes)
-            process.ended = std::ranges::find(*end_.registered, process.pid) == end_.registered->end();
+    for (RecordedProcess& process : facts_.processes)
+        process.ended = has_ended(process.pid);
     judge(*facts_.found);
 } catch (const Error& error) {
     complain(exit_code(error.kind()), error.one_line());
@@ -71,6 +72,13 @@ void Judge::run() try {
     judge_daemon();
     judge_room();
     judge_disk();
+}
+
+/// Nothing: it is COMMAND, and we know how that ended, which says more.
+std::optional<bool> Judge::has_ended(pid_t process) const {
+    if (process == end_.command && !facts_.dead_daemon) return std::nullopt;
+    if (end_.registered) return std::ranges::find(*end_.registered, process) == end_.registered->end();
+    return state_of(process) == 0;
 }
 
 /// There are traces, and nothing of ours in them.
@@ -98,7 +106,9 @@ void Judge::judge_processes() {
     }
     if (!silent.empty() && silent.size() < facts_.processes.size())
         talk_ << "paltrace: no transition was recorded of " << titles_of(silent) << std::endl;
-    if (!cut.empty())
+    if (!cut.empty() && facts_.dead_daemon)
+        talk_ << "paltrace: " << rest_is_missing(titles_of(cut), name_of(*facts_.dead_daemon)) << std::endl;
+    else if (!cut.empty())
         talk_ << "paltrace: " << titles_of(cut)
               << " ended, and did not tell that its workers had stopped (killed?): of the last second, up to "
               << human_bytes(facts_.buffers.transitions.bytes) << " on each CPU may be missing and not counted"
@@ -123,7 +133,7 @@ void Judge::judge(const ctf::ReadSummary& found) {
               << std::endl;
     else
         talk_ << (found.at_most ? "at most " : "") << found.lost << " transitions"
-              << (found.without_buffers != 0 || end_.daemon_died
+              << (found.without_buffers != 0 || facts_.dead_daemon
                       ? ""  // then larger ones would not help
                       : ": give --buffers more than " + facts_.buffers.transitions.text() + ", or --lossless")
               << std::endl;
@@ -191,11 +201,13 @@ void Judge::judge_disk() {
                                        human_bytes(free) + " left)");
 }
 
-/// LTTng writes the description of a process's events when that ends. With --crash-safe the buffers have it, too.
+/// What a process's events mean is on disk a moment after its start. With --crash-safe the buffers have it, too.
 void Judge::judge_daemon() {
-    if (!end_.daemon_died || options_.command.empty() || options_.crash_safe) return;
-    complain(ExitCode::bad_content, "what was recorded of the processes that ran cannot be read: LTTng's daemon was " +
-                                        std::string{"killed; --crash-safe would keep it"});
+    if (!facts_.dead_daemon || options_.crash_safe) return;
+    complain(ExitCode::bad_content, "cannot read all that was recorded: the " +
+                                        std::string{name_of(*facts_.dead_daemon)} +
+                                        " daemon ended before it had written what the events of a process mean, or in "
+                                        "the middle of that; --crash-safe would keep it");
 }
 
 }  // namespace

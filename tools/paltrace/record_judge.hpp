@@ -18,10 +18,10 @@ namespace tiffany::paltrace {
 
 /// How it ended, beside what record.json tells.
 struct RecordingEnd {
-    bool daemon_died = false;                      ///< the session daemon, or the consumer daemon
-    bool salvaged = false;                         ///< there is a directory `recovered` beside the trace
+    pid_t command = 0;                             ///< 0 = there was none
+    bool salvaged = false;                         ///< what was still in the buffers lies beside the trace
     std::size_t refused_channels = 0;              ///< how often LTTng could not make buffers
-    std::optional<std::vector<pid_t>> registered;  ///< without a command: who was there in the end
+    std::optional<std::vector<pid_t>> registered;  ///< who was there in the end; nothing: not known
 };
 
 /// One line to `talk`, and the exit status that it means.

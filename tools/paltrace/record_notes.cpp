@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -105,15 +106,18 @@ void add_notes_of(const fs::path& path, const std::string& label, RecordNotes& n
     const auto processes = json.find("processes");
     const bool nobody = processes != json.end() && processes->is_array() && processes->empty();
     const auto ended = json.find("ended");
+    const auto dead_daemon = json.find("dead_daemon");
     if (ended != json.end() && ended->is_null())
         doubt(
             "record.json has no end (paltrace was killed, or goes on): of the last second some may be missing, "
             "uncounted");
+    else if (!cut.empty() && dead_daemon != json.end() && dead_daemon->is_string())
+        doubt(rest_is_missing(cut, dead_daemon->get<std::string>()));
     else if (!cut.empty())
         doubt(cut +
               " ended, and did not tell that its workers had stopped (killed?): of the last second some may be "
               "missing, uncounted");
-    else if (says("tail_unknown"))
+    if (const auto by = json.find("command_signal"); by != json.end() && by->is_number_integer() && *by == SIGKILL)
         doubt("COMMAND was killed: of its last second some may be missing, uncounted");
     if (says("shm_was_full"))
         doubt("/dev/shm was full while COMMAND ran: a process that started then is missing, uncounted");

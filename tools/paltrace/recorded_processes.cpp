@@ -48,7 +48,7 @@ std::vector<RecordedProcess> recorded_processes(const std::string& trace, const 
         ctf::TraceCounts& sum = by_name[fs::path{count.directory}.filename()];
         sum.records += count.records;
         sum.transitions += count.transitions;
-        sum.open_workers = count.open_workers;  // the last one has the end
+        if (count.records != 0) sum.open_workers = count.open_workers;  // the last one has the end
     }
     std::vector<RecordedProcess> processes;
     std::error_code failed;
@@ -81,6 +81,10 @@ std::string titles_of(const std::vector<RecordedProcess>& processes) {
         titles += (i == 0 ? "" : i + 1 == processes.size() ? " and " : ", ") + processes[i].title();
     if (shown < processes.size()) titles += " and " + std::to_string(processes.size() - shown) + " more";
     return titles;
+}
+
+std::string rest_is_missing(const std::string& titles, const std::string& daemon) {
+    return "what " + titles + " did after LTTng's " + daemon + " daemon had ended is missing, and not counted";
 }
 
 }  // namespace tiffany::paltrace

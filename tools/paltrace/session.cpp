@@ -15,6 +15,9 @@ constexpr char kBlockingTimeout[] = "--blocking-timeout=1000000";  // us
 // A program killed in the middle of an event leaves its sub-buffer unreadable to the consumer daemon (with --crash-safe
 // BufferFiles reads that of COMMAND), so none should be filled for long.
 constexpr char kSwitchTimer[] = "--switch-timer=1000000";  // us
+// What a process's events mean is written when the process ends, unless there is a timer: so a consumer daemon that is
+// killed would take with it how to read all that it had written.
+constexpr char kMetadataTimer[] = "--switch-timer=50000";  // us
 
 std::string joined(const std::vector<std::string>& names) {
     std::string list;
@@ -46,6 +49,7 @@ Session::Session(SessionDaemon& daemon, const SessionPlan& plan) : daemon_{daemo
         guard_ = daemon.guard(name_);
         command(create);
         active_ = true;
+        command({"enable-channel", "--userspace", "--session=" + name_, "--buffers-pid", kMetadataTimer, "metadata"});
         for (const Channel& channel : plan.channels) {
             // A buffer for each process: one process that is killed ruins a buffer that it shares with others.
             std::vector<std::string> enable{"enable-channel",

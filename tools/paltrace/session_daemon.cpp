@@ -281,8 +281,10 @@ void SessionDaemon::find_consumer() {
     const pid_t daemon = daemon_ ? daemon_->pid() : other_;
     if (daemon == 0) return;
     for (const pid_t child : children_of(daemon))
-        if (name_of(child) == "lttng-consumerd" && serves_user_space(child) && consumer_fd_ < 0)
+        if (name_of(child) == "lttng-consumerd" && serves_user_space(child) && consumer_ == 0) {
+            consumer_ = child;
             consumer_fd_ = static_cast<int>(syscall(SYS_pidfd_open, child, 0));
+        }
 }
 
 std::size_t SessionDaemon::refused_channels() const {

@@ -17,6 +17,14 @@
 
 namespace tiffany::paltrace {
 
+/// Of LTTng's two: without the session daemon nothing is recorded; without the consumer daemon, its child, what finds
+/// room in the buffers.
+enum class Daemon { session, consumer };
+
+constexpr const char* name_of(Daemon daemon) noexcept {
+    return daemon == Daemon::session ? "session" : "consumer";
+}
+
 /// Where the daemon lives depends on who we are. An ordinary user's is told by LTTNG_HOME. Root's ignores that and
 /// always uses /run/lttng, so as root this process enters a mount namespace of its own, where that directory is a fresh
 /// tmpfs; where that is refused it uses the system's daemon (or starts one there), and says so.
@@ -58,6 +66,8 @@ class SessionDaemon {
     int fd() const noexcept { return daemon_ ? daemon_->fd() : other_fd_; }
     /// Readable once the consumer daemon, which writes the trace, has ended; -1 if none was found.
     int consumer_fd() const noexcept { return consumer_fd_; }
+    /// That daemon; 0 if none was found.
+    pid_t consumer() const noexcept { return consumer_; }
     /// To be called when a session exists, which is when the consumer daemon does.
     void find_consumer();
 
@@ -89,6 +99,7 @@ class SessionDaemon {
     pid_t other_ = 0;  // a daemon that is not ours
     int other_fd_ = -1;
     std::unique_ptr<KeptChild> daemon_;
+    pid_t consumer_ = 0;
     int consumer_fd_ = -1;
 };
 

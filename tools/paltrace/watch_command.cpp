@@ -29,7 +29,7 @@ bool shm_is_full() {
 
 class Watch {
   public:
-    Watch(KeptChild& command, const SessionDaemon& daemon, EndSignals& signals, BufferFiles* buffers,
+    Watch(KeptChild& command, const SessionDaemon& daemon, EndSignals& signals, BufferKeeper& buffers,
           std::ostream& talk)
         : command_{command},
           signals_{signals},
@@ -43,7 +43,7 @@ class Watch {
     CommandEnd run() {
         for (;;) {
             poll(waiting_.data(), waiting_.size(), timeout_ms());
-            if (buffers_ != nullptr) buffers_->look(command_.pid());
+            buffers_.look(command_.pid());
             end_.shm_was_full = end_.shm_was_full || shm_is_full();
             if (const std::optional<int> status = command_.wait(0ms)) {
                 end_.status = *status;
@@ -51,8 +51,10 @@ class Watch {
             }
             while (const std::optional<EndSignals::Got> got = signals_.take())
                 answer(*got);
-            if (waiting_[2].revents != 0) daemon_died("session daemon");
-            if (waiting_[3].revents != 0) daemon_died("consumer daemon");
+            if (waiting_[2].revents != 0)
+                daemon_died(Daemon::session);
+            else if (waiting_[3].revents != 0)
+                daemon_died(Daemon::consumer);
             if (deadline_ && Clock::now() >= *deadline_) kill_command();
         }
     }
@@ -78,15 +80,14 @@ class Watch {
         if (++asked_ >= kImpatientSignals) kill_command();
     }
 
-    void daemon_died(const char* which) {
+    void daemon_died(Daemon which) {
         // One is enough: the other follows it, and the descriptors stay readable.
-        end_.consumer_died = waiting_[2].revents == 0;
         waiting_[2].fd = waiting_[3].fd = -1;
         waiting_[2].revents = waiting_[3].revents = 0;
-        end_.daemon_died = true;
-        talk_ << "paltrace: the " << which << " ended: what COMMAND does from now on is not recorded"
-              << (end_.consumer_died && buffers_ != nullptr ? ", but for what finds room in the buffers" : "")
-              << std::endl;
+        end_.dead_daemon = which;
+        buffers_.daemon_died();
+        talk_ << "paltrace: the " << name_of(which) << " daemon ended: what COMMAND does from now on is not recorded"
+              << (which == Daemon::consumer ? ", but for what finds room in the buffers" : "") << std::endl;
     }
 
     void set_deadline() {
@@ -101,7 +102,7 @@ class Watch {
 
     KeptChild& command_;
     EndSignals& signals_;
-    BufferFiles* buffers_;
+    BufferKeeper& buffers_;
     std::ostream& talk_;
     std::array<pollfd, 4> waiting_;
     std::optional<Clock::time_point> deadline_;
@@ -112,7 +113,7 @@ class Watch {
 
 }  // namespace
 
-CommandEnd watch_command(KeptChild& command, const SessionDaemon& daemon, EndSignals& signals, BufferFiles* buffers,
+CommandEnd watch_command(KeptChild& command, const SessionDaemon& daemon, EndSignals& signals, BufferKeeper& buffers,
                          std::ostream& talk) {
     return Watch{command, daemon, signals, buffers, talk}.run();
 }

@@ -2,8 +2,9 @@
 /// Waits for COMMAND while everything that may happen beside it is answered: signals to paltrace, daemons that die.
 
 #include <iosfwd>
+#include <optional>
 
-#include "buffer_files.hpp"
+#include "buffer_keeper.hpp"
 #include "end_signals.hpp"
 #include "kept_child.hpp"
 #include "session_daemon.hpp"
@@ -11,11 +12,10 @@
 namespace tiffany::paltrace {
 
 struct CommandEnd {
-    int status = 0;              ///< as of waitpid()
-    bool daemon_died = false;    ///< the session daemon or the consumer daemon, while COMMAND ran
-    bool consumer_died = false;  ///< it was the consumer daemon: events were recorded on, but nobody took them
-    bool forced = false;         ///< we ended it by SIGKILL
-    bool shm_was_full = false;   ///< /dev/shm had no room left at some time: who starts then does not load LTTng
+    int status = 0;                       ///< as of waitpid()
+    std::optional<Daemon> dead_daemon{};  ///< that ended while COMMAND ran
+    bool forced = false;                  ///< we ended it by SIGKILL
+    bool shm_was_full = false;  ///< /dev/shm had no room left at some time: who starts then does not load LTTng
 };
 
 /// Returns when COMMAND has ended.
@@ -26,8 +26,8 @@ struct CommandEnd {
 ///
 /// When a daemon dies COMMAND goes on: with --lossless each of its workers waits for 2 s at most.
 ///
-/// @param buffers  that are kept up to date; null = nobody keeps them
-CommandEnd watch_command(KeptChild& command, const SessionDaemon& daemon, EndSignals& signals, BufferFiles* buffers,
+/// @param buffers  that are kept up to date
+CommandEnd watch_command(KeptChild& command, const SessionDaemon& daemon, EndSignals& signals, BufferKeeper& buffers,
                          std::ostream& talk);
 
 }  // namespace tiffany::paltrace

@@ -1,0 +1,93 @@
+#include "held_buffers.hpp"
+
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <set>
+#include <system_error>
+#include <tiffany/pal/error.hpp>
+#include <utility>
+
+#include "recorded_processes.hpp"
+#include "salvage.hpp"
+
+namespace tiffany::paltrace {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// A buffer is one file for each channel, CPU and process.
+void allow_many_files() {
+    rlimit limit{};
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+}  // namespace
+
+HeldBuffers::HeldBuffers(std::string trace, std::string directory, pid_t consumer)
+    : trace_{std::move(trace)}, directory_{std::move(directory)}, consumer_{consumer} {}
+
+HeldBuffers::~HeldBuffers() {
+    for (const Held& held : held_)
+        close(held.fd);
+    std::error_code ignored;
+    fs::remove_all(directory_, ignored);
+}
+
+void HeldBuffers::daemon_died() noexcept try {
+    if (consumer_ != 0) hold_all();
+} catch (const std::exception&) {  // no memory: what is held is something, too
+}
+
+void HeldBuffers::hold_all() {
+    allow_many_files();
+    const std::string name = "/dev/shm/shm-ust-consumer-" + std::to_string(consumer_) + " (deleted)";
+    std::set<std::pair<dev_t, ino_t>> known;  // a forked child has its parent's, too
+    for (const fs::path& process : process_directories(trace_)) {
+        const std::string directory = process.filename().string();
+        std::error_code failed;
+        const fs::path fds = "/proc/" + std::to_string(pid_in_name(directory)) + "/fd";
+        for (fs::directory_iterator entry{fds, failed}, end; !failed && entry != end; entry.increment(failed)) {
+            std::error_code gone;
+            if (fs::read_symlink(entry->path(), gone) != name) continue;
+            const int fd = open(entry->path().c_str(), O_RDONLY | O_CLOEXEC);
+            if (fd < 0) continue;
+            held_.push_back({directory, fd});
+            struct stat about {};
+            if (fstat(fd, &about) == 0 && known.emplace(about.st_dev, about.st_ino).second) continue;
+            held_.pop_back();
+            close(fd);
+        }
+    }
+}
+
+/// lttng-crash takes a directory of files, and what describes them: links to what we have open are as good.
+bool HeldBuffers::salvage(const std::string& trace, const std::string& recovered, std::optional<pid_t> only) {
+    for (const fs::path& written : process_directories(trace))
+        cut_half_packets(written);
+    bool any = false;
+    for (const Held& held : held_) {
+        if (only && pid_in_name(held.process) != *only) continue;
+        const fs::path metadata = fs::path{trace} / "ust" / "pid" / held.process / "metadata";
+        const fs::path links = fs::path{directory_} / "ust" / "pid" / held.process;
+        std::error_code failed;
+        if (fs::file_size(metadata, failed) == 0) continue;  // nobody can read it
+        if (fs::create_directories(links, failed)) fs::copy_file(metadata, links / "metadata", failed);
+        const std::string fd = std::to_string(held.fd);
+        if (!failed)
+            fs::create_symlink("/proc/" + std::to_string(getpid()) + "/fd/" + fd, links / ("buffer_" + fd), failed);
+        if (failed) throw Error{ErrorKind::system, "cannot make " + links.string() + ": " + failed.message()};
+        any = true;
+    }
+    if (any) extract_buffers(directory_, recovered);
+    return any;
+}
+
+}  // namespace tiffany::paltrace

@@ -1,0 +1,23 @@
+#pragma once
+/// What can be read of a recording whose writer was killed: the packets that it wrote whole, and what is still in the
+/// buffers.
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace tiffany::paltrace {
+
+/// The directories of processes below `root`, at any depth: ust/pid/NAME-PID-DATE-TIME.
+std::vector<std::filesystem::path> process_directories(const std::filesystem::path& root);
+
+/// A daemon that was killed while it wrote leaves half a packet, which nobody reads past; the buffer still has it.
+/// @param trace  directory of one process
+void cut_half_packets(const std::filesystem::path& trace);
+
+/// Reads the buffers below `buffers`, up to the last event that was committed, into the new directory `recovered`; if
+/// there is nothing in them, there is no directory.
+/// Errors: ErrorKind::system if lttng-crash cannot do it.
+void extract_buffers(const std::string& buffers, const std::string& recovered);
+
+}  // namespace tiffany::paltrace
