@@ -192,6 +192,7 @@ void Recording::end_session(Session& session, SessionDaemon& daemon) {
     facts_.ended = std::chrono::system_clock::now();
     if (facts_.dead_daemon) daemon.end(kPatienceWithHalf);  // the other one waits for it
     const std::string trouble = session.end();
+    facts_.missed_processes = daemon.missed_processes();
     if (!facts_.dead_daemon) end_.refused_channels = daemon.refused_channels();  // else it was not for want of room
     // later than the end of the recording: who is gone now may have gone before it
     if (!facts_.dead_daemon) end_.registered = daemon.instrumented_processes();

@@ -28,6 +28,7 @@ class Judge {
     void judge_nothing();
     void judge_processes();
     void judge_missing(const ctf::ReadSummary& found);
+    void judge_missed();
     void judge_room();
     void judge_disk();
     void judge_daemon();
@@ -53,6 +54,7 @@ void Judge::run() try {
                            " registered with LTTng; it makes no scheduler, or TIFFANY_LTTNG=0 is set, or "
                            "libtiffany-lttng.so "
                            "or liblttng-ust is missing");
+        judge_missed();
         judge_room();
         return;
     }
@@ -70,6 +72,7 @@ void Judge::run() try {
     complain(exit_code(error.kind()), error.one_line());
     facts_.processes_unknown = facts_.processes.empty();
     judge_daemon();
+    judge_missed();
     judge_room();
     judge_disk();
 }
@@ -119,6 +122,7 @@ void Judge::judge(const ctf::ReadSummary& found) {
     if (found.records == 0 && found.lost == 0 && found.lost_others == 0 && found.bad_parts.empty()) {
         judge_nothing();
         judge_processes();
+        judge_missed();
         judge_room();
         judge_disk();
         return;
@@ -153,6 +157,7 @@ void Judge::judge(const ctf::ReadSummary& found) {
     facts_.own = worse(facts_.own, exit_code(found));
     judge_missing(found);
     if (!found.bad_parts.empty()) judge_daemon();
+    judge_missed();
     judge_room();
     if (found.lost > 0 || !found.bad_parts.empty() || found.records == 0) judge_disk();
 }
@@ -177,6 +182,12 @@ void Judge::judge_missing(const ctf::ReadSummary& found) {
                      (options_.command.empty() ? std::string{": no instrumented process did anything"}
                                                : ": " + options_.command.front() +
                                                      " made no scheduler, or was killed before its first one"));
+}
+
+/// With --crash-safe LTTng removes each empty directory when a process ends, also one just made for the next process.
+void Judge::judge_missed() {
+    if (facts_.missed_processes == 0) return;
+    complain(ExitCode::lost, "cannot tell of every process: " + missed(facts_.missed_processes));
 }
 
 /// LTTng's commands succeed whether or not there was room for the buffers.

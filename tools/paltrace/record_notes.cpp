@@ -119,6 +119,9 @@ void add_notes_of(const fs::path& path, const std::string& label, RecordNotes& n
               "missing, uncounted");
     if (const auto by = json.find("command_signal"); by != json.end() && by->is_number_integer() && *by == SIGKILL)
         doubt("COMMAND was killed: of its last second some may be missing, uncounted");
+    if (const auto count = json.find("missed_processes");
+        count != json.end() && count->is_number_unsigned() && *count != 0)
+        doubt(missed(count->get<std::size_t>()));
     if (says("shm_was_full"))
         doubt("/dev/shm was full while COMMAND ran: a process that started then is missing, uncounted");
     if (!silent.empty()) notes.remarks.push_back(label + "no transition was recorded of " + silent);

@@ -288,11 +288,19 @@ void SessionDaemon::find_consumer() {
 }
 
 std::size_t SessionDaemon::refused_channels() const {
+    return count_in_log("Error creating UST channel");
+}
+
+std::size_t SessionDaemon::missed_processes() const {
+    return count_in_log("ust_registry_session_init");
+}
+
+std::size_t SessionDaemon::count_in_log(std::string_view words) const {
     if (!daemon_) return 0;
     std::ifstream log{log_path()};
     std::size_t count = 0;
     for (std::string line; std::getline(log, line);)
-        if (line.find("Error creating UST channel") != std::string::npos) ++count;
+        if (line.find(words) != std::string::npos) ++count;
     return count;
 }
 

@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "kept_child.hpp"
@@ -74,6 +75,10 @@ class SessionDaemon {
     /// How often it could not make a channel's buffers for a process, as its log says; 0 if the daemon is not ours.
     std::size_t refused_channels() const;
 
+    /// How many processes it made no trace for at all, because the directory for their buffers was removed before they
+    /// were in it, as its log says; 0 if the daemon is not ours.
+    std::size_t missed_processes() const;
+
     /// Asks it to end, waits for its last writes, and ends by force what does not end by itself. One that others found,
     /// too, and have sessions in, stays; that is said.
     /// @param patience  with its last writes
@@ -90,6 +95,7 @@ class SessionDaemon {
     Environment client_environment() const;
     Environment daemon_environment() const;
     std::string directory_of_daemon() const;
+    std::size_t count_in_log(std::string_view words) const;
     std::string log_path() const { return home_ + "/lttng-sessiond.log"; }
 
     std::ostream& talk_;
