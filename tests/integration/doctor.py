@@ -346,6 +346,67 @@ def test_of_a_process_that_could_not_write_its_log_it_is_told_why(tmp_path):
         assert found["health"] == "limited" and ": it writes none: " in found["found"], found
 
 
+def test_root_is_told_of_another_users_process_what_that_may_write():
+    with OrdinaryUser("tiffany-demo") as user:
+        closed = user.base / "closed"
+        closed.mkdir(mode=0o700)
+        running = subprocess.Popen(
+            ["setpriv", f"--reuid={user.UID}", f"--regid={user.UID}", "--clear-groups", user.program("tiffany-demo"),
+             "--seconds", str(DEADLINE), "--metrics-port", "0"],
+            env={**os.environ, "TIFFANY_LTTNG": "0", "TIFFANY_PAL": str(closed / "run.pal")},
+            stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+        try:
+            while "http://" not in (line := running.stderr.readline()):
+                assert line
+            found = doctor("--pid", running.pid)["log of the process"]
+            assert found["health"] == "wrong"
+            assert found["found"] == f"TIFFANY_PAL={closed}/run.pal: its folder cannot be written to: Permission denied"
+            os.chown(closed, user.UID, user.UID)  # now it could, and does not
+            found = doctor("--pid", running.pid)["log of the process"]
+            assert found["health"] == "limited" and ": it writes none: " in found["found"], found
+        finally:
+            running.stderr.close()
+            end_process(running)
+
+
+@pytest.mark.parametrize(
+    "name, value, health, says",
+    [
+        ("TIFFANY_LTTNG", "", "good", "not set: "),
+        ("TIFFANY_LTTNG", "0", "limited", "TIFFANY_LTTNG=0: a program that starts here loads nothing of LTTng"),
+        ("TIFFANY_LTTNG", "1", "good", "TIFFANY_LTTNG=1: no more than if it were not set"),
+        ("TIFFANY_STALL", "", "good", "not set; "),
+        ("TIFFANY_STALL", "250ms", "good", "TIFFANY_STALL=250ms: a program that starts here tells"),
+        ("TIFFANY_STALL", "0s", "good", "TIFFANY_STALL=0s: off"),
+        ("TIFFANY_STALL", "0.5s", "limited", "TIFFANY_STALL=0.5s is no time"),
+        ("TIFFANY_METRICS", "", "good", "not set; "),
+        ("TIFFANY_METRICS", "127.0.0.1:9464", "good", "TIFFANY_METRICS=127.0.0.1:9464: a program that starts here"),
+        ("TIFFANY_METRICS", "9464", "wrong", "TIFFANY_METRICS=9464 is no ADDRESS:PORT"),
+        ("TIFFANY_METRICS", "localhost:http", "wrong", "TIFFANY_METRICS=localhost:http is no ADDRESS:PORT"),
+        ("TIFFANY_METRICS", "127.0.0.1:65536", "wrong", "TIFFANY_METRICS=127.0.0.1:65536 is no ADDRESS:PORT"),
+    ],
+)
+def test_what_the_environment_here_asks_of_a_program_is_told(monkeypatch, name, value, health, says):
+    monkeypatch.setenv(name, value)
+    found = doctor()[name]
+    assert found["health"] == health and found["found"].startswith(says), found
+
+
+def test_of_a_process_it_is_told_whether_it_serves_metrics(monkeypatch):
+    monkeypatch.delenv("TIFFANY_METRICS", raising=False)
+    look = lambda process: doctor("--pid", process.pid)["metrics of the process"]
+    with Idle(program("tiffany-demo")) as serving:
+        assert look(serving.process)["found"] == "TIFFANY_METRICS is not set; it serves metrics"
+    env = {**os.environ, "TIFFANY_LTTNG": "0", "TIFFANY_METRICS": "127.0.0.1:9464"}
+    deaf = subprocess.Popen([program("steady"), "0", "1000"], env=env, stdout=subprocess.DEVNULL)  # never asks for it
+    try:
+        poll(lambda: pathlib.Path(f"/proc/{deaf.pid}/comm").read_text() == "steady\n", "it runs")
+        found = look(deaf)
+        assert found["health"] == "limited" and found["found"] == "TIFFANY_METRICS=127.0.0.1:9464; it serves none"
+    finally:
+        end_process(deaf)
+
+
 def test_a_set_uid_program_ignores_what_it_was_told_of_its_log(tmp_path):
     copied = set_uid_copy(program("tiffany-demo"), tmp_path)
     with Idle(copied, TIFFANY_PAL=tmp_path / "run.pal") as process:

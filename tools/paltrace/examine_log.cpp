@@ -1,8 +1,10 @@
 #include "examine_log.hpp"
 
+#include <grp.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
@@ -12,12 +14,15 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <functional>
 #include <optional>
+#include <sstream>
 #include <string>
 #include <string_view>
 #include <tiffany/pal/error.hpp>
 #include <tiffany/pal/reader.hpp>
+#include <vector>
 
 #include "process_table.hpp"
 
@@ -38,10 +43,11 @@ struct Trouble {
 /// The environment that is looked at, and where its names lead.
 struct Place {
     std::function<std::string(const char* name)> variable;
-    std::string pid;     // what %p becomes
-    std::string root;    // before an absolute name
-    std::string folder;  // before a relative one, with a slash; empty: the name as it is
-    uid_t user = 0;      // who writes
+    std::string pid;              // what %p becomes
+    std::string root;             // before an absolute name
+    std::string folder;           // before a relative one, with a slash; empty: the name as it is
+    uid_t user = 0;               // who writes
+    std::vector<gid_t> groups{};  // of that, its own first
 };
 
 /// As the library takes it: "4096", "64K", "10M", "1G".
@@ -173,6 +179,39 @@ bool is_full(const std::string& path, uid_t user) {
            (user == 0 ? space.f_bfree : space.f_bavail) == 0;
 }
 
+/// What keeps the process from making a file in the folder, as an errno; 0 = nothing. Root may everything, and asks as
+/// the process's user.
+int refusal_of(const std::string& folder, const Place& place) {
+    const auto ask = [&] { return access(folder.c_str(), W_OK | X_OK) == 0 ? 0 : errno; };
+    if (geteuid() != 0 || place.user == 0) return ask();
+    const std::vector<gid_t> groups = place.groups;
+    const pid_t child = fork();
+    if (child < 0) return ask();
+    if (child == 0) {
+        const bool became = !groups.empty() && setgroups(groups.size(), groups.data()) == 0 &&
+                            setgid(groups.front()) == 0 && setuid(place.user) == 0;
+        _exit(became ? ask() : 0);
+    }
+    int status = 0;
+    while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
+    }
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 0;
+}
+
+/// The group of a process, and those that it is in besides.
+std::vector<gid_t> groups_of(pid_t pid, gid_t own) {
+    constexpr std::string_view kGroups = "Groups:";
+    std::vector<gid_t> groups{own};
+    std::ifstream file{"/proc/" + std::to_string(pid) + "/status"};
+    for (std::string line; std::getline(file, line);) {
+        if (!line.starts_with(kGroups)) continue;
+        std::istringstream numbers{line.substr(kGroups.size())};
+        for (gid_t group = 0; numbers >> group;)
+            groups.push_back(group);
+    }
+    return groups;
+}
+
 /// Why no log can be had with that name.
 std::optional<Trouble> bad_target(const Place& place, const std::string& target) {
     const std::optional<std::string> name = name_in(target, place.pid);
@@ -190,9 +229,8 @@ std::optional<Trouble> bad_target(const Place& place, const std::string& target)
     if (stat(folder.c_str(), &about) != 0)
         return Trouble{std::string{"its folder: "} + std::strerror(errno),
                        "mkdir -p " + quoted(name->substr(0, name->rfind('/')))};
-    // of another user's process only root gets here, whom nothing but a read-only disk refuses
-    if (access(folder.c_str(), W_OK | X_OK) != 0)
-        return Trouble{std::string{"its folder cannot be written to: "} + std::strerror(errno),
+    if (const int refusal = refusal_of(folder, place); refusal != 0)
+        return Trouble{std::string{"its folder cannot be written to: "} + std::strerror(refusal),
                        std::string{"export "} + kElsewhere};
     if (is_full(folder, place.user)) return Trouble{"its disk is full", "export TIFFANY_PAL=/on/another/disk/%p.pal"};
     return is_socket(target) ? no_socket(path) : no_file(place, path);
@@ -265,7 +303,8 @@ Finding examine_own_log() {
                       .pid = "PID",
                       .root = "",
                       .folder = "",
-                      .user = geteuid()};
+                      .user = geteuid(),
+                      .groups = {}};
     const std::string target = place.variable("TIFFANY_PAL");
     if (target.empty()) {
         finding.found = "not set; with TIFFANY_PAL=FILE a program writes its own log, without LTTng and bpftrace";
@@ -295,7 +334,8 @@ Finding examine_log_of(pid_t pid, bool trusted) {
                       .pid = std::to_string(pid),
                       .root = entry + "/root",
                       .folder = entry + "/cwd/",
-                      .user = known ? owner.st_uid : geteuid()};
+                      .user = known ? owner.st_uid : geteuid(),
+                      .groups = groups_of(pid, known ? owner.st_gid : getegid())};
     const std::string target = place.variable("TIFFANY_PAL");
     if (target.empty()) {
         finding.found =

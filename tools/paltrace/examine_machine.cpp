@@ -16,6 +16,7 @@
 #include "as_root.hpp"
 #include "buffers.hpp"
 #include "examine_log.hpp"
+#include "examine_settings.hpp"
 #include "find_program.hpp"
 #include "process_table.hpp"
 #include "run_tool.hpp"
@@ -325,6 +326,8 @@ Findings examine_machine() {
     session_daemon(findings);
     for (const auto& examine : {shared_memory, provider_module, tracefs, uprobes, may_probe, bpftrace})
         findings.push_back(examine());
+    for (Finding& finding : examine_own_settings())
+        findings.push_back(std::move(finding));
     findings.push_back(examine_own_log());
     return findings;
 }

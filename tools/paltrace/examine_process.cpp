@@ -7,9 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
-#include <charconv>
 #include <chrono>
 #include <cstring>
 #include <filesystem>
@@ -20,12 +18,12 @@
 #include <string_view>
 #include <tiffany/pal/error.hpp>
 #include <tiffany/tracepoints/catalogue.hpp>
-#include <utility>
 #include <vector>
 
 #include "as_root.hpp"
 #include "examine_log.hpp"
 #include "examine_machine.hpp"
+#include "examine_settings.hpp"
 #include "probe_notes.hpp"
 #include "process_table.hpp"
 #include "shm_access.hpp"
@@ -166,20 +164,6 @@ Finding lttng_in(pid_t pid, const struct stat& owner, const std::vector<Mapping>
 }
 
 // ---- runs that do not end ----
-
-/// Of a value of TIFFANY_STALL; nothing if it is none that the library takes (docs/stalls.md).
-std::optional<std::chrono::nanoseconds> stall_bound(std::string_view text) {
-    constexpr std::array<std::pair<std::string_view, std::uint64_t>, 3> kUnits{
-        {{"ms", 1'000'000}, {"s", 1'000'000'000}, {"min", 60'000'000'000}}};
-    constexpr auto kMost = static_cast<std::uint64_t>(std::chrono::nanoseconds::max().count());
-    std::uint64_t number = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-    if (error != std::errc{}) return std::nullopt;
-    const std::string_view unit = text.substr(static_cast<std::size_t>(end - text.data()));
-    for (const auto& [name, ns] : kUnits)
-        if (unit == name && number <= kMost / ns) return std::chrono::nanoseconds{number * ns};
-    return std::nullopt;
-}
 
 /// Whether it began with rights that its caller had not: the dynamic linker and the library do not trust its
 /// environment then.
@@ -359,6 +343,7 @@ Findings examine_process(pid_t pid) {
     if (!any && all) findings.push_back(no_probes(name));
     findings.push_back(lttng_in(pid, owner, mappings));
     findings.push_back(stall_watch_in(pid));
+    findings.push_back(examine_metrics_of(pid, !is_secure(pid)));
     findings.push_back(examine_log_of(pid, !is_secure(pid)));
     return findings;
 }
