@@ -136,11 +136,11 @@ def test_a_process_that_ends_with_the_consumer_daemon_is_readable_and_its_missin
     script = f"{SPIN} 0 --gently --announce {announce}; true"
     with Running(run, "--buffers", "64kx4", "--", "sh", "-c", script, ready=announce) as running:
         poll(lambda: written(run), "something is on disk")
-        consumer, spin = running.child("lttng-consumerd"), running.child("spin_transitions")
-        os.kill(running.process.pid, signal.SIGSTOP)  # it sees both deaths at once
+        consumer, spin, shell = map(running.child, ("lttng-consumerd", "spin_transitions", "sh"))
+        os.kill(running.process.pid, signal.SIGSTOP)  # it sees all deaths at once
         os.kill(consumer, signal.SIGKILL)
         os.kill(spin, signal.SIGKILL)
-        poll(lambda: not alive(spin), "it is dead")
+        poll(lambda: not any(alive(pid) for pid in (consumer, spin, shell)), "they are dead")
         os.kill(running.process.pid, signal.SIGCONT)
         done = running.wait().expect(4)
     assert done.file["transitions"] > 0 and done.file["dead_daemon"] == "consumer"

@@ -47,14 +47,13 @@ class Watch {
             end_.shm_was_full = end_.shm_was_full || shm_is_full();
             if (const std::optional<int> status = command_.wait(0ms)) {
                 end_.status = *status;
+                poll(waiting_.data(), waiting_.size(), 0);  // a daemon may have died just before
+                look_at_daemons();
                 return end_;
             }
             while (const std::optional<EndSignals::Got> got = signals_.take())
                 answer(*got);
-            if (waiting_[2].revents != 0)
-                daemon_died(Daemon::session);
-            else if (waiting_[3].revents != 0)
-                daemon_died(Daemon::consumer);
+            look_at_daemons();
             if (deadline_ && Clock::now() >= *deadline_) kill_command();
         }
     }
@@ -64,6 +63,13 @@ class Watch {
         std::chrono::milliseconds left = kLook;
         if (deadline_) left = std::min(left, std::chrono::ceil<std::chrono::milliseconds>(*deadline_ - Clock::now()));
         return static_cast<int>(std::max<std::chrono::milliseconds::rep>(left.count(), 0));
+    }
+
+    void look_at_daemons() {
+        if (waiting_[2].revents != 0)
+            daemon_died(Daemon::session);
+        else if (waiting_[3].revents != 0)
+            daemon_died(Daemon::consumer);
     }
 
     void answer(const EndSignals::Got& got) {
