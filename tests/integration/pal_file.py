@@ -245,6 +245,20 @@ def test_a_killed_process_leaves_all_but_the_last_200_ms(tmp_path, name):
         assert len(transitions(map(json.loads, path.read_text().splitlines()))) == len(seqs)
 
 
+@pytest.mark.parametrize("name", ["run.pal", "run.pal.zst"])
+def test_who_writes_a_log_that_has_no_end_yet_is_told_and_only_while_it_lives(tmp_path, name):
+    path = tmp_path / name
+    process = subprocess.Popen([DEMO, "--seconds", str(DEADLINE)], env=environment(path), stdout=subprocess.DEVNULL)
+    writes = f"; process {process.pid} (tiffany-demo) is writing it: look again when that has ended\n"
+    try:
+        poll(lambda: path.exists() and path.stat().st_size > 4096, "some of it is on disk")
+        assert writes in check(path, 1)
+    finally:
+        end_process(process, signal.SIGKILL)
+    said = check(path, 1)
+    assert "cut" in said and "is writing it" not in said
+
+
 def test_abort_is_like_a_kill_and_what_was_flushed_is_there(tmp_path):
     [said], _ = run("run.pal", "abort", 100, tmp_path, code=-signal.SIGABRT)
     assert len(transitions(entries(tmp_path / "run.pal"))) == said["fired"] == 300

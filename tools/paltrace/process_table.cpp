@@ -1,8 +1,12 @@
 #include "process_table.hpp"
 
 #include <pwd.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 
+#include <array>
 #include <charconv>
+#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -101,6 +105,23 @@ std::size_t threads_called(pid_t process, std::string_view name) {
 
 char state_of(pid_t process) {
     return stat_in("/proc/" + std::to_string(process)).state;
+}
+
+pid_t locker_of(const std::string& file) {
+    struct stat about {};
+    if (stat(file.c_str(), &about) != 0) return 0;
+    std::array<char, 64> name{};  // as /proc/locks has it: "fe:01:812"
+    std::snprintf(name.data(), name.size(), "%02x:%02x:%llu", major(about.st_dev), minor(about.st_dev),
+                  static_cast<unsigned long long>(about.st_ino));
+    std::ifstream locks{"/proc/locks"};
+    for (std::string line; std::getline(locks, line);) {
+        std::istringstream words{line};
+        std::string number, kind, force, access, inode;
+        pid_t process = 0;
+        if (words >> number >> kind >> force >> access >> process >> inode && kind == "FLOCK" && inode == name.data())
+            return process;
+    }
+    return 0;
 }
 
 bool is_kernel_thread(pid_t process) {

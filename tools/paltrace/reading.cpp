@@ -6,6 +6,7 @@
 #include <tiffany/pal/reader.hpp>
 
 #include "printable.hpp"
+#include "process_table.hpp"
 
 namespace tiffany::paltrace {
 namespace {
@@ -56,7 +57,12 @@ ctf::ReadSummary read_one_log(const std::string& path, bool strict, pal::EntrySi
         watched.seen.unknown_events = log.unknown_events;
     } catch (const Error& error) {
         if (error.kind() == ErrorKind::system || !watched.some) throw;
-        watched.seen.bad_parts.push_back(error.one_line());
+        // who writes a log has it locked
+        const pid_t writer = locker_of(path);
+        watched.seen.bad_parts.push_back(error.one_line() +
+                                         (writer == 0 ? ""
+                                                      : "; process " + std::to_string(writer) + " (" + name_of(writer) +
+                                                            ") is writing it: look again when that has ended"));
     }
     if (strict && watched.seen.unexplained != 0)
         watched.seen.bad_parts.push_back(ctf::unexplained_remark(watched.seen.unexplained));
