@@ -5,12 +5,30 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
 #include <tiffany/pal/error.hpp>
 
 namespace tiffany::paltrace {
+namespace {
+
+constexpr std::chrono::milliseconds kBetweenLooks{1000};
+constexpr int kHopelessLooks = 3;
+
+std::optional<int> wait_while_there_is_hope(KeptChild& tool, std::chrono::milliseconds deadline,
+                                            const std::function<bool()>& hopeless) {
+    if (hopeless == nullptr) return tool.wait(deadline);
+    std::optional<int> ended;
+    for (int looks = 0; !ended && deadline.count() > 0 && looks < kHopelessLooks; deadline -= kBetweenLooks) {
+        ended = tool.wait(std::min(deadline, kBetweenLooks));
+        looks = hopeless() ? looks + 1 : 0;
+    }
+    return ended;
+}
+
+}  // namespace
 
 std::string ToolResult::last_line() const {
     std::size_t end = output.size();
@@ -24,7 +42,7 @@ std::string ToolResult::last_line() const {
 }
 
 ToolResult run_tool(const std::vector<std::string>& argv, const Environment& environment,
-                    std::chrono::milliseconds deadline) {
+                    std::chrono::milliseconds deadline, const std::function<bool()>& hopeless) {
     // Output goes to memory, not to a pipe: a helper's left-over that holds the pipe open could not keep us waiting.
     const int memory = memfd_create("paltrace-tool", MFD_CLOEXEC);
     if (memory < 0)
@@ -36,7 +54,7 @@ ToolResult run_tool(const std::vector<std::string>& argv, const Environment& env
                         .own_group = true,
                         .keeps_leftovers = true,
                         .log = "/proc/self/fd/" + std::to_string(memory)}};
-        const std::optional<int> ended = tool.wait(deadline);
+        const std::optional<int> ended = wait_while_there_is_hope(tool, deadline, hopeless);
         result.timed_out = !ended;
         if (ended) result.status = shell_status(*ended);
         tool.end();

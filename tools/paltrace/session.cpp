@@ -49,7 +49,9 @@ Session::Session(SessionDaemon& daemon, const SessionPlan& plan) : daemon_{daemo
         guard_ = daemon.guard(name_);
         command(create);
         active_ = true;
-        command({"enable-channel", "--userspace", "--session=" + name_, "--buffers-pid", kMetadataTimer, "metadata"});
+        if (plan.early_metadata)
+            command(
+                {"enable-channel", "--userspace", "--session=" + name_, "--buffers-pid", kMetadataTimer, "metadata"});
         for (const Channel& channel : plan.channels) {
             // A buffer for each process: one process that is killed ruins a buffer that it shares with others.
             std::vector<std::string> enable{"enable-channel",
@@ -103,12 +105,14 @@ ToolResult Session::command(const std::vector<std::string>& arguments) const {
     return result;
 }
 
-std::string Session::end() noexcept try {
+std::string Session::end(const std::function<bool()>& hopeless) noexcept try {
     if (!active_) return "";
     active_ = false;
-    const ToolResult stopped = daemon_.lttng({"stop", name_}, kStopDeadline);
+    const ToolResult stopped = daemon_.lttng({"stop", name_}, kStopDeadline, hopeless);
+    given_up_ = stopped.timed_out && hopeless != nullptr && hopeless();
+    if (given_up_ && daemon_.is_private()) return "lttng stop: " + failure(stopped);
     // It would wait for ever for a buffer that a killed program left half written; all data is on disk by now.
-    const ToolResult destroyed = daemon_.lttng({"destroy", "--no-wait", name_}, kDeadline);
+    const ToolResult destroyed = daemon_.lttng({"destroy", "--no-wait", name_}, kDeadline, hopeless);
     guard_.reset();
     if (!stopped.good()) return "lttng stop: " + failure(stopped);
     if (!destroyed.good()) return "lttng destroy: " + failure(destroyed);

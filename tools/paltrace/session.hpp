@@ -1,6 +1,7 @@
 #pragma once
 /// One LTTng session on a daemon: made, begun, ended, and each step verified.
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -21,6 +22,9 @@ struct SessionPlan {
     std::string output;     ///< absolute directory of the trace
     std::string shm_path;   ///< directory for the buffers' files; empty = /dev/shm
     bool blocking = false;  ///< a program that allows it waits for room, at most a second an event
+    /// What the events mean is written at once, not when their process ends. With a full disk the daemon then may
+    /// answer nobody any more: only for a daemon of our own.
+    bool early_metadata = false;
     std::vector<Channel> channels;
 };
 
@@ -40,7 +44,10 @@ class Session {
     /// Stops it, waits until its data is on disk, and forgets it; a second call does nothing.
     /// Returns what went wrong, "" = nothing. Bounded in time: a program that was killed half way can keep LTTng busy
     /// for ever.
-    std::string end() noexcept;
+    /// @param hopeless  whether there is no room for that data; a daemon that cannot write is waited for in vain
+    std::string end(const std::function<bool()>& hopeless = nullptr) noexcept;
+    /// end() was given up as hopeless: the daemon may answer nobody any more.
+    bool given_up() const noexcept { return given_up_; }
 
   private:
     void verify(const SessionPlan& plan) const;
@@ -50,6 +57,7 @@ class Session {
     std::string name_;
     std::unique_ptr<SessionGuard> guard_;
     bool active_ = false;
+    bool given_up_ = false;
 };
 
 }  // namespace tiffany::paltrace

@@ -251,8 +251,9 @@ std::vector<std::string> SessionDaemon::lttng_command(std::vector<std::string> a
     return argv;
 }
 
-ToolResult SessionDaemon::lttng(std::vector<std::string> arguments, std::chrono::milliseconds deadline) const {
-    return run_tool(lttng_command(std::move(arguments)), client_environment(), deadline);
+ToolResult SessionDaemon::lttng(std::vector<std::string> arguments, std::chrono::milliseconds deadline,
+                                const std::function<bool()>& hopeless) const {
+    return run_tool(lttng_command(std::move(arguments)), client_environment(), deadline, hopeless);
 }
 
 std::unique_ptr<SessionGuard> SessionDaemon::guard(const std::string& session) const {

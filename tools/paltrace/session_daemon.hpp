@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include <chrono>
+#include <functional>
 #include <iosfwd>
 #include <memory>
 #include <optional>
@@ -46,8 +47,10 @@ class SessionDaemon {
     SessionDaemon(const SessionDaemon&) = delete;
     SessionDaemon& operator=(const SessionDaemon&) = delete;
 
-    /// Runs `lttng ARGUMENTS...` against this daemon. Never waits longer than `deadline`.
-    ToolResult lttng(std::vector<std::string> arguments, std::chrono::milliseconds deadline) const;
+    /// Runs `lttng ARGUMENTS...` against this daemon. Never waits longer than `deadline`, or than there is hope
+    /// (run_tool).
+    ToolResult lttng(std::vector<std::string> arguments, std::chrono::milliseconds deadline,
+                     const std::function<bool()>& hopeless = nullptr) const;
 
     /// Destroys the session if we are killed before the result is: null where the daemon ends with us, and so needs
     /// none.
