@@ -53,7 +53,7 @@ void expect_some_taken() {
 }
 
 /// Looks at all that it is given; time must not go back.
-class Nowhere : public tiffany::ctf::TraceSink {
+class Nowhere : public tiffany::ctf::FrameHandler {
   public:
     void facts(const tiffany::ctf::TraceFacts& facts) override {
         for (const std::string& event : facts.events)
@@ -61,7 +61,17 @@ class Nowhere : public tiffany::ctf::TraceSink {
         see(facts.host);
         see(facts.clock);
     }
-    void record(const tiffany::pal::Record& record) override {
+    void begin(const tiffany::pal::Begin& begin) override { see(begin.trace); }
+    void gap(const tiffany::pal::Gap& /*gap*/) override {}
+    void end(const tiffany::pal::End& /*end*/) override {}
+    void unknown(const tiffany::ctf::Counts& events, const tiffany::ctf::Counts& fields) override {
+        for (const tiffany::ctf::Counts* const counts : {&events, &fields})
+            for (const auto& [name, count] : *counts)
+                see(name);
+    }
+    void left_out(std::uint64_t /*ticks*/) override {}
+    void lacks(const std::string& what) override { see(what); }
+    void record(const tiffany::pal::Record& record) {
         at(record.ts_ns);
         see(record.info != nullptr ? record.info->tracepoint : std::string_view{record.unknown});
         for (const std::string& text : record.texts)
@@ -122,7 +132,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t siz
             folder.write(kFiles.at(i), parts.at(i + 1));
     Nowhere nowhere;
     try {
-        tiffany::ctf::read_plain_trace(folder.path(), parts[0], (size & 1U) != 0, nowhere, [] {});
+        tiffany::ctf::RecordPool pool;
+        tiffany::ctf::NativeReader reader{folder.path(), parts[0], (size & 1U) != 0, pool, [] {}};
+        tiffany::pal::Record* record = &pool.fresh();
+        while (reader.next(record, nowhere))
+            nowhere.record(*record);
         if (nowhere.records != 0) ++taken;
     } catch (const tiffany::ctf::NotPlain&) {
     }
