@@ -2,6 +2,7 @@
 is told exactly."""
 
 import contextlib
+import json
 import os
 import pathlib
 import re
@@ -102,23 +103,24 @@ def test_what_was_written_before_the_consumer_daemon_was_killed_can_be_read_by_i
     assert judged.returncode in (0, 4) and "transitions: " in judged.stdout, judged
 
 
-def run_gently_and_kill(directory, *options):
+def run_gently_and_kill(directory, daemon, *options, code):
     announce, run = directory / "go", directory / "run"
     command = [SPIN, "0", "--gently", "--announce", announce]
     with Running(run, *options, "--buffers", "1Mx4", "--", *command, ready=announce) as running:
         poll(lambda: written(run), "something is on disk")
-        os.kill(running.child("lttng-sessiond"), signal.SIGKILL)
-        poll(lambda: "session daemon ended" in pathlib.Path(f"{run}.err").read_text(), "paltrace says so")
+        os.kill(running.child(f"lttng-{daemon}d"), signal.SIGKILL)
+        poll(lambda: f"{daemon} daemon ended" in pathlib.Path(f"{run}.err").read_text(), "paltrace says so")
         os.kill(running.child("spin_transitions"), signal.SIGINT)
-        done = running.wait().expect(3)
+        done = running.wait().expect(code)
         running.nothing_is_left()
-    assert (done.file["command_status"], done.file["own_status"]) == (0, 3)
+    assert (done.file["command_status"], done.file["own_status"]) == (0, code)
+    assert "lost no transition of what was recorded\n" in done.err
     return done
 
 
 @pytest.mark.parametrize("crash_safe", [[], ["--crash-safe"]], ids=["memory", "crash-safe"])
 def test_a_killed_session_daemon_leaves_what_was_recorded_and_what_is_missing_is_said(tmp_path, crash_safe):
-    done = run_gently_and_kill(tmp_path, *crash_safe)
+    done = run_gently_and_kill(tmp_path, "session", *crash_safe, code=3)
     assert done.file["transitions"] >= 1000 and done.file["lost"] == 0, done.err
     assert done.file["transitions"] <= done.transitions()
     (process,) = done.file["processes"]
@@ -127,6 +129,24 @@ def test_a_killed_session_daemon_leaves_what_was_recorded_and_what_is_missing_is
     assert missing in done.err
     judged = check(tmp_path / "run")
     assert judged.returncode == 0 and f"note: {missing}, and not counted\n" in judged.stdout, judged
+    assert judged.stdout.splitlines()[-1] == "good, but some may be missing, uncounted"
+    told = json.loads((tmp_path / "run" / "record.json").read_text())
+    (tmp_path / "run" / "record.json").write_text(json.dumps(told | {"processes": [], "tail_unknown": False}))
+    judged = check(tmp_path / "run")
+    assert "note: a process that began after LTTng's session daemon had ended is missing" in judged.stdout, judged
+    assert "was there to be recorded" not in judged.stdout, "who was there is not known"
+    assert judged.stdout.splitlines()[-1] == "good, but some may be missing, uncounted"
+
+
+@pytest.mark.parametrize("crash_safe", [[], ["--crash-safe"]], ids=["memory", "crash-safe"])
+def test_what_began_after_the_consumer_daemon_was_killed_is_said_to_be_missing_where_nothing_else_is(tmp_path, crash_safe):
+    need_program("lttng-crash")
+    done = run_gently_and_kill(tmp_path, "consumer", *crash_safe, code=4)
+    assert (done.file["transitions"], done.file["lost"]) == (done.transitions(), 0), done.err
+    missing = "a process that began after LTTng's consumer daemon had ended is missing, and not counted\n"
+    assert f"paltrace: {missing}" in done.err
+    judged = check(tmp_path / "run")
+    assert judged.returncode == 0 and f"note: {missing}" in judged.stdout, judged
     assert judged.stdout.splitlines()[-1] == "good, but some may be missing, uncounted"
 
 

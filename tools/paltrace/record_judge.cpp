@@ -46,7 +46,10 @@ class Judge {
 void Judge::run() try {
     if (!holds_trace(trace_path())) {
         complain(ExitCode::bad_content,
-                 options_.command.empty()
+                 facts_.dead_daemon
+                     ? "no tiffany events in " + directory_.name() + ": LTTng's " + name_of(*facts_.dead_daemon) +
+                           " daemon ended before any process had registered with it"
+                 : options_.command.empty()
                      ? "no tiffany events in " + directory_.name() +
                            ": no instrumented process is registered with this session daemon, or none of them did "
                            "anything"
@@ -111,6 +114,8 @@ void Judge::judge_processes() {
         talk_ << "paltrace: no transition was recorded of " << titles_of(silent) << std::endl;
     if (!cut.empty() && facts_.dead_daemon)
         talk_ << "paltrace: " << rest_is_missing(titles_of(cut), name_of(*facts_.dead_daemon)) << std::endl;
+    if (facts_.dead_daemon)
+        talk_ << "paltrace: " << later_ones_are_missing(name_of(*facts_.dead_daemon)) << std::endl;
     else if (!cut.empty())
         talk_ << "paltrace: " << titles_of(cut)
               << " ended, and did not tell that its workers had stopped (killed?): of the last second, up to "
@@ -133,6 +138,7 @@ void Judge::judge(const ctf::ReadSummary& found) {
         talk_ << "no transition"
               << (found.untraced != 0 || found.without_buffers != 0 ? " of what was traced"
                   : !found.bad_parts.empty()                        ? " of what can be read"
+                  : facts_.dead_daemon                              ? " of what was recorded"
                                                                     : "")
               << std::endl;
     else

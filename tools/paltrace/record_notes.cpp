@@ -107,11 +107,12 @@ void add_notes_of(const fs::path& path, const std::string& label, RecordNotes& n
     const bool nobody = processes != json.end() && processes->is_array() && processes->empty();
     const auto ended = json.find("ended");
     const auto dead_daemon = json.find("dead_daemon");
+    const bool lacks_daemon = dead_daemon != json.end() && dead_daemon->is_string();
     if (ended != json.end() && ended->is_null())
         doubt(
             "record.json has no end (paltrace was killed, or goes on): of the last second some may be missing, "
             "uncounted");
-    else if (!cut.empty() && dead_daemon != json.end() && dead_daemon->is_string())
+    else if (!cut.empty() && lacks_daemon)
         doubt(rest_is_missing(cut, dead_daemon->get<std::string>()));
     else if (!cut.empty())
         doubt(cut +
@@ -125,7 +126,8 @@ void add_notes_of(const fs::path& path, const std::string& label, RecordNotes& n
     if (says("shm_was_full"))
         doubt("/dev/shm was full while COMMAND ran: a process that started then is missing, uncounted");
     if (!silent.empty()) notes.remarks.push_back(label + "no transition was recorded of " + silent);
-    if (nobody) notes.remarks.push_back(label + "no process with Tiffany was there to be recorded");
+    if (lacks_daemon) doubt(later_ones_are_missing(dead_daemon->get<std::string>()));
+    if (nobody && !lacks_daemon) notes.remarks.push_back(label + "no process with Tiffany was there to be recorded");
 }
 
 }  // namespace

@@ -93,4 +93,8 @@ std::string rest_is_missing(const std::string& titles, const std::string& daemon
     return "what " + titles + " did after LTTng's " + daemon + " daemon had ended is missing, and not counted";
 }
 
+std::string later_ones_are_missing(const std::string& daemon) {
+    return "a process that began after LTTng's " + daemon + " daemon had ended is missing, and not counted";
+}
+
 }  // namespace tiffany::paltrace

@@ -47,4 +47,7 @@ std::string missed(std::size_t processes);
 /// @param daemon  "session", "consumer"
 std::string rest_is_missing(const std::string& titles, const std::string& daemon);
 
+/// What is said of those that LTTng had no daemon for any more: nobody knows whether there were any.
+std::string later_ones_are_missing(const std::string& daemon);
+
 }  // namespace tiffany::paltrace
