@@ -27,6 +27,7 @@
 #include "record_file.hpp"
 #include "record_judge.hpp"
 #include "run_tool.hpp"
+#include "salvage.hpp"
 #include "session.hpp"
 #include "session_daemon.hpp"
 #include "shm_access.hpp"
@@ -140,9 +141,8 @@ std::optional<int> Recording::run_under_session() {
         files ? std::unique_ptr<BufferKeeper>{std::move(files)} : hold_buffers(daemon);
     if (const auto got = signals.take()) return got->number;
     if (options_.crash_safe)
-        talk_ << "paltrace: should this be killed as a whole: lttng-crash --extract=" << directory_.name()
-              << "/recovered " << directory_.name() << "/shm; paltrace convert " << directory_.name() << "/trace "
-              << directory_.name() << "/recovered -o " << directory_.name() << "/recovered.pal" << std::endl;
+        talk_ << "paltrace: should this be killed, as a whole or alone: " << rescue_command(directory_.name())
+              << std::endl;
     facts_.started = std::chrono::system_clock::now();
     save();  // without an end: should we be killed, who reads the trace learns that it has none
     {

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "recorded_processes.hpp"
+#include "salvage.hpp"
 
 namespace tiffany::paltrace {
 namespace {
@@ -85,6 +86,12 @@ std::string titles(const nlohmann::json& json, const Condition& holds) {
     return titles_of(found);
 }
 
+/// Of a recording that was not ended in good order, and of which nobody has extracted them yet.
+bool holds_unread_buffers(const fs::path& recording) {
+    std::error_code failed;
+    return fs::is_directory(recording / "shm-kept", failed) && !fs::exists(recording / "recovered", failed);
+}
+
 /// Adds what one recording knows, each sentence with `label` before it.
 void add_notes_of(const fs::path& path, const std::string& label, RecordNotes& notes) {
     std::ifstream file{path};
@@ -118,6 +125,9 @@ void add_notes_of(const fs::path& path, const std::string& label, RecordNotes& n
         doubt(cut +
               " ended, and did not tell that its workers had stopped (killed?): of the last second some may be "
               "missing, uncounted");
+    if (holds_unread_buffers(path.parent_path()))
+        doubt("shm-kept has buffers that may hold more; when the recording is over: " +
+              rescue_command(path.parent_path().string()));
     if (const auto by = json.find("command_signal"); by != json.end() && by->is_number_integer() && *by == SIGKILL)
         doubt("COMMAND was killed: of its last second some may be missing, uncounted");
     if (const auto count = json.find("missed_processes");

@@ -65,6 +65,12 @@ void cut_half_packets(const fs::path& trace) {
     }
 }
 
+std::string rescue_command(const std::string& recording) {
+    // the directory as a whole: it may be that there was nothing in the buffers, and so there is no `recovered`
+    return "lttng-crash --extract=" + recording + "/recovered " + recording + "/shm-kept; paltrace convert " +
+           recording + " -o " + recording + "/recovered.pal";
+}
+
 void extract_buffers(const std::string& buffers, const std::string& recovered) {
     const ToolResult extracted = run_tool({"lttng-crash", "--extract=" + recovered, buffers}, {}, kExtractDeadline);
     if (!extracted.good())

@@ -15,6 +15,10 @@ std::vector<std::filesystem::path> process_directories(const std::filesystem::pa
 /// @param trace  directory of one process
 void cut_half_packets(const std::filesystem::path& trace);
 
+/// For a person: how to read a crash-safe recording whose buffers are still there. They are taken by their second
+/// names: LTTng removes its own when its daemons end in good order, though not all that was in them was read.
+std::string rescue_command(const std::string& recording);
+
 /// Reads the buffers below `buffers`, up to the last event that was committed, into the new directory `recovered`; if
 /// there is nothing in them, there is no directory.
 /// Errors: ErrorKind::system if lttng-crash cannot do it.
