@@ -1,10 +1,11 @@
 """The trace's disk, or /dev/shm, fills while a program is recorded: the program makes what it always makes, and the
 recording says what it lacks."""
 
+import json
 import re
 import subprocess
 
-from kit import DEADLINE, program
+from kit import DEADLINE, need_program, program
 from record import check, mount_namespace, record, small_shm
 
 SPIN = str(program("spin_transitions"))
@@ -24,24 +25,54 @@ def test_a_dev_shm_that_fills_during_the_run_costs_no_event(tmp_path):
     assert done.code == 3 and done.file["shm_was_full"] is True
 
 
+def record_on_a_small_disk(directory, size, *options, then):
+    """Far more than it holds; then a shell script, in whose mount namespace the disk is ($small); in it there is `check`."""
+    small = directory / "small"
+    small.mkdir()
+    inside = f"""
+        small={small} PATH={program('paltrace').parent}:$PATH
+        check() {{ paltrace check $small/run; echo "check $?"; }}
+        paltrace record -o $small/run {' '.join(options)} -- {SPIN} 800000
+        echo "record $?"
+        cat $small/run/record.json
+        check
+        echo "more room"
+        {then}
+    """
+    prefix = mount_namespace(f"mount -t tmpfs -o size={size} tmpfs {small}")
+    done = subprocess.run([*prefix, "sh", "-c", inside], text=True, capture_output=True, timeout=3 * DEADLINE, check=False)
+    made = int(re.search(r"^transitions (\d+)$", done.stdout, re.M)[1])
+    assert made > 800_000, "the program itself is unharmed"
+    assert "record 3\n" in done.stdout and "its disk is full" in done.stderr, done
+    full, _, later = done.stdout.partition("more room\n")
+    (told,) = (json.loads(text) for text in re.findall(r"^\{$.*?^\}$", full, re.M | re.S))
+    assert told["disk_was_full"] is True
+    verdict = full.splitlines()[-2:]
+    assert verdict[0] != "good" and verdict[1] in ("check 0", "check 1", "check 4"), done
+    return made, told, later, done.stderr
+
+
+def transitions_and_lost(checked):
+    return tuple(int(re.search(name + r": (?:at most )?(\d+)", checked)[1]) for name in ("of them transitions", "lost"))
+
+
 def test_a_trace_on_a_full_disk_is_a_part_that_says_so_or_nothing(tmp_path):
     """Whatever of it can be read is told as such, and nothing hangs on the rest."""
-    small = tmp_path / "small"
-    small.mkdir()
-    script = f"mount -t tmpfs -o size=6M tmpfs {small}"
-    inside = f"""
-        {program('paltrace')} record -o {small}/run --buffers 64kx16 -- {SPIN} 400000
-        echo "record $?"
-        {program('paltrace')} convert {small}/run -o {tmp_path}/run.pal
-        echo "convert $?"
-    """
-    done = subprocess.run(
-        [*mount_namespace(script), "sh", "-c", inside], text=True, capture_output=True, timeout=2 * DEADLINE, check=False
-    )
-    assert int(re.search(r"^transitions (\d+)$", done.stdout, re.M)[1]) > 400_000, "the program itself is unharmed"
-    assert "record 3\n" in done.stdout and "its disk is full" in done.stderr, done
-    converted = int(re.search(r"^convert (\d)$", done.stdout, re.M)[1])
-    assert converted in (1, 4), done
-    if (tmp_path / "run.pal").exists():
-        judged = check(tmp_path / "run.pal")
-        assert judged.returncode in (1, 4), judged
+    convert = f'paltrace convert $small/run -o {tmp_path}/run.pal; echo "convert $?"'
+    made, told, later, _ = record_on_a_small_disk(tmp_path, "6M", "--buffers", "64kx16", then=convert)
+    assert int(re.search(r"^convert (\d)$", later, re.M)[1]) in (0, 1, 4)
+    if (tmp_path / "run.pal").exists() and told["transitions"] is not None:
+        transitions, lost = transitions_and_lost(check(tmp_path / "run.pal").stdout)
+        assert transitions == told["transitions"] and transitions + lost <= made
+
+
+def test_a_crash_safe_recording_on_a_full_disk_keeps_the_buffers_that_it_has_no_room_to_recover(tmp_path):
+    """LTTng gives a stream up that the disk took a part of a packet of: the buffers have what came after."""
+    need_program("lttng-crash")
+    rescue = f"mount -o remount,size=200M $small; paltrace check $small/run | sed -n 's/.*recording is over: //p' > {tmp_path}/line"
+    then = f"{rescue}; sh -ec \"$(cat {tmp_path}/line)\"; check"
+    made, told, later, said = record_on_a_small_disk(tmp_path, "16M", "--crash-safe", then=then)
+    assert told["transitions"] > 0 and told["bad_parts"] == []
+    assert "cannot recover what is still in the buffers" in said and "they are kept, and this reads them: lttng-crash" in said
+    transitions, lost = transitions_and_lost(later)
+    assert told["transitions"] < transitions <= transitions + lost <= made

@@ -4,11 +4,13 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdint>
 #include <cstring>
 #include <filesystem>
 #include <system_error>
 #include <tiffany/pal/error.hpp>
 
+#include "buffers.hpp"
 #include "recorded_processes.hpp"
 #include "salvage.hpp"
 
@@ -48,6 +50,22 @@ void lend_metadata(const fs::path& trace, const fs::path& kept) {
         fs::copy_file(kept / "metadata", metadata, fs::copy_options::overwrite_existing, failed);
 }
 
+/// lttng-crash would make a part, and not say so.
+void need_room(const fs::path& kept, const fs::path& recovered) {
+    std::uint64_t bytes = 0;
+    std::error_code failed;
+    for (fs::recursive_directory_iterator entry{kept, failed}, end; !failed && entry != end; entry.increment(failed)) {
+        std::error_code gone;
+        const std::uint64_t size = entry->is_regular_file(gone) ? entry->file_size(gone) : 0;
+        if (!gone) bytes += size;
+    }
+    const fs::space_info room = fs::space(recovered.parent_path(), failed);
+    if (failed || room.available >= bytes) return;
+    throw Error{ErrorKind::system, "cannot recover what is still in the buffers: that takes up to " +
+                                       human_bytes(bytes) + ", and its disk has " + human_bytes(room.available) +
+                                       " left"};
+}
+
 }  // namespace
 
 BufferFiles::BufferFiles(const std::string& directory) : shm_path_{directory}, kept_{directory + "-kept"} {
@@ -57,7 +75,7 @@ BufferFiles::BufferFiles(const std::string& directory) : shm_path_{directory}, k
 
 BufferFiles::~BufferFiles() {
     std::error_code ignored;
-    fs::remove_all(kept_, ignored);
+    if (!keep_) fs::remove_all(kept_, ignored);
     if (salvaged_)
         fs::remove_all(shm_path_, ignored);
     else
@@ -88,7 +106,15 @@ bool BufferFiles::salvage(const std::string& trace, const std::string& recovered
         any = true;
     }
     if (!any) return false;
-    extract_buffers(kept_, recovered);
+    keep_ = true;
+    try {
+        need_room(kept_, recovered);
+        extract_buffers(kept_, recovered);
+    } catch (const Error& error) {
+        throw Error{error.kind(), error.one_line() + "; they are kept, and this reads them: " +
+                                      rescue_command(fs::path{recovered}.parent_path().string())};
+    }
+    keep_ = false;
     salvaged_ = true;
     return true;
 }

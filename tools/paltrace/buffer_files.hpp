@@ -14,7 +14,9 @@ namespace tiffany::paltrace {
 /// in them could be read: an event in whose middle a process was killed keeps the consumer daemon from all after it.
 class BufferFiles final : public BufferKeeper {
   public:
-    /// @param directory  that LTTng makes them in; it is made, for its owner alone; removed in the end
+    /// @param directory  that LTTng makes them in; it is made, for its owner alone; removed in the end, unless what is
+    /// in
+    ///                   them could not be salvaged
     /// Errors: ErrorKind::system if it cannot be made.
     explicit BufferFiles(const std::string& directory);
     ~BufferFiles() override;
@@ -27,12 +29,14 @@ class BufferFiles final : public BufferKeeper {
     /// Keeps the files that are new, and lets those of processes that have ended go. A few system calls a process.
     void look(pid_t command) noexcept override;
     void daemon_died() noexcept override {}
+    /// Errors: also ErrorKind::system if there is no room; then they are kept.
     bool salvage(const std::string& trace, const std::string& recovered, std::optional<pid_t> only) override;
 
   private:
     std::string shm_path_;
     std::string kept_;
     bool salvaged_ = false;
+    bool keep_ = false;  // what is in them is nowhere else
 };
 
 }  // namespace tiffany::paltrace

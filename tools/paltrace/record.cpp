@@ -11,6 +11,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <memory>
 #include <ostream>
 #include <utility>
@@ -66,6 +67,7 @@ class Recording {
     void wait_beside(const SessionDaemon& daemon, EndSignals& signals, BufferKeeper& buffers);
     void end_session(Session& session, SessionDaemon& daemon);
     std::unique_ptr<BufferKeeper> hold_buffers(const SessionDaemon& daemon) const;
+    void look_at_disk();
     void salvage(BufferKeeper& buffers);
     void save();
     void complain(ExitCode code, const std::string& sentence) { paltrace::complain(facts_, talk_, code, sentence); }
@@ -164,14 +166,24 @@ std::optional<int> Recording::run_under_session() {
                   << strsignal(WTERMSIG(ended.status)) << ")" << std::endl;
     }
     end_session(session, daemon);
-    if (facts_.dead_daemon || WIFSIGNALED(facts_.command_wait_status)) salvage(*buffers);
+    look_at_disk();
+    if (facts_.dead_daemon || facts_.disk_was_full || WIFSIGNALED(facts_.command_wait_status)) salvage(*buffers);
     return std::nullopt;
+}
+
+/// LTTng writes no stream any further that the disk did not take a packet of; what is in its buffers stays there.
+void Recording::look_at_disk() {
+    end_.disk_left = directory_.free_bytes();
+    if (facts_.dead_daemon || !facts_.private_daemon) return;  // another's may write still
+    for (const std::filesystem::path& process : process_directories(trace_path()))
+        if (cut_half_packets(process)) facts_.disk_was_full = true;
 }
 
 /// What the daemons did not write out is still in the buffers.
 void Recording::salvage(BufferKeeper& buffers) try {
-    end_.salvaged = buffers.salvage(trace_path(), recovered_path(),
-                                    facts_.dead_daemon ? std::nullopt : std::optional{end_.command});
+    end_.salvaged =
+        buffers.salvage(trace_path(), recovered_path(),
+                        facts_.dead_daemon || facts_.disk_was_full ? std::nullopt : std::optional{end_.command});
 } catch (const Error& error) {
     complain(exit_code(error.kind()), error.one_line());
 }
@@ -224,6 +236,7 @@ std::optional<int> Recording::run_beside() {
     const std::unique_ptr<BufferKeeper> buffers = hold_buffers(daemon);
     wait_beside(daemon, signals, *buffers);
     end_session(session, daemon);
+    look_at_disk();
     if (facts_.dead_daemon) salvage(*buffers);
     return std::nullopt;
 }

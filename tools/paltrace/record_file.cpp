@@ -86,6 +86,7 @@ Json document(const RecordOptions& options, const RecordFacts& facts) {
     json["processes_without_buffers"] = facts.found ? Json(facts.found->without_buffers) : Json(nullptr);
     json["missed_processes"] = at_end(facts.missed_processes);
     json["shm_was_full"] = at_end(facts.shm_was_full);
+    json["disk_was_full"] = at_end(facts.disk_was_full);
     json["dead_daemon"] = facts.dead_daemon ? Json(name_of(*facts.dead_daemon)) : Json(nullptr);
     // killed in the middle of an event: what lay behind that, or found no room, nobody counted
     json["tail_unknown"] = !facts.ended || (by_signal && WTERMSIG(facts.command_wait_status) == SIGKILL) ||

@@ -66,7 +66,7 @@ void Judge::run() try {
     std::vector<std::string> inputs{trace_path()};
     if (end_.salvaged && holds_trace(recovered_path())) inputs.push_back(recovered_path());
     facts_.found = read_back(inputs, options_.convert ? directory_.path("tiffany.pal") : std::string{},
-                             {.ticks = options_.ticks, .strict = !facts_.dead_daemon});
+                             {.ticks = options_.ticks, .strict = !facts_.dead_daemon && !facts_.disk_was_full});
     facts_.processes = recorded_processes(trace_path(), facts_.found->traces);
     for (RecordedProcess& process : facts_.processes)
         process.ended = has_ended(process.pid);
@@ -82,7 +82,7 @@ void Judge::run() try {
 
 /// Nothing: it is COMMAND, and we know how that ended, which says more.
 std::optional<bool> Judge::has_ended(pid_t process) const {
-    if (process == end_.command && !facts_.dead_daemon) return std::nullopt;
+    if (process == end_.command && !facts_.dead_daemon && !facts_.disk_was_full) return std::nullopt;
     if (end_.registered) return std::ranges::find(*end_.registered, process) == end_.registered->end();
     return state_of(process) == 0;
 }
@@ -116,6 +116,8 @@ void Judge::judge_processes() {
         talk_ << "paltrace: " << rest_is_missing(titles_of(cut), name_of(*facts_.dead_daemon)) << std::endl;
     if (facts_.dead_daemon)
         talk_ << "paltrace: " << later_ones_are_missing(name_of(*facts_.dead_daemon)) << std::endl;
+    else if (!cut.empty() && facts_.disk_was_full)
+        talk_ << "paltrace: " << full_disk_took_the_rest(titles_of(cut)) << std::endl;
     else if (!cut.empty())
         talk_ << "paltrace: " << titles_of(cut)
               << " ended, and did not tell that its workers had stopped (killed?): of the last second, up to "
@@ -138,12 +140,12 @@ void Judge::judge(const ctf::ReadSummary& found) {
         talk_ << "no transition"
               << (found.untraced != 0 || found.without_buffers != 0 ? " of what was traced"
                   : !found.bad_parts.empty()                        ? " of what can be read"
-                  : facts_.dead_daemon                              ? " of what was recorded"
+                  : facts_.dead_daemon || facts_.disk_was_full      ? " of what was recorded"
                                                                     : "")
               << std::endl;
     else
         talk_ << (found.at_most ? "at most " : "") << found.lost << " transitions"
-              << (found.without_buffers != 0 || facts_.dead_daemon
+              << (found.without_buffers != 0 || facts_.dead_daemon || facts_.disk_was_full
                       ? ""  // then larger ones would not help
                       : ": give --buffers more than " + facts_.buffers.transitions.text() + ", or --lossless")
               << std::endl;
@@ -165,7 +167,7 @@ void Judge::judge(const ctf::ReadSummary& found) {
     if (!found.bad_parts.empty()) judge_daemon();
     judge_missed();
     judge_room();
-    if (found.lost > 0 || !found.bad_parts.empty() || found.records == 0) judge_disk();
+    if (facts_.disk_was_full || found.lost > 0 || !found.bad_parts.empty() || found.records == 0) judge_disk();
 }
 
 /// What was not lost, and is not there all the same.
@@ -212,10 +214,12 @@ void Judge::judge_room() {
 
 /// A disk that is full shows as parts that are cut, or missing; the daemons do not tell.
 void Judge::judge_disk() {
-    const std::uint64_t free = directory_.free_bytes();
-    if (free < facts_.buffers.transitions.bytes)
+    if (end_.disk_left < facts_.buffers.transitions.bytes)
         complain(ExitCode::system, "cannot hold the trace in " + directory_.name() + ": its disk is full (" +
-                                       human_bytes(free) + " left)");
+                                       human_bytes(end_.disk_left) + " left)");
+    else if (facts_.disk_was_full)
+        complain(ExitCode::system, "cannot hold the trace in " + directory_.name() +
+                                       ": its disk was full for a while, or a limit was reached");
 }
 
 /// What a process's events mean is on disk a moment after its start. With --crash-safe the buffers have it, too.

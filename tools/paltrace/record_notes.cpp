@@ -121,6 +121,8 @@ void add_notes_of(const fs::path& path, const std::string& label, RecordNotes& n
             "uncounted");
     else if (!cut.empty() && lacks_daemon)
         doubt(rest_is_missing(cut, dead_daemon->get<std::string>()));
+    else if (!cut.empty() && says("disk_was_full"))
+        doubt(full_disk_took_the_rest(cut));
     else if (!cut.empty())
         doubt(cut +
               " ended, and did not tell that its workers had stopped (killed?): of the last second some may be "

@@ -93,6 +93,10 @@ std::string rest_is_missing(const std::string& titles, const std::string& daemon
     return "what " + titles + " did after LTTng's " + daemon + " daemon had ended is missing, and not counted";
 }
 
+std::string full_disk_took_the_rest(const std::string& titles) {
+    return "what " + titles + " did after the disk was full is missing, and not counted";
+}
+
 std::string later_ones_are_missing(const std::string& daemon) {
     return "a process that began after LTTng's " + daemon + " daemon had ended is missing, and not counted";
 }

@@ -47,6 +47,9 @@ std::string missed(std::size_t processes);
 /// @param daemon  "session", "consumer"
 std::string rest_is_missing(const std::string& titles, const std::string& daemon);
 
+/// What is said of processes whose end is not in the recording because the disk took no more.
+std::string full_disk_took_the_rest(const std::string& titles);
+
 /// What is said of those that LTTng had no daemon for any more: nobody knows whether there were any.
 std::string later_ones_are_missing(const std::string& daemon);
 

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdint>
 #include <fstream>
+#include <optional>
 #include <system_error>
 #include <tiffany/pal/error.hpp>
 
@@ -18,25 +19,36 @@ namespace fs = std::filesystem;
 
 constexpr std::chrono::seconds kExtractDeadline{120};
 
-/// Of a CTF index: where the last packet ends that is whole in a file of `bytes`.
-std::uint64_t end_of_packets(const fs::path& index, std::uint64_t bytes) {
+/// How far a stream and its index go together, in bytes of each.
+struct Whole {
+    std::uint64_t stream = 0;
+    std::uint64_t index = 0;
+};
+
+/// Up to the last packet that is whole in a stream of `bytes`. Nothing: the index does not tell, or tells of more.
+std::optional<Whole> whole_packets(const fs::path& index, std::uint64_t bytes) {
     struct Header {
         std::uint32_t magic, major, minor, entry_bytes;  // big endian, as all of it
     } header{};
     std::ifstream file{index, std::ios::binary};
-    std::uint64_t end = 0;
-    if (!file.read(reinterpret_cast<char*>(&header), sizeof header)) return end;
+    if (!file.read(reinterpret_cast<char*>(&header), sizeof header)) return std::nullopt;
+    Whole whole{0, sizeof header};
     const std::size_t entry_bytes = be32toh(header.entry_bytes);
     std::array<std::uint64_t, 2> entry{};  // offset in bytes, size in bits; what follows is the packet's business
-    if (entry_bytes < sizeof entry) return end;
+    if (entry_bytes < sizeof entry) return std::nullopt;
     std::vector<char> rest(entry_bytes - sizeof entry);
+    bool half = false;
     while (file.read(reinterpret_cast<char*>(entry.data()), sizeof entry) &&
            file.read(rest.data(), static_cast<std::streamsize>(rest.size()))) {
-        const std::uint64_t packet_end = be64toh(entry[0]) + be64toh(entry[1]) / 8;
-        if (packet_end > bytes) break;
-        end = packet_end;
+        const std::uint64_t begin = be64toh(entry[0]);  // of one that could not be written: that of the one before
+        const std::uint64_t end = begin + be64toh(entry[1]) / 8;
+        if (begin > whole.stream) return std::nullopt;
+        half = half || begin != whole.stream || end > bytes;
+        if (half) continue;
+        whole.stream = end;
+        whole.index += entry_bytes;
     }
-    return end;
+    return whole;
 }
 
 }  // namespace
@@ -53,16 +65,22 @@ std::vector<fs::path> process_directories(const fs::path& root) {
     return found;
 }
 
-void cut_half_packets(const fs::path& trace) {
+bool cut_half_packets(const fs::path& trace) {
+    bool any = false;
     std::error_code failed;
     for (fs::directory_iterator entry{trace / "index", failed}, end; !failed && entry != end; entry.increment(failed)) {
         const fs::path stream = trace / entry->path().stem();
         std::error_code gone;
         const std::uint64_t bytes = fs::file_size(stream, gone);
+        const std::uint64_t index_bytes = gone ? 0 : entry->file_size(gone);
         if (gone) continue;
-        const std::uint64_t whole = end_of_packets(entry->path(), bytes);
-        if (whole < bytes) fs::resize_file(stream, whole, gone);
+        const std::optional<Whole> whole = whole_packets(entry->path(), bytes);
+        if (!whole) continue;
+        if (whole->stream < bytes) fs::resize_file(stream, whole->stream, gone);
+        if (whole->index < index_bytes) fs::resize_file(entry->path(), whole->index, gone);
+        any = any || whole->stream < bytes || whole->index < index_bytes;
     }
+    return any;
 }
 
 std::string rescue_command(const std::string& recording) {
@@ -73,10 +91,12 @@ std::string rescue_command(const std::string& recording) {
 
 void extract_buffers(const std::string& buffers, const std::string& recovered) {
     const ToolResult extracted = run_tool({"lttng-crash", "--extract=" + recovered, buffers}, {}, kExtractDeadline);
-    if (!extracted.good())
+    std::error_code failed;
+    if (!extracted.good()) {
+        fs::remove_all(recovered, failed);
         throw Error{ErrorKind::system, "cannot recover what was still in the buffers: lttng-crash: " +
                                            (extracted.timed_out ? "no end" : extracted.last_line())};
-    std::error_code failed;
+    }
     for (fs::recursive_directory_iterator entry{recovered, failed}, end; !failed && entry != end;
          entry.increment(failed))
         if (entry->is_regular_file(failed) && entry->path().filename() != "metadata") return;

@@ -11,9 +11,11 @@ namespace tiffany::paltrace {
 /// The directories of processes below `root`, at any depth: ust/pid/NAME-PID-DATE-TIME.
 std::vector<std::filesystem::path> process_directories(const std::filesystem::path& root);
 
-/// A daemon that was killed while it wrote leaves half a packet, which nobody reads past; the buffer still has it.
+/// A daemon that was killed while it wrote, or found the disk full, leaves half a packet, which nobody reads past, and
+/// after a full disk an index that counts it. What is whole lies before it: LTTng writes no stream any further.
 /// @param trace  directory of one process
-void cut_half_packets(const std::filesystem::path& trace);
+/// @return whether anything was cut off
+bool cut_half_packets(const std::filesystem::path& trace);
 
 /// For a person: how to read a crash-safe recording whose buffers are still there. They are taken by their second
 /// names: LTTng removes its own when its daemons end in good order, though not all that was in them was read.
