@@ -114,4 +114,9 @@ std::uint64_t OutputDir::free_bytes() const noexcept {
     return statvfs(absolute_.c_str(), &space) == 0 ? static_cast<std::uint64_t>(space.f_bavail) * space.f_frsize : 0;
 }
 
+bool OutputDir::has_no_room() const noexcept {
+    struct statvfs space {};
+    return statvfs(absolute_.c_str(), &space) == 0 && (geteuid() == 0 ? space.f_bfree : space.f_bavail) == 0;
+}
+
 }  // namespace tiffany::paltrace

@@ -30,6 +30,8 @@ class OutputDir {
 
     /// Room on its file system, in bytes; 0 if it cannot be asked.
     std::uint64_t free_bytes() const noexcept;
+    /// Not one page is left there, for root not even of what is kept for root.
+    bool has_no_room() const noexcept;
 
   private:
     void make_with_date();

@@ -43,7 +43,6 @@ constexpr char kForkLibrary[] = "liblttng-ust-fork.so.1";
 constexpr std::uint64_t kMostProcesses = 64;  // more at once get buffers that are too small for anything
 
 constexpr std::chrono::seconds kPatienceWithHalf{2};  // when one of the daemons has died, or cannot write
-constexpr std::uint64_t kNoRoom = 4096;               // bytes: less is left of a disk that is full
 
 constexpr std::uint64_t kLeastDisk = 64 * 1024;  // what a trace without an event takes
 
@@ -205,14 +204,14 @@ std::unique_ptr<BufferKeeper> Recording::hold_buffers(const SessionDaemon& daemo
 void Recording::end_session(Session& session, SessionDaemon& daemon) {
     facts_.ended = std::chrono::system_clock::now();
     if (facts_.dead_daemon) daemon.end(kPatienceWithHalf);  // the other one waits for it
-    const std::string trouble = session.end([this] { return directory_.free_bytes() < kNoRoom; });
-    if (session.given_up() && daemon.is_private()) daemon.end(kPatienceWithHalf);
+    const std::string trouble = session.end([this] { return directory_.has_no_room(); });
+    facts_.disk_was_full = session.given_up();
     const bool answers = !facts_.dead_daemon && !session.given_up();
-    facts_.missed_processes = daemon.missed_processes();
-    if (!facts_.dead_daemon) end_.refused_channels = daemon.refused_channels();  // else it was not for want of room
     // later than the end of the recording: who is gone now may have gone before it
     if (answers) end_.registered = daemon.instrumented_processes();
-    daemon.end();
+    daemon.end(answers ? SessionDaemon::kPatience : kPatienceWithHalf);
+    facts_.missed_processes = daemon.missed_processes();
+    if (!facts_.dead_daemon) end_.refused_channels = daemon.refused_channels();  // else it was not for want of room
     if (!trouble.empty() && facts_.own == ExitCode::good)
         complain(ExitCode::system, "cannot end the recording: " + trouble);
 }

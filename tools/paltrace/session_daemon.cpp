@@ -288,26 +288,20 @@ void SessionDaemon::find_consumer() {
         }
 }
 
-std::size_t SessionDaemon::refused_channels() const {
-    return count_in_log("Error creating UST channel");
-}
-
-std::size_t SessionDaemon::missed_processes() const {
-    return count_in_log("ust_registry_session_init");
-}
-
-std::size_t SessionDaemon::count_in_log(std::string_view words) const {
-    if (!daemon_) return 0;
+/// What it complained of. Its log goes with it.
+void SessionDaemon::read_log() {
     std::ifstream log{log_path()};
-    std::size_t count = 0;
-    for (std::string line; std::getline(log, line);)
-        if (line.find(words) != std::string::npos) ++count;
-    return count;
+    const auto has = [](const std::string& line, std::string_view words) { return line.find(words) != line.npos; };
+    for (std::string line; std::getline(log, line);) {
+        if (has(line, "Error creating UST channel")) ++refused_channels_;
+        if (has(line, "ust_registry_session_init")) ++missed_processes_;
+    }
 }
 
 void SessionDaemon::end(std::chrono::seconds patience) noexcept {
     if (consumer_fd_ >= 0) close(consumer_fd_);
     consumer_fd_ = -1;
+    if (daemon_) read_log();
     if (daemon_ && !private_ && !daemon_->wait(0ms) && has_sessions_beside(ctf::recording_name(private_, getpid()))) {
         talk_ << "paltrace: the session daemon that was started here stays, because others have sessions in it; to end "
                  "it later: kill "

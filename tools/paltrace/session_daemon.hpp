@@ -75,20 +75,21 @@ class SessionDaemon {
     /// To be called when a session exists, which is when the consumer daemon does.
     void find_consumer();
 
-    /// How often it could not make a channel's buffers for a process, as its log says; 0 if the daemon is not ours.
-    std::size_t refused_channels() const;
+    /// How often it could not make a channel's buffers for a process, as its log says; 0 before end(), and if the
+    /// daemon is not ours.
+    std::size_t refused_channels() const noexcept { return refused_channels_; }
 
     /// How many processes it made no trace for at all, because the directory for their buffers was removed before they
-    /// were in it, as its log says; 0 if the daemon is not ours.
-    std::size_t missed_processes() const;
+    /// were in it, as its log says; 0 before end(), and if the daemon is not ours.
+    std::size_t missed_processes() const noexcept { return missed_processes_; }
 
     /// Asks it to end, waits for its last writes, and ends by force what does not end by itself. One that others found,
     /// too, and have sessions in, stays; that is said.
+    static constexpr std::chrono::seconds kPatience{15};
     /// @param patience  with its last writes
     void end(std::chrono::seconds patience = kPatience) noexcept;
 
   private:
-    static constexpr std::chrono::seconds kPatience{15};
     void start(const std::string& log);
     bool answers() const;
     bool has_sessions_beside(const std::string& own) const;
@@ -98,7 +99,7 @@ class SessionDaemon {
     Environment client_environment() const;
     Environment daemon_environment() const;
     std::string directory_of_daemon() const;
-    std::size_t count_in_log(std::string_view words) const;
+    void read_log();
     std::string log_path() const { return home_ + "/lttng-sessiond.log"; }
 
     std::ostream& talk_;
@@ -110,6 +111,8 @@ class SessionDaemon {
     std::unique_ptr<KeptChild> daemon_;
     pid_t consumer_ = 0;
     int consumer_fd_ = -1;
+    std::size_t refused_channels_ = 0;
+    std::size_t missed_processes_ = 0;
 };
 
 }  // namespace tiffany::paltrace

@@ -9,6 +9,8 @@
 #include <optional>
 #include <ostream>
 
+#include "process_table.hpp"
+
 namespace tiffany::paltrace {
 namespace {
 
@@ -35,6 +37,7 @@ class Watch {
           signals_{signals},
           buffers_{buffers},
           talk_{talk},
+          consumer_{daemon.consumer()},
           waiting_{{{command.fd(), POLLIN, 0},
                     {signals.fd(), POLLIN, 0},
                     {daemon.fd(), POLLIN, 0},
@@ -48,6 +51,7 @@ class Watch {
             if (const std::optional<int> status = command_.wait(0ms)) {
                 end_.status = *status;
                 poll(waiting_.data(), waiting_.size(), 0);  // a daemon may have died just before
+                if (consumer_is_dying()) waiting_[3].revents = POLLIN;
                 look_at_daemons();
                 return end_;
             }
@@ -63,6 +67,12 @@ class Watch {
         std::chrono::milliseconds left = kLook;
         if (deadline_) left = std::min(left, std::chrono::ceil<std::chrono::milliseconds>(*deadline_ - Clock::now()));
         return static_cast<int>(std::max<std::chrono::milliseconds::rep>(left.count(), 0));
+    }
+
+    /// Its descriptor is readable when the last of its threads has gone, a while after the first one.
+    bool consumer_is_dying() const {
+        const char state = state_of(consumer_);
+        return waiting_[3].fd >= 0 && (state == 'Z' || state == 'X' || state == 0);
     }
 
     void look_at_daemons() {
@@ -110,6 +120,7 @@ class Watch {
     EndSignals& signals_;
     BufferKeeper& buffers_;
     std::ostream& talk_;
+    pid_t consumer_;
     std::array<pollfd, 4> waiting_;
     std::optional<Clock::time_point> deadline_;
     Clock::time_point first_asked_{};
