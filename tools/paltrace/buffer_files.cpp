@@ -4,13 +4,11 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdint>
 #include <cstring>
 #include <filesystem>
 #include <system_error>
 #include <tiffany/pal/error.hpp>
 
-#include "buffers.hpp"
 #include "recorded_processes.hpp"
 #include "salvage.hpp"
 
@@ -48,22 +46,6 @@ void lend_metadata(const fs::path& trace, const fs::path& kept) {
     if (fs::file_size(metadata, failed) != 0 && !failed) return;
     if (fs::is_directory(trace, failed))
         fs::copy_file(kept / "metadata", metadata, fs::copy_options::overwrite_existing, failed);
-}
-
-/// lttng-crash would make a part, and not say so.
-void need_room(const fs::path& kept, const fs::path& recovered) {
-    std::uint64_t bytes = 0;
-    std::error_code failed;
-    for (fs::recursive_directory_iterator entry{kept, failed}, end; !failed && entry != end; entry.increment(failed)) {
-        std::error_code gone;
-        const std::uint64_t size = entry->is_regular_file(gone) ? entry->file_size(gone) : 0;
-        if (!gone) bytes += size;
-    }
-    const fs::space_info room = fs::space(recovered.parent_path(), failed);
-    if (failed || room.available >= bytes) return;
-    throw Error{ErrorKind::system, "cannot recover what is still in the buffers: that takes up to " +
-                                       human_bytes(bytes) + ", and its disk has " + human_bytes(room.available) +
-                                       " left"};
 }
 
 }  // namespace
@@ -108,7 +90,6 @@ bool BufferFiles::salvage(const std::string& trace, const std::string& recovered
     if (!any) return false;
     keep_ = true;
     try {
-        need_room(kept_, recovered);
         extract_buffers(kept_, recovered);
     } catch (const Error& error) {
         throw Error{error.kind(), error.one_line() + "; they are kept, and this reads them: " +

@@ -29,7 +29,7 @@ class BufferFiles final : public BufferKeeper {
     /// Keeps the files that are new, and lets those of processes that have ended go. A few system calls a process.
     void look(pid_t command) noexcept override;
     void daemon_died() noexcept override {}
-    /// Errors: also ErrorKind::system if there is no room; then they are kept.
+    /// Errors: as extract_buffers(); then they are kept.
     bool salvage(const std::string& trace, const std::string& recovered, std::optional<pid_t> only) override;
 
   private:

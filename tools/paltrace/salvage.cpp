@@ -18,6 +18,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::chrono::seconds kExtractDeadline{120};
+constexpr std::uintmax_t kNoRoom = 64 * 1024;  // bytes, of which a part of a block may be left
 
 /// How far a stream and its index go together, in bytes of each.
 struct Whole {
@@ -93,9 +94,12 @@ void extract_buffers(const std::string& buffers, const std::string& recovered) {
     const ToolResult extracted = run_tool({"lttng-crash", "--extract=" + recovered, buffers}, {}, kExtractDeadline);
     std::error_code failed;
     if (!extracted.good()) {
-        fs::remove_all(recovered, failed);
-        throw Error{ErrorKind::system, "cannot recover what was still in the buffers: lttng-crash: " +
-                                           (extracted.timed_out ? "no end" : extracted.last_line())};
+        const fs::space_info disk = fs::space(fs::path{recovered}.parent_path(), failed);
+        const std::string why = !failed && disk.available < kNoRoom ? "its disk is full"
+                                : extracted.timed_out               ? "lttng-crash: no end"
+                                                                    : "lttng-crash: " + extracted.last_line();
+        fs::remove_all(recovered, failed);  // a part, which nobody could tell from the whole
+        throw Error{ErrorKind::system, "cannot recover what is still in the buffers: " + why};
     }
     for (fs::recursive_directory_iterator entry{recovered, failed}, end; !failed && entry != end;
          entry.increment(failed))

@@ -23,7 +23,7 @@ std::string rescue_command(const std::string& recording);
 
 /// Reads the buffers below `buffers`, up to the last event that was committed, into the new directory `recovered`; if
 /// there is nothing in them, there is no directory.
-/// Errors: ErrorKind::system if lttng-crash cannot do it.
+/// Errors: ErrorKind::system if lttng-crash cannot do it, or not all of it for want of room; then there is none either.
 void extract_buffers(const std::string& buffers, const std::string& recovered);
 
 }  // namespace tiffany::paltrace
