@@ -24,7 +24,7 @@ class ChildSource {
     /// Runs `work` in the child. Call while this process has one thread: the child is forked.
     /// @param name      the input, for errors
     /// @param patience  0 = for ever
-    /// @param input     the descriptor that it reads, which it keeps under its number; -1 if it reads files alone
+    /// @param input     a descriptor that it reads, which it keeps under its number; -1 if it reads files alone
     /// Errors: Error (system) if no process can be made.
     ChildSource(std::string name, const std::function<void(FrameWriter&)>& work, std::chrono::milliseconds patience,
                 int input = -1);

@@ -97,7 +97,7 @@ std::optional<Digested> digest_in_a_child(const FoundInputs& inputs, const ReadO
         sink.finish();
         writer.digested(seen, findings);
     };
-    ChildSource child{trace.name, work, options.patience};
+    ChildSource child{trace.name, work, options.patience, blocks.child_waits_at()};
     BlockTaker taker{blocks, out};
     pal::Record none;
     if (child.next(none, taker)) BlockTaker::refuse();
