@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <optional>
+#include <string>
 #include <utility>
 
 #include "child_source.hpp"
@@ -52,11 +53,15 @@ class BlockTaker : public FrameHandler {
 
     BlockTaker(SharedBlocks& blocks, Outlet& out) : blocks_{blocks}, out_{out} {}
 
-    void block(std::uint32_t bytes) override try {
-        out_.write(blocks_.full(bytes));
+    void block(std::uint32_t bytes) override {
+        // once: what is checked and held against the other reader's is what is written, whatever the child does to it
+        text_.assign(blocks_.full(bytes));
         blocks_.empty();
-    } catch (const Error& error) {
-        throw CannotWrite{error};
+        try {
+            out_.write(text_);
+        } catch (const Error& error) {
+            throw CannotWrite{error};
+        }
     }
     void digested(const ReadSummary& seen, std::uint64_t findings) override { made = {seen, findings}; }
 
@@ -78,6 +83,7 @@ class BlockTaker : public FrameHandler {
   private:
     SharedBlocks& blocks_;
     Outlet& out_;
+    std::string text_;
 };
 
 /// Nothing if the child came to no good end: what it wrote by then is the beginning of the whole.
