@@ -43,6 +43,15 @@ class BlockSink : public pal::ByteSink {
     FrameWriter& writer_;
 };
 
+/// Logs and pages are text of lines, in which what is below a blank is escaped: a terminal that shows them does nothing
+/// else.
+bool is_text(std::string_view bytes) {
+    bool good = true;
+    for (const char byte : bytes)
+        good &= static_cast<unsigned char>(byte) >= 0x20 || byte == '\n';
+    return good;
+}
+
 /// The parent's end: what the child writes goes to the outlet.
 class BlockTaker : public FrameHandler {
   public:
@@ -57,6 +66,11 @@ class BlockTaker : public FrameHandler {
         // once: what is checked and held against the other reader's is what is written, whatever the child does to it
         text_.assign(blocks_.full(bytes));
         blocks_.empty();
+        if (!is_text(text_)) throw Error{ErrorKind::system, "the process that digests a trace sent what is no text"};
+        sent_ += text_.size();
+        if (sent_ > out_.most_of_another())
+            throw Error{ErrorKind::system, "the process that digests a trace sent more than " +
+                                               std::to_string(out_.most_of_another()) + " bytes"};
         try {
             out_.write(text_);
         } catch (const Error& error) {
@@ -84,6 +98,7 @@ class BlockTaker : public FrameHandler {
     SharedBlocks& blocks_;
     Outlet& out_;
     std::string text_;
+    std::uint64_t sent_ = 0;
 };
 
 /// Nothing if the child came to no good end: what it wrote by then is the beginning of the whole.

@@ -7,6 +7,7 @@
 ///     const Digested made = digest_inputs({"run1"}, options, digest, out);
 
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <string_view>
 #include <tiffany/pal/byte_sink.hpp>
@@ -34,7 +35,9 @@ class Digest {
 /// Not shared between threads. Errors: those of the file; Error (system) if the two readers do not agree.
 class Outlet : public pal::ByteSink {
   public:
-    explicit Outlet(pal::OutputFile& file) : file_{file} {}
+    /// @param most_of_another  bytes that are taken of another process; where it sends more, all is done in this one
+    explicit Outlet(pal::OutputFile& file, std::uint64_t most_of_another = std::numeric_limits<std::uint64_t>::max())
+        : file_{file}, most_of_another_{most_of_another} {}
 
     void write(std::string_view bytes) override;
     /// From now on in this process it is `other` that gets what is written.
@@ -45,9 +48,11 @@ class Outlet : public pal::ByteSink {
     void finish() { said_.finish(); }
     /// Less came than what was written by then.
     bool lacks() const { return said_.lacks(); }
+    std::uint64_t most_of_another() const { return most_of_another_; }
 
   private:
     pal::OutputFile& file_;
+    std::uint64_t most_of_another_;
     pal::ByteSink* other_ = nullptr;
     SaidOnce said_;
 };
@@ -59,8 +64,8 @@ struct Digested {
 
 /// Reads all inputs as read_inputs() does, into `digest`, which writes to `out`. One trace, unless babeltrace2 is asked
 /// for, is read by the native reader in a process of its own, with all that the digest does; `digest` is then not
-/// touched here. What goes wrong there, whatever it is, is done once more as read_inputs() does it.
-/// Errors: as read_inputs(), and those of `out`.
+/// touched here. What that process sends must be text of lines. What goes wrong there, whatever it is, is done once
+/// more as read_inputs() does it. Errors: as read_inputs(), and those of `out`.
 Digested digest_inputs(const std::vector<std::string>& inputs, const ReadOptions& options, Digest& digest, Outlet& out);
 
 }  // namespace tiffany::ctf

@@ -1,6 +1,7 @@
 #pragma once
 /// What the commands that read inputs say of a reading, and how they exit after it.
 
+#include <cstdint>
 #include <iosfwd>
 #include <sstream>
 #include <string>
@@ -20,16 +21,19 @@ void need_no_socket(const std::string& input);
 ctf::Digested digest_input(const std::string& input, const ctf::ReadOptions& options, ctf::Digest& digest,
                            ctf::Outlet& out);
 
-/// Where a digest writes what is printed when all is known.
+/// Where a digest writes what is printed when all is known. It is kept in memory, so of another process, which decodes
+/// what is not trusted, no more than 256 MiB are taken.
 class Page {
   public:
     ctf::Outlet& out() { return out_; }
     std::string text() const { return text_.str(); }
 
   private:
+    static constexpr std::uint64_t kMostOfAnother = std::uint64_t{256} << 20;
+
     std::ostringstream text_;
     pal::OutputFile file_{"-", text_};
-    ctf::Outlet out_{file_};
+    ctf::Outlet out_{file_, kMostOfAnother};
 };
 
 /// One line for each part that could not be read, and for what was not known.

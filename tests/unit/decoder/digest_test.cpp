@@ -5,7 +5,9 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <cstdint>
 #include <functional>
+#include <limits>
 #include <sstream>
 #include <string>
 
@@ -52,10 +54,11 @@ struct Made {
     std::uint64_t taken_here = 0;  // records that this process' own digest was given
 };
 
-Made digest(Reader reader, Lines::OnRecord on_record = nullptr) {
+Made digest(Reader reader, Lines::OnRecord on_record = nullptr,
+            std::uint64_t most_of_another = std::numeric_limits<std::uint64_t>::max()) {
     std::ostringstream text;
     pal::OutputFile file{"-", text};
-    Outlet out{file};
+    Outlet out{file, most_of_another};
     Lines lines{out, std::move(on_record)};
     ReadOptions options;
     options.of_traces.reader = reader;
@@ -103,6 +106,27 @@ TEST(Digest, IsMadeOnceMoreWhereTheProcessDies) {
             });
         EXPECT_EQ(again.taken_here, whole.taken_here) << at;
         EXPECT_EQ(again.text, whole.text) << at;
+    }
+}
+
+TEST(Digest, IsMadeHereWhereTheProcessSendsTooMuch) {
+    const Made whole = digest(Reader::babeltrace2);
+    const std::uint64_t bytes = whole.text.size();
+    const Made made = digest(Reader::automatic, nullptr, bytes);
+    EXPECT_EQ(made.taken_here, 0u);
+    EXPECT_EQ(made.text, whole.text);
+    const Made again = digest(Reader::automatic, nullptr, bytes - 1);
+    EXPECT_EQ(again.taken_here, whole.taken_here);
+    EXPECT_EQ(again.text, whole.text);
+}
+
+TEST(Digest, TakesNoControlCharactersFromTheProcess) {
+    for (const char control : {'\x1b', '\r', '\0', '\t'}) {
+        const Made made = digest(Reader::automatic, [control, parent = ::getpid()](std::uint64_t, std::string& line) {
+            if (is_child_of(parent)) line.front() = control;
+        });
+        EXPECT_GT(made.taken_here, 10u);
+        EXPECT_EQ(made.text.find(control), std::string::npos);
     }
 }
 
