@@ -51,6 +51,17 @@ def test_golden_traces(trace):
     assert_plain(trace)
 
 
+@pytest.mark.parametrize("command", ["convert", "check", "stats"])
+def test_a_decoder_that_comes_to_no_good_end_is_told_of(command):
+    """With too few descriptors it is not even made; that the second way then fares no better is not the point."""
+    trace = SOURCE / "tests/golden/v1/lives/trace"
+    limit = 5  # the standard ones, and those of the shared blocks; none for the pipe of the decoder
+    done = subprocess.run(["prlimit", f"--nofile={limit}:{limit}", PALTRACE, command, trace], capture_output=True, text=True,
+                          timeout=HANG)
+    told = [line for line in done.stderr.splitlines() if line.endswith("; it is read once more, in another way")]
+    assert len(told) == 1 and "Too many open files" in told[0], done.stderr
+
+
 def channels(trace, streams=2):
     """Transitions and the rest in channels of their own, as paltrace records them: [stream], [stream]"""
     own = [event for event in trace.events if event.startswith("task_")]

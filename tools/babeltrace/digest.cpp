@@ -12,6 +12,7 @@
 #include "merge_inputs.hpp"
 #include "read_trace.hpp"
 #include "shared_blocks.hpp"
+#include "tsdl.hpp"
 
 namespace tiffany::ctf {
 namespace {
@@ -46,10 +47,12 @@ class BlockSink : public pal::ByteSink {
 /// Logs and pages are text of lines, in which what is below a blank is escaped: a terminal that shows them does nothing
 /// else.
 bool is_text(std::string_view bytes) {
-    bool good = true;
-    for (const char byte : bytes)
-        good &= static_cast<unsigned char>(byte) >= 0x20 || byte == '\n';
-    return good;
+    unsigned bad = 0;
+    for (const char byte : bytes) {  // all of them, without a branch: many at a time
+        const auto code = static_cast<unsigned char>(byte);
+        bad |= static_cast<unsigned>(code < 0x20) & static_cast<unsigned>(code != '\n');
+    }
+    return bad == 0;
 }
 
 /// The parent's end: what the child writes goes to the outlet.
@@ -78,6 +81,7 @@ class BlockTaker : public FrameHandler {
         }
     }
     void digested(const ReadSummary& seen, std::uint64_t findings) override { made = {seen, findings}; }
+    void left() override { is_left = true; }
 
     // Nothing else comes: the child keeps it.
     void facts(const TraceFacts&) override { refuse(); }
@@ -93,6 +97,7 @@ class BlockTaker : public FrameHandler {
     }
 
     std::optional<Digested> made;
+    bool is_left = false;
 
   private:
     SharedBlocks& blocks_;
@@ -101,7 +106,8 @@ class BlockTaker : public FrameHandler {
     std::uint64_t sent_ = 0;
 };
 
-/// Nothing if the child came to no good end: what it wrote by then is the beginning of the whole.
+/// Nothing if the child came to no good end: what it wrote by then is the beginning of the whole. That the trace is not
+/// for it is no news, of any other end its user is told.
 std::optional<Digested> digest_in_a_child(const FoundInputs& inputs, const ReadOptions& options, Digest& digest,
                                           Outlet& out) try {
     const InputPart& trace = inputs.found.front();
@@ -113,17 +119,25 @@ std::optional<Digested> digest_in_a_child(const FoundInputs& inputs, const ReadO
         const auto open = [&](const InputPart&, RecordPool& pool) {
             return native_source(trace.name, options.of_traces.ticks, pool, [&writer] { writer.alive(); });
         };
-        const ReadSummary seen = merge_inputs(inputs, options, open, digest.entries());
-        const std::uint64_t findings = digest.finish(seen);
-        sink.finish();
-        writer.digested(seen, findings);
+        try {
+            const ReadSummary seen = merge_inputs(inputs, options, open, digest.entries());
+            const std::uint64_t findings = digest.finish(seen);
+            sink.finish();
+            writer.digested(seen, findings);
+        } catch (const NotPlain&) {
+            writer.left();
+        } catch (const Error&) {
+            writer.left();
+        }
     };
     ChildSource child{trace.name, work, options.patience, blocks.child_waits_at()};
     BlockTaker taker{blocks, out};
     pal::Record none;
     if (child.next(none, taker)) BlockTaker::refuse();
+    if (!taker.made && !taker.is_left) BlockTaker::refuse();
     return std::move(taker.made);
-} catch (const Error&) {  // the way of everything else finds it, and tells it
+} catch (const Error& error) {
+    if (options.tell) options.tell(error.one_line() + "; it is read once more, in another way");
     return std::nullopt;
 } catch (const BlockTaker::CannotWrite& failed) {
     throw failed.error;

@@ -64,8 +64,9 @@ struct Digested {
 
 /// Reads all inputs as read_inputs() does, into `digest`, which writes to `out`. One trace, unless babeltrace2 is asked
 /// for, is read by the native reader in a process of its own, with all that the digest does; `digest` is then not
-/// touched here. What that process sends must be text of lines. What goes wrong there, whatever it is, is done once
-/// more as read_inputs() does it. Errors: as read_inputs(), and those of `out`.
+/// touched here. What that process sends must be text of lines. Where it comes to no good
+/// end all is done once more as read_inputs() does it: in silence if the trace is not plain or cannot be read, which
+/// that finds too; else `tell` is told. Errors: as read_inputs(), and those of `out`.
 Digested digest_inputs(const std::vector<std::string>& inputs, const ReadOptions& options, Digest& digest, Outlet& out);
 
 }  // namespace tiffany::ctf

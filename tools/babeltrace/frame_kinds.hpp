@@ -25,6 +25,7 @@ enum FrameKind : std::uint8_t {
     kFinished,
     kBlock,
     kDigested,
+    kLeft,
 };
 
 inline constexpr std::uint8_t kUnknownEvent = 0xff;

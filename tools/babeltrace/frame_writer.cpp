@@ -255,6 +255,11 @@ void FrameWriter::digested(const ReadSummary& seen, std::uint64_t findings) {
     close();
 }
 
+void FrameWriter::left() {
+    open(kLeft);
+    close();
+}
+
 void FrameWriter::failed(const Error& met) {
     Error error = met;
     try {

@@ -34,6 +34,7 @@ class FrameHandler {
     // What only the child of a digest tells; elsewhere it is a broken message.
     virtual void block(std::uint32_t bytes);  ///< the next of its SharedBlocks is full
     virtual void digested(const ReadSummary& seen, std::uint64_t findings);
+    virtual void left();  ///< the trace is not plain, or cannot be read: others find it, and tell it
 };
 
 /// A source of records: brings the next one to the place of `record`, which it fills, or keeps to fill it later; what
@@ -62,6 +63,7 @@ class FrameWriter : public TraceSink, public pal::EntrySink, public FrameHandler
     void lacks(const std::string& what) override;
     void block(std::uint32_t bytes) override;
     void digested(const ReadSummary& seen, std::uint64_t findings) override;
+    void left() override;
     void alive();
     void failed(const Error& error);
     void finished();

@@ -127,6 +127,9 @@ void FrameHandler::block(std::uint32_t /*bytes*/) {
 void FrameHandler::digested(const ReadSummary& /*seen*/, std::uint64_t /*findings*/) {
     Taker::refuse();
 }
+void FrameHandler::left() {
+    Taker::refuse();
+}
 
 FrameResult take_frame(std::string_view frame, pal::Record& record, FrameHandler& handler) {
     if (!frame.empty() && frame.front() == static_cast<char>(kRecord)) {
@@ -230,6 +233,9 @@ FrameResult take_frame(std::string_view frame, pal::Record& record, FrameHandler
             handler.digested(take_summary(from), findings);
             return FrameResult::handled;
         }
+        case kLeft:
+            handler.left();
+            return FrameResult::handled;
     }
     throw Error{ErrorKind::system, "the decoding process sent a message of an unknown kind"};
 }

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <tiffany/pal/error.hpp>
 #include <tiffany/pal/record.hpp>
@@ -19,6 +20,8 @@ struct ReadOptions {
     bool strict = false;                ///< a gap that the discarded counts do not explain is a bad part, not a remark
     bool empty = false;                 ///< traces that hold no event of ours are read like others, and no bad part
     std::chrono::seconds patience{30};  ///< a decoder that makes no progress for so long is ended
+    /// Told, as a sentence, of a decoder that came to a bad end, whose work another does; empty: nobody is.
+    std::function<void(const std::string&)> tell{};
 };
 
 /// What is said of transitions that are missing though no discarded count tells of them.

@@ -128,6 +128,7 @@ ExitCode run_check(const CheckOptions& options, Streams& streams) {
     Page page;
     Examination examination{page.out()};
     ctf::ReadOptions reading;
+    reading.tell = teller(streams.err);
     reading.strict = options.strict;
     reading.empty = true;
     reading.of_traces.reader = options.reader;

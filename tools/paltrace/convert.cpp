@@ -62,6 +62,7 @@ ExitCode run_convert(const ConvertOptions& options, Streams& streams) {
         need_no_socket(input);
     pal::OutputFile file{options.output, streams.out};
     ctf::ReadOptions reading;
+    reading.tell = teller(streams.err);
     reading.of_traces = {options.ticks, options.reader};
     reading.strict = options.strict;
     const ctf::ReadSummary summary = read_what_is_there(options, reading, file);

@@ -101,6 +101,10 @@ ctf::Digested digest_input(const std::string& input, const ctf::ReadOptions& opt
     return made;
 }
 
+std::function<void(const std::string&)> teller(std::ostream& err) {
+    return [&err](const std::string& what) { err << "paltrace: " << printable(what) << '\n'; };
+}
+
 void print_remarks(const ctf::ReadSummary& summary, bool strict, std::ostream& err) {
     for (const std::string& trace : summary.lent)
         err << "paltrace: " << printable(trace) << '\n';

@@ -2,6 +2,7 @@
 /// What the commands that read inputs say of a reading, and how they exit after it.
 
 #include <cstdint>
+#include <functional>
 #include <iosfwd>
 #include <sstream>
 #include <string>
@@ -35,6 +36,9 @@ class Page {
     pal::OutputFile file_{"-", text_};
     ctf::Outlet out_{file_, kMostOfAnother};
 };
+
+/// What tells `err` of a decoder that came to a bad end, for ReadOptions::tell.
+std::function<void(const std::string&)> teller(std::ostream& err);
 
 /// One line for each part that could not be read, and for what was not known.
 void print_remarks(const ctf::ReadSummary& summary, bool strict, std::ostream& err);

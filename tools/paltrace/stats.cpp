@@ -54,6 +54,7 @@ ExitCode run_stats(const StatsOptions& options, Streams& streams) {
     Page page;
     Statistics statistics{options, page.out()};
     ctf::ReadOptions reading;
+    reading.tell = teller(streams.err);
     reading.of_traces.reader = options.reader;
     const ctf::ReadSummary seen = digest_input(options.input, reading, statistics, page.out()).seen;
     streams.out << (options.json ? page.text() : printable(page.text(), true));

@@ -8,13 +8,18 @@
 #include <cstdint>
 #include <functional>
 #include <limits>
+#include <new>
 #include <sstream>
 #include <string>
+
+#include "tsdl.hpp"
 
 namespace tiffany::ctf {
 namespace {
 
+using testing::EndsWith;
 using testing::HasSubstr;
+using testing::StartsWith;
 
 const std::string kTrace = TIFFANY_GOLDEN "/v1/lives/trace";
 
@@ -51,6 +56,7 @@ class Lines : public Digest, private pal::EntrySink {
 struct Made {
     Digested digested;
     std::string text;
+    std::string told;              // of a bad end of the other process
     std::uint64_t taken_here = 0;  // records that this process' own digest was given
 };
 
@@ -63,6 +69,7 @@ Made digest(Reader reader, Lines::OnRecord on_record = nullptr,
     ReadOptions options;
     options.of_traces.reader = reader;
     Made made;
+    options.tell = [&made](const std::string& what) { made.told += what + '\n'; };
     made.digested = digest_inputs({kTrace}, options, lines, out);
     made.text = text.str();
     made.taken_here = lines.taken();
@@ -79,6 +86,7 @@ TEST(Digest, OfAPlainTraceIsMadeInAnotherProcess) {
     EXPECT_GT(here.taken_here, 10u);
     EXPECT_EQ(there.taken_here, 0u);
     EXPECT_EQ(there.text, here.text);
+    EXPECT_EQ(there.told, "");
     EXPECT_EQ(there.digested.findings, 7u);
 }
 
@@ -106,6 +114,10 @@ TEST(Digest, IsMadeOnceMoreWhereTheProcessDies) {
             });
         EXPECT_EQ(again.taken_here, whole.taken_here) << at;
         EXPECT_EQ(again.text, whole.text) << at;
+        EXPECT_THAT(again.told, StartsWith("cannot decode " + kTrace)) << at;
+        EXPECT_THAT(again.told,
+                    EndsWith(": its decoder was killed by signal 9 (Killed); it is read once more, in another way\n"))
+            << at;
     }
 }
 
@@ -118,6 +130,7 @@ TEST(Digest, IsMadeHereWhereTheProcessSendsTooMuch) {
     const Made again = digest(Reader::automatic, nullptr, bytes - 1);
     EXPECT_EQ(again.taken_here, whole.taken_here);
     EXPECT_EQ(again.text, whole.text);
+    EXPECT_THAT(again.told, HasSubstr("sent more than " + std::to_string(bytes - 1) + " bytes"));
 }
 
 TEST(Digest, TakesNoControlCharactersFromTheProcess) {
@@ -126,8 +139,27 @@ TEST(Digest, TakesNoControlCharactersFromTheProcess) {
             if (is_child_of(parent)) line.front() = control;
         });
         EXPECT_GT(made.taken_here, 10u);
+        EXPECT_THAT(made.told, HasSubstr("sent what is no text"));
         EXPECT_EQ(made.text.find(control), std::string::npos);
     }
+}
+
+TEST(Digest, OfATraceThatIsNotPlainIsMadeHereInSilence) {
+    const Made whole = digest(Reader::babeltrace2);
+    const Made made = digest(Reader::automatic, [parent = ::getpid()](std::uint64_t number, std::string&) {
+        if (number == 9 && is_child_of(parent)) throw NotPlain{"odd"};
+    });
+    EXPECT_EQ(made.taken_here, whole.taken_here);
+    EXPECT_EQ(made.text, whole.text);
+    EXPECT_EQ(made.told, "");
+}
+
+TEST(Digest, IsMadeOnceMoreWhereMemoryEnds) {
+    const Made made = digest(Reader::automatic, [parent = ::getpid()](std::uint64_t number, std::string&) {
+        if (number == 9 && is_child_of(parent)) throw std::bad_alloc{};
+    });
+    EXPECT_GT(made.taken_here, 10u);
+    EXPECT_THAT(made.told, HasSubstr("cannot decode: "));
 }
 
 TEST(Digest, OfTwoReadersThatDoNotAgreeIsAnError) {

@@ -41,7 +41,8 @@ constexpr std::uint8_t kRecordFrame = 1;
 constexpr std::uint8_t kFailedFrame = 10;
 constexpr std::uint8_t kBlockFrame = 12;
 constexpr std::uint8_t kDigestedFrame = 13;
-constexpr std::uint8_t kNoFrame = 14;
+constexpr std::uint8_t kLeftFrame = 14;
+constexpr std::uint8_t kNoFrame = 15;
 
 TEST(Frames, OfAnEventThatThereIsNotAreRefused) {
     const std::string rest(1000, '\0');
@@ -62,6 +63,7 @@ TEST(Frames, OfAKindThatThereIsNotAreRefused) {
 TEST(Frames, OfADigestAreRefusedWhereRecordsAreAwaited) {
     EXPECT_THAT(frame_failure(raw(kBlockFrame) + raw(std::uint32_t{7})), HasSubstr("a broken message"));
     EXPECT_THAT(frame_failure(raw(kDigestedFrame) + std::string(1000, '\0')), HasSubstr("a broken message"));
+    EXPECT_THAT(frame_failure(raw(kLeftFrame)), HasSubstr("a broken message"));
 }
 
 TEST(Frames, ThatSayTheyHoldMoreThanIsThereCostNoMemoryForIt) {
