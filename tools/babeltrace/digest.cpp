@@ -156,6 +156,10 @@ void Outlet::write(std::string_view bytes) {
     if (!bytes.empty()) file_.write(bytes);
 }
 
+void Outlet::finish_after(const Error& met) const {
+    if (said_.lacks()) throw met.within(SaidOnce::disagreement().what());
+}
+
 Digested digest_inputs(const std::vector<std::string>& inputs, const ReadOptions& options, Digest& digest,
                        Outlet& out) {
     const FoundInputs found = find_inputs(inputs);

@@ -11,6 +11,7 @@
 #include <string>
 #include <string_view>
 #include <tiffany/pal/byte_sink.hpp>
+#include <tiffany/pal/error.hpp>
 #include <tiffany/pal/output.hpp>
 #include <tiffany/pal/record.hpp>
 #include <vector>
@@ -44,10 +45,11 @@ class Outlet : public pal::ByteSink {
     void redirect(pal::ByteSink& other) { other_ = &other; }
     /// All that was written comes once more. To be called once at most.
     void again() { said_.again(); }
-    /// Nothing more comes. Errors: Error (system) if `lacks`.
+    /// Nothing more comes. Errors: Error (system) if less came than what was written by then.
     void finish() { said_.finish(); }
-    /// Less came than what was written by then.
-    bool lacks() const { return said_.lacks(); }
+    /// Nothing more comes, because of `met`: what was written is the whole.
+    /// Errors: `met`, as the cause, if less came than what was written by then.
+    void finish_after(const Error& met) const;
     std::uint64_t most_of_another() const { return most_of_another_; }
 
   private:

@@ -38,7 +38,7 @@ class Log : public ctf::Digest, private pal::EntrySink {
 };
 
 /// An only input that is cut gives what is there, to a file as to stdout: a log that says by its missing End that it is
-/// cut, too.
+/// cut, too. One in which more was written than its last reader gave is none.
 ctf::ReadSummary read_what_is_there(const ConvertOptions& options, const ctf::ReadOptions& reading,
                                     pal::OutputFile& file) {
     ctf::Outlet out{file};
@@ -50,6 +50,7 @@ ctf::ReadSummary read_what_is_there(const ConvertOptions& options, const ctf::Re
     } catch (const Error& error) {
         if (error.kind() != ErrorKind::content || !log.some()) throw;
         log.flush();
+        out.finish_after(error);
         file.commit();
         throw error.within(options.output + " has what could be read, and no End");
     }

@@ -17,6 +17,7 @@
 namespace tiffany::ctf {
 namespace {
 
+using testing::AllOf;
 using testing::EndsWith;
 using testing::HasSubstr;
 using testing::StartsWith;
@@ -174,6 +175,47 @@ TEST(Digest, OfTwoReadersThatDoNotAgreeIsAnError) {
         EXPECT_EQ(error.kind(), ErrorKind::system);
         EXPECT_THAT(error.one_line(), HasSubstr("gave something else"));
     }
+}
+
+/// The process has written three blocks, 7 records and a part of one, when it dies; then `second` is what happens at
+/// each record here.
+std::string end_of_two_readers(const Lines::OnRecord& second) {
+    std::ostringstream text;
+    pal::OutputFile file{"-", text};
+    Outlet out{file};
+    Lines lines{out, [&second, parent = ::getpid()](std::uint64_t number, std::string& line) {
+                    if (!is_child_of(parent)) return second(number, line);
+                    if (number == 9) ::raise(SIGKILL);
+                }};
+    try {
+        digest_inputs({kTrace}, {}, lines, out);
+    } catch (const Error& error) {
+        try {
+            out.finish_after(error);
+        } catch (const Error& wider) {
+            return wider.one_line();
+        }
+        return "good after " + error.one_line();
+    }
+    return "good";
+}
+
+TEST(Digest, WhoseSecondReaderEndsBeforeTheFirstOneIsNotWhole) {
+    const auto ends_at = [](std::uint64_t end) {
+        return end_of_two_readers([end](std::uint64_t number, std::string&) {
+            if (number == end) throw Error{ErrorKind::content, "cut"};
+        });
+    };
+    EXPECT_THAT(ends_at(1), AllOf(HasSubstr("gave something else"), EndsWith(": cut")));
+    EXPECT_THAT(ends_at(7), AllOf(HasSubstr("gave something else"), EndsWith(": cut")));
+    EXPECT_EQ(ends_at(8), "good after cut");  // it has given all that the first one had, and more
+}
+
+TEST(Digest, WhoseSecondReaderGivesLessIsAnError) {
+    EXPECT_THAT(end_of_two_readers([](std::uint64_t number, std::string& line) {
+                    if (number > 1) line.clear();
+                }),
+                HasSubstr("gave something else"));
 }
 
 TEST(Digest, ThatCannotBeWrittenIsNotMadeOnceMore) {
