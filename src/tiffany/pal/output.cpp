@@ -108,7 +108,7 @@ class OutputFile::Target {
             if (!stream_->flush()) fail_stream();
             return;
         }
-        if (reserved_ > size_ && ::ftruncate(fd_, static_cast<off_t>(size_)) != 0) throw cannot_write(name_);
+        if (asked_ && ::ftruncate(fd_, static_cast<off_t>(size_)) != 0) throw cannot_write(name_);
         if (nameless_) give_a_name();
         // some file systems (NFS) say only here that the disk is full
         const int fd = fd_;
@@ -142,6 +142,7 @@ class OutputFile::Target {
         if (!reserves_) return;
         const std::size_t more = std::min(size_, kMostAhead);
         if (more < kMostAhead / 16) return;
+        asked_ = true;
         reserves_ = ::fallocate(fd_, FALLOC_FL_KEEP_SIZE, static_cast<off_t>(size_), static_cast<off_t>(more)) == 0;
         if (reserves_) reserved_ = size_ + more;
     }
@@ -156,6 +157,7 @@ class OutputFile::Target {
     std::ostream* stream_ = nullptr;
     int fd_ = -1;
     bool nameless_ = false;     // the file has no name yet
+    bool asked_ = false;        // for room ahead; where that failed there may be a part of it
     bool reserves_ = false;     // room ahead: it is a file of ours, and its file system can do that
     std::size_t size_ = 0;      // written so far
     std::size_t reserved_ = 0;  // up to here there is room for certain; 0: not asked for
