@@ -47,11 +47,17 @@ class BlockSink : public pal::ByteSink {
 /// Logs and pages are text of lines, in which what is below a blank is escaped: a terminal that shows them does nothing
 /// else.
 bool is_text(std::string_view bytes) {
-    unsigned bad = 0;
-    for (const char byte : bytes) {  // all of them, without a branch: many at a time
-        const auto code = static_cast<unsigned char>(byte);
-        bad |= static_cast<unsigned>(code < 0x20) & static_cast<unsigned>(code != '\n');
-    }
+    constexpr std::size_t kAtOnce = 64;  // without a branch, and in bytes alone: a few instructions
+    const auto is_bad = [](char byte) {
+        return static_cast<unsigned char>(static_cast<unsigned char>(byte) < 0x20) &
+               static_cast<unsigned char>(byte != '\n');
+    };
+    unsigned char bad = 0;
+    for (; bytes.size() >= kAtOnce; bytes.remove_prefix(kAtOnce))
+        for (std::size_t i = 0; i < kAtOnce; ++i)
+            bad = static_cast<unsigned char>(bad | is_bad(bytes[i]));
+    for (const char byte : bytes)
+        bad = static_cast<unsigned char>(bad | is_bad(byte));
     return bad == 0;
 }
 
