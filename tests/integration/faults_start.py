@@ -103,10 +103,13 @@ for _ in range(16):
 
 
 def test_a_process_whose_directory_for_crash_safe_buffers_is_removed_is_counted(tmp_path):
-    run = tmp_path / "run"
-    command = [sys.executable, "-c", REMOVER, run / "shm", program("spin_transitions")]
-    done = record(run, "--crash-safe", "--buffers", "64kx4", "--", *command)
-    missed = done.file["missed_processes"]
+    for attempt in range(10):  # it is a race, and on a busy machine it may be lost sixteen times
+        run = tmp_path / f"run{attempt}"
+        command = [sys.executable, "-c", REMOVER, run / "shm", program("spin_transitions")]
+        done = record(run, "--crash-safe", "--buffers", "64kx4", "--", *command)
+        missed = done.file["missed_processes"]
+        if missed > 0:
+            break
     assert missed > 0 and len(done.file["processes"]) + missed == 16, "the test needs one that is missed"
     assert "cannot tell of every process: LTTng removed the directory for the buffers of " in done.err
     judged = check(run)

@@ -118,7 +118,8 @@ pid_t locker_of(const std::string& file) {
         std::istringstream words{line};
         std::string number, kind, force, access, inode;
         pid_t process = 0;
-        if (words >> number >> kind >> force >> access >> process >> inode && kind == "FLOCK" && inode == name.data())
+        if (words >> number >> kind >> force >> access >> process >> inode && kind == "FLOCK" && access == "WRITE" &&
+            inode == name.data())
             return process;
     }
     return 0;

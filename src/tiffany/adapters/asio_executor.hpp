@@ -165,6 +165,7 @@ class TaskExecutor<boost::asio::io_context::basic_executor_type<std::allocator<v
 
     TaskExecutor(std::uintptr_t word, const tiffany::detail::AsioTaskRef& task) noexcept : word_{word} {
         if constexpr (kIsWork) {
+            if (!task) return;  // of one that was moved from
             task->hold_working([this] { context().get_executor().on_work_started(); },
                                [this] { context().get_executor().on_work_finished(); });
             task_ = tiffany::detail::AsioTaskRef{&*task};

@@ -1,6 +1,7 @@
 // churn SECONDS [PAUSE_MS]: schedulers, each with four workers, three of them in threads of their own, that begin and
 // end one after the other, with a pause between them (default 0). After each twentieth of the time it is scraped, and
-// says what memory it has; at its end how many transitions were made, and how many its metrics tell:
+// says what memory it has, and waits for a line of who looks at others' meanwhile (or for the end of its input); at its
+// end how many transitions were made, and how many its metrics tell:
 //
 //     resident 5120
 //     transitions 123456
@@ -83,7 +84,9 @@ int main(int argc, char** argv) {
         } while (Clock::now() < until);
         scrape = tiffany::scrape_text({metrics});
         std::printf("resident %zu\n", resident_kb());
-        std::fflush(stdout);  // whoever reads it looks at the tools' memory now
+        std::fflush(stdout);
+        while (!std::feof(stdin) && std::getchar() != '\n') {
+        }
     }
     std::printf("transitions %llu\n", static_cast<unsigned long long>(transitions));
     std::printf("metrics %llu\n", static_cast<unsigned long long>(transitions_in(scrape)));
