@@ -19,7 +19,7 @@ std::vector<StreamFiles> streams_of(const std::string& directory, const TraceLay
 }  // namespace
 
 NativeReader::NativeReader(const std::string& directory, std::string_view text, bool ticks, RecordPool& pool,
-                           std::function<void()> on_progress)
+                           const std::function<void()>& on_progress)
     : trace_{lay_out(tsdl::parse(text), ticks)} {
     for (StreamFiles& files : streams_of(directory, trace_))
         streams_.push_back(std::make_unique<StreamReader>(trace_, std::move(files), pool.fresh(), on_progress));

@@ -33,7 +33,7 @@ class NativeReader {
     /// @param on_progress  called now and then
     /// Errors: NotPlain.
     NativeReader(const std::string& directory, std::string_view text, bool ticks, RecordPool& pool,
-                 std::function<void()> on_progress);
+                 const std::function<void()>& on_progress);
     ~NativeReader();
     NativeReader(const NativeReader&) = delete;
     NativeReader& operator=(const NativeReader&) = delete;

@@ -78,7 +78,7 @@ void read_trace(const std::string& directory, const TraceOptions& options, Frame
 }
 
 NextRecord native_source(const std::string& directory, bool ticks, RecordPool& pool,
-                         std::function<void()> on_progress) {
+                         const std::function<void()>& on_progress) {
     // std::function copies what it is made from
     return [=, &pool, reader = std::shared_ptr<NativeReader>{}, ended = false](pal::Record*& record,
                                                                                FrameHandler& handler) mutable {
