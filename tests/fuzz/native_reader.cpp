@@ -5,13 +5,13 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
-#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <string>
 #include <string_view>
 
 #include "inputs.hpp"
+#include "taken.hpp"
 #include "tsdl.hpp"
 
 extern "C" std::size_t LLVMFuzzerMutate(std::uint8_t* bytes, std::size_t size, std::size_t most);
@@ -41,16 +41,7 @@ std::size_t put(const Parts& parts, std::uint8_t* out, std::size_t most) {
     return size;
 }
 
-std::uint64_t taken = 0;   // traces that were read to their end, with records
-std::uint64_t inputs = 0;  // that were tried
-
-/// As of `pal_line`: the corpus comes first, and has plain traces.
-void expect_some_taken() {
-    constexpr std::uint64_t kLeastInputs = 16;  // fewer is somebody who looks at a file
-    if (taken != 0 || inputs < kLeastInputs) return;
-    std::fprintf(stderr, "none of %llu traces was plain\n", static_cast<unsigned long long>(inputs));
-    std::_Exit(1);
-}
+tiffany::fuzz::Taken taken;  // traces that were read to their end, with records
 
 /// Looks at all that it is given; time must not go back.
 class Nowhere : public tiffany::ctf::FrameHandler {
@@ -123,7 +114,7 @@ extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* bytes, std::size_t 
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t size) {
     static const tiffany::fuzz::Folder folder;
-    if (inputs++ == 0) std::atexit(expect_some_taken);
+    taken.input();
     const Parts parts = parts_of({reinterpret_cast<const char*>(bytes), size});
     for (std::size_t i = 0; i < kFiles.size(); ++i)
         if (parts.at(i + 1).empty())
@@ -137,7 +128,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t siz
         tiffany::pal::Record* record = &pool.fresh();
         while (reader.next(record, nowhere))
             nowhere.record(*record);
-        if (nowhere.records != 0) ++taken;
+        if (nowhere.records != 0) taken.take();
     } catch (const tiffany::ctf::NotPlain&) {
     }
     return 0;

@@ -1,11 +1,12 @@
 // A line that is read without JSON gives what the reader of all JSON makes of it. A blank in front is nothing to that
 // one, and the other leaves such a line.
 #include <cstdint>
-#include <cstdio>
 #include <cstdlib>
 #include <string>
 #include <tiffany/pal/error.hpp>
 #include <tiffany/pal/log_line.hpp>
+
+#include "taken.hpp"
 
 namespace {
 
@@ -25,17 +26,7 @@ std::string told(const tiffany::pal::Record& record) {
     return text;
 }
 
-std::uint64_t taken = 0;   // lines that were read without JSON
-std::uint64_t inputs = 0;  // that were tried
-
-/// The inputs of the corpus come first, and have lines as our writers write them. If none is taken, JSON is compared
-/// with itself.
-void expect_some_taken() {
-    constexpr std::uint64_t kLeastInputs = 16;  // fewer is somebody who looks at a file
-    if (taken != 0 || inputs < kLeastInputs) return;
-    std::fprintf(stderr, "no line of %llu inputs was read without JSON\n", static_cast<unsigned long long>(inputs));
-    std::_Exit(1);
-}
+tiffany::fuzz::Taken taken;  // lines that were read without JSON: if none is, JSON is compared with itself
 
 std::string read_json(LineParser& parser, const std::string& line) {
     std::string padded = line;
@@ -52,14 +43,14 @@ std::string read(LineParser& parser, const std::string& line) {
     std::string padded = line + '\n';
     padded.resize(padded.size() + LineParser::kPadding);
     if (parser.take({padded.data(), line.size() + 1}) != line.size() + 1) return read_json(parser, line);
-    ++taken;
+    taken.take();
     return told(parser.record());
 }
 
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t size) {
-    if (inputs++ == 0) std::atexit(expect_some_taken);
+    taken.input();
     LineParser fast;  // both anew: each remembers the line before, which the input is to have all of
     LineParser json;
     const std::string lines(reinterpret_cast<const char*>(bytes), size);
