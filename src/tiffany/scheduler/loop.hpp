@@ -1,6 +1,6 @@
 #pragma once
 /// One thread of a scheduler: its ready tasks, its timers, its descriptors. loop.cpp: the loop; suspend.cpp: tasks
-/// suspend.
+/// suspend; end_of_task.cpp: they end.
 
 #include <atomic>
 #include <cstddef>
