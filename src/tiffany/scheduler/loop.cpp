@@ -188,9 +188,20 @@ bool Loop::prepare_run(TaskCore& task) noexcept {
 /// Leaves `running_` as it is: whoever calls it sets that to null, after this run or after some.
 template <bool kMany>
 inline void Loop::run_task(TaskCore& task) noexcept {
+    if (worker_->ticks_silently()) {
+        run_began_ = last_end_ = {};
+        run_in_tick<kMany, true>(task);
+        return;
+    }
     if (last_end_.known() && worker_->is_dumping()) last_end_ = {};  // the tick is no part of a run
     const LifeHooks::Tick tick{*worker_, task.life};
     run_began_ = last_end_.known() ? last_end_ : worker_->now();
+    run_in_tick<kMany, false>(task);
+}
+
+/// @tparam kSilent  nobody listens: there is no time
+template <bool kMany, bool kSilent>
+inline void Loop::run_in_tick(TaskCore& task) noexcept {
     worker_->running(task.life, run_began_);
     if (!task.plain) [[unlikely]] {
         running_ = nullptr;
@@ -205,10 +216,13 @@ inline void Loop::run_task(TaskCore& task) noexcept {
         if (!end_run(task)) resume(task);
         return;
     }
-    const Stamp now = end_of_run();
-    if (!is_surely_short(now)) [[unlikely]] {
-        if (!end_run(task)) resume(task);
-        return;
+    Stamp now;
+    if constexpr (!kSilent) {
+        now = end_of_run();
+        if (!is_surely_short(now)) [[unlikely]] {
+            if (!end_run(task)) resume(task);
+            return;
+        }
     }
     worker_->yield(task.life, now);
     push<kMany>(task);

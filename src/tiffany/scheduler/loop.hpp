@@ -108,6 +108,8 @@ class Loop : public LoopSide {
 
     template <bool kMany>
     [[gnu::always_inline]] inline void run_task(TaskCore& task) noexcept;
+    template <bool kMany, bool kSilent>
+    [[gnu::always_inline]] inline void run_in_tick(TaskCore& task) noexcept;
     bool prepare_run(TaskCore& task) noexcept;
     [[gnu::noinline]] void resume(TaskCore& task) noexcept;
     bool end_run(TaskCore& task) noexcept;
@@ -148,7 +150,7 @@ class Loop : public LoopSide {
     std::size_t index_;
     LifeHooksLease worker_;
     TaskCore* running_ = nullptr;
-    Stamp run_began_;
+    Stamp run_began_;                // unknown if nobody listens
     Stamp last_end_;                 // when the last run ended, if nothing came after it
     Stamp called_for_;               // when the function that is being called was posted
     std::uint64_t budget_from_ = 0;  // ticks: what a task with a budget was charged up to

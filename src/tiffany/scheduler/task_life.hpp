@@ -80,6 +80,7 @@ class LifeHooks {
     static void unpark() noexcept {}
     static constexpr std::uint64_t longest_park_ns() noexcept { return 1'000'000'000; }
 
+    static constexpr bool ticks_silently() noexcept { return true; }
     struct Tick {
         Tick(LifeHooks&, const TaskLife&) noexcept {}
         ~Tick() {}  // NOLINT(modernize-use-equals-default): not trivial, so that an unused one is no warning

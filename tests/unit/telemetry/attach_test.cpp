@@ -101,6 +101,29 @@ TEST_F(Attach, ASessionThatStartsIsSeenAtTheNextTickAndGetsADump) {
     EXPECT_EQ(recording().last<tiffany_task_running>(EventId::TaskRunning).seq, position + 1);
 }
 
+TEST_F(Attach, ALoopThatTicksSilentlyLearnsWhoListensAsSoonAsOthers) {
+    recording().set_enabled(false);
+    const WorkerLease lease = telemetry.worker();
+    const auto silent_ticks = [&] {
+        constexpr int kMany = 1'000;
+        for (int i = 0; i < kMany; ++i)
+            if (!lease->ticks_silently()) return i;
+        return kMany;
+    };
+    tick(*lease, task);
+    EXPECT_LT(silent_ticks(), 64) << "a look is due, for what calls nobody";
+    tick(*lease, task);
+    EXPECT_EQ(lease->transitions(), 0u) << "a tick is no transition";
+    start_session();
+    EXPECT_FALSE(lease->ticks_silently());
+    tick(*lease, task);
+    EXPECT_FALSE(recording().of(EventId::WorkerDumped).empty());
+    for (int i = 0; i < 100; ++i) {
+        ASSERT_FALSE(lease->ticks_silently()) << "somebody listens";
+        tick(*lease, task);
+    }
+}
+
 TEST_F(Attach, ASecondSessionGetsADumpOfItsOwnWithTheOldOnSeq) {
     const WorkerLease lease = telemetry.worker();
     const std::uint64_t taken_at = lease->seq();

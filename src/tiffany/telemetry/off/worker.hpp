@@ -39,6 +39,7 @@ class Worker {
     void unpark() noexcept {}
     static constexpr std::uint64_t longest_park_ns() noexcept { return 1'000'000'000; }
 
+    static constexpr bool ticks_silently() noexcept { return true; }
     class Tick {
       public:
         Tick(Worker&, const TaskTimes&) noexcept {}
