@@ -19,29 +19,30 @@ namespace tiffany::ctf {
 namespace {
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool kBoundMemory = false;  // sanitizers reserve terabytes of address space
+constexpr bool kSanitized = true;
 #elif defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-constexpr bool kBoundMemory = false;
+constexpr bool kSanitized = true;
 #else
-constexpr bool kBoundMemory = true;
+constexpr bool kSanitized = false;
 #endif
 #else
-constexpr bool kBoundMemory = true;
+constexpr bool kSanitized = false;
 #endif
 
 constexpr rlim_t kMaxAddressSpace = rlim_t{8} << 30;  // a real trace takes about 100 MiB
 
 /// What else the parent has open, the log that it writes among it, which its standard output may be, is none of the
-/// decoder's business.
+/// decoder's business; nor is the terminal that the standard error may be.
 /// @return  the pipe's descriptor from now on
 int keep_only(int pipe, int input) {
     constexpr int kFirst = STDERR_FILENO + 1;
     const int place = input == kFirst ? kFirst + 1 : kFirst;
     if (pipe != place) ::dup2(pipe, place);
     const int nothing = ::open("/dev/null", O_RDWR | O_CLOEXEC);
-    for (const int standard : {STDIN_FILENO, STDOUT_FILENO})
-        if (standard != input && standard != nothing) ::dup2(nothing, standard);
+    for (const int standard : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+        if (standard != input && standard != nothing && !(kSanitized && standard == STDERR_FILENO))
+            ::dup2(nothing, standard);
     const int last = std::max(place, input);
     for (int fd = kFirst; fd < last; ++fd)
         if (fd != place && fd != input) ::close(fd);
@@ -53,7 +54,7 @@ int keep_only(int pipe, int input) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (::getppid() != parent) ::_exit(1);  // it died before it could be watched
     std::signal(SIGPIPE, SIG_IGN);
-    if (kBoundMemory) {
+    if (!kSanitized) {  // sanitizers reserve terabytes of address space, and tell what they find
         const rlimit limit{kMaxAddressSpace, kMaxAddressSpace};
         ::setrlimit(RLIMIT_AS, &limit);
     }

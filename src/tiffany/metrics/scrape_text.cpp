@@ -9,6 +9,7 @@
 #include <tiffany/metrics/scrape_text.hpp>
 #include <utility>
 
+#include "process_collectable.hpp"
 #include "scheduler_collectable.hpp"
 #include "text_format.hpp"
 
@@ -58,6 +59,11 @@ void drop_doubles(prometheus::MetricFamily& family) {
                   [&](const prometheus::ClientMetric& metric) { return !seen.insert(sorted(metric.label)).second; });
 }
 
+/// Of a collectable of ours all or an error; by Collect() it would leave out what it has no memory for.
+std::vector<prometheus::MetricFamily> collect(const prometheus::Collectable& one) {
+    return dynamic_cast<const ProcessCollectable*>(&one) != nullptr ? ProcessCollectable::families() : one.Collect();
+}
+
 /// Schedulers whose collectables are alike: their families are made at once.
 struct Alike {
     const SchedulerCollectable* first;
@@ -83,7 +89,7 @@ std::string scrape_text(const std::vector<std::shared_ptr<prometheus::Collectabl
         if (collectable == nullptr) continue;
         const auto* ours = dynamic_cast<const SchedulerCollectable*>(collectable.get());
         if (ours == nullptr) {
-            for (prometheus::MetricFamily& family : collectable->Collect())
+            for (prometheus::MetricFamily& family : collect(*collectable))
                 merge(families, std::move(family));
             continue;
         }
