@@ -18,6 +18,10 @@ import tempfile
 import threading
 import time
 
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "integration"))
+
+from end_bpftrace import end_bpftrace  # noqa: E402
+
 SOURCE = pathlib.Path(os.environ.get("TIFFANY_SOURCE", pathlib.Path(__file__).parent.parent.parent)).resolve()
 BIN = pathlib.Path(os.environ.get("TIFFANY_BIN", SOURCE / "build" / "release" / "bin")).resolve()
 DEADLINE = 600  # seconds, for one measurement: only so that nothing hangs
@@ -106,7 +110,7 @@ class Counting:
 
     def stop(self):
         """Ends it; how many it counted."""
-        self._tracer.send_signal(signal.SIGINT)
+        end_bpftrace(self._tracer, DEADLINE)
         out, _ = self._tracer.communicate(timeout=DEADLINE)
         found = re.search(r"^@: (\d+)$", out, re.M)
         return int(found.group(1)) if found else 0

@@ -12,11 +12,13 @@ import subprocess
 import threading
 
 import pytest
-from kit import BIN, DEADLINE, SOURCE, _die_with_parent, checked, end_bpftrace, end_process, need_bpftrace, need_files_of, poll, program
+from end_bpftrace import end_bpftrace
+from kit import BIN, DEADLINE, SOURCE, _die_with_parent, checked, end_process, need_bpftrace, need_files_of, poll, program
 
 SCRIPTS = SOURCE / "tools" / "bpftrace"
 PAGE = SOURCE / "docs" / "bpftrace.md"
 NAMES = ["counts", "delays", "failures", "longest", "runs", "waits"]
+ALL = [*NAMES, "stalls", "tasks"]
 BEFORE = "(before)"
 
 
@@ -52,7 +54,7 @@ class Script:
         return self
 
     def __exit__(self, *_):
-        end_bpftrace(self.process)
+        end_bpftrace(self.process, DEADLINE)
         for reader in self._readers:
             reader.join(DEADLINE)
 
@@ -79,7 +81,7 @@ class Script:
 
     def stop(self):
         """Ctrl-C."""
-        end_bpftrace(self.process)
+        end_bpftrace(self.process, DEADLINE)
         return self.ended()
 
     def ended(self):
@@ -317,7 +319,7 @@ def test_a_full_map_is_seen_by_its_empty_name(monkeypatch):
     assert "@ready_us[]: " in text
 
 
-@pytest.mark.parametrize("name", [*NAMES, "stalls", "tasks"])
+@pytest.mark.parametrize("name", ALL)
 def test_each_tells_what_it_shows_and_what_is_wrong(name):
     def run(*arguments):
         return subprocess.run([SCRIPTS / name, *arguments], text=True, capture_output=True, timeout=DEADLINE)
@@ -334,6 +336,42 @@ def test_each_tells_what_it_shows_and_what_is_wrong(name):
     assert gone.returncode == 3 and gone.stderr == f"{name}: there is no process {nobody}\n"
     other = run(str(os.getpid()))
     assert other.returncode == 3 and other.stderr == f"{name}: process {os.getpid()} has no probes of Tiffany\n"
+
+
+def started_and_interrupted_beside_its_wait(directory, clause):
+    """bpftrace with a script, interrupted while it reads a fifo: it notes that, and does not look at it."""
+    fifo = directory / "fifo"
+    os.mkfifo(fifo)
+    script = 'BEGIN { @n = count(); cat("fifo"); } ' + clause
+    tracer = subprocess.Popen(
+        ["bpftrace", "-e", script], cwd=directory, stdout=subprocess.PIPE, text=True, preexec_fn=_die_with_parent
+    )
+
+    def opened():
+        assert tracer.poll() is None
+        try:
+            return os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError:  # nobody reads yet
+            return None
+
+    writer = poll(opened, "it reads the fifo")
+    tracer.send_signal(signal.SIGINT)
+    os.close(writer)
+    return tracer
+
+
+def test_a_ctrl_c_that_bpftrace_does_not_look_at_is_made_up_for(tmp_path):
+    tracer = started_and_interrupted_beside_its_wait(tmp_path, "interval:s:3600 { @n = count(); }")
+    assert end_bpftrace(tracer, DEADLINE) == 0
+    assert "@n: 1\n" in tracer.communicate()[0], "it ended by itself, and printed its maps"
+
+
+def test_each_script_ends_at_the_first_ctrl_c_also_beside_its_wait(tmp_path):
+    clauses = {re.search(r"^interval:.*$", (SCRIPTS / f"{name}.bt").read_text(), re.M)[0] for name in ALL}
+    (clause,) = clauses
+    tracer = started_and_interrupted_beside_its_wait(tmp_path, clause)
+    assert "@n: 1\n" in tracer.communicate(timeout=DEADLINE)[0]
+    assert tracer.returncode == 0
 
 
 # ---- the page ----

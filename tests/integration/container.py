@@ -13,6 +13,7 @@ import subprocess
 import sys
 
 import pytest
+from end_bpftrace import end_bpftrace
 from kit import (
     BIN,
     DEADLINE,
@@ -344,5 +345,5 @@ def test_the_hosts_bpftrace_sees_it(image, root, tmp_path):
         try:
             poll(lambda: re.search(r"\(task \d+\) failed: ", printed.read_text()), "a ready script prints failures")
         finally:
-            end_process(ready, signal.SIGINT)
+            end_bpftrace(ready, DEADLINE)
         assert demo.stop() == 0

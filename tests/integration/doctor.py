@@ -11,6 +11,7 @@ import sys
 import time
 
 import pytest
+from end_bpftrace import end_bpftrace
 from kit import (
     BIN,
     DEADLINE,
@@ -503,7 +504,7 @@ def test_a_process_has_its_probes_and_the_line_that_is_told_attaches_to_them(dem
             poll(lambda: "attached (semaphore 1" in doctor("--pid", pid)["USDT tracers"]["found"], "it attaches")
             time.sleep(seconds)
         finally:
-            tracer.send_signal(signal.SIGINT)
+            end_bpftrace(tracer, DEADLINE)
             said, _ = tracer.communicate(timeout=DEADLINE)
         counted = int(said.split("@running: ")[1].split()[0])
         if counted > 0:
@@ -632,7 +633,7 @@ def test_a_process_whose_program_was_replaced_is_told_and_can_be_traced_by_the_l
     try:
         poll(lambda: "attached (semaphore 1" in doctor("--pid", pid)["USDT tracers"]["found"], "it attaches")
     finally:
-        tracer.send_signal(signal.SIGINT)
+        end_bpftrace(tracer, DEADLINE)
         said, _ = tracer.communicate(timeout=DEADLINE)
     assert "@running" in said
     refused = subprocess.run([SOURCE / "tools" / "bpftrace" / "counts", str(pid)], capture_output=True, text=True,

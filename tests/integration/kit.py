@@ -28,6 +28,7 @@ import threading
 import time
 
 import pytest
+from end_bpftrace import end_bpftrace
 
 BUILD_DEADLINE = 3600  # seconds, for what compiles
 # CMake's variables for a build of this project that is made to be looked at
@@ -395,22 +396,6 @@ class BpftraceResult:
                 raise AssertionError(f"bpftrace lost {entry['data']['events']} lines of printf")
 
 
-def end_bpftrace(process, deadline=DEADLINE):
-    """Asks it to end by SIGINT, and sees to it that it hears that; kills it if it does not end."""
-    if process.poll() is None:
-        process.send_signal(signal.SIGINT)
-        for _ in range(deadline):
-            try:
-                return process.wait(1)
-            except subprocess.TimeoutExpired:
-                # On a busy machine one SIGINT may not be enough: its loop ends when the wait for events is interrupted, and not if
-                # the signal came beside that. To be stopped and to go on interrupts it too, and ends nothing else.
-                process.send_signal(signal.SIGSTOP)
-                process.send_signal(signal.SIGCONT)
-        process.kill()
-    return process.wait()
-
-
 class Bpftrace:
     """bpftrace with a script, attached when `with` is entered.
 
@@ -481,7 +466,7 @@ class Bpftrace:
         return False
 
     def _end(self):
-        end_bpftrace(self.process)
+        end_bpftrace(self.process, DEADLINE)
         for reader in self._readers:
             reader.join(DEADLINE)
         self.process.stdout.close()
