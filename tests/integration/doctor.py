@@ -601,6 +601,68 @@ def test_a_set_uid_program_ignores_what_it_was_told_of_stalls(tmp_path):
         end_process(running)
 
 
+HIDES_ITSELF = """
+import ctypes, sys, time
+if "--not-dumpable" in sys.argv:
+    assert ctypes.CDLL(None).prctl(4, 0, 0, 0, 0) == 0  # PR_SET_DUMPABLE
+print("runs", flush=True)
+time.sleep(3600)
+"""
+MORE_RIGHTS = ["--inh-caps=+net_raw", "--ambient-caps=+net_raw"]
+
+
+class Closed:
+    """An ordinary user's process that the kernel lets no other look into, with a log that it could not write."""
+
+    def __init__(self, user, target, *, rights=(), dumpable=True):
+        identity = [f"--reuid={user.UID}", f"--regid={user.UID}", "--clear-groups", *rights]
+        self.process = subprocess.Popen(
+            ["setpriv", *identity, sys.executable, "-c", HIDES_ITSELF, *([] if dumpable else ["--not-dumpable"])],
+            env={**os.environ, "TIFFANY_PAL": str(target)}, stdout=subprocess.PIPE, text=True)
+
+    def __enter__(self):
+        assert self.process.stdout.readline() == "runs\n"
+        return self.process.pid
+
+    def __exit__(self, *_):
+        end_process(self.process)
+        self.process.stdout.close()
+
+
+@pytest.mark.parametrize("hidden", [{"dumpable": False}, {"rights": MORE_RIGHTS}], ids=["not dumpable", "more rights"])
+def test_of_a_process_that_this_user_may_not_look_into_nothing_is_said_but_that(hidden):
+    with OrdinaryUser("paltrace") as user, Closed(user, user.home / "run.pal", **hidden) as pid:
+        done = user.run([user.program("paltrace"), "doctor", "--json", "--pid", pid])
+        found = {finding["what"]: finding for finding in json.loads(done.stdout)}
+        assert found["process"]["health"] == "wrong" and done.returncode == 3
+        assert f"(pid {pid}) of nobody cannot be looked into by nobody: Permission denied: it has more rights" in (
+            found["process"]["found"]), found["process"]
+        assert "paltrace doctor --pid" in found["process"]["mend"]
+        assert "log of the process" not in found and "USDT probes" not in found and "stall watch" not in found
+
+
+def test_a_root_that_may_not_look_into_a_process_says_so():
+    with OrdinaryUser() as user, Closed(user, user.home / "run.pal") as pid:
+        drop = ["setpriv", "--bounding-set=-sys_ptrace", "--inh-caps=-sys_ptrace"]
+        done = subprocess.run([*drop, program("paltrace"), "doctor", "--json", "--pid", str(pid)], capture_output=True, text=True,
+                              timeout=DEADLINE)
+        found = {finding["what"]: finding for finding in json.loads(done.stdout)}
+        assert "of nobody cannot be looked into by root" in found["process"]["found"], found["process"]
+        assert "CAP_SYS_PTRACE" in found["process"]["found"] and "CAP_SYS_PTRACE" in found["process"]["mend"]
+        assert "log of the process" not in found and "USDT probes" not in found
+
+
+def test_root_knows_whose_process_it_is_that_hides_from_other_users():
+    with OrdinaryUser() as user:
+        closed = user.base / "closed"
+        closed.mkdir(mode=0o700)
+        with Closed(user, closed / "run.pal", dumpable=False) as pid:
+            found = doctor("--pid", pid)
+            assert found["process"]["found"].endswith(" of nobody")
+            log = found["log of the process"]
+            assert log["found"] == f"TIFFANY_PAL={closed}/run.pal: its folder cannot be written to: Permission denied", log
+
+
 def test_a_process_that_is_not_there_is_an_error():
     done = subprocess.run([program("paltrace"), "doctor", "--pid", "4194305"], capture_output=True, text=True,
                           timeout=DEADLINE)

@@ -14,10 +14,8 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <functional>
 #include <optional>
-#include <sstream>
 #include <string>
 #include <string_view>
 #include <tiffany/pal/error.hpp>
@@ -198,20 +196,6 @@ int refusal_of(const std::string& folder, const Place& place) {
     return WIFEXITED(status) ? WEXITSTATUS(status) : 0;
 }
 
-/// The group of a process, and those that it is in besides.
-std::vector<gid_t> groups_of(pid_t pid, gid_t own) {
-    constexpr std::string_view kGroups = "Groups:";
-    std::vector<gid_t> groups{own};
-    std::ifstream file{"/proc/" + std::to_string(pid) + "/status"};
-    for (std::string line; std::getline(file, line);) {
-        if (!line.starts_with(kGroups)) continue;
-        std::istringstream numbers{line.substr(kGroups.size())};
-        for (gid_t group = 0; numbers >> group;)
-            groups.push_back(group);
-    }
-    return groups;
-}
-
 /// Why no log can be had with that name.
 std::optional<Trouble> bad_target(const Place& place, const std::string& target) {
     const std::optional<std::string> name = name_in(target, place.pid);
@@ -328,14 +312,13 @@ Finding examine_own_log() {
 Finding examine_log_of(pid_t pid, bool trusted) {
     Finding finding{.what = "log of the process", .found = {}, .cost = {}, .mend = {}};
     const std::string entry = "/proc/" + std::to_string(pid);
-    struct stat owner {};
-    const bool known = stat(entry.c_str(), &owner) == 0;
+    const Owner owner = owner_of(pid).value_or(Owner{geteuid(), {getegid()}});
     const Place place{.variable = [pid](const char* name) { return variable_of(pid, name); },
                       .pid = std::to_string(pid),
                       .root = entry + "/root",
                       .folder = entry + "/cwd/",
-                      .user = known ? owner.st_uid : geteuid(),
-                      .groups = groups_of(pid, known ? owner.st_gid : getegid())};
+                      .user = owner.user,
+                      .groups = owner.groups};
     const std::string target = place.variable("TIFFANY_PAL");
     if (target.empty()) {
         finding.found =

@@ -133,7 +133,7 @@ std::string bpftrace_line(const std::string& option, const std::string& file) {
     return "bpftrace " + option + "-e 'usdt:" + file + ":tiffany:task__running { @running = count(); }'";
 }
 
-Finding lttng_in(pid_t pid, const struct stat& owner, const std::vector<Mapping>& mappings) {
+Finding lttng_in(pid_t pid, const Owner& owner, const std::vector<Mapping>& mappings) {
     Finding finding{.what = "LTTng in the process", .found = {}, .cost = {}, .mend = {}};
     const auto mapped = [&](std::string_view name) {
         return std::ranges::any_of(mappings, [&](const Mapping& mapping) {
@@ -149,7 +149,8 @@ Finding lttng_in(pid_t pid, const struct stat& owner, const std::vector<Mapping>
     if (variable_of(pid, "TIFFANY_LTTNG") == "0") {
         finding.found = "off: it was started with TIFFANY_LTTNG=0";
         finding.mend = "start it again without TIFFANY_LTTNG=0";
-    } else if (const auto trouble = shm_trouble("/proc/" + std::to_string(pid) + "/root", owner.st_uid, owner.st_gid)) {
+    } else if (const auto trouble =
+                   shm_trouble("/proc/" + std::to_string(pid) + "/root", owner.user, owner.groups.front())) {
         finding.found = "not loaded: where it runs " + trouble->why;
         finding.mend = trouble->mend + ", where it runs; then start it again";
     } else {
@@ -251,6 +252,32 @@ Finding without_a_program(const std::string& found) {
             .mend = "name a process that runs one: paltrace doctor --pid $(pgrep -n NAME)"};
 }
 
+/// Nothing can be seen of it, and so nothing is said: what cannot be read would look as if it were not there.
+Finding closed_to_us(pid_t pid, const std::string& name, const Owner& owner, int refusal) {
+    Finding finding{
+        .what = "process",
+        .health = Health::wrong,
+        .found = {},
+        .cost = "neither its probes, its settings nor LTTng in it can be looked at, nor traced, by this user",
+        .mend = doctor_as_root(pid)};
+    const uid_t user = geteuid();
+    if (user != 0 && user != owner.user) {
+        finding.found = name + " belongs to " + user_name(owner.user) + ", and this is " + user_name(user);
+        return finding;
+    }
+    finding.found = name + " of " + user_name(owner.user) + " cannot be looked into by " + user_name(user) + ": " +
+                    std::strerror(refusal);
+    if (user == 0) {
+        finding.found += ": this root lacks the capability CAP_SYS_PTRACE, or has fewer rights than it";
+        finding.mend = "look from where it was started, or add CAP_SYS_PTRACE (docker run --cap-add SYS_PTRACE)";
+    } else {
+        finding.found +=
+            ": it has more rights than this user, or had (set-uid, capabilities), or asked for that itself "
+            "(PR_SET_DUMPABLE)";
+    }
+    return finding;
+}
+
 Finding who_is_attached(pid_t pid, const std::vector<Mapping>& mappings, const ProbeFile& file) {
     Finding finding{.what = "USDT tracers", .found = {}, .cost = {}, .mend = {}};
     const std::optional<unsigned> attached = word_at(pid, mappings, file.path, file.semaphore_offset.value_or(0));
@@ -292,26 +319,15 @@ Findings examine_file(const std::string& path) {
 }
 
 Findings examine_process(pid_t pid) {
-    const std::string entry = "/proc/" + std::to_string(pid);
-    struct stat owner {};
-    if (stat(entry.c_str(), &owner) != 0)
-        throw Error{ErrorKind::system, "cannot look at process " + std::to_string(pid) + ": there is none"};
+    const std::optional<Owner> owner = owner_of(pid);
+    if (!owner) throw Error{ErrorKind::system, "cannot look at process " + std::to_string(pid) + ": there is none"};
     const std::string name = name_of(pid) + " (pid " + std::to_string(pid) + ")";
     if (state_of(pid) == 'Z')
         return {without_a_program(name + " has ended, and its parent has not asked how (a zombie)")};
     if (is_kernel_thread(pid)) return {without_a_program(name + " is a kernel thread")};
+    if (const int refusal = refusal_to_look_into(pid); refusal != 0) return {closed_to_us(pid, name, *owner, refusal)};
     Findings findings;
-    if (access((entry + "/mem").c_str(), R_OK) != 0 || access((entry + "/maps").c_str(), R_OK) != 0 ||
-        (geteuid() != 0 && geteuid() != owner.st_uid)) {
-        findings.push_back(
-            {.what = "process",
-             .health = Health::wrong,
-             .found = name + " belongs to " + user_name(owner.st_uid) + ", and this is " + user_name(geteuid()),
-             .cost = "neither its probes nor LTTng in it can be looked at, nor traced, by this user",
-             .mend = doctor_as_root(pid)});
-        return findings;
-    }
-    findings.push_back({.what = "process", .found = name + " of " + user_name(owner.st_uid), .cost = {}, .mend = {}});
+    findings.push_back({.what = "process", .found = name + " of " + user_name(owner->user), .cost = {}, .mend = {}});
     const std::vector<Mapping> mappings = mappings_of(pid);
     std::set<std::string> seen;
     bool any = false;
@@ -341,7 +357,7 @@ Findings examine_process(pid_t pid) {
         if (file.semaphore_offset) findings.push_back(who_is_attached(pid, mappings, file));
     }
     if (!any && all) findings.push_back(no_probes(name));
-    findings.push_back(lttng_in(pid, owner, mappings));
+    findings.push_back(lttng_in(pid, *owner, mappings));
     findings.push_back(stall_watch_in(pid));
     findings.push_back(examine_metrics_of(pid, !is_secure(pid)));
     findings.push_back(examine_log_of(pid, !is_secure(pid)));

@@ -3,8 +3,10 @@
 #include <pwd.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
 #include <array>
+#include <cerrno>
 #include <charconv>
 #include <cstdio>
 #include <filesystem>
@@ -90,6 +92,36 @@ std::string name_of(pid_t process) {
     std::string name;
     std::getline(file, name);
     return name;
+}
+
+std::optional<Owner> owner_of(pid_t process) {
+    Owner owner;
+    std::ifstream file{"/proc/" + std::to_string(process) + "/status"};
+    bool known = false;
+    for (std::string line; std::getline(file, line);) {
+        std::istringstream words{line};
+        std::string what;
+        words >> what;
+        if (what == "Uid:") {
+            uid_t real = 0;
+            known = static_cast<bool>(words >> real >> owner.user);
+        } else if (what == "Gid:") {
+            gid_t real = 0, effective = 0;
+            words >> real >> effective;
+            owner.groups.assign(1, effective);
+        } else if (what == "Groups:") {  // the last of these three
+            for (gid_t group = 0; words >> group;)
+                owner.groups.push_back(group);
+        }
+    }
+    return known ? std::optional{std::move(owner)} : std::nullopt;
+}
+
+int refusal_to_look_into(pid_t process) {
+    const std::string entry = "/proc/" + std::to_string(process);
+    struct stat about {};
+    // the kernel asks at `open` and at the way through `root`; the modes of these files say nothing
+    return std::ifstream{entry + "/environ"} && stat((entry + "/root/").c_str(), &about) == 0 ? 0 : errno;
 }
 
 std::size_t threads_called(pid_t process, std::string_view name) {

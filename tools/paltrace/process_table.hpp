@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,6 +25,18 @@ std::string variable_of(pid_t process, std::string_view name);
 
 /// All that began with such a variable. Only those that we may look into.
 std::vector<pid_t> processes_with_variable(std::string_view name, std::string_view value);
+
+/// With whose rights a process works.
+struct Owner {
+    uid_t user = 0;
+    std::vector<gid_t> groups;  ///< its own first
+};
+
+/// Nothing if it is gone.
+std::optional<Owner> owner_of(pid_t process);
+
+/// What keeps us from its environment, its mappings and the files that it sees, as an errno; 0 = nothing.
+int refusal_to_look_into(pid_t process);
 
 /// How many of its threads have that name.
 std::size_t threads_called(pid_t process, std::string_view name);
