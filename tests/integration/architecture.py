@@ -19,6 +19,8 @@ ALLOWED = {
     "tools/demo": LIBRARIES,
     "examples": LIBRARIES,
 }
+# one header of a library that a folder is not built on: it only says what texts mean
+ONE_OF = {"tools/paltrace": "tiffany/telemetry/setting_values.hpp"}
 # headers of others that stay out of everything but these files
 KEPT_IN = {
     "lttng/tracepoint": "tracepoints/lttng_provider",
@@ -48,7 +50,7 @@ def test_every_folder_includes_only_what_it_is_built_on():
     seen = 0
     for folder, path, included in includes():
         library = re.match(r"tiffany/(\w+)/", included)
-        if library:
+        if library and included != ONE_OF.get(folder):
             seen += 1
             assert library.group(1) in ALLOWED[folder], f"{path} includes {included}"
     assert seen > 50  # the pattern still finds them

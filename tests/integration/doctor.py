@@ -234,7 +234,7 @@ MORE = ", a second one adds its pid"
          "a file that is no log of that name is in the way, and is left alone"),
         ({"TIFFANY_PAL": "{}/run.pal"}, log_and_other_old, "not_a_log",
          "a file that is no log of that name is in the way, and is left alone"),
-        ({"TIFFANY_PAL": "unix:"}, None, "bad_target", "a file's name is missing"),
+        ({"TIFFANY_PAL": "unix:"}, None, "bad_target", "the socket has no name"),
         ({"TIFFANY_PAL": "unix:" + 108 * "x"}, None, "bad_target", "a socket's name has at most 107 bytes"),
         ({"TIFFANY_PAL": "unix:{}/sock"}, text("sock"), "not_a_log",
          "something that is no socket of that name is in the way, and is left alone"),

@@ -9,7 +9,6 @@
 
 #include <array>
 #include <cerrno>
-#include <charconv>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
@@ -20,6 +19,7 @@
 #include <string_view>
 #include <tiffany/pal/error.hpp>
 #include <tiffany/pal/reader.hpp>
+#include <tiffany/telemetry/setting_values.hpp>
 #include <vector>
 
 #include "process_table.hpp"
@@ -27,8 +27,6 @@
 namespace tiffany::paltrace {
 namespace {
 
-constexpr std::string_view kSocketScheme = "unix:";
-constexpr std::string_view kCompressed = ".zst";
 constexpr const char* kElsewhere = "TIFFANY_PAL=/tmp/%p.pal";
 constexpr const char* kSocketElsewhere = "TIFFANY_PAL=unix:/tmp/%p.sock";
 
@@ -48,24 +46,11 @@ struct Place {
     std::vector<gid_t> groups{};  // of that, its own first
 };
 
-/// As the library takes it: "4096", "64K", "10M", "1G".
-std::optional<std::uint64_t> size_of(std::string_view text) {
-    constexpr std::string_view kUnits = "KMG";
-    std::uint64_t number = 0;
-    const char* const last = text.data() + text.size();
-    const auto [end, error] = std::from_chars(text.data(), last, number);
-    if (error != std::errc{} || last - end > 1) return std::nullopt;
-    const std::size_t unit = end == last ? 0 : kUnits.find(*end) + 1;  // npos + 1 is 0
-    if (end != last && unit == 0) return std::nullopt;
-    const unsigned shift = 10 * static_cast<unsigned>(unit);
-    return number > (~std::uint64_t{0} >> shift) ? std::nullopt : std::optional{number << shift};
-}
-
 /// What the library does not take.
 std::optional<Trouble> bad_size(const Place& place, const char* name, std::uint64_t least, std::uint64_t most) {
     const std::string value = place.variable(name);
     if (value.empty()) return std::nullopt;
-    const std::optional<std::uint64_t> bytes = size_of(value);
+    const std::optional<std::uint64_t> bytes = detail::parse_size(value);
     const std::string set = std::string{name} + "=" + value + " is ";
     const std::string mend = std::string{"unset "} + name;
     if (!bytes) return Trouble{set + "no size (a whole number, and K, M or G)", mend};
@@ -73,40 +58,15 @@ std::optional<Trouble> bad_size(const Place& place, const char* name, std::uint6
     return std::nullopt;
 }
 
-/// %p, %h and %% filled in; nothing if another % is there.
-std::optional<std::string> expanded(std::string_view pattern, const std::string& pid) {
-    std::array<char, 256> host{};
-    gethostname(host.data(), host.size() - 1);
-    std::string host_name = host.data();
-    for (char& byte : host_name)
-        if (byte == '/') byte = '_';
-    std::string name;
-    for (std::size_t i = 0; i < pattern.size(); ++i) {
-        if (pattern[i] != '%') {
-            name += pattern[i];
-            continue;
-        }
-        const char what = ++i < pattern.size() ? pattern[i] : '\0';
-        if (what != 'p' && what != 'h' && what != '%') return std::nullopt;
-        name += what == 'p' ? pid : what == 'h' ? host_name : "%";
-    }
-    return name;
-}
-
-bool is_socket(std::string_view target) {
-    return target.starts_with(kSocketScheme);
+std::string host_name() {
+    std::array<char, 256> name{};
+    gethostname(name.data(), name.size() - 1);
+    return name.data();
 }
 
 /// The name that the library would take first; nothing if there is none.
 std::optional<std::string> name_in(std::string_view target, const std::string& pid) {
-    if (is_socket(target)) target.remove_prefix(kSocketScheme.size());
-    return expanded(target, pid);
-}
-
-/// The name of the file before: "run.pal.old", "run.pal.old.zst".
-std::string older_of(const std::string& name) {
-    if (name.size() <= kCompressed.size() || !name.ends_with(kCompressed)) return name + ".old";
-    return name.substr(0, name.size() - kCompressed.size()) + ".old" + std::string{kCompressed};
+    return detail::expand_name(detail::pattern_of(target), pid, host_name());
 }
 
 std::string quoted(const std::string& name) {
@@ -154,11 +114,10 @@ std::optional<Trouble> other_file(const std::string& path, uid_t user) {
 
 /// Why the name cannot be a socket's.
 std::optional<Trouble> no_socket(const std::string& path) {
-    constexpr const char* kLock = ".lock";
     struct stat about {};
     if (lstat(path.c_str(), &about) == 0 && !S_ISSOCK(about.st_mode))
         return in_the_way(S_ISLNK(about.st_mode) ? "a symbolic link" : "something that is no socket", kSocketElsewhere);
-    if (lstat((path + kLock).c_str(), &about) == 0 && !(S_ISREG(about.st_mode) && about.st_size == 0))
+    if (lstat((path + detail::kLockEnding).c_str(), &about) == 0 && !(S_ISREG(about.st_mode) && about.st_size == 0))
         return in_the_way("something that is no lock of a log", kSocketElsewhere);
     return std::nullopt;
 }
@@ -168,7 +127,7 @@ std::optional<Trouble> no_file(const Place& place, const std::string& path) {
     if (std::optional<Trouble> trouble = other_file(path, place.user)) return trouble;
     struct stat about {};
     const bool has_log = lstat(path.c_str(), &about) == 0 && S_ISREG(about.st_mode);
-    return has_log ? other_file(older_of(path), place.user) : std::nullopt;
+    return has_log ? other_file(detail::FileName{path}.with(detail::kOlderEnding), place.user) : std::nullopt;
 }
 
 bool is_full(const std::string& path, uid_t user) {
@@ -198,14 +157,9 @@ int refusal_of(const std::string& folder, const Place& place) {
 
 /// Why no log can be had with that name.
 std::optional<Trouble> bad_target(const Place& place, const std::string& target) {
+    if (const std::string why = detail::why_bad_target(target, place.pid, host_name()); !why.empty())
+        return Trouble{why, std::string{"export "} + (detail::is_socket(target) ? kSocketElsewhere : kElsewhere)};
     const std::optional<std::string> name = name_in(target, place.pid);
-    if (!name)
-        return Trouble{"expected %p, %h or %% in its name, found another %", std::string{"export "} + kElsewhere};
-    if (name->empty() || name->back() == '/')
-        return Trouble{"a file's name is missing", std::string{"export "} + kElsewhere};
-    if (is_socket(target) && name->size() >= sizeof(sockaddr_un{}.sun_path))
-        return Trouble{"a socket's name has at most " + std::to_string(sizeof(sockaddr_un{}.sun_path) - 1) + " bytes",
-                       std::string{"export "} + kSocketElsewhere};
     const std::string path = (name->front() == '/' ? place.root : place.folder) + *name;
     const std::size_t slash = path.rfind('/');
     const std::string folder = slash == path.npos ? "." : path.substr(0, slash + 1);
@@ -217,25 +171,22 @@ std::optional<Trouble> bad_target(const Place& place, const std::string& target)
         return Trouble{std::string{"its folder cannot be written to: "} + std::strerror(refusal),
                        std::string{"export "} + kElsewhere};
     if (is_full(folder, place.user)) return Trouble{"its disk is full", "export TIFFANY_PAL=/on/another/disk/%p.pal"};
-    return is_socket(target) ? no_socket(path) : no_file(place, path);
+    return detail::is_socket(target) ? no_socket(path) : no_file(place, path);
 }
 
 std::optional<Trouble> trouble_of(const Place& place, const std::string& target) {
-    constexpr std::uint64_t kLeastMax = std::uint64_t{64} << 10;
-    constexpr std::uint64_t kLeastRing = std::uint64_t{4} << 10;
-    constexpr std::uint64_t kMostRing = std::uint64_t{1} << 30;
     if (target != "-")
         if (std::optional<Trouble> trouble = bad_target(place, target)) return trouble;
-    if (std::optional<Trouble> trouble = bad_size(place, "TIFFANY_PAL_MAX", kLeastMax, ~std::uint64_t{0}))
+    if (std::optional<Trouble> trouble = bad_size(place, "TIFFANY_PAL_MAX", detail::kLeastMaxBytes, ~std::uint64_t{0}))
         return trouble;
-    return bad_size(place, "TIFFANY_PAL_RING", kLeastRing, kMostRing);
+    return bad_size(place, "TIFFANY_PAL_RING", detail::kLeastRing, detail::kMostRing);
 }
 
 /// What to expect where nothing is wrong: "writes its log to /tmp/run.pal".
 std::string expected_of(const Place& place, const std::string& target) {
     if (target == "-") return "writes its log to stderr";
     const std::string name = name_in(target, place.pid).value_or("");
-    if (is_socket(target)) return "serves its log at " + name + " to who connects, and writes no file";
+    if (detail::is_socket(target)) return "serves its log at " + name + " to who connects, and writes no file";
     return "writes its log to " + name;
 }
 
@@ -255,19 +206,18 @@ std::string open_file(pid_t pid, const std::string& name, std::string_view endin
 
 /// The file that it has open as its log; empty if there is none.
 std::string log_file(pid_t pid, const Place& place, const std::string& target) {
-    if (target == "-" || is_socket(target)) return "";
+    if (target == "-" || detail::is_socket(target)) return "";
     const std::string name = name_in(target, place.pid).value_or("");
-    const bool compressed = name.size() > kCompressed.size() && name.ends_with(kCompressed);
-    return open_file(pid, name, compressed ? kCompressed : "");
+    return open_file(pid, name, detail::FileName{name}.ending());
 }
 
 /// What it writes, or serves, of what it was told; empty if nothing of that can be seen.
 std::string what_it_does(pid_t pid, const Place& place, const std::string& target) {
     if (threads_called(pid, "tiffany-pal") == 0) return "";  // it has a log, or a sink
     if (target == "-") return "writes its log to stderr";
-    constexpr std::string_view kLock = ".lock";
+    constexpr std::string_view kLock = detail::kLockEnding;
     const std::string name = name_in(target, place.pid).value_or("");
-    if (is_socket(target)) {
+    if (detail::is_socket(target)) {
         const std::string lock = open_file(pid, name + std::string{kLock}, kLock);
         return lock.empty() ? "" : "serves its log at " + lock.substr(0, lock.size() - kLock.size());
     }

@@ -17,6 +17,7 @@
 #include <sstream>
 #include <string_view>
 #include <tiffany/pal/error.hpp>
+#include <tiffany/telemetry/setting_values.hpp>
 #include <tiffany/tracepoints/catalogue.hpp>
 #include <vector>
 
@@ -184,7 +185,7 @@ Finding stall_watch_in(pid_t pid) {
                             : watching == 1 ? "a thread watches"
                                             : std::to_string(watching) + " threads watch";
     const std::string watched = who + " for runs that do not end";
-    const std::optional<std::chrono::nanoseconds> bound = stall_bound(value);
+    const std::optional<std::chrono::nanoseconds> bound = detail::parse_time(value);
     if (value.empty()) {
         finding.found = watched + " (TIFFANY_STALL is not set)";
     } else if (is_secure(pid)) {

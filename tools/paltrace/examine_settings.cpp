@@ -1,12 +1,10 @@
 #include "examine_settings.hpp"
 
-#include <array>
-#include <charconv>
-#include <cstdint>
+#include <chrono>
 #include <cstdlib>
+#include <optional>
 #include <string>
-#include <system_error>
-#include <utility>
+#include <tiffany/telemetry/setting_values.hpp>
 
 #include "process_table.hpp"
 
@@ -16,16 +14,6 @@ namespace {
 std::string own_variable(const char* name) {
     const char* const value = std::getenv(name);
     return value != nullptr ? value : "";
-}
-
-/// ADDRESS:PORT, as the library takes it.
-bool names_a_port(std::string_view text) {
-    const std::size_t colon = text.rfind(':');
-    if (colon == text.npos) return false;
-    const char* const last = text.data() + text.size();
-    std::uint16_t port = 0;
-    const auto [end, error] = std::from_chars(text.data() + colon + 1, last, port);
-    return error == std::errc{} && end == last;
 }
 
 Finding own_lttng() {
@@ -46,7 +34,7 @@ Finding own_lttng() {
 Finding own_stall() {
     Finding finding{.what = "TIFFANY_STALL", .found = {}, .cost = {}, .mend = {}};
     const std::string value = own_variable("TIFFANY_STALL");
-    const std::optional<std::chrono::nanoseconds> bound = stall_bound(value);
+    const std::optional<std::chrono::nanoseconds> bound = detail::parse_time(value);
     if (value.empty()) {
         finding.found = "not set; with TIFFANY_STALL=1s a program tells of each run that lasts longer";
     } else if (!bound) {
@@ -68,7 +56,7 @@ Finding own_metrics() {
     if (value.empty()) {
         finding.found =
             "not set; with TIFFANY_METRICS=127.0.0.1:9464 a program that asks for it serves its metrics there";
-    } else if (!names_a_port(value)) {
+    } else if (!detail::parse_address(value)) {
         finding.health = Health::wrong;
         finding.found = "TIFFANY_METRICS=" + value + " is no ADDRESS:PORT";
         finding.cost = "a program that serves metrics by it gets an exception at its start";
@@ -82,19 +70,6 @@ Finding own_metrics() {
 }
 
 }  // namespace
-
-std::optional<std::chrono::nanoseconds> stall_bound(std::string_view text) {
-    constexpr std::array<std::pair<std::string_view, std::uint64_t>, 3> kUnits{
-        {{"ms", 1'000'000}, {"s", 1'000'000'000}, {"min", 60'000'000'000}}};
-    constexpr auto kMost = static_cast<std::uint64_t>(std::chrono::nanoseconds::max().count());
-    std::uint64_t number = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-    if (error != std::errc{}) return std::nullopt;
-    const std::string_view unit = text.substr(static_cast<std::size_t>(end - text.data()));
-    for (const auto& [name, ns] : kUnits)
-        if (unit == name && number <= kMost / ns) return std::chrono::nanoseconds{number * ns};
-    return std::nullopt;
-}
 
 Findings examine_own_settings() {
     return {own_lttng(), own_stall(), own_metrics()};
@@ -113,8 +88,8 @@ Finding examine_metrics_of(pid_t pid, bool trusted) {
         finding.found += "; it is a set-uid program, or has more rights than its caller, and does not look at it";
         finding.mend = "let the program open its port itself: tiffany::MetricsServer with options";
     } else {
-        finding.mend = names_a_port(value) ? "let the program call tiffany::MetricsServer::from_environment()"
-                                           : "start it again with TIFFANY_METRICS=127.0.0.1:9464";
+        finding.mend = detail::parse_address(value) ? "let the program call tiffany::MetricsServer::from_environment()"
+                                                    : "start it again with TIFFANY_METRICS=127.0.0.1:9464";
     }
     return finding;
 }

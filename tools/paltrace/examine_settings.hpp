@@ -4,10 +4,6 @@
 
 #include <sys/types.h>
 
-#include <chrono>
-#include <optional>
-#include <string_view>
-
 #include "finding.hpp"
 
 namespace tiffany::paltrace {
@@ -18,8 +14,5 @@ Findings examine_own_settings();
 /// Of a process: the metrics' address that its environment asks for, and whether it serves any.
 /// @param trusted  false: it began with rights that its caller had not, and so does not look at its environment
 Finding examine_metrics_of(pid_t pid, bool trusted);
-
-/// Of a value of TIFFANY_STALL; nothing if it is none that the library takes (docs/stalls.md).
-std::optional<std::chrono::nanoseconds> stall_bound(std::string_view text);
 
 }  // namespace tiffany::paltrace

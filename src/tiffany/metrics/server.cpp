@@ -10,12 +10,12 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <list>
 #include <mutex>
+#include <optional>
 #include <stdexcept>
 #include <string_view>
 #include <system_error>
@@ -23,6 +23,7 @@
 #include <tiffany/metrics/scrape_text.hpp>
 #include <tiffany/metrics/server.hpp>
 #include <tiffany/telemetry/detail/signals_blocked.hpp>
+#include <tiffany/telemetry/setting_values.hpp>
 #include <utility>
 #include <vector>
 
@@ -320,19 +321,12 @@ std::unique_ptr<MetricsServer> MetricsServer::from_environment() {
     const char* value = secure_getenv("TIFFANY_METRICS");
     if (value == nullptr || *value == '\0') return nullptr;
     const std::string_view text{value};
-    const std::size_t colon = text.rfind(':');
-    const auto not_so = [&] {
+    const std::optional<detail::AddressAndPort> asked = detail::parse_address(text);
+    if (!asked)
         throw std::runtime_error{"cannot read TIFFANY_METRICS: expected ADDRESS:PORT, found " + std::string{text}};
-    };
-    if (colon == std::string_view::npos) not_so();
     ServerOptions options;
-    std::string_view address = text.substr(0, colon);
-    if (address.size() > 2 && address.front() == '[' && address.back() == ']')
-        address = address.substr(1, address.size() - 2);
-    if (!address.empty()) options.address = address;
-    const char* const end = text.data() + text.size();
-    const auto [stop, error] = std::from_chars(text.data() + colon + 1, end, options.port);
-    if (error != std::errc{} || stop != end) not_so();
+    if (!asked->address.empty()) options.address = asked->address;
+    options.port = asked->port;
     return std::make_unique<MetricsServer>(options);
 }
 

@@ -12,6 +12,7 @@
 #include <cstdio>
 #include <memory>
 #include <new>
+#include <string_view>
 #include <utility>
 
 namespace tiffany::detail {
@@ -139,13 +140,6 @@ bool Descriptor::is_ours() noexcept {
 
 int Descriptor::release() noexcept {
     return std::exchange(fd_, -1);
-}
-
-FileName::FileName(std::string_view name) : stem_{name} {
-    constexpr std::string_view kZst = ".zst";
-    if (name.size() <= kZst.size() || name.substr(name.size() - kZst.size()) != kZst) return;
-    stem_.resize(name.size() - kZst.size());
-    ending_ = kZst;
 }
 
 bool is_named(int fd, const std::string& name) noexcept {

@@ -3,7 +3,6 @@
 
 #include <cstdint>
 #include <string>
-#include <string_view>
 #include <tiffany/telemetry/pal_status.hpp>
 
 namespace tiffany::detail {
@@ -39,20 +38,6 @@ struct NameProblem {
 };
 
 constexpr int kMoreNames = 100;  // that are tried beside the first: another process may have it
-
-/// A name with its ending apart, so that what is added stays before `.zst`.
-class FileName {
-  public:
-    /// Errors: std::bad_alloc.
-    explicit FileName(std::string_view name);
-    /// "run.pal", ".812" -> "run.pal.812"; "run.pal.zst", ".812" -> "run.pal.812.zst".
-    std::string with(std::string_view added) const { return stem_ + std::string{added} + ending_; }
-    bool is_compressed() const noexcept { return !ending_.empty(); }
-
-  private:
-    std::string stem_;
-    std::string ending_;
-};
 
 /// Makes a new file of mode 0600 and locks it. One of this name that is a log, and that nobody has locked, becomes
 /// `older` first; an empty one of the same user is replaced.

@@ -14,6 +14,7 @@
 #include "pal_log.hpp"
 #include "pal_socket.hpp"
 #include "process.hpp"
+#include "setting_values.hpp"
 
 namespace tiffany {
 
@@ -41,14 +42,6 @@ namespace {
 constexpr std::chrono::milliseconds kPoll{5};
 constexpr std::chrono::milliseconds kPatience{5000};  // with a disk that does not answer, at the end of the process
 constexpr PalPace kPace{.busy_poll = std::chrono::milliseconds{1}, .hold = std::chrono::milliseconds{10}};
-
-std::string_view without_scheme(std::string_view target) noexcept {
-    return target.substr(kSocketScheme.size());
-}
-
-bool is_socket(std::string_view target) noexcept {
-    return target.substr(0, kSocketScheme.size()) == kSocketScheme;
-}
 
 }  // namespace
 
@@ -89,7 +82,7 @@ void LogControl::open(PalHub& hub) {
     const auto pid = static_cast<std::uint32_t>(getpid());
     const std::string host = host_name();
     const bool socket = is_socket(settings_.pal);
-    const std::string_view pattern = socket ? without_scheme(settings_.pal) : settings_.pal;
+    const std::string_view pattern = pattern_of(settings_.pal);
     const PalStreamNames names{"tiffany " TIFFANY_VERSION, program_name(), "monotonic"};
     const bool add_pid = forked_ && !names_process(pattern);
     counters_ = std::make_shared<LogCounters>();
@@ -97,7 +90,7 @@ void LogControl::open(PalHub& hub) {
 
     NameProblem problem;
     std::unique_ptr<PalTarget> target;
-    const std::string name = expand_name(pattern, pid, host).value_or("");
+    const std::string name = expand_name(pattern, std::to_string(pid), host).value_or("");
     if (socket) {
         auto made = std::make_unique<PalSocket>(PalSocket::Place{name, pid, add_pid}, names, lines, counters_, problem);
         target = std::move(made);

@@ -13,6 +13,7 @@
 
 #include "kernel_time.hpp"
 #include "process.hpp"
+#include "setting_values.hpp"
 
 namespace tiffany::detail {
 namespace {
@@ -20,7 +21,6 @@ namespace {
 constexpr int kLevel = 1;
 constexpr std::size_t kMostBatch = std::size_t{256} << 10;
 constexpr std::size_t kEndBytes = 4096;  // kept free for what ends a file
-constexpr const char* kOlder = ".old";
 constexpr std::uint64_t kLongestPauseNs = 3'600'000'000'000;
 constexpr std::uint64_t kDumpEndsNs = 60'000'000'000;
 
@@ -108,7 +108,7 @@ bool PalFile::open(int attempt, NameProblem& problem) {
     for (; attempt <= kMoreNames; ++attempt) {
         const std::string added = attempt == 0 ? "" : attempt == 1 ? pid : pid + "-" + std::to_string(attempt);
         std::string name = asked.with(added);
-        std::string older = asked.with(added + kOlder);
+        std::string older = asked.with(added + kOlderEnding);
         problem = {};
         Descriptor made = take_file(name, older, problem);
         if (made.is_open()) {

@@ -12,8 +12,8 @@
 #include <cstring>
 
 #include "kernel_time.hpp"
-#include "log_settings.hpp"
 #include "process.hpp"
+#include "setting_values.hpp"
 
 namespace tiffany::detail {
 namespace {
@@ -21,8 +21,7 @@ namespace {
 constexpr std::size_t kMostReaders = 64;
 constexpr std::size_t kBatch = std::size_t{64} << 10;
 constexpr int kBacklog = 16;
-constexpr const char* kLock = ".lock";  // beside the socket
-constexpr std::int64_t kEndMs = 2000;   // for readers to take what is kept, when the process ends
+constexpr std::int64_t kEndMs = 2000;  // for readers to take what is kept, when the process ends
 constexpr int kEndStepMs = 20;
 
 std::int64_t now_ms() noexcept {
@@ -86,10 +85,10 @@ bool PalSocket::listen_at(const std::string& name, NameProblem& problem) {
         problem = {PalProblem::bad_target, ENAMETOOLONG};
         return false;
     }
-    lock_file_ = take_lock_file(name + kLock, problem);
+    lock_file_ = take_lock_file(name + kLockEnding, problem);
     if (!lock_file_.is_open()) return false;
     if (listen_with_lock(name, problem)) return true;
-    unlink((name + kLock).c_str());
+    unlink((name + kLockEnding).c_str());
     lock_file_.close();
     return false;
 }
@@ -200,7 +199,7 @@ void PalSocket::end(const PalWorkers& workers, std::uint64_t ts_ns) noexcept {
     struct stat there {};
     if (lstat(name_.c_str(), &there) == 0 && there.st_ino == inode_) unlink(name_.c_str());
     listener_.close();
-    unlink((name_ + kLock).c_str());  // with its lock: who waits for it looks at its name again
+    unlink((name_ + kLockEnding).c_str());  // with its lock: who waits for it looks at its name again
     lock_file_.close();
 }
 

@@ -11,6 +11,7 @@
 #include <fstream>
 #include <sstream>
 #include <telemetry/locked_file.hpp>
+#include <telemetry/setting_values.hpp>
 #include <tiffany/pal/writer.hpp>
 
 #include "../temporary_folder.hpp"

@@ -4,6 +4,7 @@
 
 #include <cstdlib>
 #include <telemetry/log_settings.hpp>
+#include <telemetry/setting_values.hpp>
 
 namespace tiffany::detail {
 namespace {
@@ -32,12 +33,25 @@ TEST(LogSettings, ATimeIsAWholeNumberWithAUnit) {
         EXPECT_EQ(parse_time(bad), std::nullopt) << bad;
 }
 
+TEST(LogSettings, AnAddressIsWhatStandsBeforeTheLastColon) {
+    const auto is = [](std::string_view text, std::string_view address, std::uint16_t port) {
+        const std::optional<AddressAndPort> parsed = parse_address(text);
+        return parsed && parsed->address == address && parsed->port == port;
+    };
+    EXPECT_TRUE(is("127.0.0.1:9464", "127.0.0.1", 9464));
+    EXPECT_TRUE(is("[::1]:0", "::1", 0));
+    EXPECT_TRUE(is("::1:65535", "::1", 65535));
+    EXPECT_TRUE(is(":80", "", 80));
+    for (const char* bad : {"", "9464", "127.0.0.1", "a:", "a:65536", "a:-1", "a: 1", "a:1 ", "a:0x1"})
+        EXPECT_FALSE(parse_address(bad)) << bad;
+}
+
 TEST(LogSettings, ANameTakesThePidAndTheHost) {
-    EXPECT_EQ(expand_name("/run/%h/%p.pal", 812, "web1"), "/run/web1/812.pal");
-    EXPECT_EQ(expand_name("100%%", 812, "web1"), "100%");
-    EXPECT_EQ(expand_name("%h", 1, "a/../b"), "a_.._b") << "a host's name is no way to another folder";
-    EXPECT_EQ(expand_name("%q", 1, "h"), std::nullopt);
-    EXPECT_EQ(expand_name("run%", 1, "h"), std::nullopt);
+    EXPECT_EQ(expand_name("/run/%h/%p.pal", "812", "web1"), "/run/web1/812.pal");
+    EXPECT_EQ(expand_name("100%%", "812", "web1"), "100%");
+    EXPECT_EQ(expand_name("%h", "1", "a/../b"), "a_.._b") << "a host's name is no way to another folder";
+    EXPECT_EQ(expand_name("%q", "1", "h"), std::nullopt);
+    EXPECT_EQ(expand_name("run%", "1", "h"), std::nullopt);
     EXPECT_TRUE(names_process("a%p"));
     EXPECT_FALSE(names_process("a%%p"));
     EXPECT_FALSE(names_process("%h"));
