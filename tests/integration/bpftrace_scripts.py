@@ -75,6 +75,11 @@ class Script:
     def text(self):
         return "".join(list(self._lines))
 
+    @property
+    def warned(self):
+        """What the script itself said on stderr before bpftrace began."""
+        return [line for line in list(self._errors) if re.match(r"\w+: ", line) and not re.match("ERROR|WARNING", line)]
+
     def wait_for(self, count, pattern):
         """Until so many lines were printed: at its end bpftrace loses what it has not read yet (never its maps)."""
         poll(lambda: len(re.findall(pattern, self.text, re.M)) >= count, f"{count} lines like {pattern}")

@@ -3,6 +3,7 @@ commands of docs/stalls.md."""
 
 import json
 import os
+import pathlib
 import re
 import shlex
 import subprocess
@@ -122,6 +123,28 @@ def test_the_script_prints_each_stall_with_the_tasks_name(monkeypatch):
     ((run_us, worker),) = re.findall(r"^\d\d:\d\d:\d\d  stall \(task \d+\) runs for (\d+) us on worker (\d+)$", text, re.M)
     assert BOUND_MS * 1000 < int(run_us) <= STALL_MS * 1000 * 2 and int(worker) == 0
     assert "@stalls[stall]: 1\n" in text
+
+
+def test_the_script_says_so_where_nobody_watches(monkeypatch):
+    need_bpftrace()
+    for bound, watched in (("1min", True), (None, False), ("0s", False)):
+        if bound is None:
+            monkeypatch.delenv("TIFFANY_STALL", raising=False)
+        else:
+            monkeypatch.setenv("TIFFANY_STALL", bound)
+        with WaitingDemo("--seconds", 0) as demo:
+            need_files_of(demo.pid)
+            demo.go()
+            poll(lambda: not watched or "tiffany-stall" in threads_of(demo.pid), "its watch has begun")
+            with Script([SCRIPTS / "stalls", demo.pid]) as script:
+                said = [f"stalls: nobody watches process {demo.pid} yet, and nothing is told until it has a scheduler and "
+                        "TIFFANY_STALL=1s, or watch()\n"]
+                assert script.warned == ([] if watched else said), bound
+                script.stop()
+
+
+def threads_of(pid):
+    return [thread.joinpath("comm").read_text().strip() for thread in pathlib.Path(f"/proc/{pid}/task").iterdir()]
 
 
 def computed_s(pid):
