@@ -25,8 +25,10 @@ def test_each_fault_has_a_test_that_ctest_runs():
     registered = (SOURCE / "tests/integration/CMakeLists.txt").read_text()
     for file, name in {test.groups() for test in found.values()}:
         assert f"\ndef {name}(" in (SOURCE / "tests/integration" / file).read_text(), (file, name)
-        theme = re.fullmatch(r"faults_(\w+)\.py", file)
-        assert re.search(rf"\({re.escape(file)}[ )]", registered) or (theme and re.search(rf"theme IN ITEMS .*\b{theme[1]}\b", registered)), file
+        theme = re.fullmatch(r"(?:faults|trust)_(\w+)\.py", file)
+        assert re.search(rf"\({re.escape(file)}[ )]", registered) or (
+            theme and re.search(rf"(?:theme|subject) IN ITEMS .*\b{theme[1]}\b", registered)
+        ), file
 
 
 def test_every_fault_has_a_row():

@@ -1,0 +1,165 @@
+"""Damaged traces: with each reader an error that names the file, or a log that can be checked, in no time and with no memory."""
+
+import os
+import random
+import shutil
+import struct
+
+import pytest
+from bad_input import BAD_CONTENT, GOOD, LOST, entries, paltrace, small_trace
+from ctf_writer import Trace, catalogue, life, worker
+from kit import SOURCE, program
+from process_use import MOST_CPU, MOST_MEMORY, ran
+
+NIGHTLY = os.environ.get("TIFFANY_PART") == "whole"
+
+
+def cuts(size, step):
+    """Lengths to cut a file at: its first bytes, its last ones, else each `step`th."""
+    return sorted({*range(0, min(size, 40), 3), *range(40, size, step), *range(max(0, size - 2), size)})
+
+
+def cut_files(files):
+    """{file: bytes} for each damaged trace; `files` are those of a good one."""
+    for name, content in files.items():
+        step = len(content) // 12 + 1
+        if NIGHTLY:
+            step = 1 if name == "metadata" else len(content) // 400 + 1
+        for cut in cuts(len(content), step):
+            yield f"{name} cut at {cut}", name, content[:cut]
+
+
+def changed_files(files):
+    chance = random.Random(29)
+    for number in range(2000 if NIGHTLY else 120):
+        name = chance.choice([name for name, content in files.items() if content])
+        damaged = bytearray(files[name])
+        for _ in range(chance.choice([1, 1, 2, 8, 64])):
+            at = chance.randrange(len(damaged))
+            how = chance.randrange(4)
+            if how == 0:
+                damaged[at] = chance.randrange(256)
+            elif how == 1:
+                damaged[at] ^= 1 << chance.randrange(8)
+            elif how == 2:
+                damaged[at : at + 8] = chance.choice([b"\0", b"\xff", b"\x7f"]) * len(damaged[at : at + 8])
+            else:
+                length = min(chance.randrange(64), len(damaged) - at)
+                damaged[at : at + length] = damaged[at : at + length][::-1]
+        yield f"change {number} of {name}", name, bytes(damaged)
+
+
+def golden_trace(directory):
+    """One that LTTng wrote, with its index files."""
+    whole = SOURCE / "tests/golden/v1/lives/trace/ust/uid/0/64-bit"
+    shutil.copytree(whole, directory)
+    return directory
+
+
+def converted(trace, files, reader, log, what):
+    """Exit status, whether there is a log, and its bytes; all that the row of docs/reliability.md promises of one trace holds."""
+    log.unlink(missing_ok=True)
+    status, said, cpu, memory = ran([program("paltrace"), "convert", f"--reader={reader}", trace, "-o", log], log.parent)
+    assert status in (GOOD, BAD_CONTENT, LOST), (what, status, said)
+    assert "killed by signal" not in said and "ended before its time" not in said, (what, said)
+    assert cpu < MOST_CPU and "made no progress" not in said, (what, cpu, said)
+    assert memory < MOST_MEMORY, (what, memory)
+    if status == BAD_CONTENT:
+        assert "the native reader: the metadata" in said or any(str(trace / name) in said for name in files), (what, said)
+    else:
+        assert log.exists(), (what, said)
+    if log.exists():
+        checked = paltrace("check", log)
+        says_so = "cannot read log" in checked.stderr and "the log was cut" in checked.stderr
+        assert says_so if status == BAD_CONTENT else "cannot read log" not in checked.stderr, (what, status, said, checked)
+    return status, log.read_bytes() if log.exists() else None, cpu, memory
+
+
+@pytest.mark.parametrize("damage", [cut_files, changed_files])
+@pytest.mark.parametrize("made", ["by_hand", "by_lttng"])
+def test_a_damaged_trace_is_an_error_or_a_log_that_can_be_checked_and_takes_no_time_and_no_memory(tmp_path, made, damage):
+    """With each reader; what the native one takes without a word is the log that babeltrace2 gives."""
+    trace = small_trace(tmp_path) if made == "by_hand" else golden_trace(tmp_path / "run")
+    files = {str(path.relative_to(trace)): path.read_bytes() for path in trace.rglob("*") if path.is_file()}
+    seen = {reader: {GOOD: 0, BAD_CONTENT: 0, LOST: 0} for reader in ("native", "babeltrace2", "auto")}
+    most_cpu = most_memory = 0
+    for what, name, content in damage(files):
+        (trace / name).write_bytes(content)
+        logs, taken = {}, None
+        for reader, count in seen.items():
+            status, logs[reader], cpu, memory = converted(trace, files, reader, tmp_path / "run.pal", (what, reader))
+            count[status] += 1
+            most_cpu, most_memory = max(most_cpu, cpu), max(most_memory, memory)
+            if reader == "native" and status != BAD_CONTENT:
+                taken = what
+        if taken == what:
+            assert logs["native"] == logs["babeltrace2"], what
+        assert logs["auto"] == logs["babeltrace2"], what
+        (trace / name).write_bytes(files[name])
+    print(f"{sum(seen['auto'].values())} damaged traces: {seen}, {most_cpu:.2f} s, {most_memory / 1024:.0f} MiB at the most")
+    assert all(count[BAD_CONTENT] > 20 for count in seen.values()), seen
+
+
+@pytest.mark.parametrize("bad", [0, 4, 9], ids=["the first", "one in the middle", "the last"])
+@pytest.mark.parametrize("damaged", ["stream", "metadata"])
+def test_of_ten_traces_a_bad_one_costs_only_itself_and_is_named(tmp_path, bad, damaged):
+    run, alone = tmp_path / "run", tmp_path / "alone/run"  # the log has the name of what was converted
+    for number in range(10):
+        trace = Trace(catalogue())
+        stream = trace.channel().stream()
+        told = life(number + 1, 1, 1, 1, 2000)
+        stream.packet([("worker_started", 1000, {"worker": worker(number + 1), "catalogue": 1})] + told +
+                      [("worker_stopped", 9000, {"worker": worker(number + 1), "seq": 6})])
+        for directory in {run, run if number == bad else alone}:
+            trace.write(directory / f"process{number}")
+    file = next((run / f"process{bad}").glob("*_0")) if damaged == "stream" else run / f"process{bad}/metadata"
+    whole = file.read_bytes()  # cut metadata would be lent by a twin
+    file.write_bytes(whole[:-5] if damaged == "stream" else whole.replace(b"event {", b"event ["))
+    logs = {}
+    for directory, status in ((alone, GOOD), (run, BAD_CONTENT)):
+        log = directory.parent / "run.pal"
+        done = paltrace("convert", directory, "-o", log)
+        assert done.returncode == status, done
+        logs[directory] = log.read_bytes()
+    missing = b',"bad_parts":1}\n'
+    assert logs[run].endswith(missing), "End tells that one is not in it"
+    assert logs[run].removesuffix(missing) + b"}\n" == logs[alone], "the nine are what they are without it"
+    assert entries(log)[-1]["records"] == 9 * 8
+    named = [line for line in done.stderr.splitlines() if "process" in line.replace(str(tmp_path.parent), "")]
+    assert len(named) == 1 and str(file) in named[0], done
+
+
+@pytest.mark.parametrize("metadata", ["fifo", "endless"])
+def test_metadata_that_never_ends_is_not_waited_for(tmp_path, metadata):
+    good = small_trace(tmp_path / "run", name="good")
+    bad = small_trace(tmp_path / "run", name="bad") / "metadata"
+    bad.unlink()
+    if metadata == "fifo":
+        os.mkfifo(bad)
+    else:
+        bad.symlink_to("/dev/zero")
+    status, said, cpu, memory = ran([program("paltrace"), "convert", good.parent, "-o", tmp_path / "run.pal"], tmp_path)
+    assert status == BAD_CONTENT and f"{bad}: it is no regular file" in said, said
+    assert cpu < MOST_CPU and memory < MOST_MEMORY
+    assert entries(tmp_path / "run.pal")[-1]["records"] == 20
+
+
+@pytest.mark.parametrize("whole_entries", [False, True], ids=["cut", "whole entries"])
+def test_an_index_far_longer_than_its_stream_takes_no_time_and_no_memory(tmp_path, whole_entries):
+    trace = golden_trace(tmp_path / "run")
+    log = tmp_path / "run.pal"
+    convert = [program("paltrace"), "convert", trace, "-o", log]
+    assert ran(convert, tmp_path)[0] == GOOD
+    good = log.read_bytes()
+    log.unlink()
+    index = next(path for path in sorted(trace.rglob("*.idx")) if path.stat().st_size > 16)
+    header = 16
+    (entry,) = struct.unpack_from(">I", index.read_bytes(), 12)
+    size = (4200 << 20) // entry * entry + header + (0 if whole_entries else 1)
+    os.truncate(index, size)
+    status, said, cpu, memory = ran(convert, tmp_path)
+    assert cpu < MOST_CPU and memory < MOST_MEMORY, (cpu, memory, said)
+    if whole_entries:  # the first of them lies where no packet can
+        assert status == BAD_CONTENT and f"cannot read index {index}" in said, (status, said)
+    else:  # babeltrace2 does not use it
+        assert (status, log.read_bytes() if log.exists() else said) == (GOOD, good)
