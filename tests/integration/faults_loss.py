@@ -73,6 +73,7 @@ def test_lossless_loses_nothing_of_two_workers_at_full_speed(tmp_path):
     command = ["--lossless", "--buffers", "1Mx8", "--", SPIN, LOSSLESS, "--workers", "2"]
     done = record(tmp_path / "run", *command, timeout=20 * DEADLINE).expect(0)
     assert done.file["transitions"] == done.transitions() > 2 * LOSSLESS
+    print(f"{done.file['lost']} of {done.transitions()}")
     assert (done.file["lost"], done.file["lost_others"]) == (0, 0)
 
 

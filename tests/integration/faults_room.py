@@ -75,4 +75,5 @@ def test_a_crash_safe_recording_on_a_full_disk_keeps_the_buffers_that_it_has_no_
     assert told["transitions"] > 0 and told["bad_parts"] == []
     assert "cannot recover what is still in the buffers" in said and "they are kept, and this reads them: lttng-crash" in said
     transitions, lost = transitions_and_lost(later)
+    print(f"{told['transitions']} transitions, {transitions} with the buffers")
     assert told["transitions"] < transitions <= transitions + lost <= made

@@ -37,6 +37,22 @@ def test_every_fault_has_a_row():
     assert {path.name for path in (SOURCE / "tests/integration").glob("faults_*.py")} <= named
 
 
+def test_each_start_pace_and_wait_of_the_table_is_one_of_the_figures():
+    table, _, figures = PAGE.partition("\n## Faults\n")[2].partition("\n## Figures\n")
+    seen = [line.strip("|").split("|")[3] for line in table.splitlines() if line.startswith("| ")]
+    said = {"Start": r"start \+([\d.]+) ms|at most \+([\d.]+) ms", "Pace": r"pace ([\d.]+)|ends ([\d.]+) s later",
+            "Pause": r"([\d.]+) s at most without"}
+    count = 0
+    for kind, pattern in said.items():
+        lines = " ".join(re.findall(rf"^    {kind}: (.*)$", figures, re.M))
+        measured = [float(number) for number in re.findall(r"(?<![\w.])\d+\.\d+", lines)]
+        for number in ("".join(found) for found in re.findall(pattern, "\n".join(seen))):
+            count += 1
+            digits = len(number.partition(".")[2])
+            assert any(f"{figure:.{digits}f}" == number for figure in measured), (kind, number, measured)
+    assert count == 9
+
+
 def test_the_commands_of_the_page(tmp_path):
     need_program("lttng-sessiond")
     lines = commands("docs/reliability.md", "paltrace record", "paltrace check")
