@@ -2,6 +2,8 @@
 //
 // A module of its own, loaded at run time and never closed, so that a program runs where LTTng is not installed.
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <iterator>
 
@@ -13,6 +15,8 @@
 #include <lttng/ust-thread.h>
 #include <tiffany/tracepoints/lttng_table.hpp>
 
+#include "lttng_provider_whole.hpp"
+
 // Exported by liblttng-ust-tracepoint and liblttng-ust-common; no installed header declares them.
 extern "C" int lttng_ust_tp_probe_register_queue_release(const char* provider_name, const char* event_name,
                                                          void (*func)(void), void* data, const char* signature);
@@ -21,11 +25,62 @@ extern "C" void lttng_ust_urcu_register_thread(void);
 namespace tiffany::detail {
 namespace {
 
-// One cold function a tracepoint, so that each has exactly one site in the binary. `state` is tested by the hook's
-// on-word as a whole; a session may have enabled only some of the events, so it is tested here again.
-#define TIFFANY_FIRE(provider, name, struct_name)                                      \
-    [[gnu::noinline, gnu::cold]] void fire_##struct_name(const void* event) noexcept { \
-        lttng_ust_tracepoint(provider, name, static_cast<const struct_name*>(event));  \
+// The fields of each event.
+template <typename Event>
+struct Fields;
+#define TIFFANY_FIELD(name) Run{offsetof(Event, name), sizeof(Event::name)},
+#define TIFFANY_WORKER() TIFFANY_FIELD(worker)
+#define TIFFANY_TID() TIFFANY_FIELD(tid)
+#define TIFFANY_SEQ() TIFFANY_FIELD(seq)
+#define TIFFANY_STEP() TIFFANY_FIELD(step)
+#define TIFFANY_PID() TIFFANY_FIELD(pid)
+#define TIFFANY_U8(name, meaning) TIFFANY_FIELD(name)
+#define TIFFANY_U16(name, meaning) TIFFANY_FIELD(name)
+#define TIFFANY_U32(name, meaning) TIFFANY_FIELD(name)
+#define TIFFANY_U64(name, meaning) TIFFANY_FIELD(name)
+#define TIFFANY_DURATION(name, meaning) TIFFANY_FIELD(name)
+#define TIFFANY_ENUM(name, enumeration, meaning) TIFFANY_FIELD(name)
+#define TIFFANY_STRING(name, bytes, meaning) Run{offsetof(Event, name), kString},
+#define TIFFANY_FIELDS(struct_name, ...)                                    \
+    template <>                                                             \
+    struct Fields<struct_name> {                                            \
+        using Event = struct_name;                                          \
+        static constexpr Layout kLayout{std::to_array<Run>({__VA_ARGS__})}; \
+    };
+#define TIFFANY_TRANSITION(Name, verb, from, to, level, meaning, fields) \
+    TIFFANY_FIELDS(tiffany_task_##verb, TIFFANY_WORKER() TIFFANY_TID() TIFFANY_SEQ() TIFFANY_STEP() fields)
+#define TIFFANY_EVENT(Name, verb, probe, Record, kind, level, meaning, fields) TIFFANY_FIELDS(tiffany_##verb, fields)
+#define TIFFANY_TICK(Name, verb, probe, Record, kind, level, meaning, fields) \
+    TIFFANY_FIELDS(tiffany_tick_##verb, fields)
+#include <tiffany/tracepoints/task_events.def>
+#undef TIFFANY_FIELDS
+#undef TIFFANY_FIELD
+
+/// What LTTng's macro does, but that an event of numbers is written as a whole where it can be. `state` is tested by
+/// the hook's on-word for all tracepoints at once; a session may have enabled only some of them, so it is tested here
+/// again.
+template <typename Event>
+[[gnu::always_inline]] inline void fire(const lttng_ust_tracepoint& tracepoint, void (*probe)(void*, const Event*),
+                                        const Event* event) noexcept {
+    if (CMM_LOAD_SHARED(tracepoint.state) == 0 || !LTTNG_UST_TP_RCU_LINK_TEST()) return;
+    lttng_ust_tp_rcu_read_lock();
+    const lttng_ust_tracepoint_probe* asks = lttng_ust_tp_rcu_dereference(tracepoint.probes);
+    for (; asks != nullptr && asks->func != nullptr; ++asks) {
+        auto* const function = reinterpret_cast<void (*)(void*, const Event*)>(asks->func);
+        constexpr const auto& kLayout = Fields<Event>::kLayout;
+        if constexpr (kPacked && kLayout.numbers_only)
+            if (function == probe && record_whole<kLayout>(asks->data, event)) continue;
+        function(asks->data, event);
+    }
+    lttng_ust_tp_rcu_read_unlock();
+}
+
+// One function a tracepoint, so that each has exactly one site in the binary. Not cold: optimised for size it would
+// pack an event with a string instruction.
+#define TIFFANY_FIRE(provider, name, struct_name)                                                        \
+    [[gnu::noinline]] void fire_##struct_name(const void* event) noexcept {                              \
+        fire(lttng_ust_tracepoint_##provider##___##name, &lttng_ust__event_probe__##provider##___##name, \
+             static_cast<const struct_name*>(event));                                                    \
     }
 #define TIFFANY_TRANSITION(Name, verb, from, to, level, meaning, fields) \
     TIFFANY_FIRE(tiffany, task_##verb, tiffany_task_##verb)

@@ -15,6 +15,7 @@ from catalogue_kit import (
     events_in_metadata,
     expected_metadata,
     metadata_of,
+    recorded_events,
 )
 from kit import DEADLINE, PrivateLttng, checked, need_bpftrace, need_program, poll, private_copy, program
 
@@ -24,17 +25,21 @@ def catalogue():
     return Catalogue()
 
 
+# An event of numbers is written as a whole where a session asks for nothing else; where it has a filter, LTTng writes it.
+SESSIONS = {"all": [], "filtered": ["--filter=$ctx.vpid > 0"], "rejected": ["--filter=$ctx.vpid == 0"]}
+
+
 @pytest.fixture(scope="module")
 def recording(tmp_path_factory):
-    """A recording of fire_all, and what `lttng list -u -f` said while it ran."""
+    """Recordings of fire_all, by session, and what `lttng list -u -f` said while it ran."""
     need_program("babeltrace2")
     directory = tmp_path_factory.mktemp("recording")
-    trace = directory / "trace"
     with PrivateLttng(directory) as lttng:
-        lttng.lttng("create", "all", f"--output={trace}")
-        for provider in ("tiffany", "tiffany_tick"):
-            lttng.lttng("enable-event", "--userspace", f"{provider}:*")
-        lttng.lttng("start")
+        for session, options in SESSIONS.items():
+            lttng.lttng("create", session, f"--output={directory / session}")
+            for provider in ("tiffany", "tiffany_tick"):
+                lttng.lttng("enable-event", "--userspace", f"{provider}:*", f"--session={session}", *options)
+            lttng.lttng("start", session)
         fired = lttng.popen([program("fire_all"), ROUNDS], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert int(fired.stdout.readline()) == ROUNDS * len(Catalogue().events)
         listed = poll(
@@ -44,13 +49,14 @@ def recording(tmp_path_factory):
         fired.stdin.close()
         assert fired.wait() == 0
         fired.stdout.close()
-        lttng.lttng("destroy", "all")
-    return trace, listed
+        for session in SESSIONS:
+            lttng.lttng("destroy", session)
+    return {session: directory / session for session in SESSIONS}, listed
 
 
 def test_the_metadata_of_a_recording_declares_the_catalogue(catalogue, recording):
-    trace, _ = recording
-    metadata = [checked(["babeltrace2", "-o", "ctf-metadata", one]).stdout for one in metadata_of(trace)]
+    traces, _ = recording
+    metadata = [checked(["babeltrace2", "-o", "ctf-metadata", one]).stdout for one in metadata_of(traces["all"])]
     assert len(metadata) == 1
     declared = events_in_metadata(metadata[0])
     expected = expected_metadata(catalogue)
@@ -59,9 +65,15 @@ def test_the_metadata_of_a_recording_declares_the_catalogue(catalogue, recording
         assert declared[name] == event, name
 
 
-def test_lttng_records_every_field_of_every_event_as_fired(catalogue, recording):
-    trace, _ = recording
-    compare_recording(catalogue, trace)
+@pytest.mark.parametrize("session", ["all", "filtered"])
+def test_lttng_records_every_field_of_every_event_as_fired(catalogue, recording, session):
+    traces, _ = recording
+    compare_recording(catalogue, traces[session])
+
+
+def test_lttng_records_nothing_that_a_filter_rejects(recording):
+    traces, _ = recording
+    assert [event for trace in metadata_of(traces["rejected"]) for event in recorded_events(trace)] == []
 
 
 def test_lttng_list_names_every_event_and_field(catalogue, recording):
@@ -94,9 +106,9 @@ def test_bpftrace_sees_every_argument_and_field_of_every_event_as_fired(catalogu
 
 
 def test_paltrace_reads_every_own_field_of_every_event_as_fired(catalogue, recording):
-    trace, _ = recording
+    traces, _ = recording
     done = subprocess.run(
-        [program("paltrace"), "convert", trace, "-o", "-"], capture_output=True, text=True, check=False, timeout=DEADLINE
+        [program("paltrace"), "convert", traces["all"], "-o", "-"], capture_output=True, text=True, check=False, timeout=DEADLINE
     )
     seen = {}
     for line in done.stdout.splitlines():
