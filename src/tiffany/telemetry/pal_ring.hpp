@@ -62,20 +62,21 @@ class PalRing {
     /// cannot.
     std::size_t fit_in_half(std::size_t event_bytes) const noexcept;
 
-    /// The place of an event, where there is room without more ado; null: push() it. Fill it, then commit<Event>(). An
+    /// The place of an event, where there is room without more ado; null: push() it. Fill it, then commit() it. An
     /// event that is built where it stays is not copied, which costs as much as all the rest.
     template <typename Event>
-    Event* begin(EventId id, std::uint64_t ticks) noexcept {
+    Event* begin(EventId id) noexcept {
         const std::uint64_t head = head_.load(std::memory_order_relaxed);
         constexpr std::size_t kNeed = entry_bytes(sizeof(Event));
         if (head + kNeed > easy_to_) [[unlikely]]
             return nullptr;
         Header& entry = place(head);
-        entry = {ticks, static_cast<std::uint32_t>(kNeed), static_cast<std::uint8_t>(id), {}};
+        entry = {0, static_cast<std::uint32_t>(kNeed), static_cast<std::uint8_t>(id), {}};
         return reinterpret_cast<Event*>(&entry + 1);
     }
     template <typename Event>
-    void commit() noexcept {
+    void commit(Event* event, std::uint64_t ticks) noexcept {
+        (reinterpret_cast<Header*>(event) - 1)->ticks = ticks;
         // release: the consumer that sees the head sees the entry
         head_.store(head_.load(std::memory_order_relaxed) + entry_bytes(sizeof(Event)), std::memory_order_release);
     }

@@ -63,8 +63,8 @@ Worker& SchedulerCore::take(bool has_loop) {
             made->shard_.add_group(i);
         const std::optional<Process::Index> index = process.take_index();
         if (!index) return *refused;
-        made->id_.store((process.instance() << 16) | index->index, std::memory_order_relaxed);
-        made->seq_.store(index->seq, std::memory_order_relaxed);
+        made->draft_.worker.store((process.instance() << 16) | index->index, std::memory_order_relaxed);
+        made->draft_.seq.store(index->seq, std::memory_order_relaxed);
         made->first_seq_ = index->seq;
         free_.push_back(made.get());
         all_.push_back(std::move(made));

@@ -9,6 +9,7 @@
 #include "scheduler_core.hpp"
 #include "text.hpp"
 #include "worker_fire.hpp"
+#include "worker_times.hpp"
 
 namespace tiffany {
 
@@ -53,24 +54,6 @@ bool Worker::enter_specially(std::uint64_t position) noexcept {
         drop_what_is_off();
     }
     return (on_ & kListeners) != 0;
-}
-
-inline std::uint64_t Worker::moment(Stamp at) const noexcept {
-    return at.known() ? at.ticks() : clock_->ticks();
-}
-
-/// The same, if it is to be had without a call, else 0. A function without calls saves no registers.
-inline std::uint64_t Worker::quick_moment(Stamp at) const noexcept {
-    return at.known() ? at.ticks() : clock_->ticks_without_call();
-}
-
-/// When the transition before this one was; 0 = nothing listened then.
-inline std::uint64_t Worker::stamp_of(const TaskTimes& task, std::uint64_t before) noexcept {
-    return task.since(TaskTimes::step_of(before));
-}
-
-inline void Worker::stamp(TaskTimes& task, std::uint64_t before, std::uint64_t now) noexcept {
-    task.stamp(TaskTimes::step_of(before) + 1, now);
 }
 
 /// A tracer hears of each task before it hears of the task's events.
@@ -136,23 +119,26 @@ void Worker::on_spawned(TaskTimes& task, std::uint64_t parent, Stamp at) noexcep
     fire(EventId::TaskSpawned, event, now);
 }
 
-/// Returns when: not before it began to wait, though whoever woke it may have taken his stamp before that.
-inline std::uint64_t Worker::become_ready(TaskTimes& task, std::uint64_t before, std::uint64_t now) noexcept {
-    task.waiting_since_ = stamp_of(task, before);
-    if (task.waiting_since_ != 0 && static_cast<std::int64_t>(now - task.waiting_since_) < 0) now = task.waiting_since_;
-    stamp(task, before, now);
-    return now;
-}
-
 void Worker::on_ready(TaskTimes& task, std::uint64_t before, Stamp at, WakeCause cause, std::uint64_t waker,
                       std::uint64_t late_ns) noexcept {
-    const std::uint64_t now = on_ == kMetrics ? quick_moment(at) : 0;
-    if (now == 0) [[unlikely]] {
-        tell_ready(task, before, at, cause, waker, late_ns);
-        return;
-    }
+    if (on_ != kMetrics) return trace_ready(task, before, at, cause, waker, late_ns);
+    const std::uint64_t now = quick_moment(at);
+    if (now == 0) [[unlikely]]
+        return tell_ready(task, before, at, cause, waker, late_ns);
     become_ready(task, before, now);
     shard_.count(number(TaskTimes::state_of(before)), Move::Ready);
+}
+
+void Worker::trace_ready(TaskTimes& task, std::uint64_t before, Stamp at, WakeCause cause, std::uint64_t waker,
+                         std::uint64_t late_ns) noexcept {
+    const auto measure = [&](std::uint64_t now, tiffany_task_ready& event) {
+        event.cause = number(cause);
+        event.waker = waker;
+        event.late_ns = late_ns;
+        return become_ready(task, before, now);
+    };
+    if (!fire_at_once<tiffany_task_ready>(EventId::TaskReady, task, before, at, measure))
+        tell_ready(task, before, at, cause, waker, late_ns);
 }
 
 void Worker::tell_ready(TaskTimes& task, std::uint64_t before, Stamp at, WakeCause cause, std::uint64_t waker,
@@ -167,17 +153,6 @@ void Worker::tell_ready(TaskTimes& task, std::uint64_t before, Stamp at, WakeCau
         event.waker = waker;
         event.late_ns = late_ns;
     });
-}
-
-inline Worker::Delays Worker::begin_run(TaskTimes& task, std::uint64_t before, std::uint64_t now) noexcept {
-    Delays delays{0, 0};
-    if (const std::uint64_t since = stamp_of(task, before); since != 0) [[likely]] {
-        delays.ready_ns = clock_->to_ns(now - since);
-        if (TaskTimes::waited_of(before) != WaitKind::none && task.waiting_since_ != 0)
-            delays.wait_ns = clock_->to_ns(now - task.waiting_since_);
-    }
-    stamp(task, before, now);
-    return delays;
 }
 
 inline void Worker::observe(const TaskTimes& task, WaitKind waited, Delays delays) noexcept {
@@ -213,14 +188,25 @@ void Worker::forget_run() noexcept {
 }
 
 [[gnu::aligned(kLine)]] void Worker::on_running(TaskTimes& task, std::uint64_t before, Stamp at) noexcept {
-    const std::uint64_t now = on_ == kMetrics ? quick_moment(at) : 0;
-    if (now == 0) [[unlikely]] {
-        tell_running(task, before, at);
-        return;
-    }
+    if (on_ != kMetrics) return trace_running(task, before, at);
+    const std::uint64_t now = quick_moment(at);
+    if (now == 0) [[unlikely]]
+        return tell_running(task, before, at);
     shard_.count(number(TaskTimes::state_of(before)), Move::Running);
     shard_.running_since.store(now, std::memory_order_relaxed);
     observe(task, TaskTimes::waited_of(before), begin_run(task, before, now));
+}
+
+void Worker::trace_running(TaskTimes& task, std::uint64_t before, Stamp at) noexcept {
+    const auto measure = [&](std::uint64_t now, tiffany_task_running& event) {
+        const Delays delays = begin_run(task, before, now);
+        event.ready_ns = delays.ready_ns;
+        event.wait_ns = delays.wait_ns;
+        event.waited = number(TaskTimes::waited_of(before));
+        return now;
+    };
+    if (!fire_at_once<tiffany_task_running>(EventId::TaskRunning, task, before, at, measure))
+        tell_running(task, before, at);
 }
 
 void Worker::tell_running(TaskTimes& task, std::uint64_t before, Stamp at) noexcept {
@@ -240,15 +226,6 @@ void Worker::tell_running(TaskTimes& task, std::uint64_t before, Stamp at) noexc
         event.wait_ns = delays.wait_ns;
         event.waited = number(waited);
     });
-}
-
-/// Returns the length of the run that ends, 0 if its begin was not seen.
-inline std::uint64_t Worker::end_run(TaskTimes& task, std::uint64_t before, std::uint64_t now) noexcept {
-    std::uint64_t run_ns = 0;
-    if (const std::uint64_t since = stamp_of(task, before); since != 0) [[likely]]
-        run_ns = clock_->to_ns(now - since);
-    stamp(task, before, now);
-    return run_ns;
 }
 
 inline void Worker::observe_run(const TaskTimes& task, std::uint64_t run_ns) noexcept {
@@ -282,12 +259,23 @@ inline void Worker::observe_run(const TaskTimes& task, std::uint64_t run_ns) noe
 /// What all events that end a run have in common; `own` sets the fields that are the event's own.
 template <typename Event, typename Own>
 inline void Worker::end_run_with(Move move, TaskTimes& task, std::uint64_t before, Stamp at, const Own& own) noexcept {
-    const std::uint64_t now = on_ == kMetrics ? quick_moment(at) : 0;
-    if (now == 0) [[unlikely]] {
-        tell_run<Event>(move, task, before, at, own);
-        return;
-    }
+    if (on_ != kMetrics) return trace_run<Event>(move, task, before, at, own);
+    const std::uint64_t now = quick_moment(at);
+    if (now == 0) [[unlikely]]
+        return tell_run<Event>(move, task, before, at, own);
     measure_run(task, before, now, move);
+}
+
+template <typename Event, typename Own>
+void Worker::trace_run(Move move, TaskTimes& task, std::uint64_t before, Stamp at, Own own) noexcept {
+    const auto measure = [&](std::uint64_t now, Event& event) {
+        event.run_ns = end_run(task, before, now);
+        own(event);
+        return now;
+    };
+    // transitions have the same numbers
+    if (!fire_at_once<Event>(static_cast<EventId>(task_event(move)), task, before, at, measure))
+        tell_run<Event>(move, task, before, at, own);
 }
 
 template <typename Event, typename Own>
@@ -297,7 +285,6 @@ void Worker::tell_run(Move move, TaskTimes& task, std::uint64_t before, Stamp at
     const std::uint64_t run_ns = end_told_run(task, before, now, move);
     if ((on_ & kTracers) == 0) return;
     introduce(task, before, run_ns);
-    // transitions have the same numbers
     fire_filled<Event>(static_cast<EventId>(task_event(move)), now, task, [&](Event& event) {
         event.run_ns = run_ns;
         own(event);

@@ -33,6 +33,7 @@
 #include <memory>
 #include <string_view>
 #include <tiffany/telemetry/clock.hpp>
+#include <tiffany/telemetry/detail/event_draft.hpp>
 #include <tiffany/telemetry/detail/on_word.hpp>
 #include <tiffany/telemetry/detail/shard.hpp>
 #include <tiffany/telemetry/spawn_info.hpp>
@@ -232,9 +233,9 @@ class alignas(64) Worker {
     bool ticks_silently() noexcept { return counts_down(~0u); }
 
     /// instance (48 bits) and index (16 bits): unique in the world for all practical purposes. Any thread.
-    std::uint64_t id() const noexcept { return id_.load(std::memory_order_relaxed); }
+    std::uint64_t id() const noexcept { return draft_.worker.load(std::memory_order_relaxed); }
     /// Transitions so far. Any thread; may be one late.
-    std::uint64_t seq() const noexcept { return seq_.load(std::memory_order_relaxed); }
+    std::uint64_t seq() const noexcept { return draft_.seq.load(std::memory_order_relaxed); }
     /// Transitions of one kind since the worker was made, counted while metrics are on. Any thread; may be one late.
     std::uint64_t count(TaskEvent event) const noexcept;
     /// Transitions since the worker was made, or in a forked child since the fork. Any thread; may be one late.
@@ -251,7 +252,7 @@ class alignas(64) Worker {
     /// Counts a transition. Returns whether anything listens. relaxed: only this thread writes; a scrape may read one
     /// transition late.
     bool count_one() noexcept {
-        seq_.store(seq_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+        draft_.seq.store(seq() + 1, std::memory_order_relaxed);
         return on_ != 0;
     }
 
@@ -282,6 +283,15 @@ class alignas(64) Worker {
     template <typename Event, typename Fill>
     void fire_filled(EventId id, std::uint64_t now, const TaskTimes& task, const Fill& fill) noexcept;
     template <typename Event>
+    Event& draft() noexcept;
+    /// The functions that take an event by pointer, by EventId. volatile: see usdt_probes.hpp.
+    using Tracer = void (*const volatile*)(const void* event) noexcept;
+    Tracer sole_tracer(std::uint32_t tracers) const noexcept;
+    detail::PalRing* sole_ring(std::uint32_t tracers) const noexcept;
+    template <typename Event, typename Measure>
+    bool fire_at_once(EventId id, const TaskTimes& task, std::uint64_t before, Stamp at,
+                      const Measure& measure) noexcept;
+    template <typename Event>
     void fire(EventId id, const Event& event) noexcept;
     template <typename Event>
     void fire_tick(EventId id, const Event& event) noexcept;
@@ -304,8 +314,11 @@ class alignas(64) Worker {
     Delays begin_run(TaskTimes& task, std::uint64_t before, std::uint64_t now) noexcept;
     void observe(const TaskTimes& task, WaitKind waited, Delays delays) noexcept;
     [[gnu::noinline]] void observe_both(const TaskTimes& task, WaitKind waited, Delays delays) noexcept;
+    [[gnu::noinline]] void trace_running(TaskTimes& task, std::uint64_t before, Stamp at) noexcept;
     [[gnu::noinline]] void tell_running(TaskTimes& task, std::uint64_t before, Stamp at) noexcept;
     static std::uint64_t become_ready(TaskTimes& task, std::uint64_t before, std::uint64_t now) noexcept;
+    [[gnu::noinline]] void trace_ready(TaskTimes& task, std::uint64_t before, Stamp at, WakeCause cause,
+                                       std::uint64_t waker, std::uint64_t late_ns) noexcept;
     [[gnu::noinline]] void tell_ready(TaskTimes& task, std::uint64_t before, Stamp at, WakeCause cause,
                                       std::uint64_t waker, std::uint64_t late_ns) noexcept;
     std::uint64_t end_run(TaskTimes& task, std::uint64_t before, std::uint64_t now) noexcept;
@@ -315,6 +328,9 @@ class alignas(64) Worker {
     std::uint64_t end_told_run(TaskTimes& task, std::uint64_t before, std::uint64_t now, detail::Move move) noexcept;
     template <typename Event, typename Own>
     void end_run_with(detail::Move move, TaskTimes& task, std::uint64_t before, Stamp at, const Own& own) noexcept;
+    template <typename Event, typename Own>
+    [[gnu::noinline]] void trace_run(detail::Move move, TaskTimes& task, std::uint64_t before, Stamp at,
+                                     Own own) noexcept;
     template <typename Event, typename Own>
     [[gnu::noinline]] void tell_run(detail::Move move, TaskTimes& task, std::uint64_t before, Stamp at,
                                     Own own) noexcept;
@@ -371,17 +387,18 @@ class alignas(64) Worker {
     void become_child(std::uint64_t instance, bool held) noexcept;
 
     // ---- the hot line; writer: this worker's thread ----
+    detail::EventDraft draft_;         // its id, its seq, and what of its last event is no use any more
     std::uint32_t on_ = 0;             // what listens: the bits of detail/on_word.hpp
     std::uint32_t ticks_to_look_ = 1;  // ticks until the clock is read to see whether a look is due
-    std::atomic<std::uint64_t> seq_{0};
-    std::atomic<std::uint64_t> id_{0};
+    // ---- the next one ----
     std::uint64_t next_tid_ = 0;
     std::uint64_t end_tid_ = 0;
     detail::SchedulerCore* core_;
     Clock* clock_;
     const std::atomic<std::uint32_t>* process_generation_;
-    std::uint32_t generation_ = 0;  // the generation that on_ was made for
-    std::uint32_t thread_ = 0;      // its thread's id, as the process sees it
+    std::uint32_t generation_ = 0;                                     // the generation that on_ was made for
+    std::uint32_t thread_ = 0;                                         // its thread's id, as the process sees it
+    void (*const* lttng_fire_)(const void* event) noexcept = nullptr;  // LTTng's table; valid while on_ has kLttng
 
     detail::Shard shard_;
 
@@ -402,9 +419,8 @@ class alignas(64) Worker {
     std::uint64_t dump_due_ns_ = 0;           // and when the next part is due, CLOCK_MONOTONIC
     std::uint64_t stuck_since_ns_ = 0;        // likewise: since when the runtime lists nothing; 0 = it does
     std::atomic<std::uint64_t> lttng_left_out_{0};
-    void (*const* lttng_fire_)(const void* event) noexcept = nullptr;  // LTTng's table, if LTTng never blocks
-    std::array<detail::PalRing*, detail::kPalExits> ring_{};           // by PalExit; valid while on_ has its bit
-    std::atomic<std::uint32_t> made_for_{0};                           // generation_, told to who wants to free a ring
+    std::array<detail::PalRing*, detail::kPalExits> ring_{};  // by PalExit; valid while on_ has its bit
+    std::atomic<std::uint32_t> made_for_{0};                  // generation_, told to who wants to free a ring
 
     // ---- writer: whoever holds the process's workers_mutex ----
     alignas(64) std::array<std::atomic<detail::PalRing*>,

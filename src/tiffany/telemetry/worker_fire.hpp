@@ -34,30 +34,90 @@ void Worker::fire(EventId id, const Event& event, std::uint64_t now) noexcept {
 /// listener alone costs is what most pay: it is asked for first.
 template <typename Event, typename Fill>
 inline void Worker::fire_filled(EventId id, std::uint64_t now, const TaskTimes& task, const Fill& fill) noexcept {
-    const std::uint32_t tracers = on_ & detail::kTracers;
-    if (tracers == detail::kLttng && lttng_fire_ != nullptr) {
-        Event event;
-        set_head(event, task);
-        fill(event);
-        lttng_fire_[static_cast<std::size_t>(id)](&event);
-        return;
+    const std::uint32_t tracers = on_ & (detail::kTracers | detail::kMayBlock);
+    if constexpr (sizeof(Event) <= sizeof(detail::EventDraft)) {
+        if (const Tracer tracer = sole_tracer(tracers); tracer != nullptr) {
+            fill(draft<Event>());
+            draft_.tid = task.tid_;
+            draft_.step = task.step();
+            tracer[static_cast<std::size_t>(id)](&draft_);
+            return;
+        }
     }
-    for (std::size_t exit = 0; exit < detail::kPalExits; ++exit) {
-        if (tracers != detail::kPalBits[exit]) continue;
-        Event* const event = ring_[exit]->begin<Event>(id, now);
-        if (event == nullptr) break;
-        set_head(*event, task);
-        fill(*event);
-        ring_[exit]->commit<Event>();
-        return;
+    if (detail::PalRing* const ring = sole_ring(tracers); ring != nullptr) {
+        if (Event* const event = ring->begin<Event>(id); event != nullptr) {
+            set_head(*event, task);
+            fill(*event);
+            ring->commit(event, now);
+            return;
+        }
     }
-    Event event;
-    set_head(event, task);
+    auto event = event_of<Event>(task);
     fill(event);
-    if (tracers == detail::kUsdt)
-        detail::kUsdtProbes[static_cast<std::size_t>(id)](&event);
-    else
-        fire(id, event, now);
+    fire(id, event, now);
+}
+
+/// The next event, whose worker and seq are known.
+template <typename Event>
+inline Event& Worker::draft() noexcept {
+    static_assert(sizeof(Event) <= sizeof(detail::EventDraft));
+    static_assert(offsetof(Event, worker) == offsetof(detail::EventDraft, worker));
+    static_assert(offsetof(Event, tid) == offsetof(detail::EventDraft, tid));
+    static_assert(offsetof(Event, seq) == offsetof(detail::EventDraft, seq));
+    static_assert(offsetof(Event, step) == offsetof(detail::EventDraft, step));
+    return reinterpret_cast<Event&>(draft_);
+}
+
+/// If that is one tracer, which takes an event by pointer and never blocks; else null.
+inline Worker::Tracer Worker::sole_tracer(std::uint32_t tracers) const noexcept {
+    if (tracers == detail::kLttng) return lttng_fire_;
+    if (tracers == detail::kUsdt) return detail::kUsdtProbes.data();
+    return nullptr;
+}
+
+/// The ring that alone is listened to; else null.
+inline detail::PalRing* Worker::sole_ring(std::uint32_t tracers) const noexcept {
+    for (std::size_t exit = 0; exit < detail::kPalExits; ++exit)
+        if (tracers == detail::kPalBits[exit]) return ring_[exit];
+    return nullptr;
+}
+
+/// The short way of a transition, where one tracer or ring alone listens, no metrics, and knows the task: without calls
+/// but the last, so that no register is saved. Returns false, and nothing is done, where it is not so.
+/// @param measure  (now, event): stamps the task, sets the fields that are the event's own, and returns when it was
+template <typename Event, typename Measure>
+[[gnu::always_inline]] inline bool Worker::fire_at_once(EventId id, const TaskTimes& task, std::uint64_t before,
+                                                        Stamp at, const Measure& measure) noexcept {
+    if (task.generation_.load(std::memory_order_relaxed) != generation_) [[unlikely]]
+        return false;
+    const std::uint32_t on = on_ & ~detail::kDumping;  // which is a tick's business
+    if constexpr (sizeof(Event) <= sizeof(detail::EventDraft)) {
+        if (const Tracer tracer = sole_tracer(on); tracer != nullptr) {
+            const std::uint64_t now = quick_moment(at);
+            if (now == 0) [[unlikely]]
+                return false;
+            measure(now, draft<Event>());
+            draft_.tid = task.tid_;
+            draft_.step = TaskTimes::step_of(before) + 1;
+            tracer[static_cast<std::size_t>(id)](&draft_);
+            return true;
+        }
+    }
+    detail::PalRing* const ring = sole_ring(on);
+    if (ring == nullptr) return false;
+    const std::uint64_t now = quick_moment(at);
+    if (now == 0) [[unlikely]]
+        return false;
+    Event* const event = ring->begin<Event>(id);
+    if (event == nullptr) [[unlikely]]
+        return false;
+    const std::uint64_t moment = measure(now, *event);
+    event->worker = this->id();
+    event->tid = task.tid_;
+    event->seq = seq();
+    event->step = TaskTimes::step_of(before) + 1;
+    ring->commit(event, moment);
+    return true;
 }
 
 /// An event that is no transition: nobody has read the clock for it.

@@ -116,8 +116,8 @@ void Worker::stop() noexcept {
 }
 
 void Worker::become_child(std::uint64_t instance, bool held) noexcept {
-    id_.store((instance << 16) | (id() & 0xffff), std::memory_order_relaxed);
-    seq_.store(0, std::memory_order_relaxed);
+    draft_.worker.store((instance << 16) | (id() & 0xffff), std::memory_order_relaxed);
+    draft_.seq.store(0, std::memory_order_relaxed);
     first_seq_ = 0;
     // the run that forked goes on here
     const std::uint64_t running_since = held ? shard_.running_since.load(std::memory_order_relaxed) : 0;

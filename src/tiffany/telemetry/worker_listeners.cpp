@@ -39,9 +39,9 @@ void Worker::make_on_word(std::uint64_t position) noexcept {
     if (usdt_semaphore() != 0) on |= kUsdt;
     if (usdt_tick_semaphore() != 0) on |= kTickUsdt;
     if (const LttngTable* lttng = core_->process.lttng()) {
-        if (lttng->any_enabled()) on |= kLttng;
+        if (lttng->any_enabled()) on |= core_->process.lttng_may_block() ? kLttng | kMayBlock : kLttng;
         if (lttng->any_tick_enabled()) on |= kTickLttng;
-        lttng_fire_ = core_->process.lttng_may_block() ? nullptr : lttng->fire.data();
+        lttng_fire_ = lttng->fire.data();
     }
     if (core_->stall_bound_ns.load(std::memory_order_relaxed) != 0) on |= kWatched;
     if (((on ^ on_) & kWatched) != 0) forget_run();
@@ -76,7 +76,7 @@ void Worker::drop_what_is_off() noexcept {
     if ((on_ & kUsdt) != 0 && usdt_semaphore() == 0) off |= kUsdt;
     if ((on_ & kTickUsdt) != 0 && usdt_tick_semaphore() == 0) off |= kTickUsdt;
     const LttngTable* lttng = core_->process.lttng();
-    if ((on_ & (kLttng | kLeftOut)) != 0 && !lttng->any_enabled()) off |= kLttng | kLeftOut;
+    if ((on_ & (kLttng | kLeftOut)) != 0 && !lttng->any_enabled()) off |= kLttng | kMayBlock | kLeftOut;
     if ((on_ & (kTickLttng | kTickLeftOut)) != 0 && !lttng->any_tick_enabled()) off |= kTickLttng | kTickLeftOut;
     if (off == 0) return;
     on_ &= ~off;

@@ -52,7 +52,7 @@ void Worker::call_lttng_timed(EventId id, const void* event) noexcept {
     blocked_kinds_ |= kind_of(id);
     if (blocked_ns_ < kGiveUpNs) return;
     // the consumer serves all channels: neither transitions nor ticks call it any more
-    if ((on_ & kLttng) != 0) on_ = (on_ & ~kLttng) | kLeftOut;
+    if ((on_ & kLttng) != 0) on_ = (on_ & ~(kLttng | kMayBlock)) | kLeftOut;
     if ((on_ & kTickLttng) != 0) on_ = (on_ & ~kTickLttng) | kTickLeftOut;
 }
 

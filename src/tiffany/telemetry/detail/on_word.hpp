@@ -25,7 +25,8 @@ constexpr std::uint32_t kTickLog = 1u << 14;
 // this worker lists the live tasks, some at each tick: for a tracer, and in a forked child for the gauges
 constexpr std::uint32_t kDumping = 1u << 15;
 
-constexpr std::uint32_t kWatched = 1u << 16;  // a watch wants to know what runs, and since when
+constexpr std::uint32_t kWatched = 1u << 16;   // a watch wants to know what runs, and since when
+constexpr std::uint32_t kMayBlock = 1u << 17;  // with kLttng: its calls are timed, for they may block
 
 constexpr std::uint64_t kParkNs = 1'000'000'000;  // a thread that has nothing to do looks so often who listens
 constexpr std::uint64_t kDumpPauseNs = 512'000;   // and so often while it lists tasks: 256 at a time, 500,000 a second
