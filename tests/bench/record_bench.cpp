@@ -3,6 +3,8 @@
 //     paltrace record -o DIR -- record_bench [--rounds N] [--json FILE]     the hooks against a bare tracepoint
 //     paltrace record -o DIR -- record_bench --clocks [...]                 the bare tracepoint with other clocks
 //
+//     paltrace record -o DIR -- record_bench --way NAME [TRANSITIONS]       one of the loops alone, for callgrind
+//
 // sustained.py asks it for its rate in two threads. Each way runs in a process of its own, by turns, many rounds;
 // ratios are taken within a round. CPU time of the thread, a loop of transitions, never one call. --clocks leaves
 // recordings of which some cannot be read: see docs/adr/0026.
@@ -84,19 +86,19 @@ void call_hooks_with_stamps(tiffany::Worker& worker, std::uint64_t transitions) 
 
 using Hooks = void (*)(tiffany::Worker& worker, std::uint64_t transitions);
 
-double bare_ns(bool reads_clock) {
+double bare_ns(bool reads_clock, std::uint64_t transitions) {
     const bench::BareLoop bare = load_bare();
     const std::uint64_t begin = bench::thread_cpu_ns();
-    fire_bare(bare, 0, kTransitions, reads_clock);
-    return static_cast<double>(bench::thread_cpu_ns() - begin) / static_cast<double>(kTransitions);
+    fire_bare(bare, 0, transitions, reads_clock);
+    return static_cast<double>(bench::thread_cpu_ns() - begin) / static_cast<double>(transitions);
 }
 
-double hooks_ns(bool metrics, Hooks call) {
+double hooks_ns(bool metrics, Hooks call, std::uint64_t transitions) {
     tiffany::SchedulerTelemetry telemetry{"bench", {.metrics = metrics}};
     const tiffany::WorkerLease lease = telemetry.worker();
     const std::uint64_t begin = bench::thread_cpu_ns();
-    call(*lease, kTransitions);
-    return static_cast<double>(bench::thread_cpu_ns() - begin) / static_cast<double>(kTransitions);
+    call(*lease, transitions);
+    return static_cast<double>(bench::thread_cpu_ns() - begin) / static_cast<double>(transitions);
 }
 
 double clock_read_ns() {
@@ -153,12 +155,12 @@ Hooks hooks_of(std::string_view way) {
     return way == "stamps" ? call_hooks_with_stamps : nullptr;
 }
 
-double run_here(std::string_view way) {
-    if (way == "bare") return bare_ns(false);
-    if (way == "bare and clock") return bare_ns(true);
-    if (way == "hooks") return hooks_ns(false, call_hooks);
-    if (way == "stamps") return hooks_ns(false, call_hooks_with_stamps);
-    if (way == "metrics") return hooks_ns(true, call_hooks);
+double run_here(std::string_view way, std::uint64_t transitions) {
+    if (way == "bare") return bare_ns(false, transitions);
+    if (way == "bare and clock") return bare_ns(true, transitions);
+    if (way == "hooks") return hooks_ns(false, call_hooks, transitions);
+    if (way == "stamps") return hooks_ns(false, call_hooks_with_stamps, transitions);
+    if (way == "metrics") return hooks_ns(true, call_hooks, transitions);
     if (way == "clock") return clock_read_ns();
     fail("no such way");
 }
@@ -186,7 +188,8 @@ void print_ratio(bench::Results& results, bench::Comparison seen) {
 }
 
 void compare_hooks(const Options& options) {
-    static constexpr const char* kFlatteredBy = "one task, buffers never full";
+    static constexpr const char* kFlatteredBy =
+        "one task, buffers never full; a bare tracepoint is what LTTng's macros make, which write each field by a call";
     Measured ns;
     for (int round = 0; round < options.rounds; ++round)
         for (const char* const way : {"bare", "bare and clock", "hooks", "stamps", "metrics", "clock"})
@@ -229,8 +232,9 @@ void compare_clocks(const Options& options) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    if (argc == 3 && std::string_view{argv[1]} == "--way") {
-        std::printf("%.4f\n", run_here(argv[2]));
+    if (argc >= 3 && argc <= 4 && std::string_view{argv[1]} == "--way") {
+        const std::uint64_t transitions = argc == 4 ? std::strtoull(argv[3], nullptr, 10) : kTransitions;
+        std::printf("%.4f\n", run_here(argv[2], transitions));
         return 0;
     }
     if (argc == 4 && std::string_view{argv[1]} == "--rate") {

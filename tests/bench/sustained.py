@@ -22,7 +22,8 @@ BAR = round(1 / 0.95, 3)  # the hooks reach 0.95 of the rate
 CLOCKS = {"wall": "", "cpu": ", by the CPU time of its threads"}
 WRITERS = {"hooks": "the hooks", "stamps": "the hooks with one stamp a cycle", "bare": "a bare tracepoint"}
 WAYS = {"hooks": "the hooks'", "stamps": "the hooks' with one stamp a cycle"}
-FLATTERED_BY = "one task a worker, two kinds of event, durations that hardly differ"
+FLATTERED_BY = ("one task a worker, two kinds of event, durations that hardly differ; "
+                "a bare tracepoint is what LTTng's macros make, which write each field by a call")
 
 
 def record(options, way):

@@ -38,18 +38,20 @@ def what_the_limits_are_for():
 TUNABLES = "glibc.cpu.hwcaps=-AVX2,-AVX_Fast_Unaligned_Load"
 
 
-def instructions(directory, command, inside=None):
-    """Of a command's own process, not of those that it starts; of what is `inside` a function alone, if one is named."""
+def instructions(directory, command, inside=None, under=()):
+    """Of a command's own process, not of those that it starts; of what is `inside` a function alone, if one is named.
+    `under`: a command that runs another one, if it is to run that."""
     only = [f"--toggle-collect={inside}"] if inside else []
     counted = directory / "callgrind.out"
-    checked(["valgrind", "--tool=callgrind", f"--callgrind-out-file={counted}", *only, "--", *command], timeout=DEADLINE,
+    valgrind = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={counted}", *only, "--"]
+    checked([*under, *valgrind, *command], timeout=DEADLINE,
             env={**os.environ, "GLIBC_TUNABLES": TUNABLES})
     return int(re.search(r"^totals: (\d+)", counted.read_text(), re.MULTILINE).group(1))
 
 
-def each(directory, operations, command, inside=None):
-    """Instructions of one operation; `command(n)` is one that does n times `operations`."""
-    once, twice = (instructions(directory, command(n), inside) for n in (1, 2))
+def each(directory, operations, command, inside=None, under=lambda n: ()):
+    """Instructions of one operation; `command(n)` is one that does n times `operations`, under `under(n)`."""
+    once, twice = (instructions(directory, command(n), inside, under(n)) for n in (1, 2))
     return (twice - once) / operations
 
 
@@ -94,6 +96,17 @@ def test_a_transition_takes_no_more_instructions_than_its_limit(name, tmp_path):
 
 def test_hooks_that_nobody_listens_to_are_at_most_ten_instructions(tmp_path):
     assert a_transition(tmp_path, "off") - a_transition(tmp_path, "none") <= 10
+
+
+RECORDED = {"recorded by LTTng": "hooks", "recorded by LTTng, with metrics": "metrics"}
+
+
+@pytest.mark.parametrize("name", RECORDED)
+def test_a_transition_that_lttng_records_takes_no_more_instructions_than_its_limit(name, tmp_path):
+    need_program("lttng-sessiond")
+    judge(name, each(tmp_path, TRANSITIONS,
+                     lambda n: [program("record_bench"), "--way", RECORDED[name], str(n * TRANSITIONS)],
+                     under=lambda n: [program("paltrace"), "record", "-o", tmp_path / f"run{n}", "--"]))
 
 
 # ---- the scheduler ----
@@ -158,4 +171,4 @@ def test_libc_takes_the_functions_that_every_machine_has(inputs, tmp_path):
 
 
 def test_each_limit_is_for_something_that_is_counted():
-    assert set(LIMITS["limits"]) == {*WAYS, *SYSTEMS, *READERS}
+    assert set(LIMITS["limits"]) == {*WAYS, *RECORDED, *SYSTEMS, *READERS}
