@@ -43,9 +43,9 @@ void LossJudge::begin(const Begin& begin) {
 }
 
 LossJudge::Worker& LossJudge::worker_of(std::size_t source, const WorkerId& id) {
-    const std::uint64_t key = key_of(id);
     Near& near = near_of(id);
-    if (near.worker != nullptr && near.key == key && near.source == source) return *near.worker;
+    if (near.worker != nullptr && near.is(source, id)) return *near.worker;
+    const std::uint64_t key = key_of(id);
     std::unique_ptr<Worker>& worker = workers_[key];
     if (worker == nullptr) {
         worker = std::make_unique<Worker>();
@@ -57,7 +57,7 @@ LossJudge::Worker& LossJudge::worker_of(std::size_t source, const WorkerId& id) 
     worker->tellers = &tellers_of(id);
     worker->judged =
         std::any_of(telling.begin(), telling.end(), [&](std::size_t s) { return !sources_[s]->selection; });
-    near = {key, source, worker.get(), nullptr};
+    near = {id, source, worker.get(), nullptr, 0};
     return *worker;
 }
 
@@ -71,6 +71,7 @@ std::vector<LossJudge::Teller>& LossJudge::tellers_of(const WorkerId& id) {
 }
 
 void LossJudge::expect(std::size_t source, const Record& record) {
+    near_of(record.worker).next = 0;
     std::vector<Teller>& tellers = tellers_of(record.worker);
     const auto found = std::ranges::find(tellers, source, &Teller::source);
     Teller& teller = found != tellers.end() ? *found : tellers.emplace_back(Teller{source, record.ts_ns});
@@ -84,9 +85,24 @@ void LossJudge::ended(std::size_t source) {
     sources_[source]->ended = true;
 }
 
+/// The usual case is in short here: nothing is missing anywhere, and this is a worker's next transition, which one
+/// source tells of. `judged_record` would do the same.
 void LossJudge::record(std::size_t source, const Record& record) {
     last_ts_ = record.ts_ns;
-    if (takes_the_next(source, record)) return;
+    Near& near = near_of(record.worker);
+    if (near.next != record.seq || record.seq == 0 || !near.is(source, record.worker) || record.info == nullptr ||
+        !record.info->is_transition() || !held_.empty())
+        return judged_record(source, record);
+    Worker& worker = *near.worker;
+    *near.here = worker.last = record.seq;
+    near.next = record.seq + 1;
+    worker.last_ns = record.ts_ns;
+    ++transitions_;
+    ++records_;
+    out_.record(record);
+}
+
+void LossJudge::judged_record(std::size_t source, const Record& record) {
     if (waiting_ != 0) settle_old(record.ts_ns);
     Worker& worker = worker_of(source, record.worker);
     pass(source, worker, record);
@@ -97,23 +113,9 @@ void LossJudge::record(std::size_t source, const Record& record) {
         push(record);
     }
     judge_passed(worker);
-}
-
-/// The usual case, in short: nothing is missing anywhere, and this is a worker's next transition, which one source
-/// tells of. Returns false, and does nothing, for any other.
-bool LossJudge::takes_the_next(std::size_t source, const Record& record) {
-    const Near& near = near_of(record.worker);
-    if (near.here == nullptr || near.key != key_of(record.worker) || near.source != source) return false;
-    Worker& worker = *near.worker;
-    if (record.seq == 0 || record.seq != *near.here + 1 || record.seq != worker.last + 1 || !worker.known ||
-        !record.is_transition() || !worker.tellers->empty() || !held_.empty())
-        return false;
-    *near.here = worker.last = record.seq;
-    worker.last_ns = record.ts_ns;
-    ++transitions_;
-    ++records_;
-    out_.record(record);
-    return true;
+    Near& near = near_of(record.worker);
+    const bool goes_on = worker.known && worker.tellers->empty() && near.here != nullptr && *near.here == worker.last;
+    near.next = goes_on ? worker.last + 1 : 0;
 }
 
 /// The source is at this record.

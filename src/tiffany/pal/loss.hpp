@@ -113,7 +113,7 @@ class LossJudge {
     using HeldPlace = std::list<Held>::iterator;
 
     Worker& worker_of(std::size_t source, const WorkerId& id);
-    bool takes_the_next(std::size_t source, const Record& record);
+    void judged_record(std::size_t source, const Record& record);
     void transition(std::size_t source, Worker& worker, const Record& record);
     void position(std::size_t source, Worker& worker, const Record& record);
     void meet(std::size_t source, Worker& worker, std::uint64_t next, std::uint64_t ts_ns, bool excused);
@@ -151,10 +151,12 @@ class LossJudge {
     std::vector<Teller>* expected_ = nullptr;
     /// A worker that was looked for lately.
     struct Near {
-        std::uint64_t key = 0;
+        WorkerId id;
         std::size_t source = 0;
         Worker* worker = nullptr;
         std::uint64_t* here = nullptr;  // its last seq in that source, once it was looked for
+        std::uint64_t next = 0;         // the seq that needs no judgement while nothing is held; 0: none
+        bool is(std::size_t of_source, const WorkerId& of) const { return id == of && source == of_source; }
     };
     static constexpr std::size_t kNear = 16;
     Near& near_of(const WorkerId& id) { return near_[(id.instance + id.index) % kNear]; }

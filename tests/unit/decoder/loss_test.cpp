@@ -487,6 +487,30 @@ TEST_F(LossJudgeTest, DropsTheSecondOfTwoCopies) {
     EXPECT_EQ(end.lost, 0u);
 }
 
+TEST_F(LossJudgeTest, OfTwoSourcesByTurnsTheOneThatIsBehindGivesCopies) {
+    const std::size_t other = judge.add_source();
+    give(1, 3, kMs);
+    judge.record(other, transition(3, kMs));
+    judge.record(other, transition(4, 2 * kMs));
+    judge.record(other, transition(5, 2 * kMs));
+    give(4, 6, 2 * kMs);
+    judge.finish();
+    EXPECT_EQ(kept.transitions, (std::vector<std::uint64_t>{1, 2, 3, 4, 5, 6}));
+    EXPECT_EQ(judge.duplicates(), 3u);
+}
+
+TEST_F(LossJudgeTest, AWorkerThatLacksNothingWaitsBehindTheGapOfAnother) {
+    give(1, 2, kMs);
+    give(transition(1, kMs, 1));
+    give(transition(3, 2 * kMs, 1));  // nothing explains its gap yet
+    give(3, 4, 2 * kMs);
+    EXPECT_EQ(kept.order, "ttt");
+    const End end = judge.finish();
+    EXPECT_EQ(kept.order, "tttgttt");
+    EXPECT_EQ(kept.transitions, (std::vector<std::uint64_t>{1, 2, 1, 3, 3, 4}));
+    EXPECT_EQ(end.lost, 1u);
+}
+
 TEST_F(LossJudgeTest, WhatOneSourceLostAndTheOtherHasIsNotLost) {
     const std::size_t other = judge.add_source();
     judge.record(source, transition(1, kMs));
