@@ -17,7 +17,7 @@ class IntervalSet {
 
     /// Adds first..last. Returns whether none of them was in it.
     bool add(std::uint64_t first, std::uint64_t last) {
-        if (highest_ != nullptr && first > *highest_ && first - *highest_ == 1) {  // the usual case: the next one
+        if (goes_on_with(first)) {  // the usual case
             *highest_ = last;
             return true;
         }
@@ -25,6 +25,12 @@ class IntervalSet {
     }
     bool add(std::uint64_t number) { return add(number, number); }
 
+    /// It is the one after the highest.
+    bool goes_on_with(std::uint64_t number) const {
+        return highest_ != nullptr && number > *highest_ && number - *highest_ == 1;
+    }
+    /// Adds that one.
+    void add_next() { ++*highest_; }
     bool has(std::uint64_t number) const {
         const auto after = intervals_.upper_bound(number);
         return after != intervals_.begin() && std::prev(after)->second >= number;

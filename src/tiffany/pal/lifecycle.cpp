@@ -28,12 +28,18 @@ void LifecycleChecker::State::begin(const Begin& begin) {
 void LifecycleChecker::State::record(const Record& record) {
     ++entries_;
     ++report_.records;
-    if (record.info == nullptr) ++report_.unknown_events;
+    if (record.info != nullptr && record.info->is_transition()) return transition(record);
+    other(record);
+}
+
+void LifecycleChecker::State::other(const Record& record) {
+    if (record.info == nullptr) {
+        ++report_.unknown_events;
+        if (record.is_transition()) transition(record);
+        return;
+    }
     dumps_.record(record);
-    if (record.is_transition())
-        transition(record);
-    else if (record.info != nullptr)
-        beside(record);
+    beside(record);
 }
 
 void LifecycleChecker::State::gap(const Gap& gap) {
@@ -92,13 +98,16 @@ void LifecycleChecker::State::find_instance(std::uint64_t id) {
     last_id_ = id;
 }
 
-void LifecycleChecker::State::find_worker(const WorkerId& id) {
-    auto [at, is_new] = instance_of(id).workers.try_emplace(id.index);
+LifecycleChecker::State::WorkerLife& LifecycleChecker::State::find_worker(const WorkerId& id) {
+    Instance& instance = instance_of(id);
+    auto [at, is_new] = instance.workers.try_emplace(id.index);
     if (is_new) {
         at->second.id = id;
+        at->second.instance = &instance;
         ++report_.workers;
     }
-    last_worker_ = &at->second;
+    near_workers_[(id.instance + id.index) % kNearWorkers] = &at->second;
+    return at->second;
 }
 
 void LifecycleChecker::State::beside(const Record& record) {

@@ -20,7 +20,7 @@ namespace tiffany::pal {
 
 class LifecycleChecker::State {
   public:
-    explicit State(const LifecycleOptions& options) : options_{options} {}
+    explicit State(const LifecycleOptions& options) : options_{options}, rules_{make_rules()} {}
 
     void begin(const Begin& begin);
     void record(const Record& record);
@@ -36,8 +36,10 @@ class LifecycleChecker::State {
         std::int64_t queue_balance = 0;  // pushes - pops
     };
 
+    struct Instance;
     struct WorkerLife {
         WorkerId id;
+        Instance* instance = nullptr;
         IntervalSet covered;            // seqs of records and of Gaps
         std::uint64_t transitions = 0;  // records
         bool started = false;           // its WorkerStarted was seen
@@ -120,6 +122,17 @@ class LifecycleChecker::State {
         bool unknown_transitions = false;
     };
 
+    /// What the catalogue says of a transition, of those that always lead to one state.
+    struct Rule {
+        catalogue::StateSet from;  // empty: it depends on the record
+        TaskState after = TaskState::None;
+        WaitKind waited = WaitKind::none;  // what a Running after it has waited for
+        bool keeps_waited = false;         // that is what was waited for before it
+        bool ends = false;
+        std::int8_t queue_change = 0;
+    };
+    using Rules = std::array<Rule, kTransitions>;
+
     static constexpr std::uint64_t add_capped(std::uint64_t a, std::uint64_t b) {
         return a > ~std::uint64_t{0} - b ? ~std::uint64_t{0} : a + b;
     }
@@ -149,11 +162,17 @@ class LifecycleChecker::State {
         return *last_instance_;
     }
     WorkerLife& worker_of(const WorkerId& id) {
-        if (last_worker_ == nullptr || last_worker_->id != id) find_worker(id);
-        return *last_worker_;
+        WorkerLife* const near = near_worker(id);
+        return near != nullptr ? *near : find_worker(id);
+    }
+    /// Null: it was not looked up lately.
+    WorkerLife* near_worker(const WorkerId& id) const {
+        WorkerLife* const near = near_workers_[(id.instance + id.index) % kNearWorkers];
+        return near != nullptr && near->id == id ? near : nullptr;
     }
     void find_instance(std::uint64_t id);
-    void find_worker(const WorkerId& id);
+    WorkerLife& find_worker(const WorkerId& id);
+    void other(const Record& record);
     void beside(const Record& record);
     void bound_holes(WorkerLife& worker);
     void find_seq_hole(const WorkerId& worker, std::uint64_t first, std::uint64_t last);
@@ -163,7 +182,10 @@ class LifecycleChecker::State {
     // ---- tasks ----
 
     static Move make_move(const Record& record, WorkerLife& worker);
+    static Rules make_rules();
     void transition(const Record& record);
+    [[gnu::always_inline]] inline Task* task_that_goes_on(const WorkerLife& worker, const Record& record) const;
+    void judged_transition(const Record& record);
     void dumped(WorkerLife& worker, const Record& record);
     void take(Instance& instance, std::uint64_t tid, const Move& move);
     void adopt(Instance& instance, Task& task, const Move& move);
@@ -171,7 +193,7 @@ class LifecycleChecker::State {
     void hold(Task& task, const Move& move);
     void judge_held(Instance& instance, Task& task, std::uint64_t tid, bool over_holes);
     void release_held(bool young_too);
-    void note_end(Instance& instance, std::uint64_t tid, const Task& task);
+    void end_task(Instance& instance, std::uint64_t tid, const Task& task);
     void note_hole(Instance& instance, Task& task, std::uint64_t tid, const Move& move, std::uint64_t needed);
     void judge(Instance& instance, Task& task, std::uint64_t tid, const Move& move);
     void precede_dump(Instance& instance, Task& task, const Move& move);
@@ -187,6 +209,7 @@ class LifecycleChecker::State {
     bool judge_queues(std::uint64_t id, const Instance& instance);
 
     LifecycleOptions options_;
+    const Rules rules_;  // by TaskEvent
     LifecycleReport report_;
     DumpWatch dumps_;
     End end_;
@@ -196,7 +219,8 @@ class LifecycleChecker::State {
     std::map<std::uint64_t, Instance> instances_;
     Instance* last_instance_ = nullptr;  // the one looked up last: mostly there is one
     std::uint64_t last_id_ = 0;
-    WorkerLife* last_worker_ = nullptr;  // likewise
+    static constexpr std::size_t kNearWorkers = 16;
+    std::array<WorkerLife*, kNearWorkers> near_workers_{};  // those looked up last
 };
 
 }  // namespace tiffany::pal

@@ -1,6 +1,7 @@
 // The life of each task: its steps in their order, and the rules for one step.
 
 #include <algorithm>
+#include <cassert>
 #include <string_view>
 #include <tiffany/pal/field.hpp>
 #include <tiffany/pal/transition.hpp>
@@ -54,9 +55,67 @@ LifecycleChecker::State::Move LifecycleChecker::State::make_move(const Record& r
     return move;
 }
 
+LifecycleChecker::State::Rules LifecycleChecker::State::make_rules() {
+    Rules rules;
+    for (std::size_t i = 0; i < rules.size(); ++i) {
+        const catalogue::EventInfo& info = catalogue::info(static_cast<TaskEvent>(i));
+        if (info.id == EventId::TaskSpawned || info.id == EventId::TaskThrottled || info.id == EventId::TaskCancelled)
+            continue;
+        assert(!info.from.has(TaskState::Finished) && !info.from.has(TaskState::Failed) &&
+               !info.from.has(TaskState::Cancelled));
+        Record record;
+        record.info = &info;
+        Move move;
+        move.info = &info;
+        Rule& rule = rules[i];
+        rule.from = info.from;
+        rule.after = move.after = state_after(record);
+        rule.waited = waited_after(WaitKind::none, move);
+        rule.keeps_waited = waited_after(WaitKind::sleep, move) != waited_after(WaitKind::none, move);
+        rule.ends = is_end(rule.after);
+        rule.queue_change = static_cast<std::int8_t>(ready_queue_change(record));
+    }
+    return rules;
+}
+
+/// The live task whose next step this is, if that is a legal one and its worker's next seq; null for any other.
+LifecycleChecker::State::Task* LifecycleChecker::State::task_that_goes_on(const WorkerLife& worker,
+                                                                          const Record& record) const {
+    Task* const task = worker.instance->tasks.near(record.tid);
+    if (task == nullptr || record.step == 0 || record.step - 1 != task->step ||
+        !worker.covered.goes_on_with(record.seq))
+        return nullptr;
+    const Rule& rule = rules_[static_cast<std::size_t>(record.info->id)];
+    if (!task->held.empty() || !task->state_known || !rule.from.has(task->state)) return nullptr;
+    if (record.info->id == EventId::TaskRunning) {
+        const std::uint64_t wait_ns = record.numbers[field::Running::wait_ns];
+        if (static_cast<WaitKind>(record.numbers[field::Running::waited]) != task->waited) return nullptr;
+        if (wait_ns != 0 && (task->waited == WaitKind::none || wait_ns < record.numbers[field::Running::ready_ns]))
+            return nullptr;
+    }
+    return task;
+}
+
+/// The usual case is in short here; `judged_transition` would do the same.
 void LifecycleChecker::State::transition(const Record& record) {
     ++report_.transitions;
-    Instance& instance = instance_of(record.worker);
+    WorkerLife* const worker = near_worker(record.worker);
+    if (worker == nullptr || record.info == nullptr || report_.selection) return judged_transition(record);
+    Task* const task = task_that_goes_on(*worker, record);
+    if (task == nullptr) return judged_transition(record);
+    const Rule& rule = rules_[static_cast<std::size_t>(record.info->id)];
+    worker->covered.add_next();
+    ++worker->transitions;
+    Tenure& tenure = worker->now();
+    ++tenure.transitions;
+    tenure.queue_balance += rule.queue_change;
+    task->step = record.step;
+    task->state = rule.after;
+    task->waited = rule.keeps_waited ? task->waited : rule.waited;
+    if (rule.ends) end_task(*worker->instance, record.tid, *task);
+}
+
+void LifecycleChecker::State::judged_transition(const Record& record) {
     WorkerLife& worker = worker_of(record.worker);
     if (report_.selection) return;
     const Move move = make_move(record, worker);
@@ -65,12 +124,12 @@ void LifecycleChecker::State::transition(const Record& record) {
         return find(move, record.tid, "each seq once", "it a second time, or in a Gap");
     bound_holes(worker);
     ++worker.transitions;
-    if (record.info == nullptr) instance.unknown_transitions = true;
+    if (record.info == nullptr) worker.instance->unknown_transitions = true;
     ++worker.now().transitions;
     worker.now().queue_balance += ready_queue_change(record);
     if (record.tid == 0) return find(move, record.tid, "a task", "tid 0, which means none");
     if (record.step == 0) return find(move, record.tid, "step from 1", "0");
-    take(instance, record.tid, move);
+    take(*worker.instance, record.tid, move);
 }
 
 void LifecycleChecker::State::dumped(WorkerLife& worker, const Record& record) {
@@ -83,7 +142,7 @@ void LifecycleChecker::State::dumped(WorkerLife& worker, const Record& record) {
     move.after = static_cast<TaskState>(record.numbers[field::State::state]);
     move.waited = static_cast<WaitKind>(record.numbers[field::State::waited]);
     move.is_dump = true;
-    take(instance_of(record.worker), record.tid, move);
+    take(*worker.instance, record.tid, move);
 }
 
 void LifecycleChecker::State::take(Instance& instance, std::uint64_t tid, const Move& move) {
@@ -101,10 +160,7 @@ void LifecycleChecker::State::take(Instance& instance, std::uint64_t tid, const 
     if (move.step > task.step + (move.is_dump ? 0 : 1)) return hold(task, move);
     judge(instance, task, tid, move);
     if (!task.held.empty()) judge_held(instance, task, tid, false);
-    if (is_end(task.state)) {
-        note_end(instance, tid, task);
-        instance.tasks.erase(tid);
-    }
+    if (is_end(task.state)) end_task(instance, tid, task);
 }
 
 /// A task that was there before the trace, or before the fork.
@@ -161,18 +217,17 @@ void LifecycleChecker::State::release_held(bool young_too) {
         for (const std::uint64_t tid : waiting) {
             Task& task = *instance.tasks.find(tid);
             judge_held(instance, task, tid, true);
-            if (!is_end(task.state)) continue;
-            note_end(instance, tid, task);
-            instance.tasks.erase(tid);
+            if (is_end(task.state)) end_task(instance, tid, task);
         }
     }
 }
 
-/// Before a task that ended is forgotten.
-void LifecycleChecker::State::note_end(Instance& instance, std::uint64_t tid, const Task& task) {
+/// Counts a task that ended, and forgets it.
+void LifecycleChecker::State::end_task(Instance& instance, std::uint64_t tid, const Task& task) {
     ++report_.tasks_by_state[static_cast<std::size_t>(task.state)];
     held_ -= task.held.size();
     instance.ended.add(tid);
+    instance.tasks.erase(tid);
 }
 
 void LifecycleChecker::State::note_hole(Instance& instance, Task& task, std::uint64_t tid, const Move& move,

@@ -21,6 +21,11 @@ class NearMap {
     NearMap(const NearMap&) = delete;  // `near_` points into `all_`
     NearMap& operator=(const NearMap&) = delete;
 
+    /// The value of `key` if it was used lately; or null, which tells nothing.
+    Value* near(std::uint64_t key) {
+        const Near& near = near_of(key);
+        return near.key == key ? near.value : nullptr;
+    }
     /// The value of `key`, or null.
     Value* find(std::uint64_t key) {
         Near& near = near_of(key);
@@ -34,11 +39,7 @@ class NearMap {
     Value& at(std::uint64_t key) {
         const Near& near = near_of(key);
         if (near.value != nullptr && near.key == key) return *near.value;
-        const auto [place, is_new] = all_.try_emplace(key);
-        if (is_new && all_.size() > near_.size() && near_.size() < kMostNear)
-            near_.assign(std::max(kLeastNear, 2 * near_.size()), {});
-        near_of(key) = {key, &place->second};
-        return place->second;
+        return far_at(key);
     }
     void erase(std::uint64_t key) {
         Near& near = near_of(key);
@@ -64,11 +65,21 @@ class NearMap {
         Value* value = nullptr;
     };
 
-    Near& near_of(std::uint64_t key) { return near_[key & (near_.size() - 1)]; }
+    [[gnu::noinline]] Value& far_at(std::uint64_t key) {
+        const auto [place, is_new] = all_.try_emplace(key);
+        if (is_new && all_.size() > near_.size() && near_.size() < kMostNear) {
+            near_.assign(std::max(kLeastNear, 2 * near_.size()), {});
+            mask_ = near_.size() - 1;
+        }
+        near_of(key) = {key, &place->second};
+        return place->second;
+    }
+    Near& near_of(std::uint64_t key) { return near_[key & mask_]; }
 
     std::unordered_map<std::uint64_t, Value, NumberHash> all_;
     std::vector<Near> near_ =
         std::vector<Near>(1);  // a power of two; 1 for the many maps that never hold a second value
+    std::size_t mask_ = 0;     // its size less 1
 };
 
 }  // namespace tiffany::pal

@@ -392,6 +392,13 @@ TEST(LifecycleChecker, BalancesAWorkerIndexApartForEachSchedulerThatHadIt) {
     EXPECT_TRUE(checked(log).queues_checked);
 }
 
+TEST(LifecycleChecker, ATaskThatIsTakenFromAnotherQueueThanItWasPutIntoUnbalancesBoth) {
+    const LifecycleReport report =
+        checked({started(1, 0, "a"), step(Spawned, 1, 7, 1, kReady), started(1, 1, "b"), step(Running, 2, 7, 2)});
+    EXPECT_THAT(report.findings, ElementsAre(HasSubstr("scheduler \"a\": expected pushes - pops"),
+                                             HasSubstr("scheduler \"b\": expected pushes - pops")));
+}
+
 TEST(LifecycleChecker, DoesNotJudgeLivesInASelection) {
     LifecycleChecker checker;
     Begin begin;
@@ -417,6 +424,22 @@ TEST(LifecycleChecker, CountsATransitionThatItDoesNotKnowAsAStepAndASeq) {
     const LifecycleReport report = checked({step(Spawned, 1, 7, 1, kReady), unknown, step(Yield, 3, 7, 3)});
     EXPECT_THAT(report.findings, IsEmpty());
     EXPECT_EQ(report.unknown_events, 1u);
+}
+
+TEST(LifecycleChecker, KnowsTheStateAgainAfterTheStepThatFollowsAnUnknownOne) {
+    Record unknown;
+    unknown.unknown = "task_paused";
+    unknown.worker = {kInstance, 1};
+    unknown.seq = 3;
+    unknown.tid = 7;
+    unknown.step = 3;
+    std::vector<Record> log = {step(Spawned, 1, 7, 1, kReady), step(Running, 2, 7, 2), unknown};
+    EXPECT_EQ(checked(log).ended(TaskState::None), 1u);
+    log.push_back(step(Yield, 4, 7, 4));
+    const LifecycleReport report = checked(log);
+    EXPECT_TRUE(report.good());
+    EXPECT_EQ(report.ended(TaskState::None), 0u);
+    EXPECT_EQ(report.ended(TaskState::Ready), 1u);
 }
 
 TEST(LifecycleChecker, SaysWhetherTheLogHadItsEnd) {
