@@ -32,7 +32,7 @@ class Durations {
     /// Adds what another one, with the same bounds, has seen.
     void merge(const Durations& other);
 
-    std::uint64_t count() const { return count_; }
+    std::uint64_t count() const;
     std::uint64_t unknown() const { return unknown_; }
     std::uint64_t sum_ns() const { return sum_ns_; }
     std::uint64_t max_ns() const { return max_ns_; }
@@ -52,17 +52,17 @@ class Durations {
     static constexpr std::size_t kRows = 64 - kBits + 1;
     using Row = std::array<std::uint64_t, kParts>;
 
-    static std::size_t row_of(std::uint64_t ns);
     static std::uint64_t middle(std::size_t row, std::size_t part);
-    Row& row(std::size_t number);
+    Row& make_row(std::size_t number);
+    void add_to_new_row(std::uint64_t ns, std::size_t number);
 
-    std::span<const std::uint64_t> bounds_;
-    std::array<std::uint64_t, kReadyBounds.size() + 1> buckets_{};
-    std::array<std::unique_ptr<Row>, kRows> rows_;
-    std::uint64_t count_ = 0;
     std::uint64_t unknown_ = 0;
     std::uint64_t sum_ns_ = 0;
     std::uint64_t max_ns_ = 0;
+    std::span<const std::uint64_t> bounds_;
+    std::array<std::uint8_t, kRows> first_buckets_{};  // of each row: that of its least value
+    std::array<std::uint64_t, kReadyBounds.size() + 1> buckets_{};
+    std::array<std::unique_ptr<Row>, kRows> rows_;
 };
 
 }  // namespace tiffany::analysis

@@ -40,6 +40,32 @@ void add_sighting(TaskTimesSeen& times, const Sighting& sighting) {
 
 }  // namespace
 
+TaskTimesSeen::TaskTimesSeen() {
+    wait.reserve(kWaitKinds);
+    for (std::size_t kind = 0; kind < kWaitKinds; ++kind)
+        wait.emplace_back(kDefaultBounds);
+}
+
+void TaskTimesSeen::merge(const TaskTimesSeen& other) {
+    spawned += other.spawned;
+    done += other.done;
+    failed += other.failed;
+    cancelled += other.cancelled;
+    stalls += other.stalls;
+    longest_stall_ns = std::max(longest_stall_ns, other.longest_stall_ns);
+    run.merge(other.run);
+    ready.merge(other.ready);
+    for (std::size_t kind = 0; kind < kWaitKinds; ++kind)
+        wait[kind].merge(other.wait[kind]);
+}
+
+Durations TaskTimesSeen::waits() const {
+    Durations all{kDefaultBounds};
+    for (const Durations& kind : wait)
+        all.merge(kind);
+    return all;
+}
+
 void SlotTimes::add(const Sighting& sighting) {
     if (all_ == nullptr) {
         if (few_.size() < kFew) {

@@ -23,6 +23,8 @@ struct Sighting {
 class SlotTimes {
   public:
     void add(const Sighting& sighting);
+    /// All that was seen, to be added to; null while it is little.
+    TaskTimesSeen* all() const { return all_.get(); }
     void add_to(TaskTimesSeen& sum) const;
 
   private:

@@ -1,7 +1,7 @@
 #include <algorithm>
 #include <deque>
 #include <memory>
-#include <optional>
+#include <numeric>
 #include <tiffany/analysis/task_stats.hpp>
 #include <tiffany/pal/field.hpp>
 #include <tuple>
@@ -33,8 +33,10 @@ std::uint8_t wait_kind(std::uint64_t waited) {
     return static_cast<std::uint8_t>(waited);
 }
 
-/// Where its run_ns is, of an event that ended a run; else nothing.
-std::optional<std::size_t> ended_run(TaskEvent event, const pal::Record& record) {
+constexpr std::size_t kNowhere = pal::kMaxFields;
+
+/// Where run_ns is in an event that ends a run, if it does (Cancelled: if the task was Running).
+constexpr std::size_t place_of_run(TaskEvent event) {
     switch (event) {
         case TaskEvent::Yield:
             return field::Yield::run_ns;
@@ -53,44 +55,28 @@ std::optional<std::size_t> ended_run(TaskEvent event, const pal::Record& record)
         case TaskEvent::Failed:
             return field::Failed::run_ns;
         case TaskEvent::Cancelled:
-            if (record.numbers[field::Cancelled::from_state] == static_cast<std::uint64_t>(TaskState::Running))
-                return field::Cancelled::run_ns;
-            break;
+            return field::Cancelled::run_ns;
         case TaskEvent::Spawned:
         case TaskEvent::Ready:
         case TaskEvent::Running:
             break;
     }
-    return std::nullopt;
+    return kNowhere;
+}
+
+constexpr std::array<std::size_t, kTransitions> kPlacesOfRuns = [] {
+    std::array<std::size_t, kTransitions> places{};
+    for (std::size_t event = 0; event < places.size(); ++event)
+        places[event] = place_of_run(static_cast<TaskEvent>(event));
+    return places;
+}();
+
+bool ends_no_run(const pal::Record& record) {
+    return record.info->id == EventId::TaskCancelled &&
+           record.numbers[field::Cancelled::from_state] != static_cast<std::uint64_t>(TaskState::Running);
 }
 
 }  // namespace
-
-TaskTimesSeen::TaskTimesSeen() {
-    wait.reserve(kWaitKinds);
-    for (std::size_t kind = 0; kind < kWaitKinds; ++kind)
-        wait.emplace_back(kDefaultBounds);
-}
-
-void TaskTimesSeen::merge(const TaskTimesSeen& other) {
-    spawned += other.spawned;
-    done += other.done;
-    failed += other.failed;
-    cancelled += other.cancelled;
-    stalls += other.stalls;
-    longest_stall_ns = std::max(longest_stall_ns, other.longest_stall_ns);
-    run.merge(other.run);
-    ready.merge(other.ready);
-    for (std::size_t kind = 0; kind < kWaitKinds; ++kind)
-        wait[kind].merge(other.wait[kind]);
-}
-
-Durations TaskTimesSeen::waits() const {
-    Durations all{kDefaultBounds};
-    for (const Durations& kind : wait)
-        all.merge(kind);
-    return all;
-}
 
 class TaskStats::State {
   public:
@@ -100,10 +86,15 @@ class TaskStats::State {
           tasks_{options.kept_ended} {}
 
     void record(const pal::Record& record) {
-        ++report_.records;
-        if (record.is_transition()) ++report_.transitions;
+        if (record.info != nullptr && record.info->is_transition())
+            transition(slot_of(record.worker), record);
+        else
+            other(record);
+    }
+
+    void other(const pal::Record& record) {
         if (record.info == nullptr) {
-            count_unknown(record.unknown);
+            count_unknown(record);
             return;
         }
         ++report_.events[static_cast<std::size_t>(record.info->id)];
@@ -112,19 +103,19 @@ class TaskStats::State {
             name_scheduler(record.worker, record.text("scheduler"));
             return;
         }
-        const std::uint32_t slot = slot_of(record.worker);
+        Slot& slot = slot_of(record.worker);
         switch (record.info->id) {
             case EventId::Group:
-                groups_of(slots_[slot])[group_number(record.number("group"))] = record.text("name");
+                groups_of(slot)[group_number(record.number("group"))] = record.text("name");
                 return;
             case EventId::State:
-                if (record.tid != 0) dumped({record.worker.instance, record.tid}, record);
+                if (record.tid != 0) dumped(record);
                 return;
             case EventId::Stalled:
-                stalled(slot, record);
+                stalled(slot.number, record);
                 return;
             default:
-                if (record.info->is_transition()) transition(slot, record);
+                return;
         }
     }
 
@@ -133,9 +124,10 @@ class TaskStats::State {
 
     TaskReport finish() {
         tasks_.forget_all([this](KnownTask& task) { forget(task); });
+        add_counts();
         report_.workers = workers_.size();
         for (const auto& [id, slot] : workers_)
-            if (!slots_[slot].known) ++report_.workers_unknown;
+            if (!slot->known) ++report_.workers_unknown;
         add_schedulers();
         add_kinds();
         report_.dumps = dumps_.finish();
@@ -149,42 +141,55 @@ class TaskStats::State {
     struct Slot {
         const std::string* scheduler = nullptr;  // its name; lives elsewhere
         bool known = false;
+        std::uint32_t number = 0;
         std::uint32_t same_as = 0;  // itself, or the slot that it turned out to be
         std::array<std::uint64_t, kTransitions> transitions{};
         std::unique_ptr<Groups> groups{};  // most processes tell of none
     };
 
-    std::uint32_t add_slot(const std::string& scheduler, bool known) {
-        const auto added = static_cast<std::uint32_t>(slots_.size());
-        slots_.push_back({&scheduler, known, added});
-        return added;
+    Slot& add_slot(const std::string& scheduler, bool known) {
+        const auto number = static_cast<std::uint32_t>(slots_.size());
+        return slots_.emplace_back(Slot{&scheduler, known, number, number});
     }
     static Groups& groups_of(Slot& slot) {
         if (slot.groups == nullptr) slot.groups = std::make_unique<Groups>();
         return *slot.groups;
     }
 
-    std::uint32_t slot_of(const pal::WorkerId& worker) {
-        if (last_slot_ == nullptr || last_worker_ != worker) {
-            const auto [found, added] = workers_.try_emplace(worker, 0);
-            if (added) found->second = add_slot(unknown_, false);
-            last_slot_ = &found->second;
-            last_worker_ = worker;
-        }
-        return *last_slot_;
+    /// A worker that was looked up lately.
+    struct NearWorker {
+        pal::WorkerId id;
+        Slot* slot = nullptr;
+    };
+    NearWorker& near_of(const pal::WorkerId& worker) {
+        return near_workers_[(worker.instance + worker.index) % near_workers_.size()];
+    }
+    Slot& slot_of(const pal::WorkerId& worker) {
+        const NearWorker& near = near_of(worker);
+        return near.slot != nullptr && near.id == worker ? *near.slot : find_slot(worker);
+    }
+    Slot& find_slot(const pal::WorkerId& worker) {
+        const auto [found, added] = workers_.try_emplace(worker, nullptr);
+        if (added) found->second = &add_slot(unknown_, false);
+        near_of(worker) = {worker, found->second};
+        return *found->second;
     }
 
     void name_scheduler(const pal::WorkerId& worker, std::string_view scheduler) {
-        const auto [found, added] = schedulers_.try_emplace({worker.instance, std::string{scheduler}}, 0);
-        if (added) found->second = add_slot(found->first.second, true);
+        const auto [found, added] = schedulers_.try_emplace({worker.instance, std::string{scheduler}}, nullptr);
+        if (added) found->second = &add_slot(found->first.second, true);
+        near_of(worker) = {worker, found->second};
         const auto [of_worker, is_new] = workers_.try_emplace(worker, found->second);
         if (is_new) return;
-        Slot& before = slots_[of_worker->second];
-        if (!before.known) before.same_as = found->second;
+        Slot& before = *of_worker->second;
+        if (!before.known) before.same_as = found->second->number;
         of_worker->second = found->second;
     }
 
-    void count_unknown(const std::string& name) {
+    void count_unknown(const pal::Record& record) {
+        ++report_.records;
+        if (record.is_transition()) ++report_.transitions;
+        const std::string& name = record.unknown;
         constexpr std::size_t kMostNames = 1'000;  // a hostile log must not fill the memory
         if (report_.unknown_events.size() < kMostNames || report_.unknown_events.contains(name))
             ++report_.unknown_events[name];
@@ -192,30 +197,63 @@ class TaskStats::State {
             ++report_.unknown_events[kOtherName];
     }
 
-    void transition(std::uint32_t slot, const pal::Record& record) {
-        const auto event = static_cast<TaskEvent>(record.info->id);
-        ++slots_[slot].transitions[static_cast<std::size_t>(event)];
-        const TaskKey key{record.worker.instance, record.tid};
-        KnownTask& task = tasks_.at(key);
-        if (event == TaskEvent::Spawned) {
-            name_task(task, record);
-            task.spawn_seen = true;
-            see(task, {slot, What::spawned, 0, 0});
+    void transition(Slot& slot, const pal::Record& record) {
+        const auto event = static_cast<std::size_t>(record.info->id);
+        ++slot.transitions[event];
+        KnownTask& task = tasks_.at({record.worker.instance, record.tid});
+        if (record.info->id == EventId::TaskRunning) return running(slot.number, task, record);
+        if (record.info->id == EventId::TaskSpawned) return spawned(slot.number, task, record);
+        const std::size_t place = kPlacesOfRuns[event];
+        if (place == kNowhere) return;
+        if (!ends_no_run(record)) run_ended(slot.number, task, record.numbers[place]);
+        ended(slot.number, task, record);
+    }
+
+    void running(std::uint32_t slot, KnownTask& task, const pal::Record& record) {
+        const std::uint64_t ready_ns = record.numbers[field::Running::ready_ns];
+        const std::uint64_t waited = record.numbers[field::Running::waited];
+        const std::uint64_t wait_ns = record.numbers[field::Running::wait_ns];
+        const bool has_waited = waited != number(WaitKind::none) || wait_ns != 0;
+        if (TaskTimesSeen* const times = all_times(task, slot)) {
+            times->ready.add(ready_ns);
+            if (has_waited) times->wait[wait_kind(waited)].add(wait_ns);
+            return;
         }
-        if (const auto run_ns = ended_run(event, record)) {
-            see(task, {slot, What::run, 0, record.numbers[*run_ns]});
-            if (std::exchange(task.stalled, false)) see(task, {slot, What::stalled_run, 0, record.numbers[*run_ns]});
-        }
-        if (event == TaskEvent::Running) {
-            see(task, {slot, What::ready, 0, record.numbers[field::Running::ready_ns]});
-            const std::uint64_t waited = record.numbers[field::Running::waited];
-            const std::uint64_t wait_ns = record.numbers[field::Running::wait_ns];
-            if (waited != number(WaitKind::none) || wait_ns != 0)
-                see(task, {slot, What::wait, wait_kind(waited), wait_ns});
-        }
-        if (event == TaskEvent::Done) ended(key, task, {slot, What::done, 0, 0});
-        if (event == TaskEvent::Failed) ended(key, task, {slot, What::failed, 0, 0});
-        if (event == TaskEvent::Cancelled) ended(key, task, {slot, What::cancelled, 0, 0});
+        see(task, {slot, What::ready, 0, ready_ns});
+        if (has_waited) see(task, {slot, What::wait, wait_kind(waited), wait_ns});
+    }
+
+    void spawned(std::uint32_t slot, KnownTask& task, const pal::Record& record) {
+        name_task(task, record, field::Spawned::group);
+        task.spawn_seen = true;
+        see(task, {slot, What::spawned, 0, 0});
+    }
+
+    void run_ended(std::uint32_t slot, KnownTask& task, std::uint64_t run_ns) {
+        if (TaskTimesSeen* const times = all_times(task, slot))
+            times->run.add(run_ns);
+        else
+            see(task, {slot, What::run, 0, run_ns});
+        if (std::exchange(task.stalled, false)) see(task, {slot, What::stalled_run, 0, run_ns});
+    }
+
+    void ended(std::uint32_t slot, KnownTask& task, const pal::Record& record) {
+        const auto how = [&] {
+            switch (record.info->id) {
+                case EventId::TaskDone:
+                    return What::done;
+                case EventId::TaskFailed:
+                    return What::failed;
+                case EventId::TaskCancelled:
+                    return What::cancelled;
+                default:
+                    return What::run;  // it goes on
+            }
+        }();
+        if (how == What::run) return;
+        see(task, {slot, how, 0, 0});
+        if (tasks_.set_ended({record.worker.instance, record.tid}, task))
+            tasks_.forget_old([this](KnownTask& old) { forget(old); });
     }
 
     void stalled(std::uint32_t slot, const pal::Record& record) {
@@ -226,22 +264,17 @@ class TaskStats::State {
         see(task, sighting);
     }
 
-    void ended(const TaskKey& key, KnownTask& task, const Sighting& how) {
-        see(task, how);
-        if (tasks_.set_ended(key, task)) tasks_.forget_old([this](KnownTask& old) { forget(old); });
-    }
-
-    void dumped(const TaskKey& key, const pal::Record& record) {
-        KnownTask& task = tasks_.at(key);
+    void dumped(const pal::Record& record) {
+        KnownTask& task = tasks_.at({record.worker.instance, record.tid});
         task.dumped = true;
-        name_task(task, record);
+        name_task(task, record, field::State::group);
     }
 
-    void name_task(KnownTask& task, const pal::Record& record) {
+    void name_task(KnownTask& task, const pal::Record& record, std::size_t place_of_group) {
         if (task.named) return;
         task.named = true;
         task.name = names_.number(record.text("name"));
-        task.group = group_number(record.number("group"));
+        task.group = group_number(record.numbers[place_of_group]);
         settle(task);
     }
 
@@ -267,6 +300,10 @@ class TaskStats::State {
         }
         return *task.times;
     }
+    /// What is known of the task's kind, if that is much and was asked for before; or null.
+    static TaskTimesSeen* all_times(const KnownTask& task, std::uint32_t slot) {
+        return task.times != nullptr && task.times_slot == slot ? task.times->all() : nullptr;
+    }
     SlotTimes& unnamed_times(std::uint32_t slot) { return times_[{slot, KnownTask{}.group, KnownTask{}.name}]; }
 
     void forget(KnownTask& task) {
@@ -280,6 +317,16 @@ class TaskStats::State {
     }
 
     const Slot& resolved(std::uint32_t slot) const { return slots_[slots_[slot].same_as]; }
+
+    /// Known transitions are counted by slot alone, the records of all other events by event.
+    void add_counts() {
+        for (const Slot& slot : slots_)
+            for (std::size_t event = 0; event < kTransitions; ++event) {
+                report_.events[event] += slot.transitions[event];
+                report_.transitions += slot.transitions[event];
+            }
+        report_.records = std::accumulate(report_.events.begin(), report_.events.end(), report_.records);
+    }
 
     void add_schedulers() {
         std::map<std::string, SchedulerCounts> by_name;
@@ -334,10 +381,9 @@ class TaskStats::State {
     TaskTable tasks_;
     const std::string unknown_ = kUnknownName;
     std::deque<Slot> slots_;  // no vector: it would be twice as large while it grows
-    std::map<pal::WorkerId, std::uint32_t> workers_;
-    const std::uint32_t* last_slot_ = nullptr;  // in workers_, of the worker that was looked up last
-    pal::WorkerId last_worker_;
-    std::map<std::pair<std::uint64_t, std::string>, std::uint32_t> schedulers_;
+    std::map<pal::WorkerId, Slot*> workers_;
+    std::array<NearWorker, 16> near_workers_{};
+    std::map<std::pair<std::uint64_t, std::string>, Slot*> schedulers_;
     std::map<std::tuple<std::uint32_t, std::uint16_t, std::uint16_t>, SlotTimes> times_;
 };
 

@@ -29,6 +29,7 @@ class Names {
     std::size_t most_;
     std::vector<std::string> names_{kUnknownName, kOtherName};
     std::unordered_map<std::string, std::uint16_t> numbers_;
+    std::uint16_t last_ = kUnknown;  // the number that was given last: tasks of one name come in a row
 };
 
 struct TaskKey {
@@ -84,12 +85,9 @@ class TaskTable {
     using Tasks = pal::NearMap<KnownTask>;
 
     Tasks& of(std::uint64_t instance) {
-        if (last_ == nullptr || last_instance_ != instance) {
-            last_ = &instances_[instance];
-            last_instance_ = instance;
-        }
-        return *last_;
+        return last_ != nullptr && last_instance_ == instance ? *last_ : find_instance(instance);
     }
+    Tasks& find_instance(std::uint64_t instance);
 
     void forget_instance(std::uint64_t instance) {
         instances_.erase(instance);
