@@ -18,16 +18,29 @@ inline constexpr std::size_t kMaxDigits = 20;  ///< of the largest u64
 
 namespace digits {
 
-/// The eight digits of a number below 10^8, one in each byte, the first in the lowest. By halves, all at once: two
-/// numbers below 10^4, four below 100, eight below 10; the factors are 1 / 100 and 1 / 10, exact in these ranges.
-constexpr std::uint64_t eight(std::uint32_t value) noexcept {
+/// Four digits of each of two numbers below 10^4, one in each byte, the first in the lowest, those of the lower half
+/// first. All at once: four numbers below 100, eight below 10; the factors are 1 / 100 and 1 / 10, exact in these
+/// ranges.
+constexpr std::uint64_t fours(std::uint64_t halves) noexcept {
     // x - 100 * h beside h is x << 16 minus so many h; the rest likewise
-    const std::uint64_t thousands = value / 10'000;
-    const std::uint64_t fours = (std::uint64_t{value} << 32) - thousands * ((std::uint64_t{10'000} << 32) - 1);
-    const std::uint64_t hundreds = fours * 10'486 >> 20 & 0x0000'007f'0000'007f;
-    const std::uint64_t pairs = (fours << 16) - hundreds * ((100 << 16) - 1);
+    const std::uint64_t hundreds = halves * 10'486 >> 20 & 0x0000'007f'0000'007f;
+    const std::uint64_t pairs = (halves << 16) - hundreds * ((100 << 16) - 1);
     const std::uint64_t tens = pairs * 103 >> 10 & 0x000f'000f'000f'000f;
     return (pairs << 8) - tens * ((10 << 8) - 1);
+}
+
+/// Of one such number.
+constexpr std::uint32_t four(std::uint32_t value) noexcept {
+    const std::uint32_t hundreds = value * 10'486 >> 20;
+    const std::uint32_t pairs = (value << 16) - hundreds * ((100 << 16) - 1);
+    const std::uint32_t tens = pairs * 103 >> 10 & 0x000f'000f;
+    return (pairs << 8) - tens * ((10 << 8) - 1);
+}
+
+/// The eight digits of a number below 10^8, likewise.
+constexpr std::uint64_t eight(std::uint32_t value) noexcept {
+    const std::uint64_t thousands = value / 10'000;
+    return fours((std::uint64_t{value} << 32) - thousands * ((std::uint64_t{10'000} << 32) - 1));
 }
 
 /// The lowest byte first.
@@ -51,6 +64,16 @@ inline char* put_short(char* out, std::uint32_t value) noexcept {
     return out + digits;
 }
 
+/// The same of four of `fours`.
+inline char* put_four(char* out, std::uint32_t four) noexcept {
+    constexpr std::uint32_t kLast = std::uint32_t{1} << 24;
+    const unsigned before = static_cast<unsigned>(std::countr_zero(four | kLast)) / 8;  // zeros
+    std::uint32_t bytes = (four | static_cast<std::uint32_t>(kZeros)) >> (8 * before);
+    if constexpr (std::endian::native == std::endian::big) bytes = __builtin_bswap32(bytes);
+    std::memcpy(out, &bytes, sizeof bytes);
+    return out + 4 - before;
+}
+
 }  // namespace digits
 
 /// Exactly 8 digits.
@@ -68,6 +91,7 @@ inline char* put_9_digits(char* out, std::uint32_t value) noexcept {
 /// At most kMaxDigits, for which there is room whatever the number is.
 inline char* put_number(char* out, std::uint64_t value) noexcept {
     constexpr std::uint64_t k8 = 100'000'000;
+    if (value < 10'000) return digits::put_four(out, digits::four(static_cast<std::uint32_t>(value)));
     if (value < k8) return digits::put_short(out, static_cast<std::uint32_t>(value));
     const std::uint64_t high = value / k8;
     const auto low = static_cast<std::uint32_t>(value % k8);

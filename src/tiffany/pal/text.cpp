@@ -17,13 +17,26 @@ bool is_plain(unsigned char byte) {
     return byte >= 0x20 && byte < 0x80 && byte != '"' && byte != '\\';
 }
 
+std::uint64_t mark_special(std::uint64_t word) {
+    return mark_less(word, 0x20) | mark_equal(word, '"') | mark_equal(word, '\\') | (word & eight_of(0x80));
+}
+
+/// Whether all of it is.
+bool is_plain(std::string_view text) {
+    if (text.size() >= kWord) {
+        std::uint64_t marks = mark_special(word_at(text.data() + text.size() - kWord));
+        for (std::size_t i = 0; i + kWord < text.size(); i += kWord)
+            marks |= mark_special(word_at(text.data() + i));
+        return marks == 0;
+    }
+    return std::ranges::all_of(text, [](char byte) { return is_plain(static_cast<unsigned char>(byte)); });
+}
+
 /// How many bytes come before the first that is not.
 std::size_t count_plain(std::string_view text) {
     std::size_t plain = 0;
     for (; plain + kWord <= text.size(); plain += kWord) {
-        const std::uint64_t word = word_at(text.data() + plain);
-        const std::uint64_t marks =
-            mark_less(word, 0x20) | mark_equal(word, '"') | mark_equal(word, '\\') | (word & eight_of(0x80));
+        const std::uint64_t marks = mark_special(word_at(text.data() + plain));
         if (marks != 0) return plain + before_mark(marks);
     }
     while (plain < text.size() && is_plain(static_cast<unsigned char>(text[plain])))
@@ -57,6 +70,14 @@ void TextBuffer::put_hex(std::uint64_t value, std::size_t digits) {
 }
 
 void TextBuffer::put_quoted(std::string_view text) {
+    if (is_plain(text)) [[likely]] {
+        char* const at = room(text.size() + 2);
+        at[0] = '"';
+        std::copy(text.begin(), text.end(), at + 1);
+        at[text.size() + 1] = '"';
+        size_ += text.size() + 2;
+        return;
+    }
     put('"');
     while (!text.empty()) {
         const std::size_t plain = count_plain(text);
@@ -105,10 +126,6 @@ std::size_t utf8_character(std::string_view text) {
     return length;
 }
 
-void TimeFormatter::put(TextBuffer& out, std::uint64_t ts_ns) {
-    out.end_at(put(out.room(kRoom), ts_ns));
-}
-
 void TimeFormatter::begin_second(std::uint64_t second) {
     using namespace std::chrono;
     const sys_seconds instant{seconds{static_cast<std::int64_t>(second)}};
@@ -116,6 +133,7 @@ void TimeFormatter::begin_second(std::uint64_t second) {
     const year_month_day date{day};
     const hh_mm_ss time{instant - day};
     TextBuffer text;
+    text.put(before_);
     text.put_padded(static_cast<std::uint64_t>(static_cast<int>(date.year())), 4);
     text.put('-');
     text.put_padded(static_cast<unsigned>(date.month()), 2);
@@ -130,6 +148,16 @@ void TimeFormatter::begin_second(std::uint64_t second) {
     text.put('.');
     up_to_second_ = Piece{text.view()};
     second_ns_ = second * kNsPerSecond;
+}
+
+void TimeFormatter::begin_part(std::uint64_t ts_ns) {
+    if (ts_ns - second_ns_ >= kNsPerSecond) begin_second(ts_ns / kNsPerSecond);
+    const std::uint64_t parts = (ts_ns - second_ns_) / kPartNs;
+    part_ns_ = second_ns_ + parts * kPartNs;
+    char* const digits = up_to_second_.put(part_.data());
+    constexpr unsigned kBefore = 3;  // of eight digits: these are five
+    digits::put_bytes(digits, (digits::eight(static_cast<std::uint32_t>(parts)) | digits::kZeros) >> (8 * kBefore));
+    part_size_ = static_cast<std::size_t>(digits - part_.data()) + 5;
 }
 
 std::optional<std::uint64_t> parse_time(std::string_view text) {

@@ -1,10 +1,12 @@
 #pragma once
 /// Formatting by hand, as the log needs it. Private to pal.
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -37,6 +39,11 @@ class TextBuffer {
     /// A JSON string with its quotes; bytes that are no UTF-8 become U+FFFD.
     void put_quoted(std::string_view text);
 
+    /// From now on there is room for so many bytes in all.
+    void reserve(std::size_t bytes) {
+        if (bytes_.size() < bytes) bytes_.resize(bytes);
+    }
+    char* end() { return bytes_.data() + size_; }
     /// For what is written by hand: where the text goes on, with so many bytes free. `end_at` says where it ended.
     char* room(std::size_t bytes) {
         if (bytes_.size() - size_ < bytes) bytes_.resize((bytes_.size() + bytes) * 2);
@@ -52,29 +59,41 @@ class TextBuffer {
 /// How many bytes at the front of `text` are one valid UTF-8 character; 0 if it begins with none. `text` is not empty.
 std::size_t utf8_character(std::string_view text);
 
-/// Puts "2026-11-23T15:43:08.947684687Z". Remembers the second, because records come many a second.
+/// Puts "2026-11-23T15:43:08.947684687Z", and a text before it. Remembers it up to the last four digits, because
+/// records come many in 10 us.
 class TimeFormatter {
   public:
-    TimeFormatter() { begin_second(0); }
+    /// At most 15 bytes, else std::length_error.
+    explicit TimeFormatter(std::string_view before = {}) : before_{before} {
+        begin_second(0);
+        begin_part(0);
+    }
 
-    void put(TextBuffer& out, std::uint64_t ts_ns);
+    void put(TextBuffer& out, std::uint64_t ts_ns) { out.end_at(put(out.room(kRoom), ts_ns)); }
     /// The same to where kRoom bytes are free; returns the end.
     char* put(char* out, std::uint64_t ts_ns) {
-        if (ts_ns - second_ns_ >= kNsPerSecond) [[unlikely]]  // also one before it
-            begin_second(ts_ns / kNsPerSecond);
-        out = up_to_second_.put(out);
-        out = put_9_digits(out, static_cast<std::uint32_t>(ts_ns - second_ns_));
-        *out++ = 'Z';
-        return out;
+        if (ts_ns - part_ns_ >= kPartNs) [[unlikely]]  // also one before it
+            begin_part(ts_ns);
+        std::memcpy(out, part_.data(), part_.size());
+        out += part_size_;
+        constexpr std::uint64_t kFourAndZ = (digits::kZeros & 0xffff'ffff) | std::uint64_t{'Z'} << 32;
+        digits::put_bytes(out, digits::four(static_cast<std::uint32_t>(ts_ns - part_ns_)) | kFourAndZ);
+        return out + 5;
     }
-    static constexpr std::size_t kRoom = Piece::kMost;
+    static constexpr std::size_t kRoom = Piece::kMost + 8;
 
   private:
     static constexpr std::uint64_t kNsPerSecond = 1'000'000'000;
+    static constexpr std::uint64_t kPartNs = 10'000;
     void begin_second(std::uint64_t second);
+    void begin_part(std::uint64_t ts_ns);
 
+    std::string before_;
     std::uint64_t second_ns_ = 0;  // where the second begins
-    Piece up_to_second_;           // "2026-11-23T15:43:08."
+    std::uint64_t part_ns_ = 0;
+    Piece up_to_second_;                     // "2026-11-23T15:43:08.", and what is before it
+    std::array<char, Piece::kMost> part_{};  // and five digits more
+    std::size_t part_size_ = 0;
 };
 
 /// The other way: RFC 3339 in UTC, with no fraction or one of 1 to 9 digits. Nothing for everything else.

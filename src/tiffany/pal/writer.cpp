@@ -1,7 +1,10 @@
 #include <tiffany/pal/writer.hpp>
 
 #include <cstring>
+#include <deque>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "byte_word.hpp"
@@ -29,11 +32,13 @@ bool is_taken(std::string_view name) {
 
 class LogWriter::Formatter {
   public:
-    explicit Formatter(ByteSink& out) : out_{out} {}
+    explicit Formatter(ByteSink& out) : out_{out} {
+        make_plans();
+        make_origin({});
+    }
 
     void begin(const Begin& begin) {
-        open();
-        if (begin.ts_ns != 0) put_time(begin.ts_ns);
+        open_unless_zero(begin.ts_ns);
         line_.put(",\"event\":\"Begin\"");
         put_text_unless_empty(",\"tool\":", begin.tool);
         put_text_unless_empty(",\"trace\":", begin.trace);
@@ -54,33 +59,30 @@ class LogWriter::Formatter {
     }
 
     void record(const Record& record) {
-        if (record.info == nullptr) {
-            open();
-            put_time(record.ts_ns);
-            if (!has_origin_ || !is_same_origin(record)) make_origin(record);
-            line_.put(origin_.view());
-            put_unknown(record);
-            close();
-            return;
-        }
-        if (!has_origin_ || !is_same_origin(record)) [[unlikely]]
+        if (!is_same_origin(record)) [[unlikely]]
             make_origin(record);
+        if (record.info == nullptr) return put_unknown(record);
         const Plan& plan = plans_[static_cast<std::size_t>(record.info->id)];
-        char* at = put_origin(time_.put(kOpen.put(line_.room(kRoom + origin_.size())), record.ts_ns));
-        if (plan.has_seq) at = seq_.put(kSeq.put(at), record.seq);
-        if (plan.has_tid) at = pal::put_number(kTid.put(at), record.tid);
-        if (plan.has_step) at = pal::put_number(kStep.put(at), record.step);
+        char* at = time_.put(line_.end(), record.ts_ns);
+        at = plan.is_step ? put_step(at, record) : put_identity(at, plan, record);
         at = plan.event.put(at);
-        for (const Field& field : plan.own)
-            at = field.is_text ? put_text(field, record.texts[field.slot], at)
-                               : put_value(field, record.numbers[field.slot], at);
+        for (const Field& field : plan.own) {
+            if (field.is_text) {
+                at = put_text(field, record.texts[field.slot], at);
+                continue;
+            }
+            const std::uint64_t value = record.numbers[field.slot];
+            if (value < field.labels.size())
+                at = field.labels[value].put(at);
+            else if (value >= field.least)
+                at = pal::put_number(field.key.put(at), value);
+        }
         line_.end_at(kClose.put(at));
         flush_if_full();
     }
 
     void gap(const Gap& gap) {
-        open();
-        put_time(gap.ts_ns);
+        open(gap.ts_ns);
         put_worker(line_, gap.worker);
         line_.put(",\"event\":\"Gap\"");
         put_number(",\"from_seq\":", gap.from_seq);
@@ -91,8 +93,7 @@ class LogWriter::Formatter {
     }
 
     void end(const End& end) {
-        open();
-        if (end.ts_ns != 0) put_time(end.ts_ns);
+        open_unless_zero(end.ts_ns);
         line_.put(",\"event\":\"End\"");
         put_number(",\"records\":", end.records);
         put_number(",\"lost\":", end.lost);
@@ -113,43 +114,63 @@ class LogWriter::Formatter {
     /// An own field: as in LinePlan, in pieces.
     struct Field {
         Piece key;
-        std::size_t slot;
-        bool is_text;
-        bool may_be_left_out;
-        std::vector<Piece> labels;  // of an enumeration, quoted, by number
+        std::size_t slot = 0;
+        bool is_text = false;
+        std::uint64_t least = 0;        // 1: a 0 is left out, it is not known or does not apply
+        std::span<const Piece> labels;  // of an enumeration, by number, with the key
     };
     struct Plan {
-        bool has_seq, has_tid, has_step;
+        bool has_seq = false, has_tid = false, has_step = false;
+        bool is_step = false;  // it has all three
         Piece event;
         std::vector<Field> own;
     };
-    static constexpr std::size_t kRegister = 32;  // an origin is copied by whole ones
+    static constexpr std::uint64_t kFew = 8192;  // a power of two: of two numbers below it also what they are together
+    static constexpr std::size_t kUsualOrigin = 96;  // so much is copied whatever it has: whole registers, no call
     // all of a known event's line but its origin and its texts: the time, the three numbers that say which, the event,
     // each own number, and the end; each a key and a value
     static constexpr std::size_t kRoom = (7 + kMaxFields) * 2 * Piece::kMost;
-    static constexpr Piece kOpen{"{\"v\":1,\"ts\":\""};
-    static constexpr Piece kSeq{",\"seq\":"};
+    static constexpr std::string_view kOpen = "{\"v\":1,\"ts\":\"";
+    static constexpr std::string_view kSeq = ",\"seq\":";
     static constexpr Piece kTid{",\"tid\":"};
     static constexpr Piece kStep{",\"step\":"};
     static constexpr Piece kClose{"}\n"};
 
-    static std::vector<Plan> make_plans() {
-        std::vector<Plan> plans;
+    void make_plans() {
         for (const LinePlan& line : make_line_plans()) {
-            Plan& plan =
-                plans.emplace_back(Plan{line.has_seq, line.has_tid, line.has_step, Piece{line.event + line.kind}, {}});
+            Plan& plan = plans_.emplace_back();
+            plan.has_seq = line.has_seq;
+            plan.has_tid = line.has_tid;
+            plan.has_step = line.has_step;
+            plan.is_step = line.has_seq && line.has_tid && line.has_step;
+            plan.event = Piece{line.event + line.kind};
             for (const LinePlan::OwnField& own : line.own) {
-                Field& field = plan.own.emplace_back(
-                    Field{Piece{own.key}, own.slot, own.info->is_string(), own.info->type == FieldType::duration, {}});
-                if (own.info->type != FieldType::enumeration) continue;
-                for (std::uint64_t i = 0; const auto label = own.info->enumeration->label(i); ++i)
-                    field.labels.emplace_back('"' + std::string{*label} + '"');
+                Field& field = plan.own.emplace_back();
+                field.key = Piece{own.key};
+                field.slot = own.slot;
+                field.is_text = own.info->is_string();
+                field.least = own.info->type == FieldType::duration ? 1 : 0;
+                if (own.info->type == FieldType::enumeration) field.labels = labels_of(own);
             }
         }
-        return plans;
+    }
+    std::span<const Piece> labels_of(const LinePlan::OwnField& own) {
+        std::vector<Piece>& labels = labels_.emplace_back();
+        for (std::uint64_t i = 0; const auto label = own.info->enumeration->label(i); ++i)
+            labels.emplace_back(own.key + '"' + std::string{*label} + '"');
+        return labels;
     }
 
-    void open() { line_.put("{\"v\":1"); }
+    void open(std::uint64_t ts_ns) {
+        time_.put(line_, ts_ns);
+        line_.put('"');
+    }
+    void open_unless_zero(std::uint64_t ts_ns) {
+        if (ts_ns != 0)
+            open(ts_ns);
+        else
+            line_.put("{\"v\":1");
+    }
     void close() {
         line_.put("}\n");
         flush_if_full();
@@ -157,12 +178,6 @@ class LogWriter::Formatter {
     void flush_if_full() {
         if (line_.size() >= kChunk) [[unlikely]]
             flush();
-    }
-
-    void put_time(std::uint64_t ts_ns) {
-        line_.put(",\"ts\":\"");
-        time_.put(line_, ts_ns);
-        line_.put('"');
     }
 
     void put_number(std::string_view key, std::uint64_t value) {
@@ -210,11 +225,11 @@ class LogWriter::Formatter {
     }
 
     [[gnu::noinline]] void make_origin(const Record& record) {
-        has_origin_ = true;
         worker_ = record.worker;
         pid_ = record.pid;
         host_ = record.host;
         origin_.clear();
+        origin_.put('"');
         if (!host_.empty()) {
             origin_.put(",\"host\":");
             origin_.put_quoted(host_);
@@ -224,16 +239,38 @@ class LogWriter::Formatter {
             origin_.put_number(pid_);
         }
         put_worker(origin_, worker_);
-        origin_.room(kRegister);  // what a copy reads more
+        origin_.put(kSeq);
+        origin_.room(kUsualOrigin);  // what a copy reads more
+        line_.reserve(kChunk + kRoom + origin_.size());
     }
 
-    /// After the time: its quote, and who it was.
+    /// After the time: its quote, who it was, and what comes before a seq.
     char* put_origin(char* at) const {
-        *at++ = '"';
         const std::string_view origin = origin_.view();
-        for (std::size_t done = 0; done < origin.size(); done += kRegister)
-            std::memcpy(at + done, origin.data() + done, kRegister);
+        std::memcpy(at, origin.data(), kUsualOrigin);
+        if (origin.size() > kUsualOrigin) [[unlikely]]
+            std::memcpy(at + kUsualOrigin, origin.data() + kUsualOrigin, origin.size() - kUsualOrigin);
         return at + origin.size();
+    }
+
+    /// The numbers that say which of a task's steps it is; mostly two of them are small, and made at once.
+    char* put_step(char* at, const Record& record) {
+        at = kTid.put(seq_.put(put_origin(at), record.seq));
+        if ((record.tid | record.step) < kFew) {
+            const std::uint64_t both = digits::fours(record.tid | record.step << 32);
+            at = digits::put_four(at, static_cast<std::uint32_t>(both));
+            return digits::put_four(kStep.put(at), static_cast<std::uint32_t>(both >> 32));
+        }
+        at = pal::put_number(at, record.tid);
+        return pal::put_number(kStep.put(at), record.step);
+    }
+
+    char* put_identity(char* at, const Plan& plan, const Record& record) {
+        at = put_origin(at);
+        at = plan.has_seq ? seq_.put(at, record.seq) : at - kSeq.size();
+        if (plan.has_tid) at = pal::put_number(kTid.put(at), record.tid);
+        if (plan.has_step) at = pal::put_number(kStep.put(at), record.step);
+        return at;
     }
 
     char* put_text(const Field& field, std::string_view text, char* at) {
@@ -242,13 +279,9 @@ class LogWriter::Formatter {
         return line_.room(kRoom);
     }
 
-    static char* put_value(const Field& field, std::uint64_t value, char* at) {
-        if (field.may_be_left_out && value == 0) return at;  // not known, or does not apply
-        at = field.key.put(at);
-        return value < field.labels.size() ? field.labels[value].put(at) : pal::put_number(at, value);
-    }
-
     void put_unknown(const Record& record) {
+        time_.put(line_, record.ts_ns);
+        line_.put(origin_.view().substr(0, origin_.size() - kSeq.size()));
         const bool all = record.is_transition();
         if (all || record.seq != 0) put_number(",\"seq\":", record.seq);
         if (all || record.tid != 0) put_number(",\"tid\":", record.tid);
@@ -258,14 +291,15 @@ class LogWriter::Formatter {
             line_.put_quoted("tiffany:" + record.unknown);
         else
             line_.put_quoted(record.unknown);
+        close();
     }
 
     ByteSink& out_;
-    const std::vector<Plan> plans_ = make_plans();
-    TextBuffer line_;  // lines that were not handed over yet
-    TimeFormatter time_;
+    std::vector<Plan> plans_;                // by EventId
+    std::deque<std::vector<Piece>> labels_;  // of their fields
+    TextBuffer line_;                        // lines that were not handed over yet
+    TimeFormatter time_{kOpen};
     NearNumber seq_;
-    bool has_origin_ = false;
     WorkerId worker_;
     std::uint32_t pid_ = 0;
     std::string host_;

@@ -32,6 +32,20 @@ TEST(Digits, AreTheStandardLibrarysWhateverStandsInAnyPlace) {
     }
 }
 
+TEST(Digits, OfTwoNumbersAtOnceAreThoseOfEach) {
+    const auto put = [](std::uint32_t four) {
+        std::array<char, 4> room{};
+        return std::string(room.data(), digits::put_four(room.data(), four));
+    };
+    for (std::uint64_t value = 0; value < 10'000; ++value) {
+        const std::uint64_t other = 9'999 - value;
+        const std::uint64_t both = digits::fours(value | other << 32);
+        ASSERT_EQ(put(static_cast<std::uint32_t>(both)), std::to_string(value));
+        ASSERT_EQ(put(static_cast<std::uint32_t>(both >> 32)), std::to_string(other));
+        ASSERT_EQ(digits::four(static_cast<std::uint32_t>(value)), static_cast<std::uint32_t>(both));
+    }
+}
+
 TEST(Digits, OfNumbersThatAreNearAreThoseOfEachByItself) {
     NearNumber near;
     const auto put = [&near](std::uint64_t value) {

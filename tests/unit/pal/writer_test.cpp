@@ -78,6 +78,46 @@ TEST(LogWriter, FollowsTheSecondWhenItGoesBackwards) {
     EXPECT_THAT(out.text, HasSubstr("00:00:02.000000001Z"));
 }
 
+TEST(LogWriter, WritesEachTimeWhateverTheOneBefore) {
+    Text out;
+    LogWriter writer{out};
+    Record record = make(EventId::ParkBegin);
+    constexpr std::uint64_t kPart = 10'000;  // ns, of which a time is remembered up to
+    constexpr std::uint64_t kSecond = 1'000'000'000;
+    for (const std::uint64_t ts_ns :
+         {std::uint64_t{0}, kPart - 1, kPart, kPart - 1, 2 * kPart, kSecond - 1, kSecond, kSecond - 1, 59 * kSecond + 7,
+          59 * kSecond + 5 * kPart, 3 * kSecond + 123'456'789, std::uint64_t{0}}) {
+        record.ts_ns = ts_ns;
+        writer.record(record);
+        writer.flush();
+        const std::string second = std::to_string(100 + ts_ns / kSecond).substr(1);
+        const std::string ns = std::to_string(kSecond + ts_ns % kSecond).substr(1);
+        EXPECT_THAT(out.text, testing::StartsWith("{\"v\":1,\"ts\":\"1970-01-01T00:00:" + second + "." + ns +
+                                                  "Z\",\"instance\":"));
+        out.text.clear();
+    }
+}
+
+TEST(LogWriter, WritesTheWorkerOfTheFirstRecordWhateverItIs) {
+    Record record = step(TaskEvent::Yield, 1, 2, 3);
+    for (const auto& [instance, digits] :
+         {std::pair{std::uint64_t{0}, "000000000000"}, std::pair{~std::uint64_t{0}, "ffffffffffff"}}) {
+        record.worker = {instance, 0};
+        EXPECT_THAT(line_of(record),
+                    HasSubstr("Z\",\"instance\":\"" + std::string{digits} + "\",\"worker\":0,\"seq\":1,\"tid\":2"));
+    }
+}
+
+TEST(LogWriter, WritesSmallAndLargeNumbersOfAStep) {
+    const std::vector<std::uint64_t> numbers{
+        0, 1, 9, 99, 100, 4095, 8191, 8192, 9'999, 10'000, 123'456, 99'999'999, 9'876'543'210, ~std::uint64_t{0}};
+    for (const std::uint64_t tid : numbers)
+        for (const std::uint64_t number : numbers)
+            EXPECT_THAT(line_of(step(TaskEvent::Yield, 1, tid, number)),
+                        HasSubstr(",\"seq\":1,\"tid\":" + std::to_string(tid) + ",\"step\":" + std::to_string(number) +
+                                  ",\"event\":\"Yield\""));
+}
+
 TEST(LogWriter, TellsWorkersOfOneLogApart) {
     Text out;
     LogWriter writer{out};
@@ -122,6 +162,17 @@ TEST(LogWriter, EscapesAtEveryPlaceOfALongText) {
         text[at] = '\xff';
         EXPECT_EQ(text_written(text), text.substr(0, at) + "\xEF\xBF\xBD" + text.substr(at + 1));
     }
+}
+
+TEST(LogWriter, EscapesAtEveryPlaceOfATextOfAnyLength) {
+    for (std::size_t length = 1; length < 26; ++length) {
+        const std::string plain(length, 'a');
+        EXPECT_EQ(text_written(plain), plain);
+        for (std::size_t at = 0; at < length; ++at)
+            EXPECT_EQ(text_written(plain.substr(0, at) + '\n' + plain.substr(at + 1)),
+                      plain.substr(0, at) + "\\n" + plain.substr(at + 1));
+    }
+    EXPECT_EQ(text_written(""), "");
 }
 
 TEST(LogWriter, EscapesWhatJsonDoesNotAllow) {
