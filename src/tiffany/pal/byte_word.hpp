@@ -1,6 +1,7 @@
 #pragma once
 /// Text read eight bytes at a time: what is found in a word is found at its first byte in the text's order. Every
-/// function reads eight bytes, whatever the text's end: who calls them has that much behind it. Private to pal.
+/// function but the last reads eight bytes, whatever the text's end: who calls them has that much behind it. Private to
+/// pal.
 
 #include <bit>
 #include <cstddef>
@@ -64,11 +65,22 @@ constexpr std::uint64_t number_in(std::uint64_t word, std::size_t digits) {
     return ((word & kPairs) * kFirst + ((word >> 16) & kPairs) * kSecond) >> 32;
 }
 
-/// Whether `size` bytes, at least 8, are the same. Stops soon after the first that is not.
+/// Whether `size` bytes are the same. Stops soon after the first that is not, and reads nothing behind them.
 inline bool same_bytes(const char* a, const char* b, std::size_t size) {
-    for (std::size_t i = 0; i + kWord <= size; i += kWord)
-        if (word_at(a + i) != word_at(b + i)) return false;
-    return word_at(a + size - kWord) == word_at(b + size - kWord);
+    if (size >= kWord) {
+        for (std::size_t i = 0; i + kWord <= size; i += kWord)
+            if (word_at(a + i) != word_at(b + i)) return false;
+        return word_at(a + size - kWord) == word_at(b + size - kWord);
+    }
+    const auto same_at = [&]<typename Some>(Some one, std::size_t place) {
+        Some other = 0;
+        std::memcpy(&one, a + place, sizeof one);
+        std::memcpy(&other, b + place, sizeof other);
+        return one == other;
+    };
+    if (size >= 4) return same_at(std::uint32_t{}, 0) && same_at(std::uint32_t{}, size - 4);
+    if (size >= 2) return same_at(std::uint16_t{}, 0) && same_at(std::uint16_t{}, size - 2);
+    return size == 0 || *a == *b;
 }
 
 }  // namespace tiffany::pal

@@ -21,17 +21,6 @@ std::uint64_t mark_special(std::uint64_t word) {
     return mark_less(word, 0x20) | mark_equal(word, '"') | mark_equal(word, '\\') | (word & eight_of(0x80));
 }
 
-/// Whether all of it is.
-bool is_plain(std::string_view text) {
-    if (text.size() >= kWord) {
-        std::uint64_t marks = mark_special(word_at(text.data() + text.size() - kWord));
-        for (std::size_t i = 0; i + kWord < text.size(); i += kWord)
-            marks |= mark_special(word_at(text.data() + i));
-        return marks == 0;
-    }
-    return std::ranges::all_of(text, [](char byte) { return is_plain(static_cast<unsigned char>(byte)); });
-}
-
 /// How many bytes come before the first that is not.
 std::size_t count_plain(std::string_view text) {
     std::size_t plain = 0;
@@ -69,15 +58,43 @@ void TextBuffer::put_hex(std::uint64_t value, std::size_t digits) {
     end_at(pal::put_hex(room(digits), value, digits));
 }
 
-void TextBuffer::put_quoted(std::string_view text) {
-    if (is_plain(text)) [[likely]] {
-        char* const at = room(text.size() + 2);
-        at[0] = '"';
-        std::copy(text.begin(), text.end(), at + 1);
-        at[text.size() + 1] = '"';
-        size_ += text.size() + 2;
-        return;
+/// What JSON allows as it is, with its quotes. Returns false, and puts nothing, if not all of it is.
+bool TextBuffer::put_plain(std::string_view text) {
+    char* const at = room(text.size() + 2);
+    at[0] = '"';
+    std::uint64_t marks = 0;
+    const auto copy_word = [&, from = text.data(), to = at + 1](std::size_t place) {
+        marks |= mark_special(word_at(from + place));
+        std::memcpy(to + place, from + place, kWord);
+    };
+    if (text.size() >= kWord) {
+        for (std::size_t i = 0; i + kWord < text.size(); i += kWord)
+            copy_word(i);
+        copy_word(text.size() - kWord);
+    } else if (text.size() >= sizeof(std::uint32_t)) {
+        std::uint32_t first = 0;
+        std::uint32_t last = 0;
+        const std::size_t place = text.size() - sizeof last;
+        std::memcpy(&first, text.data(), sizeof first);
+        std::memcpy(&last, text.data() + place, sizeof last);
+        marks = mark_special(first | std::uint64_t{last} << 32);
+        std::memcpy(at + 1, &first, sizeof first);
+        std::memcpy(at + 1 + place, &last, sizeof last);
+    } else {
+        for (std::size_t i = 0; i < text.size(); ++i) {
+            marks |= is_plain(static_cast<unsigned char>(text[i])) ? 0 : 1;
+            at[1 + i] = text[i];
+        }
     }
+    if (marks != 0) return false;
+    at[text.size() + 1] = '"';
+    size_ += text.size() + 2;
+    return true;
+}
+
+void TextBuffer::put_quoted(std::string_view text) {
+    if (put_plain(text)) [[likely]]
+        return;
     put('"');
     while (!text.empty()) {
         const std::size_t plain = count_plain(text);

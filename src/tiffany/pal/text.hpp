@@ -52,6 +52,8 @@ class TextBuffer {
     void end_at(const char* end) { size_ = static_cast<std::size_t>(end - bytes_.data()); }
 
   private:
+    bool put_plain(std::string_view text);
+
     std::vector<char> bytes_ = std::vector<char>(1024);
     std::size_t size_ = 0;
 };

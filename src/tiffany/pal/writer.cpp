@@ -218,10 +218,7 @@ class LogWriter::Formatter {
     /// host, pid, instance and worker: mostly those of the record before.
     bool is_same_origin(const Record& record) const {
         if (record.worker != worker_ || record.pid != pid_ || record.host.size() != host_.size()) return false;
-        if (host_.size() >= kWord) return same_bytes(record.host.data(), host_.data(), host_.size());
-        for (std::size_t i = 0; i < host_.size(); ++i)  // too short for a call to pay
-            if (record.host[i] != host_[i]) return false;
-        return true;
+        return same_bytes(record.host.data(), host_.data(), host_.size());
     }
 
     [[gnu::noinline]] void make_origin(const Record& record) {

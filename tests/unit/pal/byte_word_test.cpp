@@ -38,7 +38,7 @@ TEST(ByteWord, ReadsNumbersOfEveryLength) {
 }
 
 TEST(ByteWord, TellsTextsApartByAnyByte) {
-    for (std::size_t size = kWord; size < 40; ++size) {
+    for (std::size_t size = 0; size < 40; ++size) {
         const std::string text(size, 'a');
         EXPECT_TRUE(same_bytes((text + 'b').data(), (text + 'c').data(), size));
         for (std::size_t at = 0; at < size; ++at)
