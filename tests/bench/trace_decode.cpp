@@ -34,6 +34,7 @@ struct Unheard : ctf::FrameHandler {
     void unknown(const ctf::Counts& /*events*/, const ctf::Counts& /*fields*/) override {}
     void left_out(std::uint64_t /*ticks*/) override {}
     void lacks(const std::string& /*what*/) override {}
+    void cut(const std::string& /*what*/) override {}
 };
 
 struct Nowhere : pal::ByteSink {

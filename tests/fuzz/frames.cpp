@@ -32,6 +32,7 @@ class Judged : public tiffany::ctf::FrameHandler {
     void unknown(const tiffany::ctf::Counts&, const tiffany::ctf::Counts&) override {}
     void left_out(std::uint64_t) override {}
     void lacks(const std::string&) override {}
+    void cut(const std::string&) override {}
 
     Nowhere nowhere;
     tiffany::pal::LossJudge judge{nowhere};

@@ -62,6 +62,7 @@ class Nowhere : public tiffany::ctf::FrameHandler {
     }
     void left_out(std::uint64_t /*ticks*/) override {}
     void lacks(const std::string& what) override { see(what); }
+    void cut(const std::string& what) override { see(what); }
     void record(const tiffany::pal::Record& record) {
         at(record.ts_ns);
         see(record.info != nullptr ? record.info->tracepoint : std::string_view{record.unknown});
@@ -124,7 +125,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t siz
     Nowhere nowhere;
     try {
         tiffany::ctf::RecordPool pool;
-        tiffany::ctf::NativeReader reader{folder.path(), parts[0], (size & 1U) != 0, pool, [] {}};
+        tiffany::ctf::NativeReader reader{
+            folder.path(), {.metadata = parts[0], .cut = {}}, (size & 1U) != 0, pool, [] {}};
         tiffany::pal::Record* record = &pool.fresh();
         while (reader.next(record, nowhere))
             nowhere.record(*record);

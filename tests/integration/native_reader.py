@@ -1,5 +1,6 @@
 """The native reader gives what babeltrace2 gives, byte by byte, of good traces and bad ones: the log, what is said, the exit code."""
 
+import json
 import pathlib
 import random
 import re
@@ -183,6 +184,20 @@ def test_a_recording_that_lost_much(tmp_path):
     run = recorded(tmp_path / "run", "--buffers", "4kx2", program_arguments=["--transitions", "60000"])
     status, log, _ = assert_plain(run)
     assert status == 4 and log.count(b'"Gap"') > 10
+
+
+def test_a_recording_of_which_a_stream_was_cut(tmp_path):
+    run = recorded(tmp_path / "run", "--buffers", "4kx8", program_arguments=["--transitions", "60000"])
+    whole = int(re.search(rb"of them transitions: (\d+)", read("native", run, ["check"])[1])[1])
+    stream = max((path for path in run.rglob("transitions_*") if path.suffix != ".idx"), key=lambda path: path.stat().st_size)
+    *_, before, (last, end) = packets(stream.read_bytes())
+    for cut in (end - 1, last + 90, last + 1, before[0] + 7):
+        with open(stream, "r+b") as file:
+            file.truncate(cut)
+        status, log, said = assert_plain(run)
+        assert status == 1 and b"cannot read all of stream %b: packet " % str(stream).encode() in said, said
+        end = json.loads(log.splitlines()[-1])
+        assert end["bad_parts"] == 1 and 0 < log.count(b'"step":') < whole
 
 
 @pytest.mark.parametrize("channel", [[], ["--tracefile-size=65536"], ["--tracefile-size=65536", "--tracefile-count=2"]],

@@ -98,6 +98,7 @@ class BlockTaker : public FrameHandler {
     void unknown(const Counts&, const Counts&) override { refuse(); }
     void left_out(std::uint64_t) override { refuse(); }
     void lacks(const std::string&) override { refuse(); }
+    void cut(const std::string&) override { refuse(); }
     [[noreturn]] static void refuse() {
         throw Error{ErrorKind::system, "the process that digests a trace sent something else"};
     }

@@ -26,6 +26,7 @@ enum FrameKind : std::uint8_t {
     kBlock,
     kDigested,
     kLeft,
+    kCut,
 };
 
 inline constexpr std::uint8_t kUnknownEvent = 0xff;

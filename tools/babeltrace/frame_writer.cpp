@@ -225,6 +225,12 @@ void FrameWriter::lacks(const std::string& what) {
     close();
 }
 
+void FrameWriter::cut(const std::string& what) {
+    open(kCut);
+    put(std::string_view{what});
+    close();
+}
+
 void FrameWriter::block(std::uint32_t bytes) {
     open(kBlock);
     put(bytes);

@@ -30,6 +30,7 @@ class FrameHandler {
     virtual void unknown(const Counts& events, const Counts& fields) = 0;
     virtual void left_out(std::uint64_t ticks) = 0;   ///< events of ticks, when nobody asked for them
     virtual void lacks(const std::string& what) = 0;  ///< a process did not get all of its buffers
+    virtual void cut(const std::string& what) = 0;    ///< of a stream of the trace only the first part is there
 
     // What only the child of a digest tells; elsewhere it is a broken message.
     virtual void block(std::uint32_t bytes);  ///< the next of its SharedBlocks is full
@@ -61,6 +62,7 @@ class FrameWriter : public TraceSink, public pal::EntrySink, public FrameHandler
     void unknown(const Counts& events, const Counts& fields) override;
     void left_out(std::uint64_t ticks) override;
     void lacks(const std::string& what) override;
+    void cut(const std::string& what) override;
     void block(std::uint32_t bytes) override;
     void digested(const ReadSummary& seen, std::uint64_t findings) override;
     void left() override;

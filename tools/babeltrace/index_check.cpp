@@ -8,6 +8,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <tiffany/pal/error.hpp>
 
 namespace tiffany::ctf {
@@ -36,35 +37,59 @@ std::uint64_t number64(const char* at) {
     return be64toh(value);
 }
 
-}  // namespace
-
-void check_index(const std::string& stream, std::uint64_t stream_bytes) {
+/// @param whole_bytes  nothing: not known
+IndexEnd check(const std::string& stream, std::uint64_t stream_bytes, std::optional<std::uint64_t> whole_bytes) {
     const fs::path path = fs::path{stream}.parent_path() / "index" / (fs::path{stream}.filename().string() + ".idx");
     const auto bad = [&path](const std::string& what) {
         return Error{ErrorKind::content, "cannot read index " + path.string() + ": " + what};
     };
     struct stat status {};
-    if (::stat(path.c_str(), &status) != 0) return;
+    if (::stat(path.c_str(), &status) != 0) return {};
     if (!S_ISREG(status.st_mode)) throw bad("it is no regular file");  // a fifo would be waited for
     std::ifstream file{path, std::ios::binary};
     std::array<char, kMostEntry> bytes{};
-    if (!file.read(bytes.data(), kHeader)) return;
-    if (number32(bytes.data()) != kIndexMagic || number32(bytes.data() + 4) != 1) return;
+    if (!file.read(bytes.data(), kHeader)) return {};
+    if (number32(bytes.data()) != kIndexMagic || number32(bytes.data() + 4) != 1) return {};
     const std::uint32_t entry = number32(bytes.data() + 12);
     const std::size_t least = number32(bytes.data() + 8) == 0 ? kEntry : kEntryOf11;
     if (entry < least || entry > kMostEntry)
         throw bad("its entries have a wrong size: " + std::to_string(entry) + " bytes");
-    if ((static_cast<std::uint64_t>(status.st_size) - kHeader) % entry != 0) return;
+    // of one that is cut babeltrace2 takes nothing
+    const bool is_used = (static_cast<std::uint64_t>(status.st_size) - kHeader) % entry == 0;
+    IndexEnd end{.bytes = kHeader};
     std::uint64_t at = 0;
+    std::uint64_t last_at = 0;
     for (std::size_t packet = 0; file.read(bytes.data(), entry); ++packet) {
         const std::uint64_t offset = number64(bytes.data());
         const std::uint64_t size = number64(bytes.data() + 8) / 8;
+        const bool all_told = whole_bytes && at == *whole_bytes && size != 0;
+        const bool ends_behind = offset > stream_bytes || size > stream_bytes - offset;
+        if (all_told && (ends_behind || (at != 0 && offset == last_at))) {
+            end.counts_more = true;
+            continue;
+        }
+        const bool is_elsewhere = offset != at;
+        if (!is_used && (is_elsewhere || ends_behind)) return {};
         const auto where = [&] { return "packet " + std::to_string(packet) + ": "; };
-        if (offset != at)
+        if (is_elsewhere)
             throw bad(where() + "expected at byte " + std::to_string(at) + ", found at " + std::to_string(offset));
-        if (size > stream_bytes - at) throw bad(where() + "it would lie behind the end of the stream");
+        if (ends_behind) throw bad(where() + "it would lie behind the end of the stream");
+        if (whole_bytes && size > *whole_bytes - at) throw bad(where() + "the stream has no whole packet there");
+        last_at = at;
         at += size;
+        end.bytes += entry;
     }
+    return end;
+}
+
+}  // namespace
+
+IndexEnd check_index(const std::string& stream, std::uint64_t stream_bytes, std::uint64_t whole_bytes) {
+    return check(stream, stream_bytes, whole_bytes);
+}
+
+void check_index(const std::string& stream, std::uint64_t stream_bytes) {
+    check(stream, stream_bytes, std::nullopt);
 }
 
 }  // namespace tiffany::ctf

@@ -139,6 +139,10 @@ class Reading {
             ++reading.summary_.without_buffers;
             reading.bad_part(Error{ErrorKind::content, what});
         }
+        void cut(const std::string& what) override {
+            some = true;
+            reading.cut(*this, what);
+        }
         void unknown(const Counts& events, const Counts& fields) override {
             some = some || !events.empty();
             add(reading.summary_.unknown_events, events);
@@ -152,6 +156,7 @@ class Reading {
         bool tiffany = false;  // events of ours are declared in it
         bool some = false;     // there were some, beside the records in the heap
         bool failed = false;
+        bool is_cut = false;          // and counted among those of which not all is there
         std::size_t waiting = 0;      // its records in the heap
         std::uint64_t newest_ns = 0;  // of the last of them
         pal::Begin begin_;
@@ -188,7 +193,10 @@ class Reading {
                 ++whole_;
             } catch (const Error& error) {
                 source.failed = true;
-                unread(error);
+                if (source.is_cut)
+                    bad_part(error);
+                else
+                    unread(error);
             }
             pool_.recycle(*record);
             source.next = nullptr;
@@ -227,6 +235,11 @@ class Reading {
     void unread(const Error& error) {
         ++unread_;
         bad_part(error);
+    }
+
+    void cut(Source& source, const std::string& what) {
+        if (!std::exchange(source.is_cut, true)) ++unread_;
+        bad_part(Error{ErrorKind::content, what});
     }
 
     Error first_failure() const { return first_failure_.value_or(Error{ErrorKind::usage, "no input"}); }

@@ -27,11 +27,6 @@ constexpr std::uint32_t kMetadataMagic = 0x75D11D57;
 
 // CTF 1.8: magic u32, uuid 16, checksum u32, content_size u32, packet_size u32 (bits), five u8
 constexpr std::size_t kMetadataHeader = 37;
-// lttng-ust 2.13: magic u32, uuid 16, stream_id u32, stream_instance_id u64, timestamps 2 u64, content_size u64,
-// packet_size u64, packet_seq_num u64, events_discarded u64, cpu_id u32
-constexpr std::size_t kStreamHeader = 84;
-constexpr std::size_t kContentSizeAt = 48;
-constexpr std::size_t kPacketSizeAt = 56;
 
 Error bad(const std::string& what) {
     return Error{ErrorKind::content, what};
@@ -78,54 +73,7 @@ std::string read_metadata(const std::string& directory, std::size_t most_bytes) 
 
 namespace {
 
-/// A stream file, read header by header.
-class StreamFile {
-  public:
-    explicit StreamFile(const fs::path& file) : fd_{::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)} {
-        if (fd_ < 0) throw refused("cannot open");
-        struct stat status {};
-        if (::fstat(fd_, &status) != 0) throw refused("cannot read");
-        size_ = static_cast<std::uint64_t>(status.st_size);
-    }
-    ~StreamFile() { ::close(fd_); }
-    StreamFile(const StreamFile&) = delete;
-    StreamFile& operator=(const StreamFile&) = delete;
-
-    std::uint64_t size() const { return size_; }
-    std::string_view header(std::uint64_t at) {
-        const ssize_t got = ::pread(fd_, header_.data(), header_.size(), static_cast<off_t>(at));
-        if (got < 0) throw refused("cannot read");
-        return {header_.data(), static_cast<std::size_t>(got)};
-    }
-
-  private:
-    int fd_;
-    std::uint64_t size_ = 0;
-    std::array<char, kStreamHeader> header_{};
-};
-
-void check_stream(const fs::path& path) {
-    StreamFile file{path};
-    std::size_t packet = 0;
-    for (std::uint64_t at = 0; at < file.size(); ++packet) {
-        const std::uint64_t left = file.size() - at;
-        const std::string_view header = file.header(at);
-        if (header.size() < kStreamHeader)
-            throw bad(where(packet, at) + "its header is cut: " + sizes(kStreamHeader, header.size()));
-        if (load<std::uint32_t>(header, 0) != kStreamMagic)
-            throw bad(where(packet, at) + "it has not the magic number");
-        const auto content_bits = load<std::uint64_t>(header, kContentSizeAt);
-        const auto packet_bits = load<std::uint64_t>(header, kPacketSizeAt);
-        if (packet_bits % 8 != 0 || packet_bits < kStreamHeader * 8 || content_bits > packet_bits ||
-            content_bits < kStreamHeader * 8)
-            throw bad(where(packet, at) + "its sizes are wrong: content " + std::to_string(content_bits) + ", packet " +
-                      std::to_string(packet_bits) + " bits");
-        if (packet_bits / 8 > left) throw bad(where(packet, at) + "it is cut: " + sizes(packet_bits / 8, left));
-        at += packet_bits / 8;
-    }
-}
-
-/// Whether stream packets are laid out as check_stream expects: by LTTng, in this machine's byte order.
+/// Whether stream packets are laid out as find_stream_end expects: by LTTng, in this machine's byte order.
 bool lttng_layout(const std::string& text) {
     std::string tight;
     tight.reserve(text.size());
@@ -218,34 +166,34 @@ std::string metadata_text(std::string_view bytes) {
     return text;
 }
 
-std::string check_files(const std::string& directory) {
+CheckedFiles check_files(const std::string& directory) {
     const fs::path metadata = fs::path{directory} / "metadata";
     const std::string bytes = read_metadata(directory);
-    std::string text;
+    CheckedFiles checked;
     try {
-        text = metadata_text(bytes);
+        checked.metadata = metadata_text(bytes);
     } catch (const Error& error) {
         throw error.within("cannot read metadata " + metadata.string());
     }
-    if (!ends_well(text))
+    if (!ends_well(checked.metadata))
         throw bad("cannot read metadata " + metadata.string() + ": it is cut: its last declaration has no end");
-    const bool known_layout = lttng_layout(text);
+    const bool known_layout = lttng_layout(checked.metadata);
     std::error_code failed;
     for (fs::directory_iterator entry{directory, failed}, none; !failed && entry != none; entry.increment(failed)) {
         const std::string name = entry->path().filename().string();
         if (name == "metadata" || name.starts_with(".") || entry->is_directory()) continue;
         const std::string stream = entry->path().string();
         if (!entry->is_regular_file()) throw bad("cannot read stream " + stream + ": it is no regular file");
-        check_index(stream, entry->file_size());
-        if (!known_layout) continue;
-        try {
-            check_stream(entry->path());
-        } catch (const Error& error) {
-            throw error.within("cannot read stream " + stream);
+        if (!known_layout) {
+            check_index(stream, entry->file_size());
+            continue;
         }
+        StreamEnd end = find_stream_end(stream);
+        if (end.is_cut) checked.cut.push_back(std::move(end));
     }
     if (failed) throw Error{ErrorKind::system, "cannot read " + directory + ": " + failed.message()};
-    return text;
+    std::ranges::sort(checked.cut, {}, &StreamEnd::file);
+    return checked;
 }
 
 }  // namespace tiffany::ctf

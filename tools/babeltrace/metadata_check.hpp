@@ -5,10 +5,11 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
+
+#include "stream_end.hpp"
 
 namespace tiffany::ctf {
-
-constexpr std::uint32_t kStreamMagic = 0xC1FC1FC1;  // each packet of a stream begins with it (CTF 1.8.3, 5.1)
 
 /// The bytes of `directory/metadata`. Errors: it cannot be read (system); it is no regular file, which might never end,
 /// or has more bytes than that (content).
@@ -18,9 +19,14 @@ std::string read_metadata(const std::string& directory, std::size_t most_bytes =
 /// Errors (content): a packet is cut or its sizes are wrong, or it is neither packets nor CTF text.
 std::string metadata_text(std::string_view bytes);
 
+struct CheckedFiles {
+    std::string metadata;        ///< its text
+    std::vector<StreamEnd> cut;  ///< the streams of which the last packet is half there, by name
+};
+
 /// Reads and checks `directory/metadata`, then walks the packets of each stream file beside it, if they are laid out
-/// as LTTng does it, and its index. Returns the metadata's text. Cost: a read of each packet's header.
+/// as LTTng does it, and its index. Cost: a read of each packet's header.
 /// Errors: the file and the cause; ErrorKind::system if it cannot be read, ErrorKind::content if it is cut or wrong.
-std::string check_files(const std::string& directory);
+CheckedFiles check_files(const std::string& directory);
 
 }  // namespace tiffany::ctf

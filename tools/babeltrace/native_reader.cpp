@@ -10,18 +10,19 @@
 namespace tiffany::ctf {
 namespace {
 
-std::vector<StreamFiles> streams_of(const std::string& directory, const TraceLayout& trace) try {
-    return find_streams(directory, trace);
+std::vector<StreamFiles> streams_of(const std::string& directory, const TraceLayout& trace,
+                                    const std::vector<StreamEnd>& cut) try {
+    return find_streams(directory, trace, cut);
 } catch (const std::filesystem::filesystem_error& error) {
     throw NotPlain{error.what()};
 }
 
 }  // namespace
 
-NativeReader::NativeReader(const std::string& directory, std::string_view text, bool ticks, RecordPool& pool,
+NativeReader::NativeReader(const std::string& directory, const CheckedFiles& checked, bool ticks, RecordPool& pool,
                            const std::function<void()>& on_progress)
-    : trace_{lay_out(tsdl::parse(text), ticks)} {
-    for (StreamFiles& files : streams_of(directory, trace_))
+    : trace_{lay_out(tsdl::parse(checked.metadata), ticks)} {
+    for (StreamFiles& files : streams_of(directory, trace_, checked.cut))
         streams_.push_back(std::make_unique<StreamReader>(trace_, std::move(files), pool.fresh(), on_progress));
     items_.resize(streams_.size(), Item::end);
 }

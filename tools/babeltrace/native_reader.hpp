@@ -1,5 +1,6 @@
 #pragma once
-/// Reads a plain CTF 1.8 trace without babeltrace2: as lttng-ust 2.11 or later writes it, and whole.
+/// Reads a plain CTF 1.8 trace without babeltrace2: as lttng-ust 2.11 or later writes it, and whole,
+/// but for half a packet at the end of a stream, which it leaves out.
 ///
 ///     NativeReader reader{directory, check_files(directory), ticks, pool, [] {}};
 ///     pal::Record* record = &pool.fresh();
@@ -13,12 +14,12 @@
 #include <functional>
 #include <memory>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "event_layout.hpp"
 #include "event_plan.hpp"
 #include "frames.hpp"
+#include "metadata_check.hpp"
 #include "record_pool.hpp"
 #include "stream_reader.hpp"
 
@@ -27,12 +28,12 @@ namespace tiffany::ctf {
 /// Memory: a piece of each stream is mapped; it does not grow with events. Not shared between threads.
 class NativeReader {
   public:
-    /// @param text         the metadata of the trace in `directory`, out of its packets
+    /// @param checked      what check_files found in `directory`
     /// @param ticks        take the scheduler's ticks too
     /// @param pool         where its records come from, which nobody else fills; it outlives this
     /// @param on_progress  called now and then
     /// Errors: NotPlain.
-    NativeReader(const std::string& directory, std::string_view text, bool ticks, RecordPool& pool,
+    NativeReader(const std::string& directory, const CheckedFiles& checked, bool ticks, RecordPool& pool,
                  const std::function<void()>& on_progress);
     ~NativeReader();
     NativeReader(const NativeReader&) = delete;

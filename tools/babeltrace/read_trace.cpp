@@ -18,12 +18,12 @@ namespace tiffany::ctf {
 namespace {
 
 /// Returns false if the trace is not plain, and the user does not insist.
-bool read_natively(const std::string& directory, const std::string& metadata, const TraceOptions& options,
+bool read_natively(const std::string& directory, const CheckedFiles& checked, const TraceOptions& options,
                    FrameWriter& writer) {
     if (options.reader == Reader::babeltrace2) return false;
     try {
         RecordPool pool;
-        NativeReader reader{directory, metadata, options.ticks, pool, [&writer] { writer.alive(); }};
+        NativeReader reader{directory, checked, options.ticks, pool, [&writer] { writer.alive(); }};
         pal::Record* record = &pool.fresh();
         while (reader.next(record, writer))
             writer.record(*record);
@@ -66,15 +66,32 @@ MissingBuffers tell_missing(const std::string& directory, const std::string& met
     return missing;
 }
 
+std::string replaced(std::string text, const std::string& old, const std::string& by) {
+    if (old.empty() || old == by) return text;
+    for (std::size_t at = 0; (at = text.find(old, at)) != std::string::npos; at += by.size())
+        text.replace(at, old.size(), by);
+    return text;
+}
+
+/// The sentence with the trace's own directory, where it has that of a stand-in.
+std::string named(const TraceFiles& files, std::string sentence) {
+    return replaced(replaced(std::move(sentence), files.bounded, files.name), files.directory, files.name);
+}
+
 }  // namespace
 
-void read_trace(const std::string& directory, const TraceOptions& options, FrameWriter& writer) {
+void read_trace(const TraceFiles& files, const TraceOptions& options, FrameWriter& writer) try {
     load_plugins();
-    confine({directory});
-    const std::string metadata = check_files(directory);
-    if (tell_missing(directory, metadata, writer).all) return;
+    confine({files.directory, files.bounded});
+    const CheckedFiles checked = check_files(files.directory);
+    for (const StreamEnd& stream : checked.cut)
+        writer.cut(named(files, stream.sentence()));
+    if (tell_missing(files.directory, checked.metadata, writer).all) return;
     writer.may_come_again();
-    if (!read_natively(directory, metadata, options, writer)) read_with_babeltrace2(directory, options.ticks, writer);
+    if (!read_natively(files.directory, checked, options, writer))
+        read_with_babeltrace2(files.bounded.empty() ? files.directory : files.bounded, options.ticks, writer);
+} catch (const Error& error) {
+    throw Error{error.kind(), named(files, error.one_line())};
 }
 
 NextRecord native_source(const std::string& directory, bool ticks, RecordPool& pool,
@@ -83,24 +100,14 @@ NextRecord native_source(const std::string& directory, bool ticks, RecordPool& p
     return [=, &pool, reader = std::shared_ptr<NativeReader>{}, ended = false](pal::Record*& record,
                                                                                FrameHandler& handler) mutable {
         if (reader == nullptr && !ended) {
-            const std::string metadata = check_files(directory);
-            ended = tell_missing(directory, metadata, handler).all;
-            if (!ended) reader = std::make_shared<NativeReader>(directory, metadata, ticks, pool, on_progress);
+            const CheckedFiles checked = check_files(directory);
+            for (const StreamEnd& stream : checked.cut)
+                handler.cut(stream.sentence());
+            ended = tell_missing(directory, checked.metadata, handler).all;
+            if (!ended) reader = std::make_shared<NativeReader>(directory, checked, ticks, pool, on_progress);
         }
         return !ended && reader->next(record, handler);
     };
-}
-
-void read_trace_through(const std::string& stand_in, const std::string& directory, const TraceOptions& options,
-                        FrameWriter& writer) {
-    try {
-        read_trace(stand_in, options, writer);
-    } catch (const Error& error) {
-        std::string line = error.one_line();
-        for (std::size_t at = 0; (at = line.find(stand_in, at)) != std::string::npos; at += directory.size())
-            line.replace(at, stand_in.size(), directory);
-        throw Error{error.kind(), line};
-    }
 }
 
 }  // namespace tiffany::ctf

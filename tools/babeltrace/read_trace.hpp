@@ -22,13 +22,16 @@ struct TraceOptions {
     Reader reader = Reader::automatic;
 };
 
-/// Checks the files of the trace in `directory`, and sends what it holds. In a process of its own, which it confines.
-/// Errors: Error, with the file and the cause.
-void read_trace(const std::string& directory, const TraceOptions& options, FrameWriter& writer);
+/// Where the files of a trace lie.
+struct TraceFiles {
+    std::string directory;
+    std::string name;     ///< what errors call it: the directory of which the other two are stand-ins
+    std::string bounded;  ///< its BoundedTrace, if a stream of it is cut; else empty
+};
 
-/// The same, by the files of another directory, which no error names.
-void read_trace_through(const std::string& stand_in, const std::string& directory, const TraceOptions& options,
-                        FrameWriter& writer);
+/// Checks the files of a trace, and sends what it holds. In a process of its own, which it confines.
+/// Errors: Error, with the file and the cause.
+void read_trace(const TraceFiles& files, const TraceOptions& options, FrameWriter& writer);
 
 /// A plain trace as a source, in this very process. The trace is opened when the first record is asked for.
 /// @param pool         where its records come from, which nobody else fills; it outlives the source

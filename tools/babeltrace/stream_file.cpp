@@ -15,8 +15,6 @@
 #include <tuple>
 #include <utility>
 
-#include "metadata_check.hpp"
-
 namespace tiffany::ctf {
 namespace {
 
@@ -36,7 +34,8 @@ constexpr std::uint64_t kNotTold = ~std::uint64_t{0};  // babeltrace2's word for
 /// LTTng's own index of the packets of a file, read along with them: 12 big-endian u64 for each.
 class Index {
   public:
-    explicit Index(const fs::path& file) : is_there_{fs::exists(file)} {
+    /// @param counts_more  it may tell of half a packet, or half of one, behind the whole ones
+    Index(const fs::path& file, bool counts_more) : is_there_{fs::exists(file)}, counts_more_{counts_more} {
         if (!is_there_) return;
         in_.open(file, std::ios::binary);
         std::array<char, 16> header{};
@@ -47,7 +46,7 @@ class Index {
         constexpr std::size_t kMostBytes = 4096;
         if (entry_ < kUsed || entry_ > kMostBytes) throw NotPlain{file.string() + " has entries of an odd size"};
         const std::uint64_t bytes = fs::file_size(file) - header.size();
-        if (bytes % entry_ != 0) throw NotPlain{file.string() + " is cut"};
+        if (bytes % entry_ != 0 && !counts_more) throw NotPlain{file.string() + " is cut"};
         left_ = bytes / entry_;
     }
 
@@ -65,7 +64,7 @@ class Index {
         return field(0) == at && field(1) == header.packet_bytes * 8 && field(2) == header.content_bytes * 8 &&
                field(3) == header.begin && field(4) == header.end && field(6) == header.stream_id;
     }
-    bool is_at_its_end() const { return left_ == 0; }
+    bool is_at_its_end() const { return left_ == 0 || counts_more_; }
 
   private:
     static constexpr std::size_t kUsed = 7 * sizeof(std::uint64_t);
@@ -81,15 +80,17 @@ class Index {
     }
 
     bool is_there_;
+    bool counts_more_;
     std::ifstream in_;
     std::size_t entry_ = 0;
     std::uint64_t left_ = 0;  // entries that were not taken
 };
 
 /// Walks a file's packets. Returns the first one's header.
-PacketHeader walk(MappedFile& file, const TraceLayout& trace) {
+/// @param is_cut  the file ended in half a packet
+PacketHeader walk(MappedFile& file, const TraceLayout& trace, bool is_cut) {
     const fs::path path{file.path()};
-    Index index{path.parent_path() / "index" / (path.filename().string() + ".idx")};
+    Index index{path.parent_path() / "index" / (path.filename().string() + ".idx"), is_cut};
     PacketHeader first{};
     std::uint64_t last_end = 0;
     std::size_t packet = 0;
@@ -188,7 +189,8 @@ Bytes MappedFile::bytes(std::uint64_t at, std::uint64_t size) {
     return {map_ + (at - map_at_), static_cast<std::size_t>(size)};
 }
 
-std::vector<StreamFiles> find_streams(const std::string& directory, const TraceLayout& trace) {
+std::vector<StreamFiles> find_streams(const std::string& directory, const TraceLayout& trace,
+                                      const std::vector<StreamEnd>& cut) {
     struct Found {
         MappedFile file;
         PacketHeader first;
@@ -198,8 +200,10 @@ std::vector<StreamFiles> find_streams(const std::string& directory, const TraceL
         const std::string name = entry.path().filename().string();
         if (name == "metadata" || name.starts_with(".") || !entry.is_regular_file()) continue;
         MappedFile file{entry.path().string()};
+        const auto end = std::ranges::find(cut, file.path(), &StreamEnd::file);
+        if (end != cut.end()) file.end_at(end->bytes);
         if (file.size() == 0) continue;
-        const PacketHeader first = walk(file, trace);
+        const PacketHeader first = walk(file, trace, end != cut.end());
         if (std::ranges::find(trace.streams, first.stream_id, &StreamLayout::id) == trace.streams.end())
             throw NotPlain{file.path() + " is of a stream that the metadata does not declare"};
         found.push_back({std::move(file), first});

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "event_layout.hpp"
+#include "stream_end.hpp"
 
 namespace tiffany::ctf {
 
@@ -43,6 +44,8 @@ class MappedFile {
 
     const std::string& path() const { return path_; }
     std::uint64_t size() const { return size_; }
+    /// What lies behind is not there any more.
+    void end_at(std::uint64_t size) { size_ = size; }
     /// Valid until the next call. Errors: NotPlain if the file does not have them.
     Bytes bytes(std::uint64_t at, std::uint64_t size);
     void unmap();
@@ -67,7 +70,9 @@ struct StreamFiles {
 
 /// Finds the streams of a trace, in the order in which babeltrace2 merges events of one time, and walks their packets;
 /// an index beside them must agree. Cost: a look at each packet's header.
+/// @param cut  streams of which only the whole packets are to be taken, as check_files has found
 /// Errors: NotPlain.
-std::vector<StreamFiles> find_streams(const std::string& directory, const TraceLayout& trace);
+std::vector<StreamFiles> find_streams(const std::string& directory, const TraceLayout& trace,
+                                      const std::vector<StreamEnd>& cut);
 
 }  // namespace tiffany::ctf

@@ -211,6 +211,9 @@ FrameResult take_frame(std::string_view frame, pal::Record& record, FrameHandler
         case kLacks:
             handler.lacks(std::string{from.text()});
             return FrameResult::handled;
+        case kCut:
+            handler.cut(std::string{from.text()});
+            return FrameResult::handled;
         case kAlive:
             return FrameResult::handled;
         case kFailed: {

@@ -1,35 +1,54 @@
 #include "trace_reader.hpp"
 
 #include <memory>
-#include <system_error>
 #include <tiffany/pal/reader.hpp>
+#include <vector>
 
+#include "bounded_trace.hpp"
 #include "child_source.hpp"
 #include "confine.hpp"
 #include "find_inputs.hpp"
 #include "merge_inputs.hpp"
+#include "metadata_check.hpp"
 #include "named_descriptor.hpp"
 
 namespace tiffany::ctf {
 namespace {
 
-void read(const InputPart& found, const TraceOptions& options, FrameWriter& writer) {
-    if (found.stand_in) return read_trace_through(found.stand_in->directory, found.name, options, writer);
-    if (found.is_trace) return read_trace(found.name, options, writer);
-    confine({found.name});
-    const pal::LogSummary log = pal::read_log(found.name, writer);
-    writer.unknown(log.unknown_events, {});
+/// Nothing if it is whole, or otherwise bad, which its reader tells.
+std::shared_ptr<BoundedTrace> bounded(const std::string& directory) {
+    std::vector<StreamEnd> cut;
+    try {
+        cut = check_files(directory).cut;
+    } catch (const Error&) {
+    }
+    return cut.empty() ? nullptr : std::make_shared<BoundedTrace>(directory, cut);
+}
+
+NextRecord open_log(const std::string& name) {
+    const auto work = [name](FrameWriter& writer) {
+        confine({name});
+        const pal::LogSummary log = pal::read_log(name, writer);
+        writer.unknown(log.unknown_events, {});
+    };
+    const auto child = std::make_shared<ChildSource>(name, work, std::chrono::seconds{0}, descriptor_named(name));
+    return [child](pal::Record*& record, FrameHandler& handler) { return child->next(*record, handler); };
+}
+
+NextRecord open_trace(const InputPart& found, const ReadOptions& options) {
+    TraceFiles files{found.stand_in ? found.stand_in->directory : found.name, found.name, {}};
+    const auto stand_in = options.of_traces.reader == Reader::native ? nullptr : bounded(files.directory);
+    if (stand_in != nullptr) files.bounded = stand_in->directory();
+    const auto work = [files, options = options.of_traces](FrameWriter& writer) { read_trace(files, options, writer); };
+    const auto child = std::make_shared<ChildSource>(found.name, work, options.patience);
+    return [child, stand_in](pal::Record*& record, FrameHandler& handler) { return child->next(*record, handler); };
 }
 
 }  // namespace
 
 ReadSummary read_found(const FoundInputs& inputs, const ReadOptions& options, pal::EntrySink& sink) {
-    const auto open = [&options](const InputPart& found, RecordPool&) -> NextRecord {
-        const auto work = [found, options = options.of_traces](FrameWriter& writer) { read(found, options, writer); };
-        const std::chrono::seconds patience = found.is_trace ? options.patience : std::chrono::seconds{0};
-        const auto child = std::make_shared<ChildSource>(found.name, work, patience,
-                                                         found.is_trace ? -1 : descriptor_named(found.name));
-        return [child](pal::Record*& record, FrameHandler& handler) { return child->next(*record, handler); };
+    const auto open = [&options](const InputPart& found, RecordPool&) {
+        return found.is_trace ? open_trace(found, options) : open_log(found.name);
     };
     return merge_inputs(inputs, options, open, sink);
 }

@@ -1,16 +1,12 @@
 #include "salvage.hpp"
 
-#include <endian.h>
-
-#include <array>
 #include <chrono>
 #include <cstdint>
-#include <fstream>
-#include <optional>
 #include <system_error>
 #include <tiffany/pal/error.hpp>
 
 #include "run_tool.hpp"
+#include "tools/babeltrace/stream_end.hpp"
 
 namespace tiffany::paltrace {
 namespace {
@@ -19,38 +15,6 @@ namespace fs = std::filesystem;
 
 constexpr std::chrono::seconds kExtractDeadline{120};
 constexpr std::uintmax_t kNoRoom = 64 * 1024;  // bytes, of which a part of a block may be left
-
-/// How far a stream and its index go together, in bytes of each.
-struct Whole {
-    std::uint64_t stream = 0;
-    std::uint64_t index = 0;
-};
-
-/// Up to the last packet that is whole in a stream of `bytes`. Nothing: the index does not tell, or tells of more.
-std::optional<Whole> whole_packets(const fs::path& index, std::uint64_t bytes) {
-    struct Header {
-        std::uint32_t magic, major, minor, entry_bytes;  // big endian, as all of it
-    } header{};
-    std::ifstream file{index, std::ios::binary};
-    if (!file.read(reinterpret_cast<char*>(&header), sizeof header)) return std::nullopt;
-    Whole whole{0, sizeof header};
-    const std::size_t entry_bytes = be32toh(header.entry_bytes);
-    std::array<std::uint64_t, 2> entry{};  // offset in bytes, size in bits; what follows is the packet's business
-    if (entry_bytes < sizeof entry) return std::nullopt;
-    std::vector<char> rest(entry_bytes - sizeof entry);
-    bool half = false;
-    while (file.read(reinterpret_cast<char*>(entry.data()), sizeof entry) &&
-           file.read(rest.data(), static_cast<std::streamsize>(rest.size()))) {
-        const std::uint64_t begin = be64toh(entry[0]);  // of one that could not be written: that of the one before
-        const std::uint64_t end = begin + be64toh(entry[1]) / 8;
-        if (begin > whole.stream) return std::nullopt;
-        half = half || begin != whole.stream || end > bytes;
-        if (half) continue;
-        whole.stream = end;
-        whole.index += entry_bytes;
-    }
-    return whole;
-}
 
 }  // namespace
 
@@ -75,11 +39,14 @@ bool cut_half_packets(const fs::path& trace) {
         const std::uint64_t bytes = fs::file_size(stream, gone);
         const std::uint64_t index_bytes = gone ? 0 : entry->file_size(gone);
         if (gone) continue;
-        const std::optional<Whole> whole = whole_packets(entry->path(), bytes);
-        if (!whole) continue;
-        if (whole->stream < bytes) fs::resize_file(stream, whole->stream, gone);
-        if (whole->index < index_bytes) fs::resize_file(entry->path(), whole->index, gone);
-        any = any || whole->stream < bytes || whole->index < index_bytes;
+        try {
+            const ctf::StreamEnd whole = ctf::find_stream_end(stream.string());
+            if (whole.index_bytes == 0) continue;
+            if (whole.bytes < bytes) fs::resize_file(stream, whole.bytes, gone);
+            if (whole.index_bytes < index_bytes) fs::resize_file(entry->path(), whole.index_bytes, gone);
+            any = any || whole.bytes < bytes || whole.index_bytes < index_bytes;
+        } catch (const Error&) {  // more than its end is wrong, which is told when it is read
+        }
     }
     return any;
 }

@@ -30,11 +30,13 @@ class Nothing : public FrameHandler {
     void unknown(const Counts& events, const Counts&) override { unknown_events = events; }
     void left_out(std::uint64_t) override {}
     void lacks(const std::string& what) override { lacking = what; }
+    void cut(const std::string& what) override { half = what; }
 
     TraceFacts seen;
     std::vector<std::uint64_t> discards;
     Counts unknown_events;
     std::string lacking;
+    std::string half;
 };
 
 std::string failure(ChildSource& source) {
@@ -70,6 +72,7 @@ TEST(ChildSource, CarriesRecordsAndEvidenceOver) {
                            writer.discarded({1, 2, 3, true, true});
                            writer.unknown({{"task_frozen", 4}}, {});
                            writer.lacks("a buffer");
+                           writer.cut("a stream");
                        },
                        60s};
     Nothing seen;
@@ -84,6 +87,7 @@ TEST(ChildSource, CarriesRecordsAndEvidenceOver) {
     EXPECT_EQ(seen.seen.clock, "monotonic");
     EXPECT_TRUE(seen.seen.from_start);
     EXPECT_EQ(seen.lacking, "a buffer");
+    EXPECT_EQ(seen.half, "a stream");
     EXPECT_THAT(seen.discards, testing::ElementsAre(3));
     EXPECT_EQ(seen.unknown_events.at("task_frozen"), 4u);
 }

@@ -42,7 +42,7 @@ constexpr std::uint8_t kFailedFrame = 10;
 constexpr std::uint8_t kBlockFrame = 12;
 constexpr std::uint8_t kDigestedFrame = 13;
 constexpr std::uint8_t kLeftFrame = 14;
-constexpr std::uint8_t kNoFrame = 15;
+constexpr std::uint8_t kNoFrame = 16;
 
 TEST(Frames, OfAnEventThatThereIsNotAreRefused) {
     const std::string rest(1000, '\0');

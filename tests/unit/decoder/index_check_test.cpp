@@ -104,6 +104,26 @@ TEST_F(IndexCheck, LeavesToBabeltraceWhatItDoesNotUse) {
     EXPECT_EQ(said_of(wrong.bytes() + "x"), "");
 }
 
+TEST_F(IndexCheck, TellsWhetherItCountsOneMoreThanTheWholePackets) {
+    const auto end_of = [this](const std::string& bytes, std::uint64_t whole) {
+        std::ofstream{home_.path() / "index/chan_0.idx", std::ios::binary} << bytes;
+        const IndexEnd end = check_index((home_.path() / "chan_0").string(), 300, whole);
+        return std::to_string((end.bytes - 16) / 72) + (end.counts_more ? " and more" : "");
+    };
+    const Index two{.packets = {{0, 100}, {100, 100}}};
+    EXPECT_EQ(end_of(two.bytes(), 200), "2");
+    EXPECT_EQ(end_of(two.bytes().substr(0, 16 + 72 + 71), 100), "1");
+    for (const std::uint64_t size : {101, 500})
+        EXPECT_EQ(end_of(Index{.packets = {{0, 100}, {100, 100}, {200, size}}}.bytes(), 200), "2 and more");
+    EXPECT_EQ(end_of(Index{.packets = {{0, 100}, {100, 100}, {100, 100}}}.bytes(), 200), "2 and more")
+        << "as after a full disk";
+    EXPECT_EQ(end_of(Index{.packets = {{0, 301}}}.bytes(), 0), "0 and more");
+    EXPECT_EQ(end_of(Index{.packets = {{0, 200}, {200, 500}, {700, 500}}}.bytes(), 200), "1 and more");
+    EXPECT_THROW(end_of(Index{.packets = {{0, 100}, {100, 100}, {200, 100}}}.bytes(), 200), Error) << "it is whole";
+    EXPECT_THROW(end_of(Index{.packets = {{0, 100}, {0, 100}, {200, 500}}}.bytes(), 200), Error) << "in the middle";
+    EXPECT_THROW(end_of(Index{.packets = {{0, 200}, {0, 0}}}.bytes(), 200), Error) << "of no packet";
+}
+
 TEST_F(IndexCheck, DoesNotWaitForAFifo) {
     ASSERT_EQ(::mkfifo((home_.path() / "index/chan_0.idx").c_str(), 0600), 0);
     EXPECT_THAT(said(), HasSubstr("no regular file"));

@@ -18,6 +18,7 @@ class Unheard : public FrameHandler {
     void unknown(const Counts&, const Counts&) override {}
     void left_out(std::uint64_t) override {}
     void lacks(const std::string&) override {}
+    void cut(const std::string&) override {}
 
     int told_facts = 0;
     bool tiffany = false;
