@@ -118,9 +118,29 @@ def run_gently_and_kill(directory, daemon, *options, code):
     return done
 
 
+def says_so_by_itself(directory, said_of_recording):
+    """The log without its record.json: check and stats say of it what they say of the recording."""
+    notes = re.findall(r"^note: (.*)$", said_of_recording, re.M)
+    assert len(notes) == 2, said_of_recording
+    alone, again = directory / "alone.pal", directory / "again.pal"
+    alone.write_bytes((directory / "run" / "tiffany.pal").read_bytes())
+    reported = [PALTRACE, "stats", "--json", directory / "run"]
+    assert json.loads(subprocess.check_output(reported, timeout=DEADLINE))["coverage"]["uncounted"] == notes
+    for made in (alone, again):
+        assert json.loads(made.read_text().splitlines()[-1])["uncounted"] == notes
+        judged = check(made)
+        assert judged.returncode == 0 and judged.stdout == said_of_recording, judged
+        counted = subprocess.run([PALTRACE, "stats", "--json", made], text=True, capture_output=True, timeout=DEADLINE)
+        assert counted.returncode == 0 and json.loads(counted.stdout)["coverage"]["uncounted"] == notes, counted
+        command = [PALTRACE, "convert", alone, directory / "run", "-o", again]
+        converted = subprocess.run(command, text=True, capture_output=True, timeout=DEADLINE)
+        assert converted.returncode == 0 and all(f"paltrace: {note}\n" in converted.stderr for note in notes), converted
+
+
 @pytest.mark.parametrize("crash_safe", [[], ["--crash-safe"]], ids=["memory", "crash-safe"])
 def test_a_killed_session_daemon_leaves_what_was_recorded_and_what_is_missing_is_said(tmp_path, crash_safe):
-    done = run_gently_and_kill(tmp_path, "session", *crash_safe, code=3)
+    """In record.json, and in the log itself, wherever that is taken to."""
+    done = run_gently_and_kill(tmp_path, "session", "--convert", *crash_safe, code=3)
     assert done.file["transitions"] >= 1000 and done.file["lost"] == 0, done.err
     assert done.file["transitions"] <= done.transitions()
     (process,) = done.file["processes"]
@@ -130,6 +150,7 @@ def test_a_killed_session_daemon_leaves_what_was_recorded_and_what_is_missing_is
     judged = check(tmp_path / "run")
     assert judged.returncode == 0 and f"note: {missing}, and not counted\n" in judged.stdout, judged
     assert judged.stdout.splitlines()[-1] == "good, but some may be missing, uncounted"
+    says_so_by_itself(tmp_path, judged.stdout)
     told = json.loads((tmp_path / "run" / "record.json").read_text())
     (tmp_path / "run" / "record.json").write_text(json.dumps(told | {"processes": [], "tail_unknown": False}))
     judged = check(tmp_path / "run")

@@ -203,6 +203,7 @@ void FrameWriter::end(const pal::End& end) {
     put(end.at_most);
     put(end.lost_others);
     put(end.bad_parts);
+    put(end.uncounted);
     close();
 }
 
@@ -249,6 +250,7 @@ void FrameWriter::digested(const ReadSummary& seen, std::uint64_t findings) {
     put(seen.selection);
     put(seen.lent);
     put(seen.bad_parts);
+    put(seen.uncounted);
     put(seen.unknown_events);
     put(seen.unknown_fields);
     put(static_cast<std::uint32_t>(seen.traces.size()));

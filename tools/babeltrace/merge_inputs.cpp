@@ -129,6 +129,7 @@ class Reading {
         void gap(const pal::Gap& gap) override { reading.judge_.told(index, gap); }
         void end(const pal::End& end) override {
             reading.judge_.told(index, end);
+            add_sentences(reading.summary_.uncounted, end.uncounted);
             if (end.bad_parts == 0) return;
             reading.unread_ += end.bad_parts;
             reading.bad_part(Error{ErrorKind::content, bad_parts_remark(reading.found_[index].name, end.bad_parts)});
@@ -292,7 +293,11 @@ class Reading {
     }
 
     void finish() {
-        const pal::End end = judge_.finish(unread_);
+        for (std::size_t i = 0; i < found_.size(); ++i)
+            if (const SourceCounts& counts = sources_[i]->counts; found_[i].is_trace)
+                summary_.traces.push_back({found_[i].name, counts.records, counts.transitions, counts.open_workers()});
+        if (options_.uncounted) add_sentences(summary_.uncounted, options_.uncounted(summary_));
+        const pal::End end = judge_.finish(unread_, summary_.uncounted);
         summary_.records = end.records;
         summary_.transitions = judge_.transitions();
         summary_.duplicates += judge_.duplicates();
@@ -302,9 +307,6 @@ class Reading {
         summary_.lost_others = end.lost_others;
         summary_.unexplained = judge_.unexplained();
         summary_.untraced = judge_.untraced();
-        for (std::size_t i = 0; i < found_.size(); ++i)
-            if (const SourceCounts& counts = sources_[i]->counts; found_[i].is_trace)
-                summary_.traces.push_back({found_[i].name, counts.records, counts.transitions, counts.open_workers()});
         if (options_.strict && summary_.unexplained != 0)
             bad_part(Error{ErrorKind::content, unexplained_remark(summary_.unexplained)});
     }
@@ -326,6 +328,11 @@ class Reading {
 };
 
 }  // namespace
+
+void add_sentences(std::vector<std::string>& to, const std::vector<std::string>& more) {
+    for (const std::string& sentence : more)
+        if (std::ranges::find(to, sentence) == to.end()) to.push_back(sentence);
+}
 
 std::string unexplained_remark(std::uint64_t missing) {
     return std::to_string(missing) + " transitions are missing that the tracer did not discard (a filter?)";

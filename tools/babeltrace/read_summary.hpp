@@ -36,6 +36,7 @@ struct ReadSummary {
     std::vector<TraceCounts> traces;                      ///< in the order in which they were found
     std::vector<std::string> lent;       ///< one line each: a trace that was read with its twin's metadata
     std::vector<std::string> bad_parts;  ///< one line each: the file and the cause; the rest was read
+    std::vector<std::string> uncounted;  ///< what may be missing and is in no count: a sentence each
     bool refused = false;                ///< of one of them the system was the cause (ErrorKind::system)
 };
 

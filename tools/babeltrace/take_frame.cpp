@@ -107,6 +107,7 @@ ReadSummary take_summary(Taker& from) {
     seen.selection = from.texts();
     seen.lent = from.texts();
     seen.bad_parts = from.texts();
+    seen.uncounted = from.texts();
     seen.unknown_events = from.counts();
     seen.unknown_fields = from.counts();
     for (auto left = from.number<std::uint32_t>(); left != 0; --left) {
@@ -197,6 +198,7 @@ FrameResult take_frame(std::string_view frame, pal::Record& record, FrameHandler
             end.at_most = from.yes();
             end.lost_others = from.number<std::uint64_t>();
             end.bad_parts = from.number<std::uint64_t>();
+            end.uncounted = from.texts();
             handler.end(end);
             return FrameResult::handled;
         }

@@ -20,6 +20,9 @@ struct ReadOptions {
     bool strict = false;                ///< a gap that the discarded counts do not explain is a bad part, not a remark
     bool empty = false;                 ///< traces that hold no event of ours are read like others, and no bad part
     std::chrono::seconds patience{30};  ///< a decoder that makes no progress for so long is ended
+    /// What of the inputs may be missing and is in no count, a sentence each, as far as the caller knows: asked when
+    /// all is read, of what is counted by trace alone. It becomes the log's, with what logs among the inputs say of it.
+    std::function<std::vector<std::string>(const ReadSummary&)> uncounted{};
     /// Told, as a sentence, of a decoder that came to a bad end, whose work another does; empty: nobody is.
     std::function<void(const std::string&)> tell{};
 };
@@ -30,6 +33,9 @@ std::string unexplained_remark(std::uint64_t missing);
 /// What is said of a log whose End tells of parts that could not be read when it was made.
 /// @param log  as its reader named it
 std::string bad_parts_remark(const std::string& log, std::uint64_t bad_parts);
+
+/// Adds those that are not there yet.
+void add_sentences(std::vector<std::string>& to, const std::vector<std::string>& more);
 
 /// Reads all inputs, merged in time, as one log: a directory stands for the traces at or below it, anything else is a
 /// PAL log (`-`: on the standard input). Each trace and each log is read by a process of its own, so that a bad one

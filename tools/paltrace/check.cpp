@@ -77,7 +77,7 @@ RecordNotes notes_beside(const std::string& input, ctf::ReadSummary& seen) try {
 }
 
 void print_notes(const RecordNotes& notes, std::ostream& out) {
-    for (const auto* sentences : {&notes.doubts, &notes.remarks})
+    for (const auto* sentences : {&notes.doubts, &notes.left, &notes.remarks})
         for (const std::string& sentence : *sentences)
             out << "note: " << printable(sentence) << '\n';
 }
@@ -145,7 +145,8 @@ ExitCode run_check(const CheckOptions& options, Streams& streams) {
         throw;
     }
     if (holds_nothing(seen)) return run_check_of_nothing(options.input, seen, streams);
-    const RecordNotes notes = notes_beside(options.input, seen);
+    RecordNotes notes = notes_beside(options.input, seen);
+    ctf::add_sentences(notes.doubts, seen.uncounted);
 
     streams.out << printable(page.text(), true);
     print_notes(notes, streams.out);
@@ -154,7 +155,7 @@ ExitCode run_check(const CheckOptions& options, Streams& streams) {
 
     ExitCode code = exit_code(seen);
     if (made.findings != 0) code = worse(code, ExitCode::bad_content);
-    streams.out << verdict(made, !notes.doubts.empty(), options.strict) << '\n';
+    streams.out << verdict(made, !notes.doubts.empty() || !notes.left.empty(), options.strict) << '\n';
     return code;
 }
 

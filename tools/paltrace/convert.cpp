@@ -6,6 +6,7 @@
 #include <tiffany/pal/output.hpp>
 #include <tiffany/pal/writer.hpp>
 
+#include "printable.hpp"
 #include "reader_option.hpp"
 #include "reading.hpp"
 #include "record_notes.hpp"
@@ -66,8 +67,11 @@ ExitCode run_convert(const ConvertOptions& options, Streams& streams) {
     reading.tell = teller(streams.err);
     reading.of_traces = {options.ticks, options.reader};
     reading.strict = options.strict;
+    reading.uncounted = uncounted_in(options.inputs);
     const ctf::ReadSummary summary = read_what_is_there(options, reading, file);
     print_remarks(summary, options.strict, streams.err);
+    for (const std::string& sentence : summary.uncounted)
+        streams.err << "paltrace: " << printable(sentence) << '\n';
     for (const std::string& input : options.inputs)
         warn_of_bad_record_file(input, streams.err);
     if (summary.ticks_left_out != 0)

@@ -33,6 +33,7 @@ ctf::ReadSummary read_back(const std::vector<std::string>& traces, const std::st
     options.of_traces.ticks = wish.ticks;
     options.empty = true;  // who reads the summary sees it
     options.strict = wish.strict;
+    options.uncounted = wish.uncounted;
     if (log.empty()) {
         Nowhere nowhere;
         return ctf::read_traces(traces, options, nowhere);

@@ -1,6 +1,7 @@
 #pragma once
 /// Reads a recording back: only what can be read has been recorded, and only `seq` knows what was lost.
 
+#include <functional>
 #include <string>
 #include <tiffany/pal/record.hpp>
 #include <vector>
@@ -17,6 +18,8 @@ struct ReadBackOptions {
     /// The daemons were there to the end, and the session has no filter: what their discarded counts do not explain is
     /// a fault.
     bool strict = true;
+    /// As ReadOptions has it.
+    std::function<std::vector<std::string>(const ctf::ReadSummary&)> uncounted{};
 };
 
 /// @param traces  directories: the session's output first

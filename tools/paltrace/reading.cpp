@@ -38,6 +38,7 @@ class Watched : public pal::EntrySink {
         seen.tail = end.tail;
         seen.at_most = end.at_most;
         seen.lost_others = end.lost_others;
+        seen.uncounted = end.uncounted;
         if (end.bad_parts != 0) seen.bad_parts.push_back(ctf::bad_parts_remark(path_, end.bad_parts));
         sink_.end(end);
     }
@@ -97,6 +98,7 @@ ctf::Digested digest_input(const std::string& input, const ctf::ReadOptions& opt
         return ctf::digest_inputs({input}, options, digest, out);
     ctf::Digested made;
     made.seen = read_one_log(input, options.strict, digest.entries());
+    if (options.uncounted) ctf::add_sentences(made.seen.uncounted, options.uncounted(made.seen));
     made.findings = digest.finish(made.seen);
     return made;
 }

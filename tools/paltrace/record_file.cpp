@@ -98,9 +98,13 @@ Json document(const RecordOptions& options, const RecordFacts& facts) {
 
 }  // namespace
 
-void write_record_file(const std::string& path, const RecordOptions& options, const RecordFacts& facts) {
+std::string record_text(const RecordOptions& options, const RecordFacts& facts) {
     // A command line is bytes, JSON is UTF-8: what is none is replaced.
-    const std::string text = document(options, facts).dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+    return document(options, facts).dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+void write_record_file(const std::string& path, const RecordOptions& options, const RecordFacts& facts) {
+    const std::string text = record_text(options, facts);
     const std::string temporary = path + ".tmp";
     const auto fail = [&] {
         Error error{ErrorKind::system, "cannot write " + path + ": " + std::strerror(errno)};

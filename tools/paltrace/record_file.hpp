@@ -33,6 +33,9 @@ struct RecordFacts {
     std::optional<ctf::ReadSummary> found;  ///< nothing: not read yet, or not readable
 };
 
+/// What is in it.
+std::string record_text(const RecordOptions& options, const RecordFacts& facts);
+
 /// Written to a temporary and renamed, for its owner alone (0600). First before COMMAND runs, with `ended` null: what
 /// stays so was killed, and nobody knows its end.
 /// Errors: ErrorKind::system if it cannot be written.

@@ -9,6 +9,7 @@
 #include "process_table.hpp"
 #include "read_back.hpp"
 #include "reading.hpp"
+#include "record_notes.hpp"
 #include "recorded_processes.hpp"
 
 namespace tiffany::paltrace {
@@ -23,6 +24,7 @@ class Judge {
     void run();
 
   private:
+    void take_processes(const ctf::ReadSummary& read);
     void judge(const ctf::ReadSummary& found);
     std::optional<bool> has_ended(pid_t process) const;
     void judge_nothing();
@@ -65,11 +67,13 @@ void Judge::run() try {
     facts_.processes = recorded_processes(trace_path(), {});
     std::vector<std::string> inputs{trace_path()};
     if (end_.salvaged && holds_trace(recovered_path())) inputs.push_back(recovered_path());
-    facts_.found = read_back(inputs, options_.convert ? directory_.path("tiffany.pal") : std::string{},
-                             {.ticks = options_.ticks, .strict = !facts_.dead_daemon && !facts_.disk_was_full});
-    facts_.processes = recorded_processes(trace_path(), facts_.found->traces);
-    for (RecordedProcess& process : facts_.processes)
-        process.ended = has_ended(process.pid);
+    const auto uncounted = [this](const ctf::ReadSummary& read) {
+        take_processes(read);
+        return doubts_in(record_text(options_, facts_));
+    };
+    facts_.found = read_back(
+        inputs, options_.convert ? directory_.path("tiffany.pal") : std::string{},
+        {.ticks = options_.ticks, .strict = !facts_.dead_daemon && !facts_.disk_was_full, .uncounted = uncounted});
     judge(*facts_.found);
 } catch (const Error& error) {
     complain(exit_code(error.kind()), error.one_line());
@@ -78,6 +82,12 @@ void Judge::run() try {
     judge_missed();
     judge_room();
     judge_disk();
+}
+
+void Judge::take_processes(const ctf::ReadSummary& read) {
+    facts_.processes = recorded_processes(trace_path(), read.traces);
+    for (RecordedProcess& process : facts_.processes)
+        process.ended = has_ended(process.pid);
 }
 
 /// Nothing: it is COMMAND, and we know how that ended, which says more.

@@ -14,6 +14,7 @@
 
 #include "recorded_processes.hpp"
 #include "salvage.hpp"
+#include "tools/babeltrace/trace_reader.hpp"
 
 namespace tiffany::paltrace {
 namespace {
@@ -92,6 +93,44 @@ bool holds_unread_buffers(const fs::path& recording) {
     return fs::is_directory(recording / "shm-kept", failed) && !fs::exists(recording / "recovered", failed);
 }
 
+bool says_in(const nlohmann::json& object, const char* key) {
+    const auto at = object.find(key);
+    return at != object.end() && at->is_boolean() && at->get<bool>();
+}
+
+std::optional<std::string> dead_daemon_in(const nlohmann::json& json) {
+    const auto daemon = json.find("dead_daemon");
+    return daemon != json.end() && daemon->is_string() ? std::optional{daemon->get<std::string>()} : std::nullopt;
+}
+
+std::vector<std::string> doubts_of(const nlohmann::json& json) {
+    std::vector<std::string> doubts;
+    const std::string cut = titles(json, [](const auto& process) { return says_in(process, "tail_unknown"); });
+    const auto ended = json.find("ended");
+    const std::optional<std::string> dead_daemon = dead_daemon_in(json);
+    if (ended != json.end() && ended->is_null())
+        doubts.emplace_back(
+            "record.json has no end (paltrace was killed, or goes on): of the last second some may be missing, "
+            "uncounted");
+    else if (!cut.empty() && dead_daemon)
+        doubts.push_back(rest_is_missing(cut, *dead_daemon));
+    else if (!cut.empty() && says_in(json, "disk_was_full"))
+        doubts.push_back(full_disk_took_the_rest(cut));
+    else if (!cut.empty())
+        doubts.push_back(cut +
+                         " ended, and did not tell that its workers had stopped (killed?): of the last second some may "
+                         "be missing, uncounted");
+    if (const auto by = json.find("command_signal"); by != json.end() && by->is_number_integer() && *by == SIGKILL)
+        doubts.emplace_back("COMMAND was killed: of its last second some may be missing, uncounted");
+    if (const auto count = json.find("missed_processes");
+        count != json.end() && count->is_number_unsigned() && *count != 0)
+        doubts.push_back(missed(count->get<std::size_t>()));
+    if (says_in(json, "shm_was_full"))
+        doubts.emplace_back("/dev/shm was full while COMMAND ran: a process that started then is missing, uncounted");
+    if (dead_daemon) doubts.push_back(later_ones_are_missing(*dead_daemon));
+    return doubts;
+}
+
 /// Adds what one recording knows, each sentence with `label` before it.
 void add_notes_of(const fs::path& path, const std::string& label, RecordNotes& notes) {
     std::ifstream file{path};
@@ -99,47 +138,20 @@ void add_notes_of(const fs::path& path, const std::string& label, RecordNotes& n
         throw Error{ErrorKind::system, "cannot read " + path.string() + ": " + std::string{std::strerror(errno)}};
     const nlohmann::json json = nlohmann::json::parse(file, nullptr, false);
     if (!json.is_object()) throw Error{ErrorKind::content, "cannot read " + path.string() + ": it is no JSON object"};
-    const auto says_in = [](const nlohmann::json& object, const char* key) {
-        const auto at = object.find(key);
-        return at != object.end() && at->is_boolean() && at->get<bool>();
-    };
-    const auto says = [&](const char* key) { return says_in(json, key); };
-    const auto doubt = [&](const std::string& sentence) { notes.doubts.push_back(label + sentence); };
-    const std::string cut = titles(json, [&](const auto& process) { return says_in(process, "tail_unknown"); });
+    for (const std::string& doubt : doubts_of(json))
+        notes.doubts.push_back(label + doubt);
+    if (holds_unread_buffers(path.parent_path()))
+        notes.left.push_back(label + "shm-kept has buffers that may hold more; when the recording is over: " +
+                             rescue_command(path.parent_path().string()));
     const std::string silent = titles(json, [](const auto& process) {
         const auto transitions = process.find("transitions");
         return transitions != process.end() && transitions->is_number_integer() && *transitions == 0;
     });
+    if (!silent.empty()) notes.remarks.push_back(label + "no transition was recorded of " + silent);
     const auto processes = json.find("processes");
     const bool nobody = processes != json.end() && processes->is_array() && processes->empty();
-    const auto ended = json.find("ended");
-    const auto dead_daemon = json.find("dead_daemon");
-    const bool lacks_daemon = dead_daemon != json.end() && dead_daemon->is_string();
-    if (ended != json.end() && ended->is_null())
-        doubt(
-            "record.json has no end (paltrace was killed, or goes on): of the last second some may be missing, "
-            "uncounted");
-    else if (!cut.empty() && lacks_daemon)
-        doubt(rest_is_missing(cut, dead_daemon->get<std::string>()));
-    else if (!cut.empty() && says("disk_was_full"))
-        doubt(full_disk_took_the_rest(cut));
-    else if (!cut.empty())
-        doubt(cut +
-              " ended, and did not tell that its workers had stopped (killed?): of the last second some may be "
-              "missing, uncounted");
-    if (holds_unread_buffers(path.parent_path()))
-        doubt("shm-kept has buffers that may hold more; when the recording is over: " +
-              rescue_command(path.parent_path().string()));
-    if (const auto by = json.find("command_signal"); by != json.end() && by->is_number_integer() && *by == SIGKILL)
-        doubt("COMMAND was killed: of its last second some may be missing, uncounted");
-    if (const auto count = json.find("missed_processes");
-        count != json.end() && count->is_number_unsigned() && *count != 0)
-        doubt(missed(count->get<std::size_t>()));
-    if (says("shm_was_full"))
-        doubt("/dev/shm was full while COMMAND ran: a process that started then is missing, uncounted");
-    if (!silent.empty()) notes.remarks.push_back(label + "no transition was recorded of " + silent);
-    if (lacks_daemon) doubt(later_ones_are_missing(dead_daemon->get<std::string>()));
-    if (nobody && !lacks_daemon) notes.remarks.push_back(label + "no process with Tiffany was there to be recorded");
+    if (nobody && !dead_daemon_in(json))
+        notes.remarks.push_back(label + "no process with Tiffany was there to be recorded");
 }
 
 }  // namespace
@@ -150,6 +162,22 @@ RecordNotes record_notes(const std::string& input) {
     for (const fs::path& file : files)
         add_notes_of(file, files.size() > 1 ? file.parent_path().filename().string() + ": " : "", notes);
     return notes;
+}
+
+std::vector<std::string> doubts_in(const std::string& record_json) {
+    const nlohmann::json json = nlohmann::json::parse(record_json, nullptr, false);
+    return json.is_object() ? doubts_of(json) : std::vector<std::string>{};
+}
+
+std::function<std::vector<std::string>(const ctf::ReadSummary&)> uncounted_in(const std::vector<std::string>& inputs) {
+    std::vector<std::string> doubts;
+    for (const std::string& input : inputs) {
+        try {
+            ctf::add_sentences(doubts, record_notes(input).doubts);
+        } catch (const Error&) {
+        }
+    }
+    return [doubts](const ctf::ReadSummary&) { return doubts; };
 }
 
 void warn_of_bad_record_file(const std::string& input, std::ostream& err) try {

@@ -56,6 +56,7 @@ ExitCode run_stats(const StatsOptions& options, Streams& streams) {
     ctf::ReadOptions reading;
     reading.tell = teller(streams.err);
     reading.of_traces.reader = options.reader;
+    reading.uncounted = uncounted_in({options.input});
     const ctf::ReadSummary seen = digest_input(options.input, reading, statistics, page.out()).seen;
     streams.out << (options.json ? page.text() : printable(page.text(), true));
     for (const std::string& part : seen.bad_parts)

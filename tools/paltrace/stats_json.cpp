@@ -80,6 +80,7 @@ Json coverage(const analysis::TaskReport& report, const ctf::ReadSummary& seen, 
     json["lost_others"] = seen.lost_others;
     json["gaps"] = report.gaps;
     json["untraced"] = seen.untraced;
+    if (!seen.uncounted.empty()) json["uncounted"] = seen.uncounted;
     json["selection"] = seen.selection;
     json["tasks_start_not_seen"] = report.unseen_start;
     json["tasks_dumped"] = report.dumped_start;

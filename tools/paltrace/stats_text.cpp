@@ -112,6 +112,8 @@ void print_coverage(const analysis::TaskReport& report, const ctf::ReadSummary& 
         << ", told of in a state dump: " << report.dumped_start << '\n'
         << "  durations not known: run " << total.run.unknown() << ", ready " << total.ready.unknown() << ", wait "
         << total.waits().unknown() << " (in no number below but \"unknown\")\n";
+    for (const std::string& sentence : seen.uncounted)
+        out << "  not counted: " << shown(sentence) << '\n';
     if (report.workers_unknown != 0)
         out << "  workers whose scheduler was not told: " << report.workers_unknown << " of " << report.workers << '\n';
     if (report.dumps.incomplete != 0)

@@ -343,6 +343,16 @@ class LineParser::Json {
         for_each_field(object, on_field);
     }
 
+    void read_texts(std::string_view key, ondemand::value value, const char* expected, std::vector<std::string>& to) {
+        ondemand::array texts;
+        if (value.get_array().get(texts) != simdjson::SUCCESS) throw bad_value(key, expected, value);
+        for (auto item : texts) {
+            ondemand::value text;
+            check(std::move(item).get(text));
+            to.emplace_back(text_of(key, text));
+        }
+    }
+
     EntryKind read_begin(Begin& begin) {
         begin = {};
         read_again([&](std::string_view key, ondemand::value value) {
@@ -351,15 +361,7 @@ class LineParser::Json {
             if (key == "trace") begin.trace = text_of(key, value);
             if (key == "clock") begin.clock = text_of(key, value);
             if (key == "catalogue") begin.catalogue = static_cast<std::uint16_t>(number_of(key, value, 0xffff));
-            if (key == "events") {
-                ondemand::array events;
-                if (value.get_array().get(events) != simdjson::SUCCESS) throw bad_value(key, "a list of names", value);
-                for (auto item : events) {
-                    ondemand::value event;
-                    check(std::move(item).get(event));
-                    begin.events.emplace_back(text_of(key, event));
-                }
-            }
+            if (key == "events") read_texts(key, value, "a list of names", begin.events);
             if (key == "first") {
                 ondemand::array workers;
                 if (value.get_array().get(workers) != simdjson::SUCCESS)
@@ -427,6 +429,7 @@ class LineParser::Json {
             if (key == "at_most") end.at_most = bool_of(key, value);
             if (key == "lost_others") end.lost_others = number_of(key, value, kMaxU64);
             if (key == "bad_parts") end.bad_parts = number_of(key, value, kMaxU64);
+            if (key == "uncounted") read_texts(key, value, "a list of sentences", end.uncounted);
         });
         if (!has_records) throw bad("\"records\" is missing");
         if (!has_lost) throw bad("\"lost\" is missing");

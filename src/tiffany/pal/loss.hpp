@@ -95,7 +95,8 @@ class LossJudge {
     void ended(std::size_t source);
     /// Pushes what is held, and the End.
     /// @param bad_parts  sources that could not be read, or not to their end
-    End finish(std::uint64_t bad_parts = 0);
+    /// @param uncounted  what else may be missing, a sentence each
+    End finish(std::uint64_t bad_parts = 0, std::vector<std::string> uncounted = {});
 
     std::uint64_t transitions() const { return transitions_; }
     std::uint64_t duplicates() const { return duplicates_; }

@@ -122,7 +122,7 @@ void LossJudge::tell_last_gaps() {
         settle_first();
 }
 
-End LossJudge::finish(std::uint64_t bad_parts) {
+End LossJudge::finish(std::uint64_t bad_parts, std::vector<std::string> uncounted) {
     while (!held_.empty())
         settle_first();
     tell_last_gaps();
@@ -131,6 +131,7 @@ End LossJudge::finish(std::uint64_t bad_parts) {
     end.records = records_;
     end.at_most = late_;
     end.bad_parts = bad_parts;
+    end.uncounted = std::move(uncounted);
     add_tails(end);
     end.lost = lost_ + end.tail;
     for (const auto& source : sources_)

@@ -97,6 +97,7 @@ struct End {
     bool at_most = false;           ///< `lost` is an upper bound (events that are no transitions share the channel)
     std::uint64_t lost_others = 0;  ///< at least so many events were lost that are no transitions
     std::uint64_t bad_parts = 0;    ///< logs and traces it was made from that could not be read, or not to their end
+    std::vector<std::string> uncounted{};  ///< what may be missing and is in no count: a sentence each
 };
 
 /// Where the entries of one log go, in order: begin, then records and gaps, then end.

@@ -43,16 +43,7 @@ class LogWriter::Formatter {
         put_text_unless_empty(",\"tool\":", begin.tool);
         put_text_unless_empty(",\"trace\":", begin.trace);
         put_text_unless_empty(",\"clock\":", begin.clock);
-        if (!begin.events.empty()) {
-            line_.put(",\"events\":");
-            char before = '[';
-            for (const std::string& event : begin.events) {
-                line_.put(before);
-                line_.put_quoted(event);
-                before = ',';
-            }
-            line_.put(']');
-        }
+        put_texts_unless_empty(",\"events\":", begin.events);
         put_number_unless_zero(",\"catalogue\":", begin.catalogue);
         if (!begin.first.empty()) put_first(begin.first);
         close();
@@ -101,6 +92,7 @@ class LogWriter::Formatter {
         if (end.at_most) line_.put(",\"at_most\":true");
         put_number_unless_zero(",\"lost_others\":", end.lost_others);
         put_number_unless_zero(",\"bad_parts\":", end.bad_parts);
+        put_texts_unless_empty(",\"uncounted\":", end.uncounted);
         close();
     }
 
@@ -183,6 +175,17 @@ class LogWriter::Formatter {
     void put_number(std::string_view key, std::uint64_t value) {
         line_.put(key);
         line_.put_number(value);
+    }
+    void put_texts_unless_empty(std::string_view key, const std::vector<std::string>& texts) {
+        if (texts.empty()) return;
+        line_.put(key);
+        char before = '[';
+        for (const std::string& text : texts) {
+            line_.put(before);
+            line_.put_quoted(text);
+            before = ',';
+        }
+        line_.put(']');
     }
     void put_number_unless_zero(std::string_view key, std::uint64_t value) {
         if (value != 0) put_number(key, value);

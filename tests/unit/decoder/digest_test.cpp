@@ -100,6 +100,7 @@ TEST(Digest, BringsWhatWasSeenAlong) {
     EXPECT_EQ(there.lost, here.lost);
     EXPECT_EQ(there.unknown_events, here.unknown_events);
     EXPECT_EQ(there.bad_parts, here.bad_parts);
+    EXPECT_EQ(there.uncounted, here.uncounted);
     ASSERT_EQ(there.traces.size(), 1u);
     EXPECT_EQ(there.traces[0].directory, here.traces.at(0).directory);
     EXPECT_EQ(there.traces[0].records, here.traces.at(0).records);

@@ -6,6 +6,7 @@
 namespace tiffany::pal::test {
 namespace {
 
+using testing::ElementsAre;
 using testing::HasSubstr;
 
 std::string sleep_line() {
@@ -203,6 +204,18 @@ TEST(LogReader, SaysWhatIsWrongWithAGap) {
     EXPECT_THAT(error_of(log_of(replaced(gap, "\"lost\":4", "\"lost\":6"))), HasSubstr("expected at most 5, found 6"));
     EXPECT_THAT(error_of(log_of(replaced(gap, ":5", ":0"))), HasSubstr("expected at least 1, found 0"));
     EXPECT_THAT(error_of(log_of(replaced(gap, ",\"lost\":4", ""))), HasSubstr("\"lost\" is missing"));
+}
+
+TEST(LogReader, TakesFromTheEndWhatMayBeMissing) {
+    const auto log_with = [](const std::string& uncounted) {
+        return std::string{kBegin} + "{\"v\":1,\"event\":\"End\",\"records\":0,\"lost\":0,\"uncounted\":" + uncounted +
+               "}\n";
+    };
+    Kept kept;
+    EXPECT_EQ(error_of(log_with(R"(["a \"b\"","c"])"), kept), "");
+    EXPECT_THAT(kept.ends.at(0).uncounted, ElementsAre("a \"b\"", "c"));
+    EXPECT_THAT(error_of(log_with("3")), HasSubstr("\"uncounted\": expected a list of sentences"));
+    EXPECT_THAT(error_of(log_with("[3]")), HasSubstr("\"uncounted\": expected"));
 }
 
 TEST(LogReader, RefusesWhatIsNoLog) {

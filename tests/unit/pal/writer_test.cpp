@@ -228,11 +228,14 @@ TEST(LogWriter, WritesBeginGapAndEnd) {
     Gap gap{kTs, {kInstance, 3}, 5, 9, 4, false};
     writer.gap(gap);
     writer.end({});
+    writer.end({.bad_parts = 2, .uncounted = {"it was \"killed\"", "more"}});
     EXPECT_EQ(out.text,
               "{\"v\":1,\"event\":\"Begin\",\"tool\":\"paltrace 0.1.0\",\"events\":[\"task_failed\",\"task_done\"]}\n"
               "{\"v\":1,\"ts\":\"2026-11-23T15:43:08.947684687Z\",\"instance\":\"5f3a9c1e07b2\",\"worker\":3,"
               "\"event\":\"Gap\",\"from_seq\":5,\"to_seq\":9,\"lost\":4,\"explained\":false}\n"
-              "{\"v\":1,\"event\":\"End\",\"records\":0,\"lost\":0}\n");
+              "{\"v\":1,\"event\":\"End\",\"records\":0,\"lost\":0}\n"
+              "{\"v\":1,\"event\":\"End\",\"records\":0,\"lost\":0,\"bad_parts\":2,"
+              "\"uncounted\":[\"it was \\\"killed\\\"\",\"more\"]}\n");
 }
 
 TEST(Catalogue, HasNoOwnFieldThatIsCalledLikeAKeyOfEveryRecord) {
