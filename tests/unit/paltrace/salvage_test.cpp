@@ -5,6 +5,8 @@
 
 #include <cstdint>
 #include <fstream>
+#include <initializer_list>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -16,15 +18,29 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::uint64_t kIndexHeader = 16;
-constexpr std::uint64_t kIndexEntry = 32;
+constexpr std::uint64_t kIndexEntry = 72;
+constexpr std::uint64_t kPacket = 100;
 
-/// A stream of so many bytes, and an index of packets as LTTng writes it: (begin, bytes) of each.
+/// A stream of packets of 100 bytes, the last of which may be cut, and an index of packets as LTTng writes it: (begin,
+/// bytes) of each.
 class HalfPackets : public testing::Test {
   protected:
     using Packets = std::vector<std::pair<std::uint64_t, std::uint64_t>>;
 
     void write_stream(std::uint64_t bytes) const {
-        std::ofstream{stream_}.close();
+        std::ofstream file{stream_, std::ios::binary};
+        for (std::uint64_t at = 0; at < bytes; at += kPacket) {
+            constexpr std::size_t kSizesAt = 48;
+            std::string packet(kPacket, '\0');
+            const std::uint32_t magic = 0xC1FC1FC1;
+            packet.replace(0, sizeof magic, reinterpret_cast<const char*>(&magic), sizeof magic);
+            for (const std::size_t size_at : {kSizesAt, kSizesAt + 8}) {
+                const std::uint64_t bits = kPacket * 8;
+                packet.replace(size_at, sizeof bits, reinterpret_cast<const char*>(&bits), sizeof bits);
+            }
+            file << packet;
+        }
+        file.close();
         fs::resize_file(stream_, bytes);
     }
     void write_index(const Packets& packets) const {
@@ -35,7 +51,8 @@ class HalfPackets : public testing::Test {
             file.write(reinterpret_cast<const char*>(&big), sizeof big);
         }
         for (const auto& [begin, bytes] : packets)
-            for (const std::uint64_t word : {begin, bytes * 8, bytes * 8, std::uint64_t{0}}) {
+            for (const std::uint64_t word :
+                 std::initializer_list<std::uint64_t>{begin, bytes * 8, 0, 0, 0, 0, 0, 0, 0}) {
                 const std::uint64_t big = htobe64(word);
                 file.write(reinterpret_cast<const char*>(&big), sizeof big);
             }
@@ -76,6 +93,21 @@ TEST_F(HalfPackets, OneThatTheIndexCountsAndTheStreamHasNothingOfGoesFromTheInde
     write_index({{0, 100}, {100, 100}, {200, 100}});
     EXPECT_TRUE(cut_half_packets(folder_.path()));
     expect_left(200, 2);
+}
+
+TEST_F(HalfPackets, AWholeOneThatTheIndexDoesNotCountYetStays) {
+    write_stream(300);
+    write_index({{0, 100}, {100, 100}});
+    EXPECT_FALSE(cut_half_packets(folder_.path()));
+    expect_left(300, 2);
+}
+
+TEST_F(HalfPackets, HalfAnEntryGoesFromTheIndex) {
+    write_stream(200);
+    write_index({{0, 100}, {100, 100}});
+    fs::resize_file(index_, kIndexHeader + kIndexEntry + 5);
+    EXPECT_TRUE(cut_half_packets(folder_.path()));
+    expect_left(200, 1);
 }
 
 TEST_F(HalfPackets, TheFirstOneLeavesNothing) {
