@@ -77,3 +77,24 @@ def test_a_crash_safe_recording_on_a_full_disk_keeps_the_buffers_that_it_has_no_
     transitions, lost = transitions_and_lost(later)
     print(f"{told['transitions']} transitions, {transitions} with the buffers")
     assert told["transitions"] < transitions <= transitions + lost <= made
+
+
+def test_a_process_that_begins_on_a_full_disk_is_counted_with_its_cause(tmp_path):
+    """LTTng tells in its log alone that it made no trace for it."""
+    small, paltrace = tmp_path / "small", program("paltrace")
+    small.mkdir()
+    late = f"{SPIN} 10; head -c 100M /dev/zero > {small}/fill 2>/dev/null; {SPIN} 10; {SPIN} 10; rm {small}/fill"
+    inside = f"""
+        {paltrace} record -o {small}/run --crash-safe --buffers 64kx4 -- sh -c '{late}'
+        echo "record $?"
+        cat {small}/run/record.json
+        {paltrace} check {small}/run
+    """
+    prefix = mount_namespace(f"mount -t tmpfs -o size=6M tmpfs {small}")
+    done = subprocess.run([*prefix, "sh", "-c", inside], text=True, capture_output=True, timeout=DEADLINE, check=False)
+    said = "LTTng made no trace for 2 processes (Error appending to metadata file: No space left on device): they are missing, uncounted"
+    assert f"cannot tell of every process: {said}\n" in done.stderr and "record 3\n" in done.stdout, done
+    told = json.loads(re.search(r"^\{$.*?^\}$", done.stdout, re.M | re.S)[0])
+    assert (told["missed_processes"], list(told["missed_causes"].values()), len(told["processes"])) == (2, [2], 1)
+    assert f"note: {said}\n" in done.stdout
+    assert done.stdout.splitlines()[-1] == "good, but some may be missing, uncounted"

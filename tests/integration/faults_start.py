@@ -117,3 +117,4 @@ def test_a_process_whose_directory_for_crash_safe_buffers_is_removed_is_counted(
         done.expect(4)
         assert judged.returncode == 0 and judged.stdout.splitlines()[-1] == "good, but some may be missing, uncounted"
     assert f"note: LTTng removed the directory for the buffers of {missed} process" in judged.stdout
+    assert list(done.file["missed_causes"].values()) == [missed]

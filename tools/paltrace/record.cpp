@@ -210,8 +210,9 @@ void Recording::end_session(Session& session, SessionDaemon& daemon) {
     // later than the end of the recording: who is gone now may have gone before it
     if (answers) end_.registered = daemon.instrumented_processes();
     daemon.end(answers ? SessionDaemon::kPatience : kPatienceWithHalf);
-    facts_.missed_processes = daemon.missed_processes();
-    if (!facts_.dead_daemon) end_.refused_channels = daemon.refused_channels();  // else it was not for want of room
+    facts_.missed_processes = daemon.complaints().missed;
+    if (!facts_.dead_daemon)
+        end_.refused_channels = daemon.complaints().refused_channels;  // else it was not for want of room
     if (!trouble.empty() && facts_.own == ExitCode::good)
         complain(ExitCode::system, "cannot end the recording: " + trouble);
 }

@@ -84,7 +84,11 @@ Json document(const RecordOptions& options, const RecordFacts& facts) {
     json["lost_others"] = facts.found ? facts.found->lost_others : 0;
     json["not_traced"] = count(&ctf::ReadSummary::untraced);
     json["processes_without_buffers"] = facts.found ? Json(facts.found->without_buffers) : Json(nullptr);
-    json["missed_processes"] = at_end(facts.missed_processes);
+    std::size_t missed = 0;
+    for (const auto& [cause, number] : facts.missed_processes)
+        missed += number;
+    json["missed_processes"] = at_end(missed);
+    json["missed_causes"] = at_end(facts.missed_processes);
     json["shm_was_full"] = at_end(facts.shm_was_full);
     json["disk_was_full"] = at_end(facts.disk_was_full);
     json["dead_daemon"] = facts.dead_daemon ? Json(name_of(*facts.dead_daemon)) : Json(nullptr);

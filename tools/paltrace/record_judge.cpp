@@ -202,10 +202,12 @@ void Judge::judge_missing(const ctf::ReadSummary& found) {
                                                      " made no scheduler, or was killed before its first one"));
 }
 
-/// With --crash-safe LTTng removes each empty directory when a process ends, also one just made for the next process.
+/// With --crash-safe LTTng removes each empty directory when a process ends, also one just made for the next process;
+/// any other cause is the system's.
 void Judge::judge_missed() {
-    if (facts_.missed_processes == 0) return;
-    complain(ExitCode::lost, "cannot tell of every process: " + missed(facts_.missed_processes));
+    for (const auto& [cause, count] : facts_.missed_processes)
+        complain(cause == kDirectoryRemoved ? ExitCode::lost : ExitCode::system,
+                 "cannot tell of every process: " + missed(count, cause));
 }
 
 /// LTTng's commands succeed whether or not there was room for the buffers.

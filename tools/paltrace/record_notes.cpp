@@ -12,6 +12,7 @@
 #include <tiffany/pal/error.hpp>
 #include <utility>
 
+#include "daemon_log.hpp"
 #include "recorded_processes.hpp"
 #include "salvage.hpp"
 #include "tools/babeltrace/trace_reader.hpp"
@@ -103,6 +104,17 @@ std::optional<std::string> dead_daemon_in(const nlohmann::json& json) {
     return daemon != json.end() && daemon->is_string() ? std::optional{daemon->get<std::string>()} : std::nullopt;
 }
 
+void add_missed(const nlohmann::json& json, std::vector<std::string>& doubts) {
+    const auto add = [&doubts](const nlohmann::json& count, const std::string& cause) {
+        if (count.is_number_unsigned() && count != 0) doubts.push_back(missed(count.get<std::size_t>(), cause));
+    };
+    if (const auto causes = json.find("missed_causes"); causes != json.end() && causes->is_object())
+        for (const auto& [cause, count] : causes->items())
+            add(count, cause);
+    else if (const auto all = json.find("missed_processes"); all != json.end())
+        add(*all, "");  // of a version that told no cause
+}
+
 std::vector<std::string> doubts_of(const nlohmann::json& json) {
     std::vector<std::string> doubts;
     const std::string cut = titles(json, [](const auto& process) { return says_in(process, "tail_unknown"); });
@@ -122,9 +134,7 @@ std::vector<std::string> doubts_of(const nlohmann::json& json) {
                          "be missing, uncounted");
     if (const auto by = json.find("command_signal"); by != json.end() && by->is_number_integer() && *by == SIGKILL)
         doubts.emplace_back("COMMAND was killed: of its last second some may be missing, uncounted");
-    if (const auto count = json.find("missed_processes");
-        count != json.end() && count->is_number_unsigned() && *count != 0)
-        doubts.push_back(missed(count->get<std::size_t>()));
+    add_missed(json, doubts);
     if (says_in(json, "shm_was_full"))
         doubts.emplace_back("/dev/shm was full while COMMAND ran: a process that started then is missing, uncounted");
     if (dead_daemon) doubts.push_back(later_ones_are_missing(*dead_daemon));

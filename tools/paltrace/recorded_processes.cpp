@@ -83,12 +83,6 @@ std::string titles_of(const std::vector<RecordedProcess>& processes) {
     return titles;
 }
 
-std::string missed(std::size_t processes) {
-    return "LTTng removed the directory for the buffers of " + std::to_string(processes) +
-           (processes == 1 ? " process that began while another ended: it is missing, uncounted"
-                           : " processes that began while others ended: they are missing, uncounted");
-}
-
 std::string rest_is_missing(const std::string& titles, const std::string& daemon) {
     return "what " + titles + " did after LTTng's " + daemon + " daemon had ended is missing, and not counted";
 }

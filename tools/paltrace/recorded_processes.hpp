@@ -40,9 +40,6 @@ pid_t pid_in_name(const std::string& directory);
 /// "process 812 (name), process 813 (name) and 5 more"
 std::string titles_of(const std::vector<RecordedProcess>& processes);
 
-/// What is said of processes that LTTng made no trace for.
-std::string missed(std::size_t processes);
-
 /// What is said of such processes whose end is not in the recording because a daemon of LTTng had ended.
 /// @param daemon  "session", "consumer"
 std::string rest_is_missing(const std::string& titles, const std::string& daemon);

@@ -291,11 +291,7 @@ void SessionDaemon::find_consumer() {
 /// What it complained of. Its log goes with it.
 void SessionDaemon::read_log() {
     std::ifstream log{log_path()};
-    const auto has = [](const std::string& line, std::string_view words) { return line.find(words) != line.npos; };
-    for (std::string line; std::getline(log, line);) {
-        if (has(line, "Error creating UST channel")) ++refused_channels_;
-        if (has(line, "ust_registry_session_init")) ++missed_processes_;
-    }
+    complaints_ = read_daemon_log(log);
 }
 
 void SessionDaemon::end(std::chrono::seconds patience) noexcept {

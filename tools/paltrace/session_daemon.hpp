@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "daemon_log.hpp"
 #include "kept_child.hpp"
 #include "run_tool.hpp"
 #include "session_guard.hpp"
@@ -75,13 +76,8 @@ class SessionDaemon {
     /// To be called when a session exists, which is when the consumer daemon does.
     void find_consumer();
 
-    /// How often it could not make a channel's buffers for a process, as its log says; 0 before end(), and if the
-    /// daemon is not ours.
-    std::size_t refused_channels() const noexcept { return refused_channels_; }
-
-    /// How many processes it made no trace for at all, because the directory for their buffers was removed before they
-    /// were in it, as its log says; 0 before end(), and if the daemon is not ours.
-    std::size_t missed_processes() const noexcept { return missed_processes_; }
+    /// Nothing before end(), and if the daemon is not ours.
+    const DaemonComplaints& complaints() const noexcept { return complaints_; }
 
     /// Asks it to end, waits for its last writes, and ends by force what does not end by itself. One that others found,
     /// too, and have sessions in, stays; that is said.
@@ -111,8 +107,7 @@ class SessionDaemon {
     std::unique_ptr<KeptChild> daemon_;
     pid_t consumer_ = 0;
     int consumer_fd_ = -1;
-    std::size_t refused_channels_ = 0;
-    std::size_t missed_processes_ = 0;
+    DaemonComplaints complaints_;
 };
 
 }  // namespace tiffany::paltrace
