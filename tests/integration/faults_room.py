@@ -4,7 +4,9 @@ recording says what it lacks."""
 import json
 import re
 import subprocess
+import tempfile
 
+import pytest
 from kit import DEADLINE, need_program, program
 from record import check, mount_namespace, record, small_shm
 
@@ -77,6 +79,59 @@ def test_a_crash_safe_recording_on_a_full_disk_keeps_the_buffers_that_it_has_no_
     transitions, lost = transitions_and_lost(later)
     print(f"{told['transitions']} transitions, {transitions} with the buffers")
     assert told["transitions"] < transitions <= transitions + lost <= made
+
+
+# A process that meets a full disk, goes on, and ends. Then, with --crash-safe, a while in which paltrace looks at the buffers, as it
+# does at those of any process (it has looked at all when it has given the second of two files a second name). Then there is room.
+ENDS_EARLY = r"""
+spin=$1 run=$2 go=$3 counter=$4
+made() { od -An -td8 $counter; }
+$spin 0 --gently --announce $go --counter $counter & process=$!
+until [ -e $go ] && grep -q worker_stopped $run/trace/ust/pid/*/metadata; do sleep 0.05; done
+head -c 100M /dev/zero > $run/fill 2>/dev/null
+until grep -q 'Error in write mmap' $TMPDIR/paltrace-*/lttng-sessiond.log; do sleep 0.05; done
+before=$(made)
+until [ $(made) -gt $((before + 20000)) ]; do sleep 0.05; done
+kill -INT $process; wait $process
+# with --crash-safe
+while ls $run/shm/*/ust/pid/*/transitions_* >/dev/null 2>&1; do sleep 0.05; done
+for look in 1 2; do
+    mkdir -p $run/shm/look/ust/pid/look-$look-0-0
+    touch $run/shm/look/ust/pid/look-$look-0-0/file
+    until [ -e $run/shm-kept/look/ust/pid/look-$look-0-0/file ]; do sleep 0.05; done
+done
+rm -r $run/shm/look $run/shm-kept/look
+# whatever
+rm $run/fill
+"""
+
+
+@pytest.mark.parametrize("crash_safe", [True, False], ids=["crash-safe", "memory"])
+def test_a_disk_that_was_full_for_a_while_is_told_and_crash_safe_has_what_one_that_ended_then_had_in_its_buffers(tmp_path, crash_safe):
+    """LTTng may leave no half packet then, and its commands succeed: its log alone tells."""
+    need_program("lttng-crash")
+    small, paltrace = tmp_path / "small", program("paltrace")
+    small.mkdir()
+    first, looks, last = re.split(r"(?m)^# .*\n", ENDS_EARLY)
+    (tmp_path / "ends_early").write_text(first + (looks if crash_safe else "") + last)
+    with tempfile.TemporaryDirectory() as home:  # a short name: else paltrace takes another
+        inside = f"""
+            TMPDIR={home} timeout {DEADLINE} {paltrace} record -o {small}/run {'--crash-safe' if crash_safe else ''} --buffers 64kx4 \\
+                -- sh {tmp_path}/ends_early {SPIN} {small}/run {tmp_path}/go {tmp_path}/counter
+            echo "record $?"
+            cat {small}/run/record.json
+            ls {small}/run
+        """
+        prefix = mount_namespace(f"mount -t tmpfs -o size=16M tmpfs {small}")
+        done = subprocess.run([*prefix, "sh", "-c", inside], text=True, capture_output=True, timeout=2 * DEADLINE, check=False)
+    assert "record 3\n" in done.stdout and "its disk was full for a while" in done.stderr, done
+    told = json.loads(re.search(r"^\{$.*?^\}$", done.stdout, re.M | re.S)[0])
+    assert told["disk_was_full"] is True and told["bad_parts"] == []
+    made = int(re.search(r"^transitions (\d+)$", done.stdout, re.M)[1])
+    assert 0 < told["transitions"] <= told["transitions"] + told["lost"] <= made
+    if crash_safe:
+        assert done.stdout.splitlines()[-3:] == ["record.json", "recovered", "trace"], done
+        assert told["lost"] > 0, "the packet that was not written lies between what was and what is recovered"
 
 
 def test_a_process_that_begins_on_a_full_disk_is_counted_with_its_cause(tmp_path):

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <system_error>
 #include <tiffany/pal/error.hpp>
+#include <utility>
 
 #include "recorded_processes.hpp"
 #include "salvage.hpp"
@@ -50,7 +51,8 @@ void lend_metadata(const fs::path& trace, const fs::path& kept) {
 
 }  // namespace
 
-BufferFiles::BufferFiles(const std::string& directory) : shm_path_{directory}, kept_{directory + "-kept"} {
+BufferFiles::BufferFiles(const std::string& directory, std::function<std::size_t()> failed_writes)
+    : shm_path_{directory}, kept_{directory + "-kept"}, failed_writes_{std::move(failed_writes)} {
     if (mkdir(shm_path_.c_str(), 0700) != 0)
         throw Error{ErrorKind::system, "cannot make directory " + shm_path_ + ": " + std::strerror(errno)};
 }
@@ -68,8 +70,14 @@ void BufferFiles::look(pid_t command) noexcept try {
     for (const fs::path& from : process_directories(shm_path_))
         keep_files(from, fs::path{kept_} / fs::relative(from, shm_path_));
     for (const fs::path& kept : process_directories(kept_)) {
+        const std::string process = kept.filename().string();
+        const auto seen = failed_before_.find(process);
+        if (seen == failed_before_.end()) failed_before_.emplace(process, failed_writes_());
+        if (seen == failed_before_.end() || pid_in_name(process) == command || !has_ended(kept)) continue;
+        if (failed_writes_() != seen->second) continue;  // what is in them may be nowhere else
+        failed_before_.erase(seen);
         std::error_code ignored;
-        if (pid_in_name(kept.filename().string()) != command && has_ended(kept)) fs::remove_all(kept, ignored);
+        fs::remove_all(kept, ignored);
     }
 } catch (const std::exception&) {  // no memory: the next look may have some
 }

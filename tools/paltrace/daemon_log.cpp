@@ -23,6 +23,7 @@ DaemonComplaints read_daemon_log(std::istream& log) {
     for (std::string line; std::getline(log, line);) {
         const auto has = [&line](std::string_view words) { return line.find(words) != line.npos; };
         if (has("Error creating UST channel")) ++found.refused_channels;
+        if (has("(in lttng_consumer_on_read_subbuffer")) ++found.failed_writes;
         if (has("(in ust_registry_session_init()")) ++found.missed[said_in(line)];
         if (has("(in lttng_metadata_printf()")) metadata_trouble = said_in(line);
         if (has("Failed to generate session metadata")) ++found.missed[metadata_trouble];

@@ -13,6 +13,7 @@ using MissedProcesses = std::map<std::string, std::size_t>;
 
 struct DaemonComplaints {
     std::size_t refused_channels = 0;  ///< how often it could not make a channel's buffers for a process
+    std::size_t failed_writes = 0;  ///< packets that its consumer daemon could not write: the disk was full, or a limit
     MissedProcesses missed;
 };
 

@@ -132,9 +132,11 @@ Environment Recording::command_environment(const SessionDaemon& daemon) const {
 std::optional<int> Recording::run_under_session() {
     choose_buffers(1);
     EndSignals signals;
-    std::unique_ptr<BufferFiles> files;
-    if (options_.crash_safe) files = std::make_unique<BufferFiles>(directory_.path("shm"));
     SessionDaemon daemon{talk_};
+    std::unique_ptr<BufferFiles> files;
+    if (options_.crash_safe)
+        files = std::make_unique<BufferFiles>(directory_.path("shm"),
+                                              [&daemon] { return daemon.complaints_so_far().failed_writes; });
     facts_.private_daemon = daemon.is_private();
     facts_.lttng_version = daemon.version();
     Session session = begin_session(daemon, files ? files->shm_path() : "");
@@ -211,6 +213,7 @@ void Recording::end_session(Session& session, SessionDaemon& daemon) {
     if (answers) end_.registered = daemon.instrumented_processes();
     daemon.end(answers ? SessionDaemon::kPatience : kPatienceWithHalf);
     facts_.missed_processes = daemon.complaints().missed;
+    if (daemon.complaints().failed_writes != 0) facts_.disk_was_full = true;
     if (!facts_.dead_daemon)
         end_.refused_channels = daemon.complaints().refused_channels;  // else it was not for want of room
     if (!trouble.empty() && facts_.own == ExitCode::good)

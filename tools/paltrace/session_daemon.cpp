@@ -288,10 +288,15 @@ void SessionDaemon::find_consumer() {
         }
 }
 
+DaemonComplaints SessionDaemon::complaints_so_far() const {
+    if (!daemon_) return {};
+    std::ifstream log{log_path()};
+    return read_daemon_log(log);
+}
+
 /// What it complained of. Its log goes with it.
 void SessionDaemon::read_log() {
-    std::ifstream log{log_path()};
-    complaints_ = read_daemon_log(log);
+    complaints_ = complaints_so_far();
 }
 
 void SessionDaemon::end(std::chrono::seconds patience) noexcept {

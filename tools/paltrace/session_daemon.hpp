@@ -78,6 +78,8 @@ class SessionDaemon {
 
     /// Nothing before end(), and if the daemon is not ours.
     const DaemonComplaints& complaints() const noexcept { return complaints_; }
+    /// Nothing after end(), and if the daemon is not ours. Cost: reads its log, which is short.
+    DaemonComplaints complaints_so_far() const;
 
     /// Asks it to end, waits for its last writes, and ends by force what does not end by itself. One that others found,
     /// too, and have sessions in, stays; that is said.

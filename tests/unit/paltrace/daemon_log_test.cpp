@@ -49,6 +49,15 @@ TEST(DaemonLog, CountsChannelsThatWereRefused) {
     EXPECT_EQ(read("Error: Error creating UST channel \"others\" on the consumer daemon\n").refused_channels, 1U);
 }
 
+TEST(DaemonLog, CountsPacketsThatTheDiskDidNotTake) {
+    const std::string full =
+        "PERROR - 20:22:17.0 [20313/20340]: Error in write mmap (ret -28 != write_len 4096): No space left on device "
+        "(in "
+        "lttng_consumer_on_read_subbuffer_mmap() at consumer.c:1747)\nError: Error reading mmap subbuffer: -28\n";
+    EXPECT_EQ(read(kOther).failed_writes, 0U);
+    EXPECT_EQ(read(full + kOther + full).failed_writes, 2U);
+}
+
 TEST(Missed, TellsACauseOnlyWhereItIsKnown) {
     EXPECT_EQ(missed(2, kDirectoryRemoved),
               "LTTng removed the directory for the buffers of 2 processes that began while others ended: they are "
