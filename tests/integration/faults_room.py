@@ -134,6 +134,38 @@ def test_a_disk_that_was_full_for_a_while_is_told_and_crash_safe_has_what_one_th
         assert told["lost"] > 0, "the packet that was not written lies between what was and what is recovered"
 
 
+# A session daemon that answers nobody any more, and the disk is full. Should it be waited for it goes on later.
+STOPS_ANSWERING = r"""
+spin=$1 run=$2 room_later=$3 looks=$4
+$spin 1000
+for process in /proc/[0-9]*; do
+    [ "$(cat $process/comm 2>/dev/null)" = lttng-sessiond ] && grep -qz "^LTTNG_HOME=$LTTNG_HOME$" $process/environ && daemon=$process
+done
+head -c 100M /dev/zero > $run/fill 2>/dev/null
+kill -STOP ${daemon#/proc/}
+(
+    for look in $(seq $looks); do [ -e $daemon ] || exit 0; [ $look -eq 2 ] && [ $room_later = yes ] && rm $run/fill; sleep 0.1; done
+    kill -CONT ${daemon#/proc/}
+) </dev/null >/dev/null 2>&1 &
+"""
+
+
+@pytest.mark.parametrize("room_later", ["no", "yes"], ids=["full", "full for a moment"])
+def test_a_session_daemon_that_does_not_answer_is_given_up_only_while_the_disk_is_full(tmp_path, room_later):
+    small = tmp_path / "small"
+    small.mkdir()
+    (tmp_path / "stops_answering").write_text(STOPS_ANSWERING)
+    command = ["sh", tmp_path / "stops_answering", SPIN, small / "run", room_later, 250 if room_later == "no" else 100]  # of 0.1 s
+    prefix = mount_namespace(f"mount -t tmpfs -o size=16M tmpfs {small}")
+    command = [*prefix, program("paltrace"), "record", "-o", small / "run", "--buffers", "64kx4", "--", *command]
+    done = subprocess.run(list(map(str, command)), text=True, capture_output=True, timeout=2 * DEADLINE, check=False)
+    if room_later == "no":
+        assert done.returncode == 3 and "cannot end the recording: lttng stop: no answer" in done.stderr, done
+        assert "cannot hold the trace in " in done.stderr and "its disk is full (0 bytes left)" in done.stderr, done
+    else:
+        assert done.returncode == 0 and "no answer" not in done.stderr and "lost no transition" in done.stderr, done
+
+
 def test_a_process_that_begins_on_a_full_disk_is_counted_with_its_cause(tmp_path):
     """LTTng tells in its log alone that it made no trace for it."""
     small, paltrace = tmp_path / "small", program("paltrace")
