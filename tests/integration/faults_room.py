@@ -170,7 +170,9 @@ def test_a_process_that_begins_on_a_full_disk_is_counted_with_its_cause(tmp_path
     """LTTng tells in its log alone that it made no trace for it."""
     small, paltrace = tmp_path / "small", program("paltrace")
     small.mkdir()
-    late = f"{SPIN} 10; head -c 100M /dev/zero > {small}/fill 2>/dev/null; {SPIN} 10; {SPIN} 10; rm {small}/fill"
+    buffers = f"$(find {small}/run/shm {small}/run/shm-kept -type f 2>/dev/null)"  # of the first, which would be room for the next
+    full = f"while [ -n \"{buffers}\" ]; do sleep 0.05; done; head -c 100M /dev/zero > {small}/fill 2>/dev/null"
+    late = f"{SPIN} 10; {full}; {SPIN} 10; {SPIN} 10; rm {small}/fill"
     inside = f"""
         {paltrace} record -o {small}/run --crash-safe --buffers 64kx4 -- sh -c '{late}'
         echo "record $?"
