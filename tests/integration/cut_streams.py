@@ -1,0 +1,114 @@
+"""A stream that ends in half a packet: each reader gives the whole packets before it, and says that there was more."""
+
+import json
+import struct
+
+import pytest
+from bad_input import BAD_CONTENT, assert_refused, paltrace, small_trace, verdict
+
+
+def packet_starts(stream):
+    starts, at = [], 0
+    while at < len(stream):
+        starts.append(at)
+        at += int.from_bytes(stream[at + 56:at + 64], "little") // 8
+    return starts
+
+
+READERS = ["native", "babeltrace2", "auto"]
+
+
+def converted(trace, log):
+    """The log that each reader makes of a trace in which a stream is cut, and what is said; they agree."""
+    made = {}
+    for reader in READERS:
+        log.unlink(missing_ok=True)
+        done = paltrace("convert", "--reader", reader, trace, "-o", log)
+        made[reader] = (done.returncode, done.stderr, log.read_bytes() if log.exists() else b"")
+    assert made["native"] == made["babeltrace2"] == made["auto"], made
+    return made["auto"]
+
+
+def test_a_stream_file_cut_at_any_byte_gives_its_whole_packets_and_is_named(tmp_path):
+    trace = small_trace(tmp_path)
+    stream = trace / "transitions_0"
+    whole = stream.read_bytes()
+    starts = packet_starts(whole)  # a cut there is none that a reader can see
+    log = tmp_path / "run.pal"
+    cuts = [cut for cut in range(1, len(whole), 23) if cut not in starts] + [starts[1] + 1, starts[1] - 1, len(whole) - 1]
+    for cut in cuts:
+        stream.write_bytes(whole[:cut])
+        status, said, made = converted(trace, log)
+        there = sum(cut >= end for end in [*starts[1:], len(whole)])
+        assert status == BAD_CONTENT, (cut, said)
+        assert f"cannot read all of stream {stream}: packet {there} at byte {starts[there]} is cut\n" in said, (cut, said)
+        end = json.loads(made.splitlines()[-1])
+        assert (end["event"], end["records"], end["bad_parts"]) == ("End", 2 + 6 * there, 1), (cut, end)
+        assert end["lost"] == 18 - 6 * there, "the worker's stop tells of all"
+        assert stream.read_bytes() == whole[:cut], "a trace is not written to"
+    for command in ("check", "stats"):
+        assert paltrace(command, trace).returncode == BAD_CONTENT
+    assert verdict(paltrace("check", trace)) == "bad: not all could be read"
+
+
+def test_a_stream_without_a_whole_packet_costs_only_itself(tmp_path):
+    trace = small_trace(tmp_path)
+    (trace / "transitions_0").write_bytes((trace / "transitions_0").read_bytes()[:300])
+    status, said, made = converted(trace, tmp_path / "run.pal")
+    assert status == BAD_CONTENT and said.count("packet 0 at byte 0 is cut") == 1, said
+    assert [json.loads(line)["event"] for line in made.splitlines()] == ["Begin", "Worker", "Worker", "End"]
+    for stream in trace.glob("*_0"):
+        stream.write_bytes(stream.read_bytes()[:50])
+    status, said, made = converted(trace, tmp_path / "run.pal")
+    assert status == BAD_CONTENT and said.count("packet 0 at byte 0 is cut") == 2, said
+    assert json.loads(made.splitlines()[-1])["bad_parts"] == 1, "it is one trace"
+
+
+def test_a_packet_in_the_middle_that_is_too_long_for_its_stream_is_an_error(tmp_path):
+    """What lies behind it is whole: nobody cut it, and to leave it out would not be the whole truth."""
+    trace = small_trace(tmp_path)
+    stream = trace / "transitions_0"
+    whole = stream.read_bytes()
+    second = packet_starts(whole)[1]
+    for more in (1, 4096, 1 << 40):
+        changed = bytearray(whole)
+        bits = (len(whole) - second + more) * 8
+        changed[second + 48:second + 64] = bits.to_bytes(8, "little") * 2
+        stream.write_bytes(changed)
+        for reader in READERS:
+            log = tmp_path / f"{reader}.pal"
+            done = paltrace("convert", "--reader", reader, trace, "-o", log)
+            assert_refused(done, BAD_CONTENT, stream, f"packet 1 at byte {second}", "another packet begins within")
+            assert not log.exists()
+
+
+def index_of(stream, entry_bytes=72):
+    """As LTTng writes it, of the packets of a stream."""
+    made = struct.pack(">4I", 0xC1F1DCC1, 1, 1, entry_bytes)
+    for at in packet_starts(stream):
+        begin, end, content, size, number, discarded = struct.unpack_from("<6Q", stream, at + 32)
+        identity, instance = struct.unpack_from("<IQ", stream, at + 20)
+        made += struct.pack(">9Q", at, size, content, begin, end, discarded, identity, instance, number)
+    return made
+
+
+@pytest.mark.parametrize("index, left", [("none for it", 1), ("none for it", 100), ("half of one", 1), ("half of one", 100)] +
+                         [(index, left) for index in ("one for it in the place of the last", "one for each that was")
+                          for left in (0, 1, 100)])
+def test_half_a_packet_is_left_out_whatever_the_index_says_of_it(tmp_path, index, left):
+    """`left` bytes of it are there: a full disk can leave none, and LTTng counts the packet all the same."""
+    trace = small_trace(tmp_path, tasks=4)
+    stream = trace / "transitions_0"
+    whole = stream.read_bytes()
+    half = packet_starts(whole)[2]
+    stream.write_bytes(whole[:half + left])
+    full = index_of(whole)
+    there, entry = 16 + 2 * 72, 72
+    told = {"none for it": full[:there], "one for it in the place of the last": full[:there] + full[there - entry:there],
+            "half of one": full[:there + 30], "one for each that was": full}[index]
+    (trace / "index").mkdir()
+    (trace / "index/transitions_0.idx").write_bytes(told)
+    status, said, made = converted(trace, tmp_path / "run.pal")
+    assert status == BAD_CONTENT and f"stream {stream}: packet 2 at byte {half} is cut" in said, said
+    assert json.loads(made.splitlines()[-1])["bad_parts"] == 1
+    assert made.count(b'"tid":') == 12, made
