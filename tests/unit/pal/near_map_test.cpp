@@ -66,5 +66,21 @@ TEST(NearMap, IsLikeAnyOtherMap) {
     }
 }
 
+TEST(NearMap, IsNearOnlyToWhatItHas) {
+    NearMap<int> map;
+    EXPECT_EQ(map.near(0), nullptr);
+    map.at(0) = 7;
+    ASSERT_NE(map.near(0), nullptr);
+    EXPECT_EQ(*map.near(0), 7);
+    EXPECT_EQ(map.near(64), nullptr);
+    for (std::uint64_t key = 1; key <= 100; ++key) {
+        map.at(key) = static_cast<int>(key);
+        ASSERT_NE(map.near(key), nullptr) << key;
+        EXPECT_EQ(*map.near(key), static_cast<int>(key));
+    }
+    map.erase(100);
+    EXPECT_EQ(map.near(100), nullptr);
+}
+
 }  // namespace
 }  // namespace tiffany::pal::test
