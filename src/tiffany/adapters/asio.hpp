@@ -150,6 +150,8 @@ class AsioInitiation {
     void begin(const Executor& inner, Handler&& handler, Function&& function) const {
         AsioTaskRef task = AsioTask::spawn(*telemetry_, info_);
         const asio::TaskExecutor<Executor> executor{inner, task};
+        if constexpr (std::is_base_of_v<AsioPlace, asio::TaskExecutor<Executor>>)
+            task->set_place_type(typeid(asio::TaskExecutor<Executor>));
         AsioEntry<std::decay_t<Function>> entry{task, std::forward<Function>(function)};
         if constexpr (kResumesCoroutine<std::decay_t<Handler>>) task->joined_here();
         boost::asio::co_spawn(executor, std::move(entry), std::forward<Handler>(handler));

@@ -15,7 +15,7 @@
 #include <boost/asio/require.hpp>
 #include <cstdint>
 #include <memory>
-#include <tiffany/adapters/detail/asio_task.hpp>
+#include <tiffany/adapters/detail/asio_run.hpp>
 #include <type_traits>
 
 namespace tiffany::detail {
@@ -88,7 +88,8 @@ class TaskExecutor {
 /// The same on an io_context, in two words: an any_io_executor keeps what is larger in memory that it allocates, and
 /// there are some copies with other properties in each await.
 template <unsigned kBits>
-class TaskExecutor<boost::asio::io_context::basic_executor_type<std::allocator<void>, kBits>> {
+class TaskExecutor<boost::asio::io_context::basic_executor_type<std::allocator<void>, kBits>>
+    : private tiffany::detail::AsioPlace {
     using Context = boost::asio::io_context;
     using Plain = Context::executor_type;
     using Blocking = boost::asio::execution::blocking_t;
@@ -98,17 +99,17 @@ class TaskExecutor<boost::asio::io_context::basic_executor_type<std::allocator<v
   public:
     using Inner = Context::basic_executor_type<std::allocator<void>, kBits>;
 
-    TaskExecutor(const Inner& inner, const tiffany::detail::AsioTaskRef& task) noexcept
-        : TaskExecutor{word_of(inner), task} {}
-    TaskExecutor(const TaskExecutor& other) noexcept : TaskExecutor{other.word_, other.task_} {}
-    TaskExecutor(TaskExecutor&& other) noexcept : word_{other.word_}, task_{std::move(other.task_)} {}
+    TaskExecutor(const Inner& inner, const tiffany::detail::AsioTaskRef& its_task) noexcept
+        : TaskExecutor{word_of(inner), its_task} {}
+    TaskExecutor(const TaskExecutor& other) noexcept : TaskExecutor{other.word, other.task} {}
+    TaskExecutor(TaskExecutor&& other) noexcept : AsioPlace{other.word, std::move(other.task)} {}
     TaskExecutor& operator=(TaskExecutor other) noexcept {
-        std::swap(word_, other.word_);
-        std::swap(task_, other.task_);
+        std::swap(word, other.word);
+        std::swap(task, other.task);
         return *this;
     }
     ~TaskExecutor() {
-        if (kIsWork && task_) task_.release()->let_go_working([this] { context().get_executor().on_work_finished(); });
+        if (kIsWork && task) task.release()->let_go_working([this] { context().get_executor().on_work_finished(); });
     }
 
     Inner inner() const {
@@ -117,16 +118,16 @@ class TaskExecutor<boost::asio::io_context::basic_executor_type<std::allocator<v
         else
             return plain();
     }
-    std::uint64_t tid() const noexcept { return task_->tid(); }
-    TaskState state() const noexcept { return task_->state(); }
+    std::uint64_t tid() const noexcept { return task->tid(); }
+    TaskState state() const noexcept { return task->state(); }
 
     template <typename Function>
     void execute(Function&& function) const {
         const Plain inner = plain();  // what is in the queue counts as work, whatever brought it there
-        tiffany::detail::AsioWake wake = task_->wake();
+        tiffany::detail::AsioWake wake = task->wake();
         if (wake.at.known())  // somebody listens
-            wake.at_once = (word_ & kNeverBlocks) == 0 && inner.running_in_this_thread();
-        tiffany::detail::asio_execute(inner, task_, wake, std::forward<Function>(function));
+            wake.at_once = (word & kNeverBlocks) == 0 && inner.running_in_this_thread();
+        tiffany::detail::asio_execute(inner, task, wake, std::forward<Function>(function));
     }
 
     template <typename Property>
@@ -134,9 +135,9 @@ class TaskExecutor<boost::asio::io_context::basic_executor_type<std::allocator<v
         const Property& property) const {
         using Other = std::decay_t<typename boost::asio::require_result<const Inner&, const Property&>::type>;
         if constexpr (requires { word_with(property); })
-            return TaskExecutor<Other>{word_with(property), task_};
+            return TaskExecutor<Other>{word_with(property), task};
         else
-            return TaskExecutor<Other>{boost::asio::require(inner(), property), task_};  // with an allocator
+            return TaskExecutor<Other>{boost::asio::require(inner(), property), task};  // with an allocator
     }
     template <typename Property>
     requires(boost::asio::can_query<const Inner&, const Property&>::value) decltype(auto)
@@ -149,7 +150,7 @@ class TaskExecutor<boost::asio::io_context::basic_executor_type<std::allocator<v
     }
 
     friend bool operator==(const TaskExecutor& a, const TaskExecutor& b) noexcept {
-        return a.word_ == b.word_ && a.task_ == b.task_;
+        return a.word == b.word && a.task == b.task;
     }
     friend bool operator!=(const TaskExecutor& a, const TaskExecutor& b) noexcept { return !(a == b); }
 
@@ -161,46 +162,51 @@ class TaskExecutor<boost::asio::io_context::basic_executor_type<std::allocator<v
     // in the lowest bits of the context's address
     static constexpr std::uintptr_t kNeverBlocks = 1;
     static constexpr std::uintptr_t kContinues = 2;
-    static_assert(alignof(Context) > (kNeverBlocks | kContinues));
+    static_assert(alignof(boost::asio::execution_context) > (kNeverBlocks | kContinues));
 
-    TaskExecutor(std::uintptr_t word, const tiffany::detail::AsioTaskRef& task) noexcept : word_{word} {
+    TaskExecutor(std::uintptr_t its_word, const tiffany::detail::AsioTaskRef& its_task) noexcept
+        : AsioPlace{its_word, {}} {
         if constexpr (kIsWork) {
-            if (!task) return;  // of one that was moved from
-            task->hold_working([this] { context().get_executor().on_work_started(); },
-                               [this] { context().get_executor().on_work_finished(); });
-            task_ = tiffany::detail::AsioTaskRef{&*task};
+            if (!its_task) return;  // of one that was moved from
+            its_task->hold_working([this] { context().get_executor().on_work_started(); },
+                                   [this] { context().get_executor().on_work_finished(); });
+            task = tiffany::detail::AsioTaskRef{&*its_task};
         } else {
-            task_ = task;
+            task = its_task;
         }
     }
 
     static std::uintptr_t word_of(const Inner& inner) noexcept {
-        auto word = reinterpret_cast<std::uintptr_t>(&inner.query(boost::asio::execution::context));
-        if (inner.query(Blocking{}) == Blocking::never_t{}) word |= kNeverBlocks;
-        if (inner.query(Relationship{}) == Relationship::continuation_t{}) word |= kContinues;
-        return word;
+        const boost::asio::execution_context* const context = &inner.query(boost::asio::execution::context);
+        auto its_word = reinterpret_cast<std::uintptr_t>(context);
+        if (inner.query(Blocking{}) == Blocking::never_t{}) its_word |= kNeverBlocks;
+        if (inner.query(Relationship{}) == Relationship::continuation_t{}) its_word |= kContinues;
+        return its_word;
     }
-    std::uintptr_t word_with(Blocking::possibly_t) const noexcept { return word_ & ~kNeverBlocks; }
-    std::uintptr_t word_with(Blocking::never_t) const noexcept { return word_ | kNeverBlocks; }
-    std::uintptr_t word_with(Relationship::fork_t) const noexcept { return word_ & ~kContinues; }
-    std::uintptr_t word_with(Relationship::continuation_t) const noexcept { return word_ | kContinues; }
-    std::uintptr_t word_with(Work::tracked_t) const noexcept { return word_; }
-    std::uintptr_t word_with(Work::untracked_t) const noexcept { return word_; }
+    std::uintptr_t word_with(Blocking::possibly_t) const noexcept { return word & ~kNeverBlocks; }
+    std::uintptr_t word_with(Blocking::never_t) const noexcept { return word | kNeverBlocks; }
+    std::uintptr_t word_with(Relationship::fork_t) const noexcept { return word & ~kContinues; }
+    std::uintptr_t word_with(Relationship::continuation_t) const noexcept { return word | kContinues; }
+    std::uintptr_t word_with(Work::tracked_t) const noexcept { return word; }
+    std::uintptr_t word_with(Work::untracked_t) const noexcept { return word; }
 
-    Context& context() const noexcept { return *reinterpret_cast<Context*>(word_ & ~(kNeverBlocks | kContinues)); }
+    Context& context() const noexcept {
+        auto* const base = reinterpret_cast<boost::asio::execution_context*>(word & ~(kNeverBlocks | kContinues));
+        return static_cast<Context&>(*base);
+    }
     /// The inner one, but it is no work.
     Plain plain() const noexcept {
         Plain executor = context().get_executor();
-        if ((word_ & kNeverBlocks) != 0) executor = executor.require(Blocking::never_t{});
-        if ((word_ & kContinues) != 0) executor = executor.require(Relationship::continuation_t{});
+        if ((word & kNeverBlocks) != 0) executor = executor.require(Blocking::never_t{});
+        if ((word & kContinues) != 0) executor = executor.require(Relationship::continuation_t{});
         return executor;
     }
-
-    std::uintptr_t word_;
-    tiffany::detail::AsioTaskRef task_;  // null: it was moved from
 };
 
 static_assert(sizeof(TaskExecutor<boost::asio::io_context::executor_type>) <= sizeof(std::shared_ptr<void>));
+// detail/asio_completion.hpp knows it as what it holds
+static_assert(std::is_pointer_interconvertible_base_of_v<tiffany::detail::AsioPlace,
+                                                         TaskExecutor<boost::asio::io_context::executor_type>>);
 
 #endif
 

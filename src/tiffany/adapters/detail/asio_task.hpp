@@ -1,19 +1,16 @@
 #pragma once
-// What the adapter keeps of a task, and when it calls the hooks. It knows nothing of Boost: asio_tracking.hpp and
-// asio.hpp translate.
+// What the adapter keeps of a task, and what is told of it. It knows nothing of Boost: asio_tracking.hpp and asio.hpp
+// translate. What a task does on a thread is in asio_run.hpp.
 
 #include <atomic>
 #include <cstdint>
 #include <exception>
-#include <optional>
 #include <string>
 #include <string_view>
+#include <tiffany/adapters/detail/asio_thread.hpp>
 #include <tiffany/telemetry/hooks.hpp>
+#include <typeinfo>
 #include <utility>
-
-namespace tiffany::asio {
-class Telemetry;
-}
 
 namespace tiffany::detail {
 
@@ -44,6 +41,12 @@ class AsioTaskRef {
     AsioTask* task_ = nullptr;
 };
 
+/// Where a task runs: all that its executor on an io_context holds (asio_executor.hpp).
+struct AsioPlace {
+    std::uintptr_t word;  // the context's address; properties of the executor in its lowest bits, 0 = as the context's
+    AsioTaskRef task;     // null: it was moved from
+};
+
 /// What a task suspends for.
 enum class AsioWait : std::uint8_t { timer, io, join, other };
 
@@ -59,36 +62,6 @@ struct AsioWake {
     bool at_once = false;  // it runs from `at` on: whoever gives the function to the executor calls it
     std::uint64_t waker = 0;
     Stamp at = {};  // when it became Ready, if somebody listens
-};
-
-/// A function's run as a run of its task; on the stack around the call. Holds the thread's place in the chain of runs.
-class AsioRun {
-  public:
-    AsioRun(AsioTask& task, const AsioWake& wake) noexcept;
-    ~AsioRun();
-    AsioRun(const AsioRun&) = delete;
-    AsioRun& operator=(const AsioRun&) = delete;
-
-    AsioTask& task() const noexcept { return task_; }
-
-  private:
-    friend class AsioTask;
-    friend class AsioSuspension;
-    friend bool asio_may_suspend() noexcept;
-    friend bool asio_listens() noexcept;
-    friend void asio_suspends(AsioWait, std::uint64_t) noexcept;
-
-    /// Another task is about to run on this thread: the one that is told to run here is told to give way, and returned,
-    /// to go_on() afterwards.
-    static AsioRun* interrupt(AsioRun* innermost) noexcept;
-    void go_on() noexcept;
-
-    AsioTask& task_;
-    AsioRun* outer_ = nullptr;
-    bool owns_ = false;     // this thread may call hooks on the task: it runs, and nobody was told what it waits for
-    bool is_told_ = false;  // it was told Running
-    AsioRun* interrupted_ = nullptr;
-    int suspending_ = 0;  // coroutines of this run that are being suspended now
 };
 
 class AsioTask {
@@ -137,6 +110,16 @@ class AsioTask {
     /// The task that runs here, if one does, is about to wait for the end of this one.
     void joined_here() noexcept;
 
+    /// It is about to suspend; for the run that owns it.
+    void suspend(AsioRun& run, AsioWait what, std::uint64_t number) noexcept;
+    /// Whether somebody listens to it on this thread.
+    bool is_listened_to() const noexcept { return worker().listens(); }
+
+    /// The type of the executor that its coroutine has, if that is an AsioPlace; else null.
+    const std::type_info* place_type() const noexcept { return place_type_; }
+    /// Before anybody else has the task.
+    void set_place_type(const std::type_info& type) noexcept { place_type_ = &type; }
+
     void end_done() noexcept { end(End::done); }
     /// Failed, or Cancelled if the exception is an operation_aborted.
     void end_failed(std::string_view error) noexcept;
@@ -147,9 +130,6 @@ class AsioTask {
     friend class AsioRun;
     friend class AsioSuspension;
     friend class asio::Telemetry;
-    friend bool asio_may_suspend() noexcept;
-    friend bool asio_listens() noexcept;
-    friend void asio_suspends(AsioWait, std::uint64_t) noexcept;
 
     // Who may call hooks on the task, that is, touch times_ and what stands below it: whoever took the state from one
     // of the first three to `claimed` or `running`, until it stores one of these three. So hooks on one task never
@@ -171,11 +151,29 @@ class AsioTask {
 
     static constexpr std::uint64_t kWorkingHold = std::uint64_t{1} << 32;
     static void destroy(AsioTask* task) noexcept;
-    Worker& worker() const noexcept;
-    bool claim(State from, State to) noexcept;
+
+    /// The loop that this thread has for its telemetry; null: none.
+    AsioLoop* loop() const noexcept {
+        AsioLoop* const loop = asio_thread.loop;
+        return loop != nullptr && loop->is_of(telemetry_) ? loop : nullptr;
+    }
+    Worker& worker() const noexcept {
+        AsioLoop* const its_loop = loop();
+        if (its_loop == nullptr) return foreign_worker();
+        its_loop->unpark();
+        return its_loop->worker();
+    }
+    Worker& foreign_worker() const noexcept;
+
+    // acquire: with it comes what the last one that had the task wrote
+    bool claim(State from, State to) noexcept {
+        auto expected = static_cast<std::uint8_t>(from);
+        return state_.compare_exchange_strong(expected, static_cast<std::uint8_t>(to), std::memory_order_acq_rel,
+                                              std::memory_order_acquire);
+    }
     void publish(State from, State to) noexcept;
-    void tell_ready(Worker& worker, const AsioWake& wake) noexcept;
-    void suspend(AsioRun& run, AsioWait what, std::uint64_t number) noexcept;
+    WakeCause cause_of(AsioCompleting completing) const noexcept;
+    void tell_ready(Worker& worker, WakeCause cause, std::uint64_t waker, Stamp at) noexcept;
     void suspend_unknown(AsioRun& run) noexcept;
     void end(End how) noexcept;
     void tell_end(Worker& worker, End how) noexcept;
@@ -183,6 +181,7 @@ class AsioTask {
     void abandon() noexcept;
 
     asio::Telemetry* telemetry_;
+    const std::type_info* place_type_ = nullptr;
     std::atomic<std::uint64_t> holds_{1};  // the upper half: those that count as work
     std::atomic<std::uint8_t> state_{static_cast<std::uint8_t>(State::ready)};
     AsioWait waits_for_ = AsioWait::other;
@@ -224,103 +223,6 @@ class AsioGuard {
 
   private:
     AsioTaskRef task_;
-};
-
-/// The function that resumes a task, as the inner executor gets it.
-template <typename Function>
-class AsioResume {
-  public:
-    AsioResume(AsioTaskRef task, const AsioWake& wake, Function function)
-        : task_{std::move(task)}, wake_{wake}, function_{std::move(function)} {}
-    AsioResume(AsioResume&&) noexcept = default;
-    AsioResume& operator=(AsioResume&&) = delete;
-    ~AsioResume() {  // before the function dies: with it the task's coroutine may
-        if (task_ && wake_.kind == AsioWake::Kind::claimed) task_->drop_claim();
-    }
-
-    void operator()() {
-        const AsioTaskRef task = std::move(task_);
-        const AsioRun run{*task, wake_};
-        function_();
-    }
-
-  private:
-    AsioTaskRef task_;
-    AsioWake wake_;
-    Function function_;
-};
-
-// ---- what Asio's handler tracking tells ----
-
-/// Whether a task runs here whose suspension is not told yet.
-bool asio_may_suspend() noexcept;
-/// The same, and somebody listens. Only after asio_may_suspend().
-bool asio_listens() noexcept;
-/// The task that runs here is about to start an operation that will resume it.
-/// @param number  timer: how long, ns, 0 = for ever; io: the descriptor
-void asio_suspends(AsioWait what, std::uint64_t number) noexcept;
-
-/// While a coroutine is being suspended: its operation is started within. `co_spawn`: the coroutine is a new one, and
-/// what runs here goes on.
-class AsioSuspension {
-  public:
-    explicit AsioSuspension(bool co_spawn) noexcept;
-    ~AsioSuspension();
-    AsioSuspension(const AsioSuspension&) = delete;
-    AsioSuspension& operator=(const AsioSuspension&) = delete;
-
-  private:
-    AsioRun* run_;
-    bool co_spawn_;
-    int outer_ = 0;
-};
-
-/// While an operation of Asio completes.
-class AsioUpcall {
-  public:
-    explicit AsioUpcall(bool resumes_coroutine) noexcept : resumes_coroutine_{resumes_coroutine} {}
-    ~AsioUpcall() {
-        if (began_) end();
-    }
-    AsioUpcall(const AsioUpcall&) = delete;
-    AsioUpcall& operator=(const AsioUpcall&) = delete;
-
-    /// Its handler is about to be called, or given to an executor. (Where a context is destroyed, it is not.)
-    void begin(bool aborted) noexcept;
-
-  private:
-    void end() noexcept;
-
-    bool resumes_coroutine_;
-    bool began_ = false;
-    std::uint8_t outer_ = 0;
-};
-
-/// A thread's loop: a worker of its own, ticks and parks.
-class AsioLoop {
-  public:
-    explicit AsioLoop(asio::Telemetry& telemetry);
-    ~AsioLoop();
-    AsioLoop(const AsioLoop&) = delete;
-    AsioLoop& operator=(const AsioLoop&) = delete;
-
-    /// Returns how long the thread may block, ns.
-    std::uint64_t park() noexcept;
-    void unpark() noexcept {
-        if (parked_) end_park();
-    }
-
-    bool is_of(const Worker& worker) const noexcept { return &worker == &*lease_; }
-    void begin_tick(const TaskTimes& times) noexcept { tick_.emplace(*lease_, times); }
-    void end_tick() noexcept { tick_.reset(); }
-
-  private:
-    void end_park() noexcept;
-
-    WorkerLease lease_;
-    AsioLoop* outer_;  // a handler of that one, another telemetry's, runs this one
-    bool parked_ = false;
-    std::optional<Worker::Tick> tick_;
 };
 
 }  // namespace tiffany::detail

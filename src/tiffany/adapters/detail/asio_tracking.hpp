@@ -11,8 +11,9 @@
 #include <cerrno>
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string_view>
-#include <tiffany/adapters/detail/asio_task.hpp>
+#include <tiffany/adapters/detail/asio_run.hpp>
 #include <type_traits>
 
 namespace boost::asio::detail {
@@ -53,9 +54,10 @@ template <typename Context, typename Operation, typename Object>
 void asio_creation(Context&, const Operation&, const char* type, Object* object, std::uintmax_t handle,
                    const char* /*operation*/) noexcept {
     if constexpr (kResumesCoroutine<Operation>) {
-        if (!asio_may_suspend()) return;
+        const AsioTask* const task = asio_may_suspend();
+        if (task == nullptr) return;
         if constexpr (requires { object->expiry; }) {
-            asio_suspends(AsioWait::timer, asio_listens() ? ns_until(object->expiry) : 0);
+            asio_suspends(AsioWait::timer, task->is_listened_to() ? ns_until(object->expiry) : 0);
         } else {
             const std::string_view name{type};
             const bool io = name == "socket" || name == "descriptor";
@@ -99,6 +101,8 @@ class AsioLocation {
 };
 
 }  // namespace tiffany::detail
+
+#include <tiffany/adapters/detail/asio_completion.hpp>
 
 #define BOOST_ASIO_HANDLER_LOCATION(args) const ::tiffany::detail::AsioLocation tiffany_location args
 #define BOOST_ASIO_HANDLER_CREATION(args) ::tiffany::detail::asio_creation args
