@@ -7,6 +7,16 @@ thread_local constinit AsioThread asio_thread;
 
 // ---- a run ----
 
+/// @param at  since when it is Ready, if it runs from then on
+inline void AsioRun::tell_running(Worker& worker, AsioLoop* loop, Stamp at) noexcept {
+    if (outer_ != nullptr) interrupted_ = interrupt(outer_);
+    // Ready and Running at one moment, unless something is told in between
+    if (interrupted_ != nullptr || worker.is_dumping()) at = {};
+    if (loop != nullptr) loop->begin_tick(task_.times_);
+    worker.running(task_.times_, at);
+    is_told_ = true;
+}
+
 AsioRun::AsioRun(AsioTask& task, const AsioWake& wake) noexcept
     : task_{task}, tid_{task.tid()}, outer_{asio_thread.run} {
     asio_thread.completing = AsioCompleting::nothing;
@@ -16,18 +26,24 @@ AsioRun::AsioRun(AsioTask& task, const AsioWake& wake) noexcept
 AsioRun::AsioRun(AsioTask& task) noexcept : task_{task}, tid_{task.tid()}, outer_{asio_thread.run} {
     using State = AsioTask::State;
     AsioThread& thread = asio_thread;
-    if (thread.completing != AsioCompleting::nothing && task.claim(State::typed, State::running)) [[likely]] {
-        const WakeCause cause = task.cause_of(thread.completing);
-        thread.completing = AsioCompleting::nothing;
-        thread.run = this;
-        owns_ = true;
-        Worker& worker = task.worker();
-        const Stamp at = worker.now();
-        task.tell_ready(worker, cause, 0, at);
-        tell_running(worker, at);
+    if (thread.completing == AsioCompleting::nothing || !task.claim(State::typed, State::running)) [[unlikely]] {
+        begin_otherwise();
         return;
     }
-    AsioWake wake = task.wake();
+    const WakeCause cause = task.cause_of(thread.completing);
+    thread.completing = AsioCompleting::nothing;
+    thread.run = this;
+    owns_ = true;
+    AsioLoop* const loop = task.loop();
+    Worker& worker = task.worker_of(loop);
+    const Stamp at = worker.now();
+    task.tell_ready(worker, cause, 0, at);
+    tell_running(worker, loop, at);
+}
+
+/// The task does not wait for an operation of Asio's: what completes is another coroutine's, or it was abandoned.
+void AsioRun::begin_otherwise() noexcept {
+    AsioWake wake = task_.wake();
     wake.at_once = wake.at.known();
     if (wake.kind != AsioWake::Kind::plain) begin(wake);
 }
@@ -45,22 +61,13 @@ void AsioRun::begin(const AsioWake& wake) noexcept {
         task_.tell_ready(task_.worker(), told.cause, told.waker, told.at);
     }
     if (task_.state_.load(std::memory_order_acquire) == static_cast<std::uint8_t>(State::ended)) return;  // abandon()
-    Worker& worker = task_.worker();
-    tell_running(worker, wake.at_once ? wake.at : Stamp{});
+    AsioLoop* const loop = task_.loop();
+    Worker& worker = task_.worker_of(loop);
+    tell_running(worker, loop, wake.at_once ? wake.at : Stamp{});
     if (task_.claim(State::claimed, State::running))
         owns_ = true;
     else
         task_.finish_for_other(worker);
-}
-
-/// @param at  since when it is Ready, if it runs from then on
-void AsioRun::tell_running(Worker& worker, Stamp at) noexcept {
-    interrupted_ = interrupt(outer_);
-    // Ready and Running at one moment, unless something is told in between
-    if (interrupted_ != nullptr || worker.is_dumping()) at = {};
-    if (AsioLoop* const loop = task_.loop(); loop != nullptr) loop->begin_tick(task_.times_);
-    worker.running(task_.times_, at);
-    is_told_ = true;
 }
 
 AsioRun::~AsioRun() {

@@ -31,30 +31,6 @@ void AsioTask::publish(State from, State to) noexcept {
     finish_for_other(worker());  // it ended elsewhere, on a thread that could not tell
 }
 
-/// Why the completion of the operation that it waits for wakes it.
-WakeCause AsioTask::cause_of(AsioCompleting completing) const noexcept {
-    if (completing == AsioCompleting::aborted_coroutine) return WakeCause::cancel;
-    switch (waits_for_) {
-        case AsioWait::timer:
-            return WakeCause::timer;
-        case AsioWait::io:
-            return WakeCause::io;
-        default:
-            return WakeCause::external;
-    }
-}
-
-/// @param at  unknown: now
-void AsioTask::tell_ready(Worker& its_worker, WakeCause cause, std::uint64_t waker, Stamp at) noexcept {
-    if (!at.known()) at = its_worker.now();
-    std::uint64_t late_ns = 0;
-    if (cause == WakeCause::timer && number_ != 0) {
-        const std::uint64_t slept_ns = its_worker.ns_between(suspended_at_, at);
-        if (slept_ns > number_) late_ns = slept_ns - number_;
-    }
-    its_worker.ready(times_, cause, waker, late_ns, at);
-}
-
 AsioWake AsioTask::wake() noexcept {
     AsioThread& thread = asio_thread;
     // the first function that an operation's completion gives to an executor is its handler; what that runs is not

@@ -25,9 +25,18 @@ template <typename...>
 class any_executor;
 }
 namespace detail {
+template <typename>
+class awaitable_thread;
 template <typename, typename, typename>
 class handler_work;
-}
+// handlers of operations that call another one in the end
+template <typename, typename, typename, typename, typename>
+class read_op;
+template <typename>
+class redirect_error_handler;
+template <typename, typename, typename, typename, typename>
+class write_op;
+}  // namespace detail
 
 }  // namespace boost::asio
 
@@ -35,6 +44,41 @@ namespace tiffany::detail {
 
 /// As a parameter of handler_work: Asio's own.
 struct AsioGeneral {};
+
+/// A handler's executor: where it is known how to come by it without a copy, which would raise and lower a counter that
+/// threads share.
+template <typename Handler, typename Executor>
+struct AsioExecutorOf {
+    static Executor get(const Handler& handler, const Executor& object) noexcept {
+        return boost::asio::associated_executor<Handler, Executor>::get(handler, object);
+    }
+};
+template <typename Executor, typename... Results>
+struct AsioExecutorOf<boost::asio::detail::awaitable_handler<Executor, Results...>, Executor> {
+    using Thread = boost::asio::detail::awaitable_thread<Executor>;
+    struct Derived : Thread {  // for whom the member is accessible
+        static constexpr Executor Thread::*kExecutor = &Derived::executor_;
+    };
+    static const Executor& get(const Thread& handler, const Executor& /*object*/) noexcept {
+        return handler.*Derived::kExecutor;
+    }
+};
+template <typename Handler, typename Executor>
+struct AsioWrapped {
+    template <typename Wrapping>
+    static decltype(auto) get(const Wrapping& wrapping, const Executor& object) noexcept {
+        return AsioExecutorOf<Handler, Executor>::get(wrapping.handler_, object);
+    }
+};
+template <typename Handler, typename Executor>
+struct AsioExecutorOf<boost::asio::detail::redirect_error_handler<Handler>, Executor> : AsioWrapped<Handler, Executor> {
+};
+template <typename Stream, typename Buffers, typename Iterator, typename Condition, typename Handler, typename Executor>
+struct AsioExecutorOf<boost::asio::detail::read_op<Stream, Buffers, Iterator, Condition, Handler>, Executor>
+    : AsioWrapped<Handler, Executor> {};
+template <typename Stream, typename Buffers, typename Iterator, typename Condition, typename Handler, typename Executor>
+struct AsioExecutorOf<boost::asio::detail::write_op<Stream, Buffers, Iterator, Condition, Handler>, Executor>
+    : AsioWrapped<Handler, Executor> {};
 
 /// The task that runs here, if an operation with this handler resumes it on its own io_context, and the operation's
 /// object is of that context, too; else null.
@@ -44,7 +88,7 @@ AsioTask* asio_resumes_here(const Handler& handler,
     using Executor = boost::asio::execution::any_executor<Properties...>;
     AsioTask* const task = asio_may_suspend();
     if (task == nullptr || task->place_type() == nullptr) return nullptr;
-    const Executor its = boost::asio::associated_executor<Handler, Executor>::get(handler, object);
+    const Executor& its = AsioExecutorOf<Handler, Executor>::get(handler, object);
     if (its.target_type() != *task->place_type()) return nullptr;
     const AsioPlace& place = *its.template target<AsioPlace>();  // by its address alone: Asio 1.74 looks at no type
     const boost::asio::execution_context* const context = &object.context();

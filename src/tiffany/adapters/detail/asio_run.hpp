@@ -29,7 +29,8 @@ class AsioRun {
     friend class AsioSuspension;
 
     void begin(const AsioWake& wake) noexcept;
-    void tell_running(Worker& worker, Stamp at) noexcept;
+    void begin_otherwise() noexcept;
+    void tell_running(Worker& worker, AsioLoop* loop, Stamp at) noexcept;
     /// Another task is about to run on this thread: the one that is told to run here is told to give way, and returned,
     /// to go_on() afterwards.
     static AsioRun* interrupt(AsioRun* innermost) noexcept;

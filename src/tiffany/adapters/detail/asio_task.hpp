@@ -157,8 +157,8 @@ class AsioTask {
         AsioLoop* const loop = asio_thread.loop;
         return loop != nullptr && loop->is_of(telemetry_) ? loop : nullptr;
     }
-    Worker& worker() const noexcept {
-        AsioLoop* const its_loop = loop();
+    Worker& worker() const noexcept { return worker_of(loop()); }
+    Worker& worker_of(AsioLoop* its_loop) const noexcept {
         if (its_loop == nullptr) return foreign_worker();
         its_loop->unpark();
         return its_loop->worker();
@@ -172,8 +172,22 @@ class AsioTask {
                                               std::memory_order_acquire);
     }
     void publish(State from, State to) noexcept;
-    WakeCause cause_of(AsioCompleting completing) const noexcept;
-    void tell_ready(Worker& worker, WakeCause cause, std::uint64_t waker, Stamp at) noexcept;
+    /// Why the completion of the operation that it waits for wakes it.
+    WakeCause cause_of(AsioCompleting completing) const noexcept {
+        if (completing == AsioCompleting::aborted_coroutine) return WakeCause::cancel;
+        if (waits_for_ == AsioWait::io) return WakeCause::io;
+        return waits_for_ == AsioWait::timer ? WakeCause::timer : WakeCause::external;
+    }
+    /// @param at  unknown: now
+    void tell_ready(Worker& its_worker, WakeCause cause, std::uint64_t waker, Stamp at) noexcept {
+        if (!at.known()) at = its_worker.now();
+        const std::uint64_t late_ns = cause == WakeCause::timer && number_ != 0 ? late(its_worker, at) : 0;
+        its_worker.ready(times_, cause, waker, late_ns, at);
+    }
+    std::uint64_t late(const Worker& its_worker, Stamp at) const noexcept {
+        const std::uint64_t slept_ns = its_worker.ns_between(suspended_at_, at);
+        return slept_ns > number_ ? slept_ns - number_ : 0;
+    }
     void suspend_unknown(AsioRun& run) noexcept;
     void end(End how) noexcept;
     void tell_end(Worker& worker, End how) noexcept;

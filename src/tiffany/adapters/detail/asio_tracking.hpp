@@ -48,11 +48,11 @@ std::uint64_t ns_until(const Expiry&) noexcept {
     return 0;
 }
 
-/// An operation is about to be started.
+/// An operation is about to be started. Inlined: what it belongs to is known where it is called.
 /// @param type  of the object that it belongs to: "socket", "deadline_timer"
 template <typename Context, typename Operation, typename Object>
-void asio_creation(Context&, const Operation&, const char* type, Object* object, std::uintmax_t handle,
-                   const char* /*operation*/) noexcept {
+[[gnu::always_inline]] inline void asio_creation(Context&, const Operation&, const char* type, Object* object,
+                                                 std::uintmax_t handle, const char* /*operation*/) noexcept {
     if constexpr (kResumesCoroutine<Operation>) {
         const AsioTask* const task = asio_may_suspend();
         if (task == nullptr) return;
