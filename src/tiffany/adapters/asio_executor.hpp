@@ -159,9 +159,6 @@ class TaskExecutor<boost::asio::io_context::basic_executor_type<std::allocator<v
     friend class TaskExecutor;
 
     static constexpr bool kIsWork = !std::is_same_v<Inner, Plain>;
-    // in the lowest bits of the context's address
-    static constexpr std::uintptr_t kNeverBlocks = 1;
-    static constexpr std::uintptr_t kContinues = 2;
     static_assert(alignof(boost::asio::execution_context) > (kNeverBlocks | kContinues));
 
     TaskExecutor(std::uintptr_t its_word, const tiffany::detail::AsioTaskRef& its_task) noexcept
@@ -191,8 +188,7 @@ class TaskExecutor<boost::asio::io_context::basic_executor_type<std::allocator<v
     std::uintptr_t word_with(Work::untracked_t) const noexcept { return word; }
 
     Context& context() const noexcept {
-        auto* const base = reinterpret_cast<boost::asio::execution_context*>(word & ~(kNeverBlocks | kContinues));
-        return static_cast<Context&>(*base);
+        return static_cast<Context&>(*reinterpret_cast<boost::asio::execution_context*>(AsioPlace::context()));
     }
     /// The inner one, but it is no work.
     Plain plain() const noexcept {

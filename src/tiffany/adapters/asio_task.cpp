@@ -180,9 +180,11 @@ void AsioTask::end(End how) noexcept {
                 finish_for_other(worker());
                 return;
             default:
+                hold();  // for who finds it: tell_end() lets go
                 if (state_.compare_exchange_weak(state, state | kEnds, std::memory_order_acq_rel,
                                                  std::memory_order_acquire))
                     return;
+                let_go();
         }
     }
 }
@@ -227,8 +229,9 @@ void AsioTask::tell_end(Worker& its_worker, End how) noexcept {
             break;
     }
     telemetry_->remove(*this);
-    // after this the telemetry may be gone
-    state_.store(static_cast<std::uint8_t>(State::ended), std::memory_order_release);
+    // after this the telemetry may be gone, and then the task. acq_rel: with kEnds comes what is beside it
+    const std::uint8_t before = state_.exchange(static_cast<std::uint8_t>(State::ended), std::memory_order_acq_rel);
+    if ((before & kEnds) != 0) let_go();
 }
 
 }  // namespace tiffany::detail

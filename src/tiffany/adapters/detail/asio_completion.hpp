@@ -92,7 +92,7 @@ AsioTask* asio_resumes_here(const Handler& handler,
     if (its.target_type() != *task->place_type()) return nullptr;
     const AsioPlace& place = *its.template target<AsioPlace>();  // by its address alone: Asio 1.74 looks at no type
     const boost::asio::execution_context* const context = &object.context();
-    return &*place.task == task && place.word == reinterpret_cast<std::uintptr_t>(context) ? task : nullptr;
+    return &*place.task == task && place.context() == reinterpret_cast<std::uintptr_t>(context) ? task : nullptr;
 }
 
 /// Whether a handler resumes a coroutine, by an executor that may be a task's.

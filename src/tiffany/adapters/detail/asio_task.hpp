@@ -43,8 +43,13 @@ class AsioTaskRef {
 
 /// Where a task runs: all that its executor on an io_context holds (asio_executor.hpp).
 struct AsioPlace {
-    std::uintptr_t word;  // the context's address; properties of the executor in its lowest bits, 0 = as the context's
+    std::uintptr_t word;  // the context's address; properties of the executor in its lowest bits
     AsioTaskRef task;     // null: it was moved from
+
+    // what an executor of the context's own may do, too, is 0
+    static constexpr std::uintptr_t kNeverBlocks = 1;
+    static constexpr std::uintptr_t kContinues = 2;
+    std::uintptr_t context() const noexcept { return word & ~(kNeverBlocks | kContinues); }
 };
 
 /// What a task suspends for.
@@ -142,7 +147,8 @@ class AsioTask {
         running,
         ended,
     };
-    static constexpr std::uint8_t kEnds = 0x80;  // it ended on a thread that may not tell; the one that may will
+    // it ended on a thread that may not tell; the one that may will, and until then this holds the task
+    static constexpr std::uint8_t kEnds = 0x80;
 
     enum class End : std::uint8_t { done, failed, aborted, destroyed };
 
