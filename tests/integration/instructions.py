@@ -10,7 +10,7 @@ import re
 
 import pytest
 from ctf_writer import Trace, catalogue, life
-from kit import BIN, SOURCE, checked, need_program, program
+from kit import BIN, SOURCE, checked, need_built, need_program, program
 
 DEADLINE = 300  # seconds, for one program under callgrind: it takes a few on a machine that has nothing else to do
 
@@ -43,9 +43,11 @@ def instructions(directory, command, inside=None, under=()):
     `under`: a command that runs another one, if it is to run that."""
     only = [f"--toggle-collect={inside}"] if inside else []
     counted = directory / "callgrind.out"
-    valgrind = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={counted}", *only, "--"]
+    # --fair-sched: of several threads none runs alone for long
+    valgrind = ["valgrind", "--tool=callgrind", "--fair-sched=try", f"--callgrind-out-file={counted}", *only, "--"]
+    untraced = {} if under else {"TIFFANY_LTTNG": "0"}
     checked([*under, *valgrind, *command], timeout=DEADLINE,
-            env={**os.environ, "GLIBC_TUNABLES": TUNABLES})
+            env={**os.environ, "GLIBC_TUNABLES": TUNABLES, **untraced})
     return int(re.search(r"^totals: (\d+)", counted.read_text(), re.MULTILINE).group(1))
 
 
@@ -122,6 +124,29 @@ def test_a_yield_takes_no_more_instructions_than_its_limit(name, tmp_path):
                      "tiffany::Scheduler::run()"))
 
 
+# ---- the adapter for Boost.Asio ----
+
+CONNECTIONS, REQUESTS = 50, 100  # of each connection; a fifth of them once more before
+SERVERS = {"echo, hooks off": [], "echo, metrics": ["--metrics"]}
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_a_request_takes_no_more_instructions_than_its_limit(name, tmp_path):
+    need_built("asio_bench")  # else the program has no echo server
+    server = program("app_case")
+    judge(name, each(tmp_path, CONNECTIONS * REQUESTS * 6 // 5,
+                     lambda n: [server, *SERVERS[name], "echo", str(CONNECTIONS), str(n * REQUESTS)]))
+
+
+def test_a_request_takes_no_more_instructions_with_hooks_off_than_stripped_and_a_fiftieth(tmp_path):
+    def request(server):
+        return each(tmp_path, CONNECTIONS * REQUESTS * 6 // 5,
+                    lambda n: [program(server), "echo", str(CONNECTIONS), str(n * REQUESTS)])
+
+    need_built("asio_bench")
+    assert request("app_case") <= 1.02 * request("app_case_stripped")
+
+
 # ---- the readers ----
 
 
@@ -171,4 +196,4 @@ def test_libc_takes_the_functions_that_every_machine_has(inputs, tmp_path):
 
 
 def test_each_limit_is_for_something_that_is_counted():
-    assert set(LIMITS["limits"]) == {*WAYS, *RECORDED, *SYSTEMS, *READERS}
+    assert set(LIMITS["limits"]) == {*WAYS, *RECORDED, *SYSTEMS, *SERVERS, *READERS}

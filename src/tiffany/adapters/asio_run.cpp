@@ -58,7 +58,8 @@ void AsioRun::begin(const AsioWake& wake) noexcept {
             told.cause = WakeCause::join;
             told.waker = task_.number_;
         }
-        task_.tell_ready(task_.worker(), told.cause, told.waker, told.at);
+        Worker& worker = task_.worker();
+        task_.tell_ready(worker, told.cause, told.waker, told.at.known() ? told.at : worker.now());
     }
     if (task_.state_.load(std::memory_order_acquire) == static_cast<std::uint8_t>(State::ended)) return;  // abandon()
     AsioLoop* const loop = task_.loop();

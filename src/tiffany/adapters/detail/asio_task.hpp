@@ -184,9 +184,7 @@ class AsioTask {
         if (waits_for_ == AsioWait::io) return WakeCause::io;
         return waits_for_ == AsioWait::timer ? WakeCause::timer : WakeCause::external;
     }
-    /// @param at  unknown: now
     void tell_ready(Worker& its_worker, WakeCause cause, std::uint64_t waker, Stamp at) noexcept {
-        if (!at.known()) at = its_worker.now();
         const std::uint64_t late_ns = cause == WakeCause::timer && number_ != 0 ? late(its_worker, at) : 0;
         its_worker.ready(times_, cause, waker, late_ns, at);
     }
