@@ -221,6 +221,27 @@ def test_the_benchmark_of_the_asio_adapter_prints_its_ratios(tmp_path):
     assert logs.count('"event":"Begin"') >= 1 and logs.count('"event":"Spawned"') == 2 * (20 + 1)
 
 
+def test_the_benchmark_of_the_tbb_adapter_prints_its_ratios(tmp_path):
+    need_built("tbb_bench")
+    rows = tmp_path / "rows.json"
+    run = tmp_path / "run"
+    few = ["--trees", "2", "--rounds", "2", "--json", rows]
+    loads = ("empty", "of some microseconds")
+
+    def names(ways):
+        return [f"Task, {load}: {way} / stripped" for load in loads for way in ways]
+
+    done = checked([program("tbb_bench"), *few], timeout=DEADLINE)
+    assert list(compared(rows)) == names(["off", "metrics"])
+    ratio = re.compile(r"(Task, .+) = \d+\.\d{3} \(MAD \d+\.\d{3}, 2 pairs; best to best \d+\.\d{3}\), .+; flattered by: .+")
+    assert [ratio.fullmatch(line).group(1) for line in done.stdout.splitlines()] == names(["off", "metrics"])
+    checked([program("paltrace"), "record", "-o", run, "--convert", "--", program("tbb_bench"), "--recording", *few], timeout=DEADLINE)
+    assert list(compared(rows)) == names(["off", "metrics", "LTTng"])
+    # a root, and one tree before those that are measured
+    tasks = [2 * (1 + trees * 2046) for trees in (3, 2)]
+    assert "".join(path.read_text() for path in run.rglob("*.pal")).count('"event":"Spawned"') == sum(tasks)
+
+
 def test_the_benchmark_of_the_metrics_prints_its_ratios(tmp_path):
     rows = tmp_path / "rows.json"
     lines = checked([program("metrics_bench"), "--quick", "--json", rows], timeout=DEADLINE).stdout.splitlines()
