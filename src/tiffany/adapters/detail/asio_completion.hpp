@@ -11,6 +11,7 @@
 #include <concepts>
 #include <cstdint>
 #include <optional>
+#include <tiffany/adapters/detail/asio_handlers.hpp>
 #include <tiffany/adapters/detail/asio_run.hpp>
 #include <type_traits>
 #include <typeinfo>
@@ -25,18 +26,9 @@ template <typename...>
 class any_executor;
 }
 namespace detail {
-template <typename>
-class awaitable_thread;
 template <typename, typename, typename>
 class handler_work;
-// handlers of operations that call another one in the end
-template <typename, typename, typename, typename, typename>
-class read_op;
-template <typename>
-class redirect_error_handler;
-template <typename, typename, typename, typename, typename>
-class write_op;
-}  // namespace detail
+}
 
 }  // namespace boost::asio
 
@@ -44,41 +36,6 @@ namespace tiffany::detail {
 
 /// As a parameter of handler_work: Asio's own.
 struct AsioGeneral {};
-
-/// A handler's executor: where it is known how to come by it without a copy, which would raise and lower a counter that
-/// threads share.
-template <typename Handler, typename Executor>
-struct AsioExecutorOf {
-    static Executor get(const Handler& handler, const Executor& object) noexcept {
-        return boost::asio::associated_executor<Handler, Executor>::get(handler, object);
-    }
-};
-template <typename Executor, typename... Results>
-struct AsioExecutorOf<boost::asio::detail::awaitable_handler<Executor, Results...>, Executor> {
-    using Thread = boost::asio::detail::awaitable_thread<Executor>;
-    struct Derived : Thread {  // for whom the member is accessible
-        static constexpr Executor Thread::*kExecutor = &Derived::executor_;
-    };
-    static const Executor& get(const Thread& handler, const Executor& /*object*/) noexcept {
-        return handler.*Derived::kExecutor;
-    }
-};
-template <typename Handler, typename Executor>
-struct AsioWrapped {
-    template <typename Wrapping>
-    static decltype(auto) get(const Wrapping& wrapping, const Executor& object) noexcept {
-        return AsioExecutorOf<Handler, Executor>::get(wrapping.handler_, object);
-    }
-};
-template <typename Handler, typename Executor>
-struct AsioExecutorOf<boost::asio::detail::redirect_error_handler<Handler>, Executor> : AsioWrapped<Handler, Executor> {
-};
-template <typename Stream, typename Buffers, typename Iterator, typename Condition, typename Handler, typename Executor>
-struct AsioExecutorOf<boost::asio::detail::read_op<Stream, Buffers, Iterator, Condition, Handler>, Executor>
-    : AsioWrapped<Handler, Executor> {};
-template <typename Stream, typename Buffers, typename Iterator, typename Condition, typename Handler, typename Executor>
-struct AsioExecutorOf<boost::asio::detail::write_op<Stream, Buffers, Iterator, Condition, Handler>, Executor>
-    : AsioWrapped<Handler, Executor> {};
 
 /// The task that runs here, if an operation with this handler resumes it on its own io_context, and the operation's
 /// object is of that context, too; else null.

@@ -13,27 +13,12 @@
 #include <cstdint>
 #include <optional>
 #include <string_view>
+#include <tiffany/adapters/detail/asio_completion.hpp>
+#include <tiffany/adapters/detail/asio_handlers.hpp>
 #include <tiffany/adapters/detail/asio_run.hpp>
 #include <type_traits>
 
-namespace boost::asio::detail {
-template <typename, typename...>
-class awaitable_handler;
-}
-
 namespace tiffany::detail {
-
-/// Whether a coroutine's handler is in a type: an operation's handler, or that of the composed operation that it is a
-/// step of, and so on.
-template <typename Type>
-inline constexpr bool kResumesCoroutine = false;
-template <template <typename...> class Template, typename... Types>
-inline constexpr bool kResumesCoroutine<Template<Types...>> = (kResumesCoroutine<std::remove_cvref_t<Types>> || ...);
-template <typename Executor, typename... Types>
-inline constexpr bool kResumesCoroutine<boost::asio::detail::awaitable_handler<Executor, Types...>> = true;
-// what a task's executor hands on: told already
-template <typename Function>
-inline constexpr bool kResumesCoroutine<AsioResume<Function>> = false;
 
 /// Until an expiry, ns; 0 = for ever, or not known.
 template <typename Clock, typename Duration>
@@ -101,8 +86,6 @@ class AsioLocation {
 };
 
 }  // namespace tiffany::detail
-
-#include <tiffany/adapters/detail/asio_completion.hpp>
 
 #define BOOST_ASIO_HANDLER_LOCATION(args) const ::tiffany::detail::AsioLocation tiffany_location args
 #define BOOST_ASIO_HANDLER_CREATION(args) ::tiffany::detail::asio_creation args
