@@ -1,8 +1,11 @@
 #include "event_layout.hpp"
 
 #include <algorithm>
+#include <cstring>
 #include <limits>
 #include <utility>
+
+#include "catalogue_layout.hpp"
 
 namespace tiffany::ctf {
 namespace {
@@ -76,26 +79,11 @@ class Compiler {
 
     void keep(const Type& type, const EventPlan::Place& place) {
         if (type.kind == Type::Kind::string) {
-            out_.push_back({Kind::text, static_cast<std::uint8_t>(place.slot), 0});
+            add_text(out_, static_cast<std::uint8_t>(place.slot));
             return;
         }
         if (type.element != nullptr || type.foreign) not_plain("a field of ours in a way that we do not write it");
-        const unsigned bytes = bytes_of(type);
-        const Kind kind = bytes == 1   ? Kind::number8
-                          : bytes == 2 ? Kind::number16
-                          : bytes == 4 ? Kind::number32
-                                       : Kind::number64;
-        const std::uint8_t slot = slot_of(place);
-        if (kind == Kind::number64 && goes_on(slot))
-            out_.back().size += bytes;
-        else
-            out_.push_back({kind, slot, bytes});
-    }
-
-    /// The step before leads to the slot before this one, among the identities or among the event's own.
-    bool goes_on(std::uint8_t slot) const {
-        return !out_.empty() && out_.back().kind == Kind::number64 && slot != kOwnSlot &&
-               out_.back().slot + out_.back().size / sizeof(std::uint64_t) == slot;
+        add_number(out_, slot_of(place), bytes_of(type));
     }
 
     static std::uint8_t slot_of(const EventPlan::Place& place) {
@@ -273,12 +261,40 @@ StreamLayout lay_out_stream(const tsdl::Stream& stream, bool ticks) {
         auto layout = std::make_unique<EventLayout>(EventLayout{EventPlan{event.name, ticks}, compile(event.context)});
         Compiler{layout->steps}.structure(*event.payload, &layout->plan);
         check_lengths(layout->steps);
+        layout->in_code = catalogue_decoder(layout->plan, layout->steps);
         made.events[event.id] = std::move(layout);
     }
     return made;
 }
 
 }  // namespace
+
+void add_number(Layout& steps, std::uint8_t slot, unsigned bytes) {
+    const Kind kind = bytes == 1   ? Kind::number8
+                      : bytes == 2 ? Kind::number16
+                      : bytes == 4 ? Kind::number32
+                                   : Kind::number64;
+    // the step before leads to the slot before this one, among the identities or among the event's own
+    if (kind == Kind::number64 && slot != kOwnSlot && !steps.empty() && steps.back().kind == kind &&
+        steps.back().slot + steps.back().size / sizeof(std::uint64_t) == slot)
+        steps.back().size += bytes;
+    else
+        steps.push_back({kind, slot, bytes});
+}
+
+void add_text(Layout& steps, std::uint8_t slot) {
+    steps.push_back({Kind::text, slot, 0});
+}
+
+void refuse_cut() {
+    throw NotPlain{"an event does not end within its packet"};
+}
+
+std::size_t text_size(Bytes bytes) {
+    const void* const nul = std::memchr(bytes.data(), 0, bytes.size());
+    if (nul == nullptr) throw NotPlain{"a text does not end within its packet"};
+    return static_cast<std::size_t>(static_cast<const unsigned char*>(nul) - bytes.data());
+}
 
 ClockTime::ClockTime(const tsdl::Clock& clock) : frequency_{clock.frequency} {
     const std::uint64_t more_s = clock.offset / clock.frequency;

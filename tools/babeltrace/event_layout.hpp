@@ -31,6 +31,8 @@ struct LayoutStep {
     Kind kind;
     std::uint8_t slot = 0;
     std::uint32_t size = 0;
+
+    friend bool operator==(const LayoutStep&, const LayoutStep&) = default;
 };
 
 using Layout = std::vector<LayoutStep>;
@@ -39,9 +41,26 @@ using Layout = std::vector<LayoutStep>;
 /// In the order in which events have them: what lies side by side is copied at once.
 enum NumberSlot : std::uint8_t { kWorkerSlot, kTidSlot, kSeqSlot, kStepSlot, kPidSlot, kOwnSlot };
 
+/// Adds a step that takes a number of so many bytes, or widens the one before.
+void add_number(Layout& steps, std::uint8_t slot, unsigned bytes);
+/// Adds a step that takes a text.
+void add_text(Layout& steps, std::uint8_t slot);
+
+using Bytes = std::span<const unsigned char>;
+
+/// Takes what an event says, out of bytes that begin behind its header, into a record: what `info` and `unknown` are,
+/// its time, host and, if it does not tell it, pid are somebody else's. Returns where it ends.
+/// Errors: NotPlain if it does not end within the bytes.
+using DecodeFields = const unsigned char* (*)(Bytes bytes, pal::Record& record);
+
+[[noreturn]] void refuse_cut();
+/// Of the text that begins there. Errors: NotPlain if it has no end.
+std::size_t text_size(Bytes bytes);
+
 struct EventLayout {
     EventPlan plan;
-    Layout steps;  ///< the event's context and payload
+    Layout steps;                    ///< the event's context and payload
+    DecodeFields in_code = nullptr;  ///< does the same, if it is the catalogue's
 };
 
 enum class HeaderKind : std::uint8_t {

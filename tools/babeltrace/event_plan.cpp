@@ -60,4 +60,10 @@ void EventPlan::add_unknown(Counts& events, Counts& fields) const {
         fields[field] += count;
 }
 
+void ProcessIds::look_up(std::uint64_t instance, std::uint32_t otherwise) {
+    last_instance_ = instance;
+    const auto known = pids_.find(instance);
+    last_pid_ = known == pids_.end() ? otherwise : known->second;
+}
+
 }  // namespace tiffany::ctf

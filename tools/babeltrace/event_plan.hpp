@@ -57,11 +57,7 @@ class ProcessIds {
     }
     /// @param otherwise  what the trace says of all of its records
     std::uint32_t of(std::uint64_t instance, std::uint32_t otherwise) {
-        if (instance != last_instance_) {
-            last_instance_ = instance;
-            const auto known = pids_.find(instance);
-            last_pid_ = known == pids_.end() ? otherwise : known->second;
-        }
+        if (instance != last_instance_) look_up(instance, otherwise);
         return last_pid_;
     }
     /// To be called when `otherwise` changes.
@@ -69,6 +65,8 @@ class ProcessIds {
 
   private:
     static constexpr std::uint64_t kNone = ~std::uint64_t{0};  // an instance has 48 bits
+
+    void look_up(std::uint64_t instance, std::uint32_t otherwise);
 
     std::unordered_map<std::uint64_t, std::uint32_t> pids_;
     std::uint64_t last_instance_ = kNone;

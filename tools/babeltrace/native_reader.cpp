@@ -24,60 +24,89 @@ NativeReader::NativeReader(const std::string& directory, const CheckedFiles& che
     : trace_{lay_out(tsdl::parse(checked.metadata), ticks)} {
     for (StreamFiles& files : streams_of(directory, trace_, checked.cut))
         streams_.push_back(std::make_unique<StreamReader>(trace_, std::move(files), pool.fresh(), on_progress));
-    items_.resize(streams_.size(), Item::end);
 }
 
 NativeReader::~NativeReader() = default;
 
 /// Of one time first those of the stream class, then of the stream with the lesser number, as babeltrace2's muxer has
 /// it.
-bool NativeReader::is_later(const Head& a, const Head& b) {
-    return a.ns != b.ns ? a.ns > b.ns : a.rank > b.rank;
+bool NativeReader::is_earlier(const Head& a, const Head& b) {
+    return a.ns != b.ns ? a.ns < b.ns : a.rank < b.rank;
 }
 
-void NativeReader::read_ahead(std::size_t rank) {
-    items_[rank] = streams_[rank]->next();
-    if (items_[rank] == Item::end) return;
-    heads_.push_back({streams_[rank]->ns(), rank});
-    std::push_heap(heads_.begin(), heads_.end(), is_later);
+void NativeReader::begin(FrameHandler& handler) {
+    if (!streams_.empty()) handler.facts(trace_.facts);
+    for (std::size_t rank = 0; rank < streams_.size(); ++rank)
+        if (streams_[rank]->next() != Item::end) others_.push_back({streams_[rank]->ns(), rank});
+    std::ranges::sort(others_, is_earlier);  // which is a heap, too
+    present_ = nullptr;
+    if (others_.empty()) return;
+    const Head first = others_.front();
+    drop_first();
+    become_present(first);
 }
 
-/// Makes the stream the present one whose item is next. Each stream's next one is known before another stream's is
-/// given.
-bool NativeReader::go_on() {
-    if (present_ != kNone) {
-        Item& item = items_[present_];
-        item = streams_[present_]->next();
-        if (item != Item::end) {
-            const Head head{streams_[present_]->ns(), present_};
-            if (heads_.empty() || !is_later(head, heads_.front())) return true;
-            heads_.push_back(head);
-            std::push_heap(heads_.begin(), heads_.end(), is_later);
-        }
+void NativeReader::become_present(const Head& head) {
+    rank_ = head.rank;
+    present_ = streams_[rank_].get();
+    until_ns_ = others_.empty() ? kForEver : others_.front().ns + (rank_ < others_.front().rank ? 1 : 0);
+}
+
+/// Puts a head in the place of the first, and then where it belongs.
+void NativeReader::sink(const Head& head) {
+    std::size_t place = 0;
+    for (std::size_t child = 1; child < others_.size(); child = 2 * place + 1) {
+        if (child + 1 < others_.size() && is_earlier(others_[child + 1], others_[child])) ++child;
+        if (is_earlier(head, others_[child])) break;
+        others_[place] = others_[child];
+        place = child;
     }
-    if (heads_.empty()) return false;
-    std::pop_heap(heads_.begin(), heads_.end(), is_later);
-    present_ = heads_.back().rank;
-    heads_.pop_back();
+    others_[place] = head;
+}
+
+void NativeReader::drop_first() {
+    const Head last = others_.back();
+    others_.pop_back();
+    if (!others_.empty()) sink(last);
+}
+
+/// The present stream's next item is not the trace's: makes another one the present one. Returns false at the end.
+bool NativeReader::change_over() {
+    const bool ended = present_->item() == Item::end;
+    if (others_.empty()) return !ended;
+    const Head first = others_.front();
+    if (ended)
+        drop_first();
+    else
+        sink({present_->ns(), rank_});
+    become_present(first);
     return true;
 }
 
+/// Goes from the item that was given to the next one of the trace. Each stream's next one is known before another
+/// stream's is given. Returns false at the end.
+inline bool NativeReader::go_on() {
+    if (present_->next() != Item::end && present_->ns() < until_ns_) return true;
+    return change_over();
+}
+
 bool NativeReader::next(pal::Record*& record, FrameHandler& handler) {
-    if (!begun_) {
+    bool some = true;
+    if (begun_) {
+        some = go_on();
+    } else {
         begun_ = true;
-        if (!streams_.empty()) handler.facts(trace_.facts);
-        for (std::size_t rank = 0; rank < streams_.size(); ++rank)
-            read_ahead(rank);
+        begin(handler);
+        some = present_ != nullptr;
     }
-    while (go_on()) {
-        StreamReader& stream = *streams_[present_];
-        if (items_[present_] == Item::discarded) {
-            handler.discarded(stream.discarded());
+    for (; some; some = go_on()) {
+        if (present_->item() == Item::discarded) {
+            handler.discarded(present_->discarded());
             continue;
         }
-        record = &stream.take(*record);
-        if (stream.event().tells_pid() && stream.event().pid() != 0)
-            pids_.tell(record->worker.instance, stream.event().pid());
+        record = &present_->take(*record);
+        const std::uint32_t told = present_->event().tells_pid() ? record->pid : 0;
+        if (told != 0) pids_.tell(record->worker.instance, told);
         record->pid = pids_.of(record->worker.instance, trace_.pid);
         return true;
     }

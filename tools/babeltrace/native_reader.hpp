@@ -50,18 +50,23 @@ class NativeReader {
         std::uint64_t ns;
         std::size_t rank;
     };
-    static constexpr std::size_t kNone = ~std::size_t{0};
+    static constexpr std::uint64_t kForEver = ~std::uint64_t{0};
 
-    static bool is_later(const Head& a, const Head& b);
-    void read_ahead(std::size_t rank);
+    static bool is_earlier(const Head& a, const Head& b);
+    void begin(FrameHandler& handler);
+    void become_present(const Head& head);
+    void sink(const Head& head);
+    void drop_first();
+    bool change_over();
     bool go_on();
     void finish(FrameHandler& handler) const;
 
     TraceLayout trace_;
     std::vector<std::unique_ptr<StreamReader>> streams_;
-    std::vector<Item> items_;  // what each stream stands at
-    std::vector<Head> heads_;  // a heap of the streams that have one, but the present one
-    std::size_t present_ = kNone;
+    std::vector<Head> others_;  // a heap of the streams that have an item, the earliest first; not the present one
+    StreamReader* present_ = nullptr;  // the one that stands at what is given next
+    std::size_t rank_ = 0;             // its place among the streams
+    std::uint64_t until_ns_ = 0;       // before which its items precede those of all others
     bool begun_ = false;
     ProcessIds pids_;
 };

@@ -78,6 +78,36 @@ std::string named(const TraceFiles& files, std::string sentence) {
     return replaced(replaced(std::move(sentence), files.bounded, files.name), files.directory, files.name);
 }
 
+class NativeSource {
+  public:
+    NativeSource(std::string directory, bool ticks, RecordPool& pool, std::function<void()> on_progress)
+        : directory_{std::move(directory)}, ticks_{ticks}, pool_{pool}, on_progress_{std::move(on_progress)} {}
+
+    bool next(pal::Record*& record, FrameHandler& handler) {
+        if (!reader_ && !open(handler)) return false;
+        return reader_->next(record, handler);
+    }
+
+  private:
+    /// Returns whether there is something to be read.
+    bool open(FrameHandler& handler) {
+        if (std::exchange(opened_, true)) return false;
+        const CheckedFiles checked = check_files(directory_);
+        for (const StreamEnd& stream : checked.cut)
+            handler.cut(stream.sentence());
+        if (tell_missing(directory_, checked.metadata, handler).all) return false;
+        reader_.emplace(directory_, checked, ticks_, pool_, on_progress_);
+        return true;
+    }
+
+    std::string directory_;
+    bool ticks_;
+    RecordPool& pool_;
+    std::function<void()> on_progress_;
+    std::optional<NativeReader> reader_;
+    bool opened_ = false;
+};
+
 }  // namespace
 
 void read_trace(const TraceFiles& files, const TraceOptions& options, FrameWriter& writer) try {
@@ -97,17 +127,8 @@ void read_trace(const TraceFiles& files, const TraceOptions& options, FrameWrite
 NextRecord native_source(const std::string& directory, bool ticks, RecordPool& pool,
                          const std::function<void()>& on_progress) {
     // std::function copies what it is made from
-    return [=, &pool, reader = std::shared_ptr<NativeReader>{}, ended = false](pal::Record*& record,
-                                                                               FrameHandler& handler) mutable {
-        if (reader == nullptr && !ended) {
-            const CheckedFiles checked = check_files(directory);
-            for (const StreamEnd& stream : checked.cut)
-                handler.cut(stream.sentence());
-            ended = tell_missing(directory, checked.metadata, handler).all;
-            if (!ended) reader = std::make_shared<NativeReader>(directory, checked, ticks, pool, on_progress);
-        }
-        return !ended && reader->next(record, handler);
-    };
+    return [source = std::make_shared<NativeSource>(directory, ticks, pool, on_progress)](
+               pal::Record*& record, FrameHandler& handler) { return source->next(record, handler); };
 }
 
 }  // namespace tiffany::ctf

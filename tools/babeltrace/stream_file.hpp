@@ -2,7 +2,6 @@
 /// The bytes of a stream file, mapped a piece at a time, and the headers of its packets.
 
 #include <cstdint>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -10,8 +9,6 @@
 #include "stream_end.hpp"
 
 namespace tiffany::ctf {
-
-using Bytes = std::span<const unsigned char>;
 
 /// The header and the context of a packet, as lttng-ust writes them: 84 bytes.
 struct PacketHeader {

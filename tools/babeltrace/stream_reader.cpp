@@ -14,19 +14,21 @@ void EventDecoder::begin(Bytes content, std::uint64_t at, std::uint64_t cycles) 
     cycles_ = cycles;
 }
 
-void EventDecoder::refuse_cut() {
-    throw NotPlain{"an event does not end within its packet"};
-}
-
 void EventDecoder::refuse_number(std::uint64_t id) {
     throw NotPlain{"an event has the number " + std::to_string(id) + ", which the metadata does not declare"};
 }
 
 template <typename Number>
+inline Number EventDecoder::peek(std::size_t behind) const {
+    Number value{};
+    std::memcpy(&value, at_ + behind, sizeof value);
+    return value;
+}
+
+template <typename Number>
 inline Number EventDecoder::take() {
     need(sizeof(Number));
-    Number value{};
-    std::memcpy(&value, at_, sizeof value);
+    const auto value = peek<Number>();
     at_ += sizeof value;
     return value;
 }
@@ -39,24 +41,32 @@ inline void EventDecoder::set_time(std::uint64_t low, unsigned bits) {
 }
 
 inline std::uint64_t EventDecoder::event_header() {
+    constexpr std::size_t kLargeBytes = 6;
+    constexpr std::size_t kCompactBytes = 4;
     std::uint64_t id = 0;
     switch (stream_.header) {
         case HeaderKind::large:
-            id = take<std::uint16_t>();
+            need(kLargeBytes);
+            id = peek<std::uint16_t>();
             if (id != 65'535) {
-                set_time(take<std::uint32_t>(), 32);
+                set_time(peek<std::uint32_t>(2), 32);
+                at_ += kLargeBytes;
                 return id;
             }
+            at_ += 2;
             break;
-        case HeaderKind::compact:
-            need(1);
-            id = *at_ & 31U;
+        case HeaderKind::compact: {
+            need(kCompactBytes);
+            const auto both = peek<std::uint32_t>();
+            id = both & 31U;
             if (id != 31) {
-                set_time(take<std::uint32_t>() >> 5U, 27);
+                set_time(both >> 5U, 27);
+                at_ += kCompactBytes;
                 return id;
             }
             ++at_;
             break;
+        }
         case HeaderKind::flat:
             break;
     }
@@ -67,10 +77,8 @@ inline std::uint64_t EventDecoder::event_header() {
     return id;
 }
 
-std::size_t EventDecoder::text_size() const {
-    const void* const nul = std::memchr(at_, 0, static_cast<std::size_t>(end_ - at_));
-    if (nul == nullptr) throw NotPlain{"a text does not end within its packet"};
-    return static_cast<std::size_t>(static_cast<const unsigned char*>(nul) - at_);
+std::size_t EventDecoder::text_here() const {
+    return text_size({at_, end_});
 }
 
 /// The numbers of a slot and of those after it.
@@ -104,13 +112,13 @@ void EventDecoder::follow(const Layout& steps, pal::Record* record) {
                 *numbers(step.slot, record) = take<std::uint8_t>();
                 break;
             case LayoutStep::Kind::text: {
-                const std::size_t size = text_size();
+                const std::size_t size = text_here();
                 record->texts[step.slot].assign(reinterpret_cast<const char*>(at_), size);
                 at_ += size + 1;
                 break;
             }
             case LayoutStep::Kind::skip_text:
-                at_ += text_size() + 1;
+                at_ += text_here() + 1;
                 break;
             case LayoutStep::Kind::skip:
                 need(step.size);
@@ -135,32 +143,43 @@ void EventDecoder::follow(const Layout& steps, pal::Record* record) {
     }
 }
 
-bool EventDecoder::next(pal::Record& record) {
+/// Whatever is not as the catalogue has it.
+bool EventDecoder::follow_steps(const EventLayout& event, pal::Record& record) {
+    identities_.fill(0);
+    record.numbers.fill(0);
+    for (std::string& text : record.texts)
+        if (!text.empty()) text.clear();
+    follow(event.steps, &record);
+    if (!event.plan.take || !event.plan.has_worker) return false;
+    record.worker = pal::WorkerId::from_event(identities_[kWorkerSlot]);
+    record.tid = identities_[kTidSlot];
+    record.seq = identities_[kSeqSlot];
+    record.step = identities_[kStepSlot];
+    record.pid = static_cast<std::uint32_t>(identities_[kPidSlot]);
+    if (event.plan.info == nullptr) record.unknown = event.plan.name;
+    return true;
+}
+
+[[gnu::always_inline]] inline bool EventDecoder::next_inlined(pal::Record& record) {
     const std::uint64_t id = event_header();
     if (id >= stream_.events.size() || stream_.events[id] == nullptr) refuse_number(id);
     EventLayout& event = *stream_.events[id];
     event_ = &event;
     ++event.plan.count;
     if (!stream_.context.empty()) follow(stream_.context, nullptr);
-    identities_.fill(0);
-    record.numbers.fill(0);
-    for (std::string& text : record.texts)
-        if (!text.empty()) text.clear();
-    follow(event.steps, &record);
+    record.info = event.plan.info;
+    if (!record.unknown.empty()) record.unknown.clear();
+    bool makes_record = true;
+    if (event.in_code != nullptr)
+        at_ = event.in_code({at_, end_}, record);
+    else
+        makes_record = follow_steps(event, record);
     assert(at_ <= end_);  // no sanitizer sees what is read past the end of bytes that are mapped
-    if (!event.plan.take || !event.plan.has_worker) return false;
-    if (record.info != event.plan.info || event.plan.info == nullptr) {
-        record.info = event.plan.info;
-        if (event.plan.info == nullptr)
-            record.unknown = event.plan.name;
-        else if (!record.unknown.empty())
-            record.unknown.clear();
-    }
-    record.worker = pal::WorkerId::from_event(identities_[kWorkerSlot]);
-    record.tid = identities_[kTidSlot];
-    record.seq = identities_[kSeqSlot];
-    record.step = identities_[kStepSlot];
-    return true;
+    return makes_record;
+}
+
+bool EventDecoder::next(pal::Record& record) {
+    return next_inlined(record);
 }
 
 StreamReader::StreamReader(const TraceLayout& trace, StreamFiles files, pal::Record& record,
@@ -205,7 +224,7 @@ bool StreamReader::next_packet() {
     const Bytes content = file.bytes(next_at_, header.content_bytes);
     if (any_packet_ && header.begin < packet_.end) throw NotPlain{"a packet begins before the one before it ends"};
     tell_discarded(header);
-    event_.begin(content, PacketHeader::kBytes, header.begin);
+    content_ = content;
     packet_ = header;
     packet_end_ns_ = trace_.clock.ns(header.end);
     any_packet_ = true;
@@ -214,27 +233,42 @@ bool StreamReader::next_packet() {
     return true;
 }
 
+/// Where no event is left in the packet: what comes before the next event, or that there is none.
+std::optional<StreamReader::Item> StreamReader::between_events() {
+    if (pending_.empty() && content_.empty() && !next_packet()) return Item::end;
+    if (!pending_.empty()) {
+        discarded_ = pending_.front();
+        pending_.pop_front();
+        ns_ = discarded_.begin_ns;
+        return Item::discarded;
+    }
+    event_.begin(std::exchange(content_, {}), PacketHeader::kBytes, packet_.begin);
+    return std::nullopt;
+}
+
 StreamReader::Item StreamReader::next() try {
     for (;;) {
-        if (!pending_.empty()) {
-            discarded_ = pending_.front();
-            pending_.pop_front();
-            ns_ = discarded_.begin_ns;
-            return Item::discarded;
-        }
         if (event_.at_end()) {
-            if (!next_packet()) return Item::end;
+            if (const std::optional<Item> item = between_events()) return item_ = *item;
             continue;
         }
-        const bool makes_record = event_.next(*record_);
-        if (event_.cycles() > packet_.end) throw NotPlain{"an event has a time after the end of its packet"};
+        const bool makes_record = event_.next_inlined(*record_);
+        if (event_.cycles() > packet_.end) refuse_late();
         if (!makes_record) continue;
         ns_ = record_->ts_ns = trace_.clock.ns(event_.cycles());
         if (record_->host.empty()) record_->host = trace_.facts.host;
-        return Item::event;
+        return item_ = Item::event;
     }
 } catch (const NotPlain& not_plain) {
-    if (file_ == files_.files.size()) throw;
+    throw_with_place(not_plain);
+}
+
+void StreamReader::refuse_late() {
+    throw NotPlain{"an event has a time after the end of its packet"};
+}
+
+void StreamReader::throw_with_place(const NotPlain& not_plain) const {
+    if (file_ == files_.files.size()) throw not_plain;
     throw NotPlain{files_.files[file_].path() + ": before byte " + std::to_string(next_at_) + ": " + not_plain.why};
 }
 

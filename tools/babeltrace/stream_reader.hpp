@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <optional>
 #include <string>
 #include <tiffany/pal/loss.hpp>
 #include <tiffany/pal/record.hpp>
@@ -25,27 +26,31 @@ class EventDecoder {
     bool at_end() const { return at_ == end_; }
     std::uint64_t cycles() const { return cycles_; }
 
-    /// Decodes the next event into `record`, all but its time, host and pid. Counts it in its plan.
+    /// Decodes the next event into `record`, all but its time and host. Counts it in its plan.
     /// @return whether it makes a record
     /// Errors: NotPlain for bytes that are no event of this stream.
     bool next(pal::Record& record);
+    /// The same, inlined where it is called: where it is defined.
+    inline bool next_inlined(pal::Record& record);
 
+    /// What it left as the record's pid is that of the whole instance, if it is not 0.
     bool tells_pid() const { return event_->plan.tells_pid; }
-    std::uint32_t pid() const { return static_cast<std::uint32_t>(identities_[kPidSlot]); }
 
   private:
     std::uint64_t event_header();
     void set_time(std::uint64_t low, unsigned bits);
     void follow(const Layout& steps, pal::Record* record);
-    std::size_t text_size() const;
+    bool follow_steps(const EventLayout& event, pal::Record& record);
     std::uint64_t* numbers(std::uint8_t slot, pal::Record* record);
     void need(std::uint64_t bytes) const {
         if (static_cast<std::uint64_t>(end_ - at_) < bytes) refuse_cut();
     }
-    [[noreturn]] static void refuse_cut();
     [[noreturn]] static void refuse_number(std::uint64_t id);
     template <typename Number>
     Number take();
+    template <typename Number>
+    Number peek(std::size_t behind = 0) const;
+    std::size_t text_here() const;
 
     const StreamLayout& stream_;
     const EventLayout* event_ = nullptr;
@@ -66,6 +71,7 @@ class StreamReader {
 
     /// Goes to the next item that matters. Errors: NotPlain.
     Item next();
+    Item item() const { return item_; }       ///< what it stands at
     std::uint64_t ns() const { return ns_; }  ///< time of the item
     /// The event, but for its pid. To be called once for each.
     /// @param other  is filled in its place from now on
@@ -74,6 +80,9 @@ class StreamReader {
     const pal::Discarded& discarded() const { return discarded_; }
 
   private:
+    std::optional<Item> between_events();
+    [[noreturn]] static void refuse_late();
+    [[noreturn]] void throw_with_place(const NotPlain& not_plain) const;
     bool next_packet();
     void tell_discarded(const PacketHeader& header);
 
@@ -85,11 +94,13 @@ class StreamReader {
     std::uint64_t next_at_ = 0;  // of the next packet in the file
     bool any_packet_ = false;
     PacketHeader packet_{};
+    Bytes content_;  // of a packet whose events are not begun yet
     std::uint64_t packet_end_ns_ = 0;
     EventDecoder event_;
     pal::Record* record_;
+    Item item_ = Item::end;
     pal::Discarded discarded_;
-    std::deque<pal::Discarded> pending_;  // of the packet that begins
+    std::deque<pal::Discarded> pending_;  // what is told before them
     std::uint64_t ns_ = 0;
 };
 
