@@ -43,12 +43,12 @@ struct Nowhere : pal::ByteSink {
 
 std::uint64_t decode(const std::string& directory) {
     ctf::RecordPool pool;
-    const ctf::NextRecord next = ctf::native_source(directory, false, pool, [] {});
-    pal::Record* record = &pool.fresh();
+    const ctf::NextRecords next = ctf::native_source(directory, false, pool, [] {});
+    ctf::RecordBatch batch{pool};
     Unheard unheard;
     std::uint64_t records = 0;
-    while (next(record, unheard))
-        ++records;
+    for (; next(batch, unheard); batch.clear())
+        records += batch.records().size();
     return records;
 }
 

@@ -127,9 +127,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t siz
         tiffany::ctf::RecordPool pool;
         tiffany::ctf::NativeReader reader{
             folder.path(), {.metadata = parts[0], .cut = {}}, (size & 1U) != 0, pool, [] {}};
-        tiffany::pal::Record* record = &pool.fresh();
-        while (reader.next(record, nowhere))
-            nowhere.record(*record);
+        tiffany::ctf::RecordBatch batch{pool};
+        for (; reader.next(batch, nowhere); batch.clear())
+            for (const tiffany::pal::Record* const record : batch.records())
+                nowhere.record(*record);
         if (nowhere.records != 0) taken.take();
     } catch (const tiffany::ctf::NotPlain&) {
     }

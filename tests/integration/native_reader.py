@@ -333,6 +333,23 @@ def test_the_native_reader_alone_names_file_and_cause(tmp_path):
     assert str(stream).encode() in said and b"an event has the number 77, which the metadata does not declare" in said
 
 
+def test_the_native_reader_alone_gives_all_that_it_read_before(tmp_path):
+    trace = Trace(catalogue())
+    (transitions, ), (others, ) = channels(trace, streams=1)
+    others.packet([started(7, 900)])
+    for task in range(50):
+        transitions.packet(life(7, task + 1, 1 + 6 * task, 1, 1000 + 1000 * task))
+    run = trace.write(tmp_path / "run")
+    stream = next(path for path in run.iterdir() if path.name.startswith("transitions"))
+    content = bytearray(stream.read_bytes())
+    good = 43  # lives; no number of records that a reader would take at once
+    struct.pack_into("<I", content, list(packets(content))[good][0] + 84, 77)
+    stream.write_bytes(content)
+    status, log, _ = read("native", run, ["convert"])
+    assert status == 1
+    assert len(log.splitlines()) == 1 + 1 + 6 * good, "Begin, the start of the worker, the lives before"
+
+
 def test_an_index_that_tells_another_story_is_left_to_babeltrace2(tmp_path):
     run = shutil.copytree(SOURCE / "tests/golden/v1/lives/trace", tmp_path / "trace")
     index = next(path for path in run.rglob("*.idx") if path.stat().st_size > 16)

@@ -13,6 +13,7 @@
 
 #include "event_plan.hpp"
 #include "read_summary.hpp"
+#include "record_batch.hpp"
 #include "said_once.hpp"
 #include "trace_facts.hpp"
 
@@ -38,9 +39,9 @@ class FrameHandler {
     virtual void left();  ///< the trace is not plain, or cannot be read: others find it, and tell it
 };
 
-/// A source of records: brings the next one to the place of `record`, which it fills, or keeps to fill it later; what
-/// comes before that goes to `handler`. False at the end. Errors: throws Error; it is not to be asked again then.
-using NextRecord = std::function<bool(pal::Record*& record, FrameHandler& handler)>;
+/// A source of records: brings what comes next into `batch`, which is empty, one record at least; what comes before
+/// them goes to `handler`. False at the end. Errors: throws Error; it is not to be asked again then.
+using NextRecords = std::function<bool(RecordBatch& batch, FrameHandler& handler)>;
 
 /// The writing end: takes what a trace or a log holds. Buffers; sends when 32 KiB have come together, at `finished`,
 /// and an empty frame now and then from `alive`, so that the parent can tell work from a hang.

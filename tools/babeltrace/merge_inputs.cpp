@@ -19,9 +19,6 @@ namespace {
 // Records that wait in the heap, of all sources together, and the fewest of one source.
 constexpr std::size_t kWindow = 4096;
 constexpr std::size_t kLeastWindow = 16;
-// Of an only trace, once its log has begun: a tracer's records come in the order of time, and all of one time are
-// waited for, up to kWindow. Few, so that they stay in the nearest cache.
-constexpr std::size_t kWindowOfATrace = 32;
 // Children that are started before the first of them is waited for. A short trace is done when it is first read, so
 // that a thousand short processes do not need a thousand children at once.
 constexpr std::size_t kStartAhead = 32;
@@ -83,11 +80,9 @@ class Reading {
         judge_without_tiffany();
         if (whole_ == 0 && heap_.empty()) throw first_failure();
         begin();
-        if (found_.size() == 1 && found_.front().is_trace) window_ = kWindowOfATrace;
+        if (found_.size() == 1 && found_.front().is_trace) give_in_the_order_of_time(*sources_.front());
         while (!heap_.empty()) {
-            const RecordHeap::Place next = heap_.take();
-            give(next);
-            pool_.recycle(*next.record);
+            const RecordHeap::Place next = give_first();
             Source& source = *sources_[next.source];
             --source.waiting;
             fill(next.source);
@@ -101,7 +96,10 @@ class Reading {
   private:
     struct Source : FrameHandler {
         Source(Reading& of, std::size_t number, std::size_t of_input, std::string label)
-            : reading{of}, index{number}, input{of_input} {
+            : reading{of},
+              index{number},
+              input{of_input},
+              batch{of.pool_, of.found_.size() == 1 ? RecordBatch::kMost : 1} {
             begin_.trace = std::move(label);
         }
 
@@ -153,13 +151,14 @@ class Reading {
         Reading& reading;
         std::size_t index;  // in sources_, and in the judge
         std::size_t input;
-        NextRecord next;       // empty: it is read, or it failed
-        bool tiffany = false;  // events of ours are declared in it
-        bool some = false;     // there were some, beside the records in the heap
+        NextRecords next;  // empty: it is read, or it failed
+        RecordBatch batch;
+        std::size_t taken = 0;  // of the batch
+        bool tiffany = false;   // events of ours are declared in it
+        bool some = false;      // there were some, beside the records in the heap
         bool failed = false;
-        bool is_cut = false;          // and counted among those of which not all is there
-        std::size_t waiting = 0;      // its records in the heap
-        std::uint64_t newest_ns = 0;  // of the last of them
+        bool is_cut = false;      // and counted among those of which not all is there
+        std::size_t waiting = 0;  // its records in the heap
         pal::Begin begin_;
         Anchors anchors;
         SourceCounts counts;
@@ -176,37 +175,65 @@ class Reading {
         sources_.push_back(std::move(source));
     }
 
+    /// Asks a source for its next records. Returns false if there are none.
+    bool read(Source& source) {
+        source.batch.clear();
+        source.taken = 0;
+        if (source.next == nullptr) return false;
+        try {
+            if (source.next(source.batch, source)) return true;
+            ++whole_;
+        } catch (const Error& error) {
+            source.failed = true;
+            if (source.is_cut)
+                bad_part(error);
+            else
+                unread(error);
+        }
+        source.next = nullptr;
+        return false;
+    }
+
     /// Brings so many records of a source into the heap that its order can be trusted.
     void fill(std::size_t index) {
         Source& source = *sources_[index];
-        while (source.next != nullptr && (source.waiting < window_ || is_of_one_time(source))) {
-            pal::Record* record = &pool_.fresh();
-            try {
-                if (source.next(record, source)) {
-                    source.counts.add(*record);
-                    source.newest_ns = record->ts_ns;
-                    // in the source's own order: the heap has those of one time by seq
-                    heap_.add(index, *record, found_.size() > 1 ? source.anchors.of(*record) : kNoAnchor);
-                    if (found_.size() > 1) judge_.expect(index, *record);
-                    ++source.waiting;
-                    continue;
-                }
-                ++whole_;
-            } catch (const Error& error) {
-                source.failed = true;
-                if (source.is_cut)
-                    bad_part(error);
-                else
-                    unread(error);
-            }
-            pool_.recycle(*record);
-            source.next = nullptr;
+        while (source.waiting < window_ && (source.taken < source.batch.records().size() || read(source))) {
+            pal::Record& record = *std::exchange(source.batch.records()[source.taken++], &pool_.fresh());
+            source.counts.add(record);
+            // in the source's own order: the heap has those of one time by seq
+            heap_.add(index, record, found_.size() > 1 ? source.anchors.of(record) : kNoAnchor);
+            if (found_.size() > 1) judge_.expect(index, record);
+            ++source.waiting;
         }
     }
 
-    /// All that waits is of the time of what comes next, and so may be what is still to be read.
-    bool is_of_one_time(const Source& source) const {
-        return found_.size() == 1 && source.waiting < kWindow && source.newest_ns == heap_.first().ts_ns;
+    /// All of an only trace. A tracer's records come in the order of time: only those of one time, up to kWindow, are
+    /// put into another order, in the heap.
+    void give_in_the_order_of_time(Source& source) {
+        pal::Record* last = nullptr;  // read, and not given: there may be more of its time; not in the heap, if alone
+        pal::Record* spare = &pool_.fresh();
+        do {
+            for (pal::Record*& place : source.batch.records().subspan(source.taken)) {
+                pal::Record* const next = std::exchange(place, spare);
+                source.counts.add(*next);
+                if (last != nullptr && last->ts_ns < next->ts_ns) {
+                    judge_.record(source.index, *last);
+                    spare = std::exchange(last, next);
+                    continue;
+                }
+                if (last != nullptr) heap_.add(source.index, *std::exchange(last, nullptr), kNoAnchor);
+                while (!heap_.empty() && (heap_.first().ts_ns < next->ts_ns || heap_.size() >= kWindow))
+                    give_first();
+                if (heap_.empty())
+                    last = next;
+                else
+                    heap_.add(source.index, *next, kNoAnchor);
+                spare = &pool_.fresh();
+            }
+        } while (read(source));
+        pool_.recycle(*spare);
+        if (last != nullptr) heap_.add(source.index, *last, kNoAnchor);
+        source.waiting = heap_.size();
     }
 
     /// An input with traces in which there is nothing of ours was not what its user meant. (Beside traces that have
@@ -290,6 +317,13 @@ class Reading {
             return;
         }
         judge_.record(next.source, *next.record);
+    }
+
+    RecordHeap::Place give_first() {
+        const RecordHeap::Place next = heap_.take();
+        give(next);
+        pool_.recycle(*next.record);
+        return next;
     }
 
     void finish() {

@@ -14,7 +14,7 @@
 namespace tiffany::ctf {
 
 /// Opens a source. The records that it gives are of `pool`. Errors: throws Error.
-using OpenSource = std::function<NextRecord(const InputPart& found, RecordPool& pool)>;
+using OpenSource = std::function<NextRecords(const InputPart& found, RecordPool& pool)>;
 
 /// Reads everything that was found, merged in time, as one log: duplicates are dropped, loss is computed anew.
 /// Memory is bounded: it grows with inputs and workers, not with records.

@@ -23,7 +23,7 @@ NativeReader::NativeReader(const std::string& directory, const CheckedFiles& che
                            const std::function<void()>& on_progress)
     : trace_{lay_out(tsdl::parse(checked.metadata), ticks)} {
     for (StreamFiles& files : streams_of(directory, trace_, checked.cut))
-        streams_.push_back(std::make_unique<StreamReader>(trace_, std::move(files), pool.fresh(), on_progress));
+        streams_.push_back(std::make_unique<StreamReader>(trace_, std::move(files), pids_, pool.fresh(), on_progress));
 }
 
 NativeReader::~NativeReader() = default;
@@ -70,9 +70,11 @@ void NativeReader::drop_first() {
     if (!others_.empty()) sink(last);
 }
 
-/// The present stream's next item is not the trace's: makes another one the present one. Returns false at the end.
-bool NativeReader::change_over() {
+/// Sees to it that the present stream is the one whose item is the next of the trace. Each stream's next one is known
+/// before another stream's is given. Returns false at the end.
+bool NativeReader::choose() {
     const bool ended = present_->item() == Item::end;
+    if (!ended && present_->ns() < until_ns_) return true;
     if (others_.empty()) return !ended;
     const Head first = others_.front();
     if (ended)
@@ -83,35 +85,28 @@ bool NativeReader::change_over() {
     return true;
 }
 
-/// Goes from the item that was given to the next one of the trace. Each stream's next one is known before another
-/// stream's is given. Returns false at the end.
-inline bool NativeReader::go_on() {
-    if (present_->next() != Item::end && present_->ns() < until_ns_) return true;
-    return change_over();
-}
-
-bool NativeReader::next(pal::Record*& record, FrameHandler& handler) {
-    bool some = true;
-    if (begun_) {
-        some = go_on();
-    } else {
+bool NativeReader::next(RecordBatch& batch, FrameHandler& handler) {
+    if (not_plain_) throw NotPlain{*not_plain_};
+    if (!begun_) {
         begun_ = true;
         begin(handler);
-        some = present_ != nullptr;
     }
-    for (; some; some = go_on()) {
-        if (present_->item() == Item::discarded) {
+    try {
+        while (present_ != nullptr && !batch.full() && choose()) {
+            if (present_->item() == Item::event) {
+                present_->take(batch, until_ns_);
+                continue;
+            }
+            if (!batch.empty()) return true;  // it comes before the next event
             handler.discarded(present_->discarded());
-            continue;
+            present_->next();
         }
-        record = &present_->take(*record);
-        const std::uint32_t told = present_->event().tells_pid() ? record->pid : 0;
-        if (told != 0) pids_.tell(record->worker.instance, told);
-        record->pid = pids_.of(record->worker.instance, trace_.pid);
-        return true;
+    } catch (const NotPlain& not_plain) {
+        if (batch.empty()) throw;
+        not_plain_ = not_plain;  // what was read by then is given first
     }
-    finish(handler);
-    return false;
+    if (batch.empty()) finish(handler);
+    return !batch.empty();
 }
 
 void NativeReader::finish(FrameHandler& handler) const {

@@ -3,8 +3,8 @@
 /// but for half a packet at the end of a stream, which it leaves out.
 ///
 ///     NativeReader reader{directory, check_files(directory), ticks, pool, [] {}};
-///     pal::Record* record = &pool.fresh();
-///     while (reader.next(record, handler)) ...
+///     RecordBatch batch{pool};
+///     for (; reader.next(batch, handler); batch.clear()) ... batch.records() ...
 ///
 /// What it gives is what babeltrace2 and Decoder give, in the same order. It errs on the side of caution: whatever is
 /// odd or damaged is NotPlain, and by then at most the first part of what babeltrace2 gives has been given.
@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,8 +21,10 @@
 #include "event_plan.hpp"
 #include "frames.hpp"
 #include "metadata_check.hpp"
+#include "record_batch.hpp"
 #include "record_pool.hpp"
 #include "stream_reader.hpp"
+#include "tsdl.hpp"
 
 namespace tiffany::ctf {
 
@@ -39,10 +42,9 @@ class NativeReader {
     NativeReader(const NativeReader&) = delete;
     NativeReader& operator=(const NativeReader&) = delete;
 
-    /// The next record, in the place of `record`, which is kept to be filled later; what comes before it goes to
-    /// `handler`. False at the end, which it tells last.
-    /// Errors: NotPlain; it is not to be asked again then.
-    bool next(pal::Record*& record, FrameHandler& handler);
+    /// The next records, into `batch`, which is empty; what comes before them goes to `handler`. False at the end,
+    /// which it tells last. Errors: NotPlain; it is not to be asked again then.
+    bool next(RecordBatch& batch, FrameHandler& handler);
 
   private:
     using Item = StreamReader::Item;
@@ -57,18 +59,18 @@ class NativeReader {
     void become_present(const Head& head);
     void sink(const Head& head);
     void drop_first();
-    bool change_over();
-    bool go_on();
+    bool choose();
     void finish(FrameHandler& handler) const;
 
     TraceLayout trace_;
+    ProcessIds pids_;
     std::vector<std::unique_ptr<StreamReader>> streams_;
     std::vector<Head> others_;  // a heap of the streams that have an item, the earliest first; not the present one
     StreamReader* present_ = nullptr;  // the one that stands at what is given next
     std::size_t rank_ = 0;             // its place among the streams
     std::uint64_t until_ns_ = 0;       // before which its items precede those of all others
     bool begun_ = false;
-    ProcessIds pids_;
+    std::optional<NotPlain> not_plain_;  // to be thrown when what was read by then is given
 };
 
 }  // namespace tiffany::ctf

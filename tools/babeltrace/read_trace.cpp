@@ -24,9 +24,10 @@ bool read_natively(const std::string& directory, const CheckedFiles& checked, co
     try {
         RecordPool pool;
         NativeReader reader{directory, checked, options.ticks, pool, [&writer] { writer.alive(); }};
-        pal::Record* record = &pool.fresh();
-        while (reader.next(record, writer))
-            writer.record(*record);
+        RecordBatch batch{pool};
+        for (; reader.next(batch, writer); batch.clear())
+            for (const pal::Record* const record : batch.records())
+                writer.record(*record);
         return true;
     } catch (const NotPlain& not_plain) {
         if (options.reader == Reader::native)
@@ -83,9 +84,8 @@ class NativeSource {
     NativeSource(std::string directory, bool ticks, RecordPool& pool, std::function<void()> on_progress)
         : directory_{std::move(directory)}, ticks_{ticks}, pool_{pool}, on_progress_{std::move(on_progress)} {}
 
-    bool next(pal::Record*& record, FrameHandler& handler) {
-        if (!reader_ && !open(handler)) return false;
-        return reader_->next(record, handler);
+    bool next(RecordBatch& batch, FrameHandler& handler) {
+        return (reader_ || open(handler)) && reader_->next(batch, handler);
     }
 
   private:
@@ -124,11 +124,11 @@ void read_trace(const TraceFiles& files, const TraceOptions& options, FrameWrite
     throw Error{error.kind(), named(files, error.one_line())};
 }
 
-NextRecord native_source(const std::string& directory, bool ticks, RecordPool& pool,
-                         const std::function<void()>& on_progress) {
+NextRecords native_source(const std::string& directory, bool ticks, RecordPool& pool,
+                          const std::function<void()>& on_progress) {
     // std::function copies what it is made from
     return [source = std::make_shared<NativeSource>(directory, ticks, pool, on_progress)](
-               pal::Record*& record, FrameHandler& handler) { return source->next(record, handler); };
+               RecordBatch& batch, FrameHandler& handler) { return source->next(batch, handler); };
 }
 
 }  // namespace tiffany::ctf

@@ -37,7 +37,7 @@ void read_trace(const TraceFiles& files, const TraceOptions& options, FrameWrite
 /// @param pool         where its records come from, which nobody else fills; it outlives the source
 /// @param on_progress  called now and then
 /// Errors, later: Error with the file and the cause; NotPlain.
-NextRecord native_source(const std::string& directory, bool ticks, RecordPool& pool,
-                         const std::function<void()>& on_progress);
+NextRecords native_source(const std::string& directory, bool ticks, RecordPool& pool,
+                          const std::function<void()>& on_progress);
 
 }  // namespace tiffany::ctf

@@ -40,41 +40,38 @@ inline void EventDecoder::set_time(std::uint64_t low, unsigned bits) {
     cycles_ = (cycles_ & ~mask) | low;
 }
 
-inline std::uint64_t EventDecoder::event_header() {
-    constexpr std::size_t kLargeBytes = 6;
-    constexpr std::size_t kCompactBytes = 4;
-    std::uint64_t id = 0;
-    switch (stream_.header) {
-        case HeaderKind::large:
-            need(kLargeBytes);
-            id = peek<std::uint16_t>();
-            if (id != 65'535) {
-                set_time(peek<std::uint32_t>(2), 32);
-                at_ += kLargeBytes;
-                return id;
-            }
-            at_ += 2;
-            break;
-        case HeaderKind::compact: {
-            need(kCompactBytes);
-            const auto both = peek<std::uint32_t>();
-            id = both & 31U;
-            if (id != 31) {
-                set_time(both >> 5U, 27);
-                at_ += kCompactBytes;
-                return id;
-            }
-            ++at_;
-            break;
-        }
-        case HeaderKind::flat:
-            break;
-    }
-    id = take<std::uint32_t>();
+inline std::uint64_t EventDecoder::long_header() {
+    const auto id = take<std::uint32_t>();
     const auto cycles = take<std::uint64_t>();
     if (cycles < cycles_) throw NotPlain{"an event has a time before that of the one before it"};
     cycles_ = cycles;
     return id;
+}
+
+inline std::uint64_t EventDecoder::event_header() {
+    constexpr std::size_t kLargeBytes = 6;
+    constexpr std::size_t kCompactBytes = 4;
+    if (stream_.header == HeaderKind::large) {
+        need(kLargeBytes);
+        const auto id = peek<std::uint16_t>();
+        if (id != 65'535) {
+            set_time(peek<std::uint32_t>(2), 32);
+            at_ += kLargeBytes;
+            return id;
+        }
+        at_ += sizeof id;
+    } else if (stream_.header == HeaderKind::compact) {
+        need(kCompactBytes);
+        const auto both = peek<std::uint32_t>();
+        const std::uint32_t id = both & 31U;
+        if (id != 31) {
+            set_time(both >> 5U, 27);
+            at_ += kCompactBytes;
+            return id;
+        }
+        ++at_;
+    }
+    return long_header();
 }
 
 std::size_t EventDecoder::text_here() const {
@@ -160,7 +157,7 @@ bool EventDecoder::follow_steps(const EventLayout& event, pal::Record& record) {
     return true;
 }
 
-[[gnu::always_inline]] inline bool EventDecoder::next_inlined(pal::Record& record) {
+[[gnu::always_inline]] inline bool EventDecoder::decode(pal::Record& record) {
     const std::uint64_t id = event_header();
     if (id >= stream_.events.size() || stream_.events[id] == nullptr) refuse_number(id);
     EventLayout& event = *stream_.events[id];
@@ -179,14 +176,15 @@ bool EventDecoder::follow_steps(const EventLayout& event, pal::Record& record) {
 }
 
 bool EventDecoder::next(pal::Record& record) {
-    return next_inlined(record);
+    return decode(record);
 }
 
-StreamReader::StreamReader(const TraceLayout& trace, StreamFiles files, pal::Record& record,
+StreamReader::StreamReader(const TraceLayout& trace, StreamFiles files, ProcessIds& pids, pal::Record& record,
                            std::function<void()> on_progress)
     : trace_{trace},
       stream_{*std::ranges::find(trace.streams, files.stream_id, &StreamLayout::id)},
       files_{std::move(files)},
+      pids_{pids},
       on_progress_{std::move(on_progress)},
       event_{stream_},
       record_{&record} {}
@@ -246,19 +244,33 @@ std::optional<StreamReader::Item> StreamReader::between_events() {
     return std::nullopt;
 }
 
-StreamReader::Item StreamReader::next() try {
+[[gnu::always_inline]] inline StreamReader::Item StreamReader::go_on(pal::Record& record) {
     for (;;) {
         if (event_.at_end()) {
             if (const std::optional<Item> item = between_events()) return item_ = *item;
             continue;
         }
-        const bool makes_record = event_.next_inlined(*record_);
+        const bool makes_record = event_.decode(record);
         if (event_.cycles() > packet_.end) refuse_late();
         if (!makes_record) continue;
-        ns_ = record_->ts_ns = trace_.clock.ns(event_.cycles());
-        if (record_->host.empty()) record_->host = trace_.facts.host;
+        ns_ = record.ts_ns = trace_.clock.ns(event_.cycles());
         return item_ = Item::event;
     }
+}
+
+StreamReader::Item StreamReader::next() try { return go_on(*record_); } catch (const NotPlain& not_plain) {
+    throw_with_place(not_plain);
+}
+
+void StreamReader::take(RecordBatch& batch, std::uint64_t until_ns) try {
+    do {
+        pal::Record& record = *record_;
+        const std::uint64_t instance = record.worker.instance;
+        if (event_.tells_pid() && record.pid != 0) pids_.tell(instance, record.pid);
+        record.pid = pids_.of(instance, trace_.pid);
+        if (record.host.empty()) record.host = trace_.facts.host;
+        record_ = &batch.exchange(record);
+    } while (go_on(*record_) == Item::event && ns_ < until_ns && !batch.full());
 } catch (const NotPlain& not_plain) {
     throw_with_place(not_plain);
 }

@@ -9,9 +9,10 @@
 #include <string>
 #include <tiffany/pal/loss.hpp>
 #include <tiffany/pal/record.hpp>
-#include <utility>
 
 #include "event_layout.hpp"
+#include "event_plan.hpp"
+#include "record_batch.hpp"
 #include "stream_file.hpp"
 
 namespace tiffany::ctf {
@@ -30,14 +31,16 @@ class EventDecoder {
     /// @return whether it makes a record
     /// Errors: NotPlain for bytes that are no event of this stream.
     bool next(pal::Record& record);
-    /// The same, inlined where it is called: where it is defined.
-    inline bool next_inlined(pal::Record& record);
 
     /// What it left as the record's pid is that of the whole instance, if it is not 0.
     bool tells_pid() const { return event_->plan.tells_pid; }
 
   private:
+    friend class StreamReader;
+
+    bool decode(pal::Record& record);
     std::uint64_t event_header();
+    std::uint64_t long_header();
     void set_time(std::uint64_t low, unsigned bits);
     void follow(const Layout& steps, pal::Record* record);
     bool follow_steps(const EventLayout& event, pal::Record& record);
@@ -65,21 +68,24 @@ class StreamReader {
   public:
     enum class Item : std::uint8_t { event, discarded, end };
 
+    /// @param pids         of the trace; it outlives this
     /// @param record       to be filled first; records that are filled here have no host, or this trace's
     /// @param on_progress  called at each packet
-    StreamReader(const TraceLayout& trace, StreamFiles files, pal::Record& record, std::function<void()> on_progress);
+    StreamReader(const TraceLayout& trace, StreamFiles files, ProcessIds& pids, pal::Record& record,
+                 std::function<void()> on_progress);
 
     /// Goes to the next item that matters. Errors: NotPlain.
     Item next();
     Item item() const { return item_; }       ///< what it stands at
     std::uint64_t ns() const { return ns_; }  ///< time of the item
-    /// The event, but for its pid. To be called once for each.
-    /// @param other  is filled in its place from now on
-    pal::Record& take(pal::Record& other) { return *std::exchange(record_, &other); }
-    const EventDecoder& event() const { return event_; }
+    /// The event that it stands at goes into `batch`, and so do those that follow, while there is room for them and
+    /// they are of before `until_ns`; then it stands at what comes next.
+    /// Errors: NotPlain; what is in the batch is good.
+    void take(RecordBatch& batch, std::uint64_t until_ns);
     const pal::Discarded& discarded() const { return discarded_; }
 
   private:
+    Item go_on(pal::Record& record);
     std::optional<Item> between_events();
     [[noreturn]] static void refuse_late();
     [[noreturn]] void throw_with_place(const NotPlain& not_plain) const;
@@ -89,6 +95,7 @@ class StreamReader {
     const TraceLayout& trace_;
     const StreamLayout& stream_;
     StreamFiles files_;
+    ProcessIds& pids_;
     std::function<void()> on_progress_;
     std::size_t file_ = 0;
     std::uint64_t next_at_ = 0;  // of the next packet in the file

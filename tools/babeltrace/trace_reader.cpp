@@ -25,23 +25,29 @@ std::shared_ptr<BoundedTrace> bounded(const std::string& directory) {
     return cut.empty() ? nullptr : std::make_shared<BoundedTrace>(directory, cut);
 }
 
-NextRecord open_log(const std::string& name) {
+bool take(ChildSource& child, RecordBatch& batch, FrameHandler& handler) {
+    if (!child.next(batch.place(), handler)) return false;
+    batch.add();
+    return true;
+}
+
+NextRecords open_log(const std::string& name) {
     const auto work = [name](FrameWriter& writer) {
         confine({name});
         const pal::LogSummary log = pal::read_log(name, writer);
         writer.unknown(log.unknown_events, {});
     };
     const auto child = std::make_shared<ChildSource>(name, work, std::chrono::seconds{0}, descriptor_named(name));
-    return [child](pal::Record*& record, FrameHandler& handler) { return child->next(*record, handler); };
+    return [child](RecordBatch& batch, FrameHandler& handler) { return take(*child, batch, handler); };
 }
 
-NextRecord open_trace(const InputPart& found, const ReadOptions& options) {
+NextRecords open_trace(const InputPart& found, const ReadOptions& options) {
     TraceFiles files{found.stand_in ? found.stand_in->directory : found.name, found.name, {}};
     const auto stand_in = options.of_traces.reader == Reader::native ? nullptr : bounded(files.directory);
     if (stand_in != nullptr) files.bounded = stand_in->directory();
     const auto work = [files, options = options.of_traces](FrameWriter& writer) { read_trace(files, options, writer); };
     const auto child = std::make_shared<ChildSource>(found.name, work, options.patience);
-    return [child, stand_in](pal::Record*& record, FrameHandler& handler) { return child->next(*record, handler); };
+    return [child, stand_in](RecordBatch& batch, FrameHandler& handler) { return take(*child, batch, handler); };
 }
 
 }  // namespace
