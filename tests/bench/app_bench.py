@@ -26,7 +26,7 @@ import tempfile
 
 import measure
 
-INSIDE = "TIFFANY_APP_BENCH_RECORDED"  # in the environment: paltrace records us
+INSIDE = "TIFFANY_APP_BENCH_RECORDED"  # in the environment: paltrace records us; a file for how many transitions it has to see
 FLATTERED = {
     "demo": "the clients are in the process; a task computes 1.4 ms in each 20, whoever listens",
     "echo": "1,000 connections at once, so that one epoll_wait returns many; one kind of request",
@@ -51,7 +51,7 @@ class App:
         self.lost = self.fired = 0  # transitions, of the logs
 
     def _told(self, done):
-        requests, cpu_ns, transitions = map(float, done.out.split())
+        requests, cpu_ns, _, _, transitions = map(float, done.out.split())
         if self.name == "echo":  # so many were asked for
             wanted = int(self._load[1]) * int(self._load[2])
             assert requests == wanted, f"{wanted} requests, answered were {requests}"
@@ -80,7 +80,9 @@ class App:
         return ns
 
     def lttng(self):
-        return self._told(measure.run([self._hooked, *self._load]))[0]
+        ns, transitions = self._told(measure.run([self._hooked, *self._load]))
+        recorded(transitions)
+        return ns
 
     def bpftrace(self):
         with measure.Counting(self._hooked, ["tiffany:task__*"]) as counting:
@@ -89,6 +91,12 @@ class App:
         ns, transitions = self._told(done)
         assert counted == transitions, f"{transitions} transitions, bpftrace counted {counted}"
         return ns
+
+
+def recorded(transitions):
+    """Notes that so many more must be in the recording."""
+    with open(os.environ[INSIDE], "a", encoding="utf-8") as file:
+        print(transitions, file=file)
 
 
 def ways_of(app):
@@ -113,8 +121,6 @@ def compare(arguments):
                 measure_app(App(name, loads[name], pathlib.Path(folder)), arguments, rows)
         if arguments.only != "echo":
             measure_start(arguments, pathlib.Path(folder), rows)
-    if arguments.only != "demo" and not arguments.quick and shutil.which("valgrind"):
-        count_instructions(rows)
     rows.write(arguments.json)
 
 
@@ -134,7 +140,10 @@ def measure_start(arguments, folder, rows):
     log = folder / "start.pal"
 
     def cpu_ms(*command, **environment):
-        return 1000 * measure.run([*command, "demo", "0.001"], environment).cpu_s
+        done = measure.run([*command, "demo", "0.001"], environment)
+        if command == (hooked,) and "TIFFANY_LTTNG" not in environment:
+            recorded(int(done.out.split()[-1]))
+        return 1000 * done.cpu_s
 
     hooked = measure.need("app_case")
     ways = {
@@ -149,42 +158,19 @@ def measure_start(arguments, folder, rows):
         rows.add(f"Start and end, demo: {way} / stripped", seen[way], seen["stripped"], "ms", "what is read from disk is in memory")
 
 
-def count_instructions(rows):
-    """Of the echo server alone: the demo does part of its work by the clock, and callgrind makes everything slower."""
-
-    connections, requests = 50, 100
-
-    def counted(*command):
-        """Of a request: what a process's beginning and its end take is in both."""
-        few, many = (
-            measure.instructions([*command, "echo", str(connections), str(n)], {"TIFFANY_LTTNG": "0"})[0] for n in (requests, 2 * requests)
-        )
-        return (many - few) / (connections * requests * 1.2)  # a fifth of the work is done before
-
-    hooked = measure.need("app_case")
-    ways = {
-        "stripped": lambda: counted(measure.need("app_case_stripped")),
-        "off": lambda: counted(hooked),
-        "metrics": lambda: counted(hooked, "--metrics"),
-    }
-    seen = measure.by_turns(ways, 3)
-    for above, below in (("off", "stripped"), ("metrics", "off")):
-        rows.add(
-            f"Request, echo, instructions outside the kernel: {above} / {below}",
-            seen[above],
-            seen[below],
-            "instructions",
-            "nothing: the kernel's part, most of a request, is left out, the clients are in it",
-        )
-
-
-def recorded(arguments):
+def run_recorded(arguments):
     """The same under `paltrace record`, which brings a daemon: the ways that are not recorded keep LTTng out."""
     paltrace = measure.need("paltrace")
     measure.need("libtiffany-lttng.so")
     with tempfile.TemporaryDirectory() as folder:
+        fired = pathlib.Path(folder) / "fired"
         command = [paltrace, "record", "-o", f"{folder}/run", "--", sys.executable, __file__, *sys.argv[1:]]
-        done = subprocess.run([str(part) for part in command], env={**os.environ, INSIDE: "1"}, check=False)
+        done = subprocess.run([str(part) for part in command], env={**os.environ, INSIDE: str(fired)}, check=False)
+        if done.returncode in (0, 4):
+            seen = json.loads((pathlib.Path(folder) / "run" / "record.json").read_text())
+            wanted = sum(map(int, fired.read_text().split()))
+            if seen["transitions"] + seen["lost"] != wanted:
+                sys.exit(f"app_bench: fired were {wanted} transitions, recorded {seen['transitions']}, lost {seen['lost']}")
     if done.returncode == 4 and arguments.json:
         path = pathlib.Path(arguments.json)
         rows = json.loads(path.read_text())
@@ -202,7 +188,7 @@ def main():
     if INSIDE in os.environ or not shutil.which("lttng-sessiond"):
         compare(arguments)
         return 0
-    return recorded(arguments)
+    return run_recorded(arguments)
 
 
 if __name__ == "__main__":

@@ -5,8 +5,9 @@
 //     connection
 //
 // Does a little of it first, so that what a process's start takes is not in what it measures. Prints how many requests
-// were answered after that, the CPU time of the whole process meanwhile, without that of the load, ns; and how many
-// transitions were fired in all (0 without hooks). Ends with status 3 if something is missing.
+// were answered after that, the CPU time of the whole process meanwhile, without that of the load, ns, and how many
+// transitions were fired meanwhile (0 without hooks); then the requests and the transitions in all. Ends with status 3
+// if something is missing.
 
 #include <pthread.h>
 #include <sys/resource.h>
@@ -62,7 +63,9 @@ Told run_echo(int connections, int requests, bool metrics) {
 #endif
 
 void tell(Told told, const Told& first) {
-    std::printf("%llu %.0f %llu\n", static_cast<unsigned long long>(told.requests), told.cpu_ns,
+    std::printf("%llu %.0f %llu %llu %llu\n", static_cast<unsigned long long>(told.requests), told.cpu_ns,
+                static_cast<unsigned long long>(told.transitions),
+                static_cast<unsigned long long>(told.requests + first.requests),
                 static_cast<unsigned long long>(told.transitions + first.transitions));
 }
 

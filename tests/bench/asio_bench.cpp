@@ -16,7 +16,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
-#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -70,12 +69,11 @@ int number(const char* text) {
 void compare(const std::vector<std::string>& ways, const std::string& json) {
     static constexpr const char* kFlatteredBy = "clients on the same machine, one kind of request";
     bench::Results results;
-    std::map<std::string, std::vector<double>> ns;
-    for (int round = 0; round < rounds; ++round)
-        for (const std::string& way : ways)
-            ns[way].push_back(bench::run_self({"--connections", std::to_string(connections), "--requests",
-                                               std::to_string(requests), "--way", way})
-                                  .numbers.front());
+    const bench::Measured ns = bench::by_turns(ways, rounds, [](const std::string& way) {
+        return bench::run_self(
+                   {"--connections", std::to_string(connections), "--requests", std::to_string(requests), "--way", way})
+            .numbers.front();
+    });
     const std::vector<double>& stripped = ns.at(ways.front());
     for (std::size_t i = 1; i < ways.size(); ++i) {
         const std::vector<double>& above = ns.at(ways[i]);

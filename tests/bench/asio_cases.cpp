@@ -201,8 +201,8 @@ Bytes timer_asleep(const Setup& setup) {
     return growth.each(setup.tasks);
 }
 
-constexpr Cases kCoroutines{check, yield_ns, spawn_ns, sleep_ns, post_ns, pool_yield_ns, asleep};
-constexpr Cases kTimers{nullptr, nullptr, nullptr, timer_sleep_ns, nullptr, nullptr, timer_asleep};
+constexpr Cases kCoroutines{check, yield_ns, nullptr, spawn_ns, sleep_ns, post_ns, pool_yield_ns, asleep};
+constexpr Cases kTimers{.sleep = timer_sleep_ns, .asleep = timer_asleep};
 
 }  // namespace
 

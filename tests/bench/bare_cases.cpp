@@ -29,10 +29,11 @@ Bare ends() {
     co_return;
 }
 
-double yield_ns(const Setup& setup) {
+double yield_in_order(const Setup& setup, bool shuffled) {
     std::vector<std::coroutine_handle<>> ring;
     for (std::size_t i = 0; i < setup.tasks; ++i)
         ring.push_back(yields(setup.times).handle);
+    if (shuffled) shuffle(ring);
     const Spent spent;
     for (std::size_t i = 0; i < setup.times; ++i)
         for (const std::coroutine_handle<> handle : ring)
@@ -41,6 +42,14 @@ double yield_ns(const Setup& setup) {
     for (const std::coroutine_handle<> handle : ring)
         handle.destroy();
     return ns;
+}
+
+double yield_ns(const Setup& setup) {
+    return yield_in_order(setup, false);
+}
+
+double yield_shuffled_ns(const Setup& setup) {
+    return yield_in_order(setup, true);
 }
 
 double spawn_ns(const Setup& setup) {
@@ -59,7 +68,7 @@ double spawn_ns(const Setup& setup) {
     return spent.ns_each(setup.tasks * setup.times);
 }
 
-constexpr Cases kCases{.yield = yield_ns, .spawn = spawn_ns};
+constexpr Cases kCases{.yield = yield_ns, .yield_shuffled = yield_shuffled_ns, .spawn = spawn_ns};
 
 }  // namespace
 

@@ -17,6 +17,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integration"))
 
+from measure import deviation  # noqa: E402
 from kit import PrivateLttng, poll, program  # noqa: E402
 from record import Running, mount_namespace, record  # noqa: E402
 
@@ -29,11 +30,6 @@ STEADY = str(program("steady"))
 
 def said(name, output):
     return float(next(line.split()[1] for line in output.splitlines() if line.startswith(name + " ")))
-
-
-def deviation(values):
-    middle = statistics.median(values)
-    return statistics.median(abs(value - middle) for value in values)
 
 
 def run_with(fault, options, directory):

@@ -57,14 +57,16 @@ class Done:
         self.out = out
 
 
-def run(command, env=None, good=(0,)):
-    """Runs a program to its end; ends this one with its errors unless its exit status is a `good` one."""
+def run(command, env=None, good=(0,), keep=True, deadline=DEADLINE):
+    """Runs a program to its end; ends this one with its errors unless its exit status is a `good` one.
+    Without `keep` what it prints goes to /dev/null."""
     command = [str(part) for part in command]
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:
         begin = time.monotonic()
-        child = subprocess.Popen(command, env={**os.environ, **(env or {})}, stdin=subprocess.DEVNULL, stdout=out, stderr=errors)
+        child = subprocess.Popen(command, env={**os.environ, **(env or {})}, stdin=subprocess.DEVNULL,
+                                 stdout=out if keep else subprocess.DEVNULL, stderr=errors)
         signal.signal(signal.SIGALRM, lambda *_: child.kill())
-        signal.alarm(DEADLINE)
+        signal.alarm(deadline)
         _, status, used = os.wait4(child.pid, 0)
         wall_s = time.monotonic() - begin
         signal.alarm(0)
@@ -121,13 +123,48 @@ class Counting:
             self._tracer.communicate()
 
 
-def instructions(command, env=None):
-    """Instructions outside the kernel, of all threads, by callgrind."""
+# valgrind shows a program AVX2 only where the machine has it; libc then takes other functions for memchr and the like. Without it
+# libc is counted the same on all machines.
+TUNABLES = "glibc.cpu.hwcaps=-AVX2,-AVX_Fast_Unaligned_Load"
+
+
+def callgrind(counted, inside=None):
+    """The words before a command whose instructions are to be written into the file `counted`: those of the command's own process, all
+    of its threads, not of the processes that it runs; of what is `inside` a function alone, if one is named. Wants TUNABLES."""
+    only = [f"--toggle-collect={inside}"] if inside else []
+    return ["valgrind", "--tool=callgrind", "--fair-sched=try", f"--callgrind-out-file={counted}", *only, "--"]
+
+
+def counted_in(path):
+    """What callgrind wrote into a file: instructions outside the kernel."""
+    return int(re.search(r"^totals: (\d+)", pathlib.Path(path).read_text(), re.M).group(1))
+
+
+def counted_by_object(path):
+    """The same: {program or library: instructions}."""
+    names, found, inclusive = {}, {}, False
+    for line in pathlib.Path(path).read_text().splitlines():
+        if line.startswith(("ob=", "cob=")):
+            number, _, name = line.partition("=")[2].partition(" ")
+            names.setdefault(number, name)  # its name is told where it is first met
+            if line.startswith("ob="):
+                here = names[number]
+        elif line.startswith("calls="):
+            inclusive = True  # the next line is what was called
+        elif re.match(r"[-+*\d]", line):
+            if not inclusive:
+                found[here] = found.get(here, 0) + int(line.split()[1])
+            inclusive = False
+    return found
+
+
+def instructions(command, env=None, inside=None):
+    """Runs a command under callgrind; returns its instructions and what it printed. See `callgrind`."""
+    need_command("valgrind")
     with tempfile.TemporaryDirectory() as folder:
-        log = pathlib.Path(folder) / "log"
-        valgrind = ["valgrind", "--tool=callgrind", "--fair-sched=try", f"--log-file={log}"]
-        done = run([*valgrind, f"--callgrind-out-file={folder}/out", *command], env)
-        return int(re.search(r"Collected : (\d+)", log.read_text()).group(1)), done.out
+        counted = pathlib.Path(folder) / "out"
+        done = run([*callgrind(counted, inside), *command], {**(env or {}), "GLIBC_TUNABLES": TUNABLES})
+        return counted_in(counted), done.out
 
 
 def deviation(values):
@@ -161,11 +198,12 @@ class Rows:
             "ratio": round(statistics.median(ratios), 4),
             "mad": round(deviation(ratios), 4),
             "pairs": len(ratios),
-            "bar": None,
             "flattered_by": flattered_by,
             "a": round(statistics.median(above), 4),
             "b": round(statistics.median(below), 4),
             "unit": unit,
+            "a_mad": round(deviation(above), 4),
+            "difference_mad": round(deviation([a - b for a, b in zip(above, below)]), 4),
         }
         self._rows.append(row)
         best = min(above) / min(below)
@@ -174,6 +212,23 @@ class Rows:
             f"{row['a']:.4g} {unit} / {row['b']:.4g} {unit}; flattered by: {flattered_by}",
             flush=True,
         )
+
+    def count(self, name, values, unit, flattered_by):
+        """What is held against nothing: `values`, round by round."""
+        row = {
+            "name": name,
+            "ratio": None,
+            "mad": None,
+            "pairs": len(values),
+            "flattered_by": flattered_by,
+            "a": round(statistics.median(values), 4),
+            "b": None,
+            "unit": unit,
+            "a_mad": round(deviation(values), 4),
+            "difference_mad": None,
+        }
+        self._rows.append(row)
+        print(f"{name} = {row['a']:,.6g} {unit} (MAD {row['a_mad']:.3g}, {len(values)} times); flattered by: {flattered_by}", flush=True)
 
     def write(self, path):
         if path:

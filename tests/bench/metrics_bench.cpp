@@ -16,7 +16,6 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
-#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -113,24 +112,22 @@ void print_pairs(const char* what, const std::vector<double>& numbers, std::size
 }
 
 void compare_transitions(const Size& size, bool quick) {
-    static constexpr std::string_view kWays[] = {"here", "straight", "same"};
-    std::map<std::string, std::vector<double>> ns;  // by way and number of threads
-    std::vector<double> line;
-    for (int round = 0; round < size.rounds; ++round) {
-        line.push_back(run("line", "", 0, quick).front());
-        for (const std::string_view way : kWays)
-            for (const int threads : {1, 2}) {
-                const std::string name{way};
-                ns[name + std::to_string(threads)].push_back(run("transition", name, threads, quick).front());
-            }
-    }
+    const Measured ns =
+        by_turns({"line 0", "here 1", "here 2", "straight 1", "straight 2", "same 1", "same 2"}, size.rounds,
+                 [quick](const std::string& way) {  // and the number of threads
+                     const std::string what = way.substr(0, way.find(' '));
+                     return run(what == "line" ? what : "transition", what, way.back() - '0', quick).front();
+                 });
+    const std::vector<double>& line = ns.at("line 0");
     static const char* const kNear = "one task, its cache lines always near, durations that all lie in one bucket";
     static const char* const kShared = "threads that do nothing but write metrics";
-    print_ratio("Transition, one thread: prometheus-cpp / here", ns["straight1"], ns["here1"], kNear);
-    print_ratio("Transition, one thread: prometheus-cpp, no more than here / here", ns["same1"], ns["here1"], kNear);
-    print_ratio("Transition, two threads: prometheus-cpp, one series / here", ns["straight2"], ns["here2"], kShared);
-    print_ratio("Transition, two threads: prometheus-cpp, one series, no more than here / here", ns["same2"],
-                ns["here2"], kShared);
+    print_ratio("Transition, one thread: prometheus-cpp / here", ns.at("straight 1"), ns.at("here 1"), kNear);
+    print_ratio("Transition, one thread: prometheus-cpp, no more than here / here", ns.at("same 1"), ns.at("here 1"),
+                kNear);
+    print_ratio("Transition, two threads: prometheus-cpp, one series / here", ns.at("straight 2"), ns.at("here 2"),
+                kShared);
+    print_ratio("Transition, two threads: prometheus-cpp, one series, no more than here / here", ns.at("same 2"),
+                ns.at("here 2"), kShared);
     std::printf("Transition, two threads: a cache line to the other CPU and back = %.0f ns (MAD %.0f)\n", median(line),
                 median_deviation(line));
     print_pairs("Transition, here: beside a second thread / alone", run("second", "here", 0, quick), 0, kNear);

@@ -20,6 +20,7 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <string>
 #include <string_view>
 #include <tiffany/telemetry/configure.hpp>
@@ -183,6 +184,22 @@ std::uint64_t size_of(const std::string& name) {
     return stat(name.c_str(), &found) == 0 ? static_cast<std::uint64_t>(found.st_size) : 0;
 }
 
+/// Ends the program unless the log, whole, tells of so many records, and lost ones.
+void need_records(const std::string& name, std::uint64_t wanted) {
+    std::FILE* const file = std::fopen(name.c_str(), "re");
+    if (file == nullptr) fail("no log");
+    char end[256] = {};
+    std::fseek(file, -static_cast<long>(sizeof end) + 1, SEEK_END);
+    std::fread(end, 1, sizeof end - 1, file);
+    std::fclose(file);
+    unsigned long long records = 0;
+    unsigned long long lost = 0;
+    const char* const told = std::strstr(end, "\"event\":\"End\"");
+    if (told == nullptr || std::sscanf(told, "\"event\":\"End\",\"records\":%llu,\"lost\":%llu", &records, &lost) != 2)
+        fail("the log has no end");
+    if (records + lost < wanted) fail("there are fewer records in the log than were fired");
+}
+
 int highest_lossless(const std::string& name) {
     int highest = 0;
     for (const int million : kRates) {
@@ -236,6 +253,7 @@ int main(int argc, char** argv) {
         unlink(log.c_str());
         const Result written = run("file", log, kEvents);
         if (written.printed != 0) std::printf("(round %d: %.0f events of the log were lost)\n", round, written.printed);
+        need_records(log, kEvents + 1);
         const std::uint64_t size = size_of(log);
         unlink(log.c_str());
         const double nothing_ns = run("bytes", plain, 0).cpu_ns;

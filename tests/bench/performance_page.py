@@ -5,6 +5,9 @@ import json
 import pathlib
 import re
 
+FEWEST = 7  # pairs of which a spread is told
+LOADED = "other work ran beside it"
+QUIET = 1.5  # load, of two CPUs, up to which nothing is said of it
 CATALOGUE = pathlib.Path(__file__).parent / "bars.json"
 
 
@@ -30,12 +33,19 @@ def value_of(bar, row):
     return row["ratio"]
 
 
+def spread_of(bar, row):
+    """The MAD of what is held against the bar; None where there are too few rounds for one."""
+    if row["pairs"] < FEWEST:
+        return None
+    return row.get({"difference": "difference_mad", "a": "a_mad"}.get(bar.get("value"), "mad"))
+
+
 def verdict(bar, row):
     """met or missed; and whether the bar lies within the spread, so that another run may say otherwise."""
-    value = value_of(bar, row)
+    value, spread = value_of(bar, row), spread_of(bar, row)
     met = value <= bar["at_most"] if "at_most" in bar else value >= bar["at_least"]
     limit = bar.get("at_most", bar.get("at_least"))
-    close = bar.get("value") is None and abs(value - limit) <= row["mad"]
+    close = spread is not None and abs(value - limit) <= spread
     return ("met" if met else "**missed**") + (", within the spread" if close else "")
 
 
@@ -57,6 +67,17 @@ def table(head, lines):
     return ["| " + " | ".join(head) + " |", "|" + "---|" * len(head), *("| " + " | ".join(line) + " |" for line in lines)]
 
 
+def seen_of(bar, row):
+    """The value that is held against a bar, and its spread."""
+    spread = spread_of(bar, row)
+    pairs = f"{row['pairs']} {'pair' if row['pairs'] == 1 else 'pairs'}"
+    if bar.get("value") is None:
+        return f"{row['ratio']:.3f}, {pairs}" if spread is None else f"{row['ratio']:.3f}, MAD {spread:.3f}, {pairs}"
+    mad = "" if spread is None else f", MAD {number(spread)}"
+    ratio = "" if row["ratio"] is None else f" (ratio {row['ratio']:.3f})"
+    return f"{number(value_of(bar, row))} {row['unit']}{mad}, {pairs}{ratio}"
+
+
 def bars_table(measured, catalogue):
     lines, causes = [], []
     for bar in catalogue["bars"]:
@@ -64,9 +85,10 @@ def bars_table(measured, catalogue):
         if row is None:
             lines.append([bar["bar"], bar["what"], "not measured", limit_of(bar), "", ""])
             continue
-        value = number(value_of(bar, row)) + ("" if bar.get("value") is None else f" {row['unit']}")
-        spread = f"{row['ratio']:.3f}, MAD {row['mad']:.3f}, {row['pairs']} {'pair' if row['pairs'] == 1 else 'pairs'}"
-        seen = spread if bar.get("value") is None else f"{value} (ratio {spread})"
+        seen = seen_of(bar, row)
+        if "beside" in bar:
+            beside = row_of(measured, {**bar, "row": bar["beside"]})
+            seen += "" if beside is None else f"; by the clock on the wall {beside['ratio']:.3f}"
         told = verdict(bar, row)
         lines.append([bar["bar"], bar["what"], seen, limit_of(bar), told, row["flattered_by"]])
         if "missed" in told:
@@ -88,7 +110,8 @@ def other_rows(measured, catalogue):
         for row in bench["rows"]:
             if id(row) in held:
                 continue
-            ratio = ["", ""] if row["ratio"] is None else [f"{row['ratio']:.3f}", f"{row['mad']:.3f}"]
+            mad = "" if row["ratio"] is None or row["pairs"] < FEWEST else f"{row['mad']:.3f}"
+            ratio = ["", ""] if row["ratio"] is None else [f"{row['ratio']:.3f}", mad]
             lines.append([row["name"], *ratio, str(row["pairs"]), medians(row), row["flattered_by"]])
         if lines:
             head = ["what / than what", "ratio", "MAD", "pairs", "medians", "flattered by"]
@@ -106,24 +129,33 @@ def machine_table(measured, catalogue):
     for bench in measured["benches"]:
         took = f"{bench['seconds']} s" if "seconds" in bench else f"left out: {bench['left_out']}"
         commit = bench.get("commit", "not noted")
-        runs.append([f"`{bench['name']}`", what[bench["name"]], bench["date"], commit, str(bench["load"]), took])
+        load = str(bench["load"]) + (f", **{LOADED}**" if bench["load"] > QUIET else "")
+        runs.append([f"`{bench['name']}`", what[bench["name"]], bench["date"], commit, load, took])
     runs.append(["in all", "", "", "", "", f"{sum(bench.get('seconds', 0) for bench in measured['benches'])} s"])
     head = ["benchmark", "what it measures", "when", "commit", "load before", "took"]
     return [*table(["", ""], [*lines, ["packages", packages]]), "", *table(head, runs)]
 
 
+def ours_of(measured, wanted):
+    """One figure of ours beside another's."""
+    row = row_of(measured, wanted)
+    if row is None:
+        return "not measured"
+    times = wanted.get("times", 1)
+    said = f"{wanted['says']}: " if "says" in wanted else ""
+    if wanted.get("value") == "percent":
+        return f"{said}{(row['ratio'] - 1) * 100:+.1f} %: {row['name']}"
+    if wanted.get("value") == "difference":
+        return f"{said}{number(times * (row['a'] - row['b']))} {row['unit']}: {row['name'].replace(' / ', ' minus ')}"
+    return f"{said}{number(times * row['a'])} {row['unit']}: {row['name'].partition(' / ')[0]}"
+
+
 def peers_table(measured, catalogue):
     lines = []
     for peer in catalogue["peers"]:
-        row = row_of(measured, peer) if "row" in peer else None
-        if row is None:
-            ours = "not measured"
-        elif peer.get("value") == "percent":
-            ours = f"{(row['ratio'] - 1) * 100:+.1f} %: {row['name']}"
-        elif peer.get("value") == "difference":
-            ours = f"{number(row['a'] - row['b'])} {row['unit']}: {row['name'].replace(' / ', ' minus ')}"
-        else:
-            ours = f"{number(row['a'])} {row['unit']}: {row['name'].partition(' / ')[0]}"
+        ours = "; ".join(ours_of(measured, wanted) for wanted in peer.get("ours", [])) or "nothing to set beside it"
+        if "remark" in peer:
+            ours += f". {peer['remark']}"
         lines.append([peer["name"], peer["says"], f"<{peer['source']}>", ours])
     return table(["who", "publishes", "where", "ours, another machine and another program"], lines)
 

@@ -30,7 +30,7 @@ struct Fields {
 
 }  // namespace
 
-double loop_of_bare_probes(std::uint64_t transitions) {
+Told loop_of_bare_probes(std::uint64_t transitions) {
     Fields fields{1, 1, 0, 0, 1'000};
     const std::uint64_t begin = thread_cpu_ns();
     for (std::uint64_t i = 0; i != transitions; ++i) {
@@ -38,10 +38,10 @@ double loop_of_bare_probes(std::uint64_t transitions) {
         ++fields.step;
         fire(fields);
     }
-    return static_cast<double>(thread_cpu_ns() - begin) / static_cast<double>(transitions);
+    return {static_cast<double>(thread_cpu_ns() - begin) / static_cast<double>(transitions), transitions};
 }
 
-double loop_of_measured_probes(std::uint64_t transitions) {
+Told loop_of_measured_probes(std::uint64_t transitions) {
     const tiffany::Clock& clock = tiffany::Clock::system();
     Fields fields{1, 1, 0, 0, 0};
     const std::uint64_t begin = thread_cpu_ns();
@@ -54,7 +54,7 @@ double loop_of_measured_probes(std::uint64_t transitions) {
         since = now;
         fire(fields);
     }
-    return static_cast<double>(thread_cpu_ns() - begin) / static_cast<double>(transitions);
+    return {static_cast<double>(thread_cpu_ns() - begin) / static_cast<double>(transitions), transitions};
 }
 
 }  // namespace bench

@@ -37,17 +37,16 @@ void write_object(std::FILE* file, const Comparison& seen) {
     const std::vector<double> all = ratios(seen.above, seen.below);
     std::fputs("{\"name\":", file);
     write_text(file, seen.name);
-    std::fprintf(file, ",\"ratio\":%.4f,\"mad\":%.4f,\"pairs\":%zu,\"bar\":", median(all), median_deviation(all),
-                 all.size());
-    if (seen.bar == 0)
-        std::fputs("null", file);
-    else
-        std::fprintf(file, "%g", seen.bar);
-    std::fputs(",\"flattered_by\":", file);
+    std::fprintf(file, ",\"ratio\":%.4f,\"mad\":%.4f,\"pairs\":%zu,\"flattered_by\":", median(all),
+                 median_deviation(all), all.size());
     write_text(file, seen.flattered_by);
     std::fprintf(file, ",\"a\":%.4f,\"b\":%.4f,\"unit\":", median(seen.above), median(seen.below));
     write_text(file, seen.unit);
-    std::fputc('}', file);
+    std::vector<double> differences;
+    for (std::size_t i = 0; i < seen.above.size(); ++i)
+        differences.push_back(seen.above[i] - seen.below[i]);
+    std::fprintf(file, ",\"a_mad\":%.4f,\"difference_mad\":%.4f}", median_deviation(seen.above),
+                 median_deviation(differences));
 }
 
 }  // namespace
@@ -82,6 +81,17 @@ Run run_self(const std::vector<std::string>& arguments) {
     for (const char* at = text.c_str(); *at != '\0'; at = *end == '\0' ? end : end + 1)
         run.numbers.push_back(std::strtod(at, &end));
     return run;
+}
+
+Measured by_turns(const std::vector<std::string>& ways, int rounds,
+                  const std::function<double(const std::string& way)>& measure) {
+    Measured seen;
+    for (std::size_t round = 0; round < static_cast<std::size_t>(rounds); ++round)
+        for (std::size_t i = 0; i < ways.size(); ++i) {
+            const std::string& way = ways[(round + i) % ways.size()];
+            seen[way].push_back(measure(way));
+        }
+    return seen;
 }
 
 std::uint64_t thread_cpu_ns() {

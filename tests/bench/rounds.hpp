@@ -2,6 +2,8 @@
 /// What the benchmarks share: measurements that each run in a process of their own, and what is said of many of them.
 
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -17,6 +19,13 @@ struct Run {
 
 /// Runs this program once more, with these arguments, to its end. Ends this one with status 3 if that fails.
 Run run_self(const std::vector<std::string>& arguments);
+
+/// What was measured of each way, round by round.
+using Measured = std::map<std::string, std::vector<double>>;
+
+/// Measures each way once a round. Each round begins with another one, so that none always comes first.
+Measured by_turns(const std::vector<std::string>& ways, int rounds,
+                  const std::function<double(const std::string& way)>& measure);
 
 /// What a transition costs, CPU ns, in a time with what is asked about and in one without, one right after the other:
 /// so that both meet the same moods of the machine and of the CPU.
@@ -45,17 +54,17 @@ struct Comparison {
     std::vector<double> above;  ///< in `unit`
     std::vector<double> below;  ///< as many
     std::string flattered_by;
-    double bar = 0;  ///< the ratio that it should not be above; 0 = none
     std::string unit = "ns";
 };
 
 /// What `--json FILE` writes of a program's comparisons, beside what it prints: a list of objects
 ///
-///     {"name":"...", "ratio":1.2, "mad":0.1, "pairs":15, "bar":1.2, "flattered_by":"...", "a":5.1, "b":4.2,
-///      "unit":"ns"}
+///     {"name":"...", "ratio":1.2, "mad":0.1, "pairs":15, "flattered_by":"...", "a":5.1, "b":4.2, "unit":"ns",
+///      "a_mad":0.1, "difference_mad":0.1}
 ///
 /// ratio and mad: the median of the rounds' ratios and its spread; a and b: the medians of what is above and below the
-/// line; bar is null if there is none.
+/// line; a_mad and difference_mad: the spread of a, and of the rounds' differences of a and b. What a ratio is held
+/// against is in bars.json alone.
 class Results {
   public:
     void add(Comparison seen) { all_.push_back(std::move(seen)); }

@@ -18,7 +18,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
-#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -93,6 +92,8 @@ const std::vector<Row>& rows() {
     using enum System;
     static const char* const kNear = "tasks in the nearest caches, resumed in the order of their addresses";
     static const char* const kFar = "tasks resumed in the order of their addresses, so that they are fetched ahead";
+    static const char* const kEnough = "tasks in the nearest caches; a wake of each is in it";
+    static const char* const kTwice = "a task does nothing but yield; a wake of each, one in six, is in it";
     static const char* const kMany = "many wake at once, so that a look and a system call are for many";
     static const char* const kWalk = "nothing; the walk moves no timer and does nothing at a task";
     static const char* const kEnds = "the same; the end of Asio's coroutine is counted, too";
@@ -114,6 +115,16 @@ const std::vector<Row>& rows() {
          {.tasks = 1'000'000, .times = 5},
          {.tasks = 1000, .times = 5},
          {{stripped, bare, kFar}, {metrics, stripped, kFar}, {metrics, asio, kFar}}},
+        {"Yield in random order",
+         &Cases::yield_shuffled,
+         {.tasks = 1024, .times = 2000},
+         {.tasks = 64, .times = 20},
+         {{stripped, bare, kEnough}, {metrics, stripped, kEnough}}},
+        {"Yield in random order",
+         &Cases::yield_shuffled,
+         {.tasks = 1'000'000, .times = 5},
+         {.tasks = 1000, .times = 5},
+         {{stripped, bare, kTwice}, {metrics, stripped, kTwice}, {metrics, bare, kTwice}}},
         {"Spawn and finish",
          &Cases::spawn,
          {.tasks = 1024, .times = 200},
@@ -197,18 +208,19 @@ void print_ratio(const std::string& what, const Pair& pair, const std::vector<do
 
 void run_row(std::size_t index, bool quick, int rounds) {
     const Row& row = rows()[index];
-    std::map<System, std::vector<double>> seen;
+    std::vector<std::string> systems;
     for (const Pair& pair : row.pairs)
         for (const System system : {pair.above, pair.below})
-            if (cases_of(system) != nullptr) seen[system];
-    for (int round = 0; round < rounds; ++round)
-        for (auto& [system, values] : seen)
-            values.push_back(
-                run_self({"--row", std::to_string(index), std::to_string(static_cast<int>(system)), quick ? "1" : "0"})
-                    .numbers.front());
+            if (cases_of(system) != nullptr && std::ranges::find(systems, name_of(system)) == systems.end())
+                systems.emplace_back(name_of(system));
+    const Measured seen = by_turns(systems, rounds, [&](const std::string& name) {
+        const auto system = std::ranges::find(kNames, name) - kNames.begin();
+        return run_self({"--row", std::to_string(index), std::to_string(system), quick ? "1" : "0"}).numbers.front();
+    });
     for (const Pair& pair : row.pairs)
-        if (seen.contains(pair.above) && seen.contains(pair.below))
-            print_ratio(title_of(row, quick ? row.quick : row.setup), pair, seen[pair.above], seen[pair.below]);
+        if (seen.contains(name_of(pair.above)) && seen.contains(name_of(pair.below)))
+            print_ratio(title_of(row, quick ? row.quick : row.setup), pair, seen.at(name_of(pair.above)),
+                        seen.at(name_of(pair.below)));
 }
 
 void run_asleep(bool quick) {
@@ -229,7 +241,6 @@ void run_asleep(bool quick) {
                          {bytes.at(0)},
                          {resident_stripped},
                          kEmpty,
-                         0,
                          "bytes resident"});
         std::fflush(stdout);
     }

@@ -66,6 +66,31 @@ double yield_ns(const Setup& setup) {
     return spent.ns_each(setup.tasks * setup.times);
 }
 
+Task<> stops() {
+    (co_await this_scheduler()).stop();
+}
+
+Task<> yields_once_woken(std::size_t times) {
+    co_await sleep_until_woken();
+    for (std::size_t i = 0; i < times; ++i)
+        co_await yield();
+}
+
+double yield_shuffled_ns(const Setup& setup) {
+    Scheduler scheduler{options(setup.metrics)};
+    std::vector<TaskHandle> all;
+    for (std::size_t i = 0; i < setup.tasks; ++i)
+        all.push_back(scheduler.spawn({}, yields_once_woken(setup.times)));
+    scheduler.spawn({}, stops());
+    scheduler.run();  // all sleep
+    bench::shuffle(all);
+    for (const TaskHandle& task : all)
+        task.wake();
+    const Spent spent;
+    scheduler.run();
+    return spent.ns_each(setup.tasks * setup.times);
+}
+
 double spawn_ns(const Setup& setup) {
     Scheduler scheduler{options(setup.metrics)};
     const Spent spent;
@@ -75,10 +100,6 @@ double spawn_ns(const Setup& setup) {
         scheduler.run();
     }
     return spent.ns_each(setup.tasks * setup.times);
-}
-
-Task<> stops() {
-    (co_await this_scheduler()).stop();
 }
 
 Task<> sleeps(std::size_t& left, const std::uint64_t& begin_ns, std::uint64_t number) {
@@ -144,7 +165,7 @@ bench::Bytes asleep(const Setup& setup) {
     return growth.each(setup.tasks);
 }
 
-constexpr bench::Cases kCases{check, yield_ns, spawn_ns, sleep_ns, post_ns, pool_yield_ns, asleep};
+constexpr bench::Cases kCases{check, yield_ns, yield_shuffled_ns, spawn_ns, sleep_ns, post_ns, pool_yield_ns, asleep};
 
 }  // namespace
 

@@ -5,6 +5,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <utility>
+#include <vector>
 
 namespace bench {
 
@@ -26,6 +28,8 @@ struct Cases {
     std::uint64_t (*check)(bool metrics) = nullptr;
     /// One thread: a task gives way to the next.
     double (*yield)(const Setup&) = nullptr;
+    /// The same, in an order that has nothing to do with where the tasks lie.
+    double (*yield_shuffled)(const Setup&) = nullptr;
     /// One thread: a task that ends at once is spawned and run.
     double (*spawn)(const Setup&) = nullptr;
     /// One thread: all tasks fall asleep, each wakes at a time of its own, out of order.
@@ -75,6 +79,14 @@ class Random {
   private:
     std::uint64_t state_;
 };
+
+/// One order for every scheduler.
+template <typename T>
+void shuffle(std::vector<T>& all) {
+    Random random{1};
+    for (std::size_t i = all.size(); i > 1; --i)
+        std::swap(all[i - 1], all[static_cast<std::size_t>(random.below(i))]);
+}
 
 /// What came in which order.
 class Order {

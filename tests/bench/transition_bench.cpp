@@ -2,8 +2,9 @@
 // bpftrace. With LTTng recording: record_bench.
 //
 //     transition_bench [--json FILE] [--rounds N]    default: 15 rounds, about half a minute
-//     transition_bench --way NAME [TRANSITIONS]      one of the loops alone, for callgrind: prints ns a transition
-//     transition_bench --attached                    while a tracer is attached to its probes: docs/hooks.md
+//     transition_bench --way NAME [TRANSITIONS]      one of the loops alone, for callgrind: prints ns a transition, and
+//                                                    how many were fired
+//     transition_bench --attached                    while a tracer is attached to its probes: attached_bench.py
 //
 // Each way runs in a process of its own, by turns, many rounds; ratios are taken within a round, so that a slow moment
 // of the machine meets both sides. CPU time of the thread, a loop of transitions, never one call.
@@ -11,7 +12,6 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
-#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,7 +28,6 @@ struct Pair {
     const char* above;
     const char* below;
     const char* flattered_by;
-    double bar = 0;  // of the ratio; 0 = none
 };
 
 constexpr const char* kNear = "one task, its cache lines always near";
@@ -40,15 +39,14 @@ constexpr const char* kTimesAlone = "a task is its times alone, a switch does no
 constexpr Pair kPairs[] = {
     {"hooks off / no hooks", "off", "none", "one task, branches always predicted"},
     {"metrics / hooks off", "metrics", "off", kNear},
-    {"metrics / a clock read", "metrics", "clock", kAlike, 1.2},
-    {"metrics, one stamp a cycle / a clock read", "shared", "clock", kAlike, 0.75},
-    {"metrics, Running-Sleep-Ready / a clock read", "sleeps", "clock", kAlike, 1.2},
-    // all three: 2.5
-    {"metrics, Running-Sleep-Ready with two stamps / a clock read", "shared-sleeps", "clock", kAlike, 2.5 / 3},
-    {"metrics, any bucket / a clock read", "spread-metrics", "spread-clock", kSpread, 1.2},
-    {"metrics, Running-Sleep-Ready, any bucket / a clock read", "spread-sleeps", "spread-clock", kSpread, 1.2},
+    {"metrics / a clock read", "metrics", "clock", kAlike},
+    {"metrics, one stamp a cycle / a clock read", "shared", "clock", kAlike},
+    {"metrics, Running-Sleep-Ready / a clock read", "sleeps", "clock", kAlike},
+    {"metrics, Running-Sleep-Ready with two stamps / a clock read", "shared-sleeps", "clock", kAlike},
+    {"metrics, any bucket / a clock read", "spread-metrics", "spread-clock", kSpread},
+    {"metrics, Running-Sleep-Ready, any bucket / a clock read", "spread-sleeps", "spread-clock", kSpread},
     {"metrics, Running-Sleep-Ready with two stamps, any bucket / a clock read", "spread-shared-sleeps", "spread-clock",
-     kSpread, 2.5 / 3},
+     kSpread},
     {"a switch among 1,000 tasks / of 1", "switch-1000", "switch-1", kTimesAlone},
     {"a switch among 1,000,000 tasks / of 1", "switch-1000000", "switch-1", kTimesAlone},
     {"a switch among 1,000 tasks, fetched ahead / of 1", "switch-1000-fetched", "switch-1", kTimesAlone},
@@ -56,25 +54,30 @@ constexpr Pair kPairs[] = {
     {"a sink / hooks off", "sink", "off", "the burst fits into the ring, no writer beside it"},
 };
 constexpr Pair kAttached[] = {
-    {"bpftrace counts hooks / a bare probe", "attached-probe", "bare-probe", "nothing: the kernel's part is the same",
-     1.05},
+    {"bpftrace counts hooks / a bare probe", "attached-probe", "bare-probe", "nothing: the kernel's part is the same"},
     {"bpftrace counts hooks / a bare probe whose time is measured", "attached-probe", "measured-probe",
      "nothing: the kernel's part is the same"},
 };
 
-double run(const char* way) {
-    return bench::run_self({"--way", way}).numbers.front();
+const bench::Way* find(std::string_view name) {
+    const auto found =
+        std::ranges::find(bench::ways(), name, [](const bench::Way& way) { return std::string_view{way.name}; });
+    return found == bench::ways().end() ? nullptr : &*found;
 }
 
 /// All pairs by turns; each way once a round.
+/// @param fired  grows by how many transitions, or what they are compared with, that was in all
 template <typename Pairs>
-bench::Results compare(const Pairs& pairs) {
-    std::map<std::string_view, std::vector<double>> ns;
+bench::Results compare(const Pairs& pairs, std::uint64_t& fired) {
+    std::vector<std::string> ways;
     for (const Pair& pair : pairs)
-        ns[pair.above], ns[pair.below];
-    for (int round = 0; round < rounds; ++round)
-        for (auto& [way, seen] : ns)
-            seen.push_back(run(way.data()));
+        for (const char* const way : {pair.above, pair.below})
+            if (std::ranges::find(ways, way) == ways.end()) ways.emplace_back(way);
+    const bench::Measured ns = bench::by_turns(ways, rounds, [&fired](const std::string& way) {
+        const std::vector<double> told = bench::run_self({"--way", way}).numbers;
+        fired += static_cast<std::uint64_t>(told.at(1));
+        return told.at(0);
+    });
     bench::Results results;
     for (const Pair& pair : pairs) {
         const std::vector<double>& above = ns.at(pair.above);
@@ -86,7 +89,7 @@ bench::Results compare(const Pairs& pairs) {
         std::printf("Transition: %s = %.2f (MAD %.2f, %d pairs), %+.2f ns (%.2f - %.2f); flattered by: %s\n", pair.what,
                     bench::median(ratios), bench::median_deviation(ratios), rounds, bench::median(differences),
                     bench::median(above), bench::median(below), pair.flattered_by);
-        results.add({std::string{"Transition: "} + pair.what, above, below, pair.flattered_by, pair.bar});
+        results.add({std::string{"Transition: "} + pair.what, above, below, pair.flattered_by});
     }
     return results;
 }
@@ -97,18 +100,18 @@ constexpr const char* kUsage =
     "  --attached: a tracer is attached to its probes\n";
 
 int run_here(std::string_view name, const char* transitions) {
-    const auto found =
-        std::ranges::find(bench::ways(), name, [](const bench::Way& way) { return std::string_view{way.name}; });
-    if (found == bench::ways().end()) {
+    const bench::Way* const way = find(name);
+    if (way == nullptr) {
         std::fputs("transition_bench: expected one of", stderr);
-        for (const bench::Way& way : bench::ways())
-            std::fprintf(stderr, " %s", way.name);
+        for (const bench::Way& known : bench::ways())
+            std::fprintf(stderr, " %s", known.name);
         std::fputs("\n", stderr);
         return 2;
     }
     setenv("TIFFANY_LTTNG", "0", 1);
-    std::printf("%.4f\n",
-                found->ns(transitions == nullptr ? found->transitions : std::strtoull(transitions, nullptr, 10)));
+    const std::uint64_t wanted = transitions == nullptr ? way->transitions : std::strtoull(transitions, nullptr, 10);
+    const bench::Told told = way->run(wanted);
+    std::printf("%.4f %llu\n", told.ns, static_cast<unsigned long long>(told.fired));
     return 0;
 }
 
@@ -129,9 +132,12 @@ int main(int argc, char** argv) {
             return 2;
         }
     }
-    if (attached)
-        compare(kAttached).write(json);
-    else
-        compare(kPairs).write(json);
+    std::uint64_t fired = 0;
+    if (attached) {
+        compare(kAttached, fired).write(json);
+        std::printf("Fired: %llu\n", static_cast<unsigned long long>(fired));  // attached_bench.py compares
+    } else {
+        compare(kPairs, fired).write(json);
+    }
     return 0;
 }
