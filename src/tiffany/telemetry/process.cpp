@@ -89,6 +89,7 @@ void Process::on_statedump() noexcept {
     // bump.
     lttng_found_off_.store(0, std::memory_order_relaxed);
     if (const LttngTable* table = lttng()) probes_hash_.store(table->probes_hash(), std::memory_order_relaxed);
+    lttng_sessions_.fetch_add(1, std::memory_order_relaxed);
     bump();
 }
 

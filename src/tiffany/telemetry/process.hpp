@@ -71,6 +71,8 @@ class Process {
     TracingStatus status() const noexcept { return status_.load(std::memory_order_acquire); }
     /// The program allows LTTng to block it: each call is timed.
     bool lttng_may_block() const noexcept { return lttng_may_block_; }
+    /// How many sessions have started, or asked for a state dump: one that moved is a new chance for who was given up.
+    std::uint32_t lttng_sessions() const noexcept { return lttng_sessions_.load(std::memory_order_relaxed); }
 
     /// Looks whether somebody new listens, if 100 ms have passed since anybody looked; then bumps the generation.
     /// Also corrects the clock once a second. Cost: a coarse clock read; for the one that looks two dozen loads more.
@@ -146,7 +148,8 @@ class Process {
     std::atomic<std::uint32_t> pid_{0};
     std::atomic<const LttngTable*> lttng_{nullptr};
     std::atomic<TracingStatus> status_{TracingStatus::not_tried};
-    bool lttng_may_block_ = false;  // written before lttng_
+    bool lttng_may_block_ = false;                  // written before lttng_
+    std::atomic<std::uint32_t> lttng_sessions_{0};  // writer: LTTng's listener thread, before it moves generation_
     std::atomic<std::uint64_t> first_own_tid_{0};
 
     // written by many threads, now and then: on a line that no hook reads otherwise

@@ -34,6 +34,7 @@
 #include <string_view>
 #include <tiffany/telemetry/clock.hpp>
 #include <tiffany/telemetry/detail/event_draft.hpp>
+#include <tiffany/telemetry/detail/lttng_patience.hpp>
 #include <tiffany/telemetry/detail/on_word.hpp>
 #include <tiffany/telemetry/detail/shard.hpp>
 #include <tiffany/telemetry/spawn_info.hpp>
@@ -405,8 +406,8 @@ class alignas(64) Worker {
     // ---- writer: this worker's thread ----
     std::uint64_t first_seq_ = 0;             // seq is an index's: it goes on from its last worker's
     std::uint64_t on_seq_ = 1;                // first seq since LTTng was last seen off
-    std::uint64_t blocked_ns_ = 0;            // LTTng calls that blocked since one of their kinds last did not,
-    std::uint8_t blocked_kinds_ = 0;          // and these kinds: worker_lttng.cpp
+    detail::LttngPatience patience_;          // with LTTng's consumer, in this session:
+    std::uint32_t session_ = 0;               // Process::lttng_sessions() when on_ was made
     std::uint64_t looked_ns_ = 0;             // when it last read the clock to see whether a look is due
     std::uint32_t ticks_per_look_ = 1;        // how many ticks it then was to let pass: look_pace.hpp
     std::uint64_t last_run_ns_ = 0;           // of the run that ended in this tick

@@ -128,6 +128,7 @@ void Worker::become_child(std::uint64_t instance, bool held) noexcept {
     // the rest of a block that the parent took may be in use there as well: a task of the child's own has a later tid
     next_tid_ = end_tid_ = 0;
     lttng_left_out_.store(0, std::memory_order_relaxed);
+    patience_ = {};
     told_pending_ = told_pending_waits_ = {};
     busy_told_ns_ = run_delay_before_ns_ = run_delay_told_ns_ = 0;
     run_delay_known_ = false;

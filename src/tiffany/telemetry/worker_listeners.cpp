@@ -32,6 +32,11 @@ std::uint32_t Worker::take_rings(std::uint64_t position) noexcept {
     return on;
 }
 
+/// LTTng is on where it was given up, too.
+static constexpr std::uint32_t with_left_out(std::uint32_t on) noexcept {
+    return on | ((on & kLeftOut) != 0 ? kLttng : 0) | ((on & kTickLeftOut) != 0 ? kTickLttng : 0);
+}
+
 /// @param position  the last seq whose event has fired
 void Worker::make_on_word(std::uint64_t position) noexcept {
     std::uint32_t on = on_ & (kEveryHook | kAnnounce);
@@ -39,16 +44,21 @@ void Worker::make_on_word(std::uint64_t position) noexcept {
     if (usdt_semaphore() != 0) on |= kUsdt;
     if (usdt_tick_semaphore() != 0) on |= kTickUsdt;
     if (const LttngTable* lttng = core_->process.lttng()) {
-        if (lttng->any_enabled()) on |= core_->process.lttng_may_block() ? kLttng | kMayBlock : kLttng;
-        if (lttng->any_tick_enabled()) on |= kTickLttng;
+        // another listener that comes is no new session: who was given up stays so
+        if (const std::uint32_t session = core_->process.lttng_sessions(); session != session_) {
+            session_ = session;
+            patience_ = {};
+        }
+        const bool given_up = patience_.is_over();
+        const std::uint32_t calls = core_->process.lttng_may_block() ? kLttng | kMayBlock : kLttng;
+        if (lttng->any_enabled()) on |= given_up ? kLeftOut : calls;
+        if (lttng->any_tick_enabled()) on |= given_up ? kTickLeftOut : kTickLttng;
         lttng_fire_ = lttng->fire.data();
     }
     if (core_->stall_bound_ns.load(std::memory_order_relaxed) != 0) on |= kWatched;
     if (((on ^ on_) & kWatched) != 0) forget_run();
     on_ = on | take_rings(position);
-    core_->process.found_off(~on_);
-    blocked_ns_ = 0;
-    blocked_kinds_ = 0;
+    core_->process.found_off(~with_left_out(on_));
     // release: whoever sees it may free the ring that was used before
     made_for_.store(generation_, std::memory_order_release);
 }

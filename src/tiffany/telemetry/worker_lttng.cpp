@@ -1,5 +1,7 @@
 // Events go to LTTng, which may block, or be given up.
 
+#include <sched.h>
+
 #include <tiffany/telemetry/detail/on_word.hpp>
 #include <tiffany/telemetry/worker.hpp>
 
@@ -13,8 +15,7 @@ using namespace detail;
 
 namespace {
 
-constexpr std::uint64_t kBlockedNs = 10'000'000;    // an LTTng call this long waited for its consumer: see ADR 0006
-constexpr std::uint64_t kGiveUpNs = 2'000'000'000;  // so long in blocked calls in a row: the consumer is dead
+constexpr std::uint64_t kBlockedNs = 10'000'000;  // an LTTng call this long waited for its consumer: see ADR 0006
 
 /// Events that may have a channel of their own, as they have under `paltrace record`.
 std::uint8_t kind_of(EventId id) noexcept {
@@ -36,21 +37,19 @@ void Worker::fire_lttng(EventId id, const void* event) noexcept {
     }
 }
 
-// A channel in blocking mode waits for its consumer; when that is dead, it waits at every event, or for ever. An early
-// return says that the consumer lives only where a channel was full before: in another one there may still be room.
+// A channel in blocking mode waits for its consumer; when that is dead, it waits at every event, or for ever.
 void Worker::call_lttng_timed(EventId id, const void* event) noexcept {
+    const LttngPatience::Ring ring{sched_getcpu(), kind_of(id)};
     const std::uint64_t begin = kernel_ns();
     core_->process.lttng()->fire[static_cast<std::size_t>(id)](event);
     const std::uint64_t took = kernel_ns() - begin;
     if (took < kBlockedNs) {
-        if ((blocked_kinds_ & kind_of(id)) == 0) return;
-        blocked_ns_ = 0;
-        blocked_kinds_ = 0;
+        // on another CPU by now: in the ring of which one it found room is not known
+        if (patience_.is_tried() && sched_getcpu() == ring.cpu) patience_.came_early(ring);
         return;
     }
-    blocked_ns_ += took;
-    blocked_kinds_ |= kind_of(id);
-    if (blocked_ns_ < kGiveUpNs) return;
+    patience_.waited(ring, took);
+    if (!patience_.is_over()) return;
     // the consumer serves all channels: neither transitions nor ticks call it any more
     if ((on_ & kLttng) != 0) on_ = (on_ & ~(kLttng | kMayBlock)) | kLeftOut;
     if ((on_ & kTickLttng) != 0) on_ = (on_ & ~kTickLttng) | kTickLeftOut;

@@ -1,17 +1,62 @@
 // What happens at the bounds: no index left for a worker, a consumer that is dead.
 
+#include <sched.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <latch>
 #include <memory>
 #include <semaphore>
 #include <thread>
+#include <tiffany/telemetry/detail/lttng_patience.hpp>
 
+#include "kept.hpp"
 #include "recorded.hpp"
+#include "telemetry/process.hpp"
 
 namespace tiffany::testing {
+
+using namespace detail;
+
 namespace {
+
+/// CPUs that this thread may use.
+std::vector<int> cpus() {
+    cpu_set_t set;
+    sched_getaffinity(0, sizeof set, &set);
+    std::vector<int> found;
+    for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu)
+        if (CPU_ISSET(cpu, &set)) found.push_back(cpu);
+    return found;
+}
+
+/// Keeps this thread on one CPU.
+class OnCpu {
+  public:
+    explicit OnCpu(int cpu) {
+        sched_getaffinity(0, sizeof before_, &before_);
+        cpu_set_t one;
+        CPU_ZERO(&one);
+        CPU_SET(cpu, &one);
+        sched_setaffinity(0, sizeof one, &one);
+    }
+    ~OnCpu() { sched_setaffinity(0, sizeof before_, &before_); }
+    OnCpu(const OnCpu&) = delete;
+    OnCpu& operator=(const OnCpu&) = delete;
+
+  private:
+    cpu_set_t before_;
+};
+
+/// Another listener, which has nothing to do with LTTng.
+struct WithSink {
+    WithSink() { install_sink(kept); }
+    ~WithSink() { uninstall_sink(); }
+    WithSink(const WithSink&) = delete;
+    WithSink& operator=(const WithSink&) = delete;
+    std::shared_ptr<Kept> kept = std::make_shared<Kept>();
+};
 
 class Limits : public Recorded {
   protected:
@@ -82,31 +127,111 @@ TEST_F(Limits, PastTheLastWorkerHooksFireNothingAndAreCounted) {
         schedulers.pop_back();
 }
 
-TEST_F(Limits, AWorkerWhoseLttngCallsBlockTooLongStopsCallingAndCounts) {
-    // LTTNG_UST_ALLOW_BLOCKING was set before the first scheduler of this program, so each call is timed
-    SchedulerTelemetry telemetry{"blocked", {.metrics = false}};
-    TaskTimes task;
-    Worker& worker = telemetry.here();
-    start_session();  // so that no look finds a new listener while calls block
-    worker.spawned(task, {.name = "t"});
-    recording().block_ns = 700'000'000;
-    worker.running(task);
-    recording().block_ns = 0;
-    worker.yield(task);  // one that returns early forgives those before it
-    recording().block_ns = 700'000'000;
+// LTTNG_UST_ALLOW_BLOCKING was set before the first scheduler of this program, so each call is timed.
+class Blocked : public Limits {
+  protected:
+    Blocked() {
+        begin_session();
+        worker_->spawned(task_, {.name = "t"});
+    }
+    void begin_session() {
+        start_session();
+        notice();
+    }
+    /// A worker with a loop looks who listens in its ticks.
+    void notice() { const Worker::Tick tick{*worker_, task_}; }
+    /// An event that waits for so long.
+    void run_for(std::uint64_t block_ns) {
+        recording().block_ns = block_ns;
+        worker_->running(task_);
+        recording().block_ns = 0;
+    }
+    void run_early(int times) {
+        for (int i = 0; i < times; ++i)
+            worker_->running(task_);
+    }
+    /// How many of so many runs reach LTTng.
+    std::size_t reach(int times) {
+        const std::size_t before = recording().of(EventId::TaskRunning).size();
+        run_early(times);
+        return recording().of(EventId::TaskRunning).size() - before;
+    }
+
+    SchedulerTelemetry telemetry_{"blocked", {.metrics = false}};
+    TaskTimes task_;
+    WorkerLease worker_ = telemetry_.worker();
+};
+
+constexpr std::uint64_t kLong = 1'100'000'000;  // two of them are too much
+constexpr int kProof = LttngPatience::kProof;
+
+TEST_F(Blocked, AWorkerWhoseLttngCallsBlockTooLongStopsCallingAndCounts) {
+    run_for(kLong);
+    EXPECT_EQ(worker_->lttng_left_out(), 0u);
+    run_for(kLong);
+    EXPECT_EQ(reach(2), 0u);
+    EXPECT_EQ(worker_->lttng_left_out(), 2u);
+    begin_session();
+    EXPECT_EQ(reach(1), 1u) << "a new session is a new chance";
+}
+
+TEST_F(Blocked, AFewThatStillFitInAFullRingForgiveNothing) {
+    const OnCpu stays{cpus().front()};
+    run_for(kLong);
+    run_early(kProof - 1);
+    run_for(kLong);
+    EXPECT_EQ(reach(1), 0u);
+}
+
+TEST_F(Blocked, ARingThatWasFullAndHasRoomForgives) {
+    const OnCpu stays{cpus().front()};
+    run_for(kLong);
+    run_early(4 * kProof);
+    run_for(kLong);
+    EXPECT_EQ(reach(1), 1u);
+    run_for(kLong);
+    EXPECT_EQ(reach(1), 0u);
+}
+
+TEST_F(Blocked, RoomInTheRingOfAnotherCpuForgivesNothing) {
+    if (cpus().size() < 2) GTEST_SKIP() << "one CPU";
+    {
+        const OnCpu first{cpus()[0]};
+        run_for(kLong);
+    }
+    const OnCpu second{cpus()[1]};
+    run_for(20'000'000);
+    run_early(4 * kProof);  // explains the short wait alone
+    run_for(kLong);
+    EXPECT_EQ(reach(1), 0u);
+}
+
+TEST_F(Blocked, AnotherListenerThatComesIsNoNewChance) {
     for (int i = 0; i < 2; ++i)
-        worker.running(task);
-    EXPECT_EQ(worker.lttng_left_out(), 0u);
-    worker.running(task);  // 2.1 s in a row
-    const std::size_t fired = recording().of(EventId::TaskRunning).size();
-    worker.running(task);
-    worker.running(task);
-    EXPECT_EQ(recording().of(EventId::TaskRunning).size(), fired);
-    EXPECT_EQ(worker.lttng_left_out(), 2u);
-    recording().block_ns = 0;
-    start_session();
-    worker.running(task);
-    EXPECT_EQ(recording().of(EventId::TaskRunning).size(), fired + 1) << "a new session is a new chance";
+        run_for(kLong);
+    const std::size_t fired = recording().ids().size();
+    for (int i = 0; i < 2; ++i) {
+        const WithSink sink;
+        notice();
+        run_early(1);
+        EXPECT_TRUE(flush_sink());
+        EXPECT_FALSE(sink.kept->of("Running").empty()) << "it was noticed";
+    }
+    EXPECT_EQ(recording().ids().size(), fired);
+    // nor do the next looks take what was given up for a listener that has come
+    const std::uint32_t generation = Process::get().generation();
+    for (const auto until = std::chrono::steady_clock::now() + 300ms; std::chrono::steady_clock::now() < until;)
+        notice();
+    EXPECT_EQ(Process::get().generation(), generation);
+}
+
+TEST_F(Blocked, AnotherListenerThatComesForgivesNothing) {
+    run_for(kLong);
+    const WithSink sink;
+    notice();
+    run_early(1);  // which tells of the task as well
+    run_for(kLong);
+    EXPECT_EQ(reach(1), 0u);
 }
 
 TEST_F(Limits, WhereThereIsStillRoomInAnotherChannelTheDeadConsumerIsFoundAllTheSame) {
