@@ -27,7 +27,8 @@ constexpr BufferSize kFull{4 * kMi, 16};
 constexpr BufferSize kOthers{4 * kMi, 4};
 // Below this even a slow program may lose events whenever the consumer is not scheduled for some milliseconds.
 constexpr BufferSize kLeast{64 * kKi, 4};
-// Blocking is not lossless with small rings: a writer that is pre-empted half way holds its sub-buffer.
+// Blocking is not lossless with small rings: a writer that is pre-empted half way holds its sub-buffer. The others wait
+// for it before they have written round a ring of this size: LttngCalls, in the telemetry library, counts on it.
 constexpr BufferSize kLeastLossless{kMi, 8};
 
 std::uint64_t ring_bytes(BufferSize size, unsigned cpus) {

@@ -359,7 +359,7 @@ void add_record(CLI::App& app, Command& chosen) {
         ->add_option("--buffers", *buffers,
                      "ring of each CPU and process: COUNT sub-buffers of SIZE bytes (default: 4Mx16, or what fits)")
         ->type_name("SIZExCOUNT");
-    command->add_flag("--lossless", options->lossless, "COMMAND waits up to 1 s for room instead of losing an event");
+    command->add_flag("--lossless", options->lossless, "COMMAND waits up to 2 s for room instead of losing an event");
     command->add_flag("--crash-safe", options->crash_safe, "keep the buffers in files: they survive every process");
     command->add_flag("--follow-fork", options->follow_fork, "also record children that COMMAND forks without exec");
     command->add_option("COMMAND", options->command, "the command and its arguments, after --");

@@ -26,6 +26,7 @@ class Judge {
   private:
     void take_processes(const ctf::ReadSummary& read);
     void judge(const ctf::ReadSummary& found);
+    std::string how_to_lose_less(const ctf::ReadSummary& found) const;
     std::optional<bool> has_ended(pid_t process) const;
     void judge_nothing();
     void judge_processes();
@@ -135,6 +136,16 @@ void Judge::judge_processes() {
               << std::endl;
 }
 
+std::string Judge::how_to_lose_less(const ctf::ReadSummary& found) const {
+    if (found.without_buffers != 0 || facts_.dead_daemon || facts_.disk_was_full)
+        return "";  // larger ones would not help
+    const std::string larger = "give --buffers more than " + facts_.buffers.transitions.text();
+    if (!options_.lossless) return ": " + larger + ", or --lossless";
+    return ": a full buffer was not served, or a worker had no CPU in the middle of an event, for 2 s, and --lossless "
+           "waits no longer: " +
+           larger + ", or the machine less to do";
+}
+
 void Judge::judge(const ctf::ReadSummary& found) {
     if (found.records == 0 && found.lost == 0 && found.lost_others == 0 && found.bad_parts.empty()) {
         judge_nothing();
@@ -154,10 +165,7 @@ void Judge::judge(const ctf::ReadSummary& found) {
                                                                     : "")
               << std::endl;
     else
-        talk_ << (found.at_most ? "at most " : "") << found.lost << " transitions"
-              << (found.without_buffers != 0 || facts_.dead_daemon || facts_.disk_was_full
-                      ? ""  // then larger ones would not help
-                      : ": give --buffers more than " + facts_.buffers.transitions.text() + ", or --lossless")
+        talk_ << (found.at_most ? "at most " : "") << found.lost << " transitions" << how_to_lose_less(found)
               << std::endl;
     if (found.lost_others != 0)
         talk_ << "paltrace: lost at least " << found.lost_others

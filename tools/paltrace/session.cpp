@@ -11,7 +11,8 @@ using namespace std::chrono_literals;
 constexpr std::chrono::seconds kDeadline{20};
 // Stopping writes out what is in the buffers, at the disk's speed.
 constexpr std::chrono::seconds kStopDeadline{60};
-constexpr char kBlockingTimeout[] = "--blocking-timeout=1000000";  // us
+// As long as a worker waits in all for a dead consumer daemon (ADR 6): no event is lost that could have waited.
+constexpr char kBlockingTimeout[] = "--blocking-timeout=2000000";  // us
 // A program killed in the middle of an event leaves its sub-buffer unreadable to the consumer daemon (with --crash-safe
 // BufferFiles reads that of COMMAND), so none should be filled for long.
 constexpr char kSwitchTimer[] = "--switch-timer=1000000";  // us

@@ -21,7 +21,7 @@ struct SessionPlan {
     std::string name;
     std::string output;     ///< absolute directory of the trace
     std::string shm_path;   ///< directory for the buffers' files; empty = /dev/shm
-    bool blocking = false;  ///< a program that allows it waits for room, at most a second an event
+    bool blocking = false;  ///< a program that allows it waits for room, at most 2 s an event
     /// What the events mean is written at once, not when their process ends. With a full disk the daemon then may
     /// answer nobody any more: only for a daemon of our own.
     bool early_metadata = false;

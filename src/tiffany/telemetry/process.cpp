@@ -202,6 +202,7 @@ void Process::become_child() noexcept {
     if (forks_ <= kMostForks) ++forks_;
     for (SchedulerCore* core : cores_)
         core->become_child(instance, forks_ <= kMostForks ? forks_ : 0);
+    lttng_calls_.become_child();
     log_.become_child();
     for (PalHub& hub : pal_)
         hub.become_child();

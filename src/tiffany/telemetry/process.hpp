@@ -15,6 +15,7 @@
 
 #include "ended_schedulers.hpp"
 #include "log_control.hpp"
+#include "lttng_calls.hpp"
 #include "pal_hub.hpp"
 
 namespace tiffany::detail {
@@ -71,6 +72,7 @@ class Process {
     TracingStatus status() const noexcept { return status_.load(std::memory_order_acquire); }
     /// The program allows LTTng to block it: each call is timed.
     bool lttng_may_block() const noexcept { return lttng_may_block_; }
+    LttngCalls& lttng_calls() noexcept { return lttng_calls_; }
     /// How many sessions have started, or asked for a state dump: one that moved is a new chance for who was given up.
     std::uint32_t lttng_sessions() const noexcept { return lttng_sessions_.load(std::memory_order_relaxed); }
 
@@ -164,6 +166,8 @@ class Process {
     std::atomic<std::uint32_t> lttng_found_off_{0};  // bits of on_word.hpp. Also a worker that finds something off
     Semaphore semaphore_;                            // likewise
     Semaphore tick_semaphore_;
+
+    LttngCalls lttng_calls_;
 
     // lock order: log_'s, cores_mutex_, workers_mutex_, indices_mutex_ or pal_'s
     std::array<PalHub, kPalExits> pal_;

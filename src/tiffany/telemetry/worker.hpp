@@ -48,6 +48,7 @@ struct tiffany_dump_task;
 namespace tiffany {
 
 namespace detail {
+struct LttngCall;
 class PalRing;
 struct SchedulerCore;
 struct Stall;
@@ -356,6 +357,7 @@ class alignas(64) Worker {
     std::uint32_t take_rings(std::uint64_t position) noexcept;
     void make_on_word(std::uint64_t position) noexcept;
     void announce(std::uint64_t position) noexcept;
+    void join_lttng_calls() noexcept;
     template <typename Event>
     Event event_of_worker(std::uint64_t position) const noexcept;
     void fire_started(std::uint64_t position) noexcept;
@@ -404,21 +406,22 @@ class alignas(64) Worker {
     detail::Shard shard_;
 
     // ---- writer: this worker's thread ----
-    std::uint64_t first_seq_ = 0;             // seq is an index's: it goes on from its last worker's
-    std::uint64_t on_seq_ = 1;                // first seq since LTTng was last seen off
-    detail::LttngPatience patience_;          // with LTTng's consumer, in this session:
-    std::uint32_t session_ = 0;               // Process::lttng_sessions() when on_ was made
-    std::uint64_t looked_ns_ = 0;             // when it last read the clock to see whether a look is due
-    std::uint32_t ticks_per_look_ = 1;        // how many ticks it then was to let pass: look_pace.hpp
-    std::uint64_t last_run_ns_ = 0;           // of the run that ended in this tick
-    std::uint64_t tick_tid_ = 0;              // the task of this tick
-    TaskState last_state_ = TaskState::None;  // what that run left its task in
-    bool lists_ = false;                      // these while on_ has kDumping: it lists, or would in its next tick;
-    std::uint32_t dump_late_ = 0;             // who came late before this pass,
-    std::uint64_t dump_cursor_ = 0;           // where the pass goes on,
-    std::uint64_t dumped_ = 0;                // tasks told since the dump began,
-    std::uint64_t dump_due_ns_ = 0;           // and when the next part is due, CLOCK_MONOTONIC
-    std::uint64_t stuck_since_ns_ = 0;        // likewise: since when the runtime lists nothing; 0 = it does
+    std::uint64_t first_seq_ = 0;              // seq is an index's: it goes on from its last worker's
+    std::uint64_t on_seq_ = 1;                 // first seq since LTTng was last seen off
+    detail::LttngPatience patience_;           // with LTTng's consumer, in this session:
+    detail::LttngCall* lttng_call_ = nullptr;  // its place among them, if LTTng may block
+    std::uint32_t session_ = 0;                // Process::lttng_sessions() when on_ was made
+    std::uint64_t looked_ns_ = 0;              // when it last read the clock to see whether a look is due
+    std::uint32_t ticks_per_look_ = 1;         // how many ticks it then was to let pass: look_pace.hpp
+    std::uint64_t last_run_ns_ = 0;            // of the run that ended in this tick
+    std::uint64_t tick_tid_ = 0;               // the task of this tick
+    TaskState last_state_ = TaskState::None;   // what that run left its task in
+    bool lists_ = false;                       // these while on_ has kDumping: it lists, or would in its next tick;
+    std::uint32_t dump_late_ = 0;              // who came late before this pass,
+    std::uint64_t dump_cursor_ = 0;            // where the pass goes on,
+    std::uint64_t dumped_ = 0;                 // tasks told since the dump began,
+    std::uint64_t dump_due_ns_ = 0;            // and when the next part is due, CLOCK_MONOTONIC
+    std::uint64_t stuck_since_ns_ = 0;         // likewise: since when the runtime lists nothing; 0 = it does
     std::atomic<std::uint64_t> lttng_left_out_{0};
     std::array<detail::PalRing*, detail::kPalExits> ring_{};  // by PalExit; valid while on_ has its bit
     std::atomic<std::uint32_t> made_for_{0};                  // generation_, told to who wants to free a ring

@@ -73,6 +73,7 @@ bool Worker::tell_stall(const Stall& stall) noexcept {
 
 void Worker::start(bool has_loop) noexcept {
     thread_ = static_cast<std::uint32_t>(gettid());
+    join_lttng_calls();
     generation_ = core_->process.generation();
     on_ = has_loop ? 0 : kEveryHook;
     ticks_to_look_ = 1;
@@ -134,6 +135,7 @@ void Worker::become_child(std::uint64_t instance, bool held) noexcept {
     run_delay_known_ = false;
     on_seq_ = 1;
     thread_ = static_cast<std::uint32_t>(gettid());
+    join_lttng_calls();
     if (held && core_->metrics) {
         shard_.thread.store(thread_, std::memory_order_relaxed);
         begin_busy_stretch(clock_->ticks());

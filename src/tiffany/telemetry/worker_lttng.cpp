@@ -4,6 +4,7 @@
 
 #include <tiffany/telemetry/detail/on_word.hpp>
 #include <tiffany/telemetry/worker.hpp>
+#include <tiffany/tracepoints/event_structs.hpp>
 
 #include "kernel_time.hpp"
 #include "process.hpp"
@@ -24,7 +25,26 @@ std::uint8_t kind_of(EventId id) noexcept {
     return id == EventId::TickBegin || id == EventId::TickEnd ? kTick : kOther;
 }
 
+/// What an event takes of a ring, at most: strings are no longer than their arrays, and 24 bytes are enough for its
+/// head and the padding.
+std::uint64_t most_bytes(EventId id) noexcept {
+    constexpr std::uint16_t kStructs[] = {
+#define TIFFANY_TRANSITION(Name, verb, from, to, level, meaning, fields) sizeof(tiffany_task_##verb),
+#define TIFFANY_EVENT(Name, verb, probe, Record, kind, level, meaning, fields) sizeof(tiffany_##verb),
+#define TIFFANY_TICK(Name, verb, probe, Record, kind, level, meaning, fields) sizeof(tiffany_tick_##verb),
+#include <tiffany/tracepoints/task_events.def>
+    };
+    return kStructs[static_cast<std::size_t>(id)] + 24u;
+}
+
 }  // namespace
+
+/// In a program that allows LTTng to block it.
+void Worker::join_lttng_calls() noexcept {
+    if (!core_->process.lttng_may_block()) return;
+    if (lttng_call_ == nullptr) lttng_call_ = core_->process.lttng_calls().of(static_cast<std::uint16_t>(id()));
+    if (lttng_call_ != nullptr) lttng_call_->thread.store(static_cast<pid_t>(thread_), std::memory_order_relaxed);
+}
 
 void Worker::fire_lttng(EventId id, const void* event) noexcept {
     // The last word of a worker tells how many are missing: it costs one time-out at most, at the worker's end.
@@ -39,9 +59,11 @@ void Worker::fire_lttng(EventId id, const void* event) noexcept {
 
 // A channel in blocking mode waits for its consumer; when that is dead, it waits at every event, or for ever.
 void Worker::call_lttng_timed(EventId id, const void* event) noexcept {
+    if (lttng_call_ != nullptr) core_->process.lttng_calls().enter(*lttng_call_, most_bytes(id));
     const LttngPatience::Ring ring{sched_getcpu(), kind_of(id)};
     const std::uint64_t begin = kernel_ns();
     core_->process.lttng()->fire[static_cast<std::size_t>(id)](event);
+    if (lttng_call_ != nullptr) LttngCalls::leave(*lttng_call_);
     const std::uint64_t took = kernel_ns() - begin;
     if (took < kBlockedNs) {
         // on another CPU by now: in the ring of which one it found room is not known
