@@ -97,16 +97,6 @@ def test_lossless_loses_nothing_while_a_worker_has_no_cpu_in_the_middle_of_an_ev
     assert (done.file["transitions"], done.file["lost"]) == (done.transitions(), 0)
 
 
-def stand_still(counter):
-    """Waits until both workers wait for room; when they were last seen to move."""
-    last, moved = made(counter), time.monotonic()
-    while time.monotonic() < moved + 0.2:
-        time.sleep(0.01)
-        if (now := made(counter)) != last:
-            last, moved = now, time.monotonic()
-    return moved
-
-
 def test_lossless_loses_nothing_while_the_consumer_daemon_serves_nobody_for_a_moment(tmp_path):
     """The workers wait for it: without that the buffers are full several times over."""
     for attempt in range(5):
@@ -114,16 +104,17 @@ def test_lossless_loses_nothing_while_the_consumer_daemon_serves_nobody_for_a_mo
         command = [SPIN, "0", "--workers", "2", "--counter", counter, "--announce", announce]
         options = ["--lossless", "--buffers", "1Mx8"]
         with Running(tmp_path / f"run{attempt}", *options, "--", *command, ready=announce) as running:
-            consumer = running.child("lttng-consumerd")
+            consumer, spin = running.child("lttng-consumerd"), running.child("spin_transitions")
+            slept, begin = Slept(spin), time.monotonic()
             os.kill(consumer, signal.SIGSTOP)
             try:
-                moved = stand_still(counter)
+                poll(lambda: min(slept()) > 1.15, "both workers have waited")
             finally:
                 os.kill(consumer, signal.SIGCONT)
-            served = time.monotonic() - moved < 1.5  # after 2 s they give it up, and count: another test's business
+            served = time.monotonic() - begin < 1.5  # after 2 s they give it up, and count: another test's business
             before = made(counter)
             poll(lambda: all(now > then + 10_000 for now, then in zip(made(counter), before)), "they go on")
-            os.kill(running.child("spin_transitions"), signal.SIGINT)
+            os.kill(spin, signal.SIGINT)
             done = running.wait()
         if served:
             done.expect(0)
