@@ -6,7 +6,7 @@ import signal
 import sys
 
 from kit import need_program, poll, program
-from record import Running, check, record
+from record import Running, check, kill_at_once, record
 
 SPIN = str(program("spin_transitions"))
 
@@ -32,6 +32,26 @@ def test_who_is_killed_at_any_moment_has_every_event_in_the_log_that_was_committ
         assert done.file["transitions"] in (made, made + 1) and done.file["lost"] == 0, done.err
         assert "what it told LTTng is here" in done.err
         assert check(run).returncode == 0
+
+
+def test_program_and_daemons_killed_at_once_leave_a_recording_that_paltrace_recovers_by_itself(tmp_path):
+    need_program("lttng-crash")
+    for attempt in range(3):
+        counter, announce, run = (tmp_path / f"{name}{attempt}" for name in ("counter", "go", "run"))
+        command = [SPIN, "0", "--counter", counter, "--announce", announce]
+        with Running(run, "--crash-safe", "--", *command, ready=announce) as running:
+            poll(lambda: any(file.stat().st_size > 4096 for file in run.glob("trace/**/transitions_*")), "a sub-buffer")
+            kill_at_once(*map(running.child, ("spin_transitions", "lttng-sessiond", "lttng-consumerd")))
+            done = running.wait().expect(128 + signal.SIGKILL)
+            running.nothing_is_left()
+        made = int.from_bytes(counter.read_bytes(), sys.byteorder)
+        print(f"{made} made, {done.file['transitions']} recorded")
+        # the last one may lie between its hook and the counter
+        assert done.file["transitions"] in (made, made + 1) and done.file["lost"] == 0, done.err
+        assert (done.file["bad_parts"], done.file["tail_unknown"]) == ([], True)
+        assert "COMMAND was killed: what it told LTTng is here" in done.err
+        judged = check(run)
+        assert judged.returncode == 0 and judged.stdout.splitlines()[-1] == "good, but some may be missing, uncounted", judged
 
 
 def test_of_a_child_of_the_command_that_was_killed_it_is_said_that_its_end_may_be_missing(tmp_path):

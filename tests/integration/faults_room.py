@@ -27,14 +27,16 @@ def test_a_dev_shm_that_fills_during_the_run_costs_no_event(tmp_path):
     assert done.code == 3 and done.file["shm_was_full"] is True
 
 
-def record_on_a_small_disk(directory, size, *options, then):
-    """Far more than it holds; then a shell script, in whose mount namespace the disk is ($small); in it there is `check`."""
+def record_on_a_small_disk(directory, size, *options, then, spin="", beside=":"):
+    """Far more than it holds, and a shell script beside that; then one, in whose mount namespace the disk is ($small), too; in
+    it there is `check`."""
     small = directory / "small"
     small.mkdir()
     inside = f"""
         small={small} PATH={program('paltrace').parent}:$PATH
         check() {{ paltrace check $small/run; echo "check $?"; }}
-        paltrace record -o $small/run {' '.join(options)} -- {SPIN} 800000
+        ({beside}) </dev/null >/dev/null 2>&1 &
+        paltrace record -o $small/run {' '.join(options)} -- {SPIN} 800000 {spin}
         echo "record $?"
         cat $small/run/record.json
         check
@@ -50,7 +52,7 @@ def record_on_a_small_disk(directory, size, *options, then):
     (told,) = (json.loads(text) for text in re.findall(r"^\{$.*?^\}$", full, re.M | re.S))
     assert told["disk_was_full"] is True
     verdict = full.splitlines()[-2:]
-    assert verdict[0] != "good" and verdict[1] in ("check 0", "check 1", "check 4"), done
+    assert verdict[0].startswith(("bad", "good, but ")) and verdict[1] in ("check 0", "check 1", "check 4"), done
     return made, told, later, done.stderr
 
 
@@ -66,6 +68,26 @@ def test_a_trace_on_a_full_disk_is_a_part_that_says_so_or_nothing(tmp_path):
     if (tmp_path / "run.pal").exists() and told["transitions"] is not None:
         transitions, lost = transitions_and_lost(check(tmp_path / "run.pal").stdout)
         assert transitions == told["transitions"] and transitions + lost <= made
+
+
+# Once LTTng has written what the events mean, what comes before the disk is full can be read. A check of a trace whose metadata is
+# cut, or not there yet, is no 0.
+AFTER_ITS_METADATA = """
+for look in $(seq 600); do paltrace check $small/run/trace && break; sleep 0.1; done
+touch $small/go
+"""
+
+
+def test_a_trace_whose_metadata_was_written_before_the_disk_was_full_is_a_part_that_says_so(tmp_path):
+    convert = f'paltrace convert $small/run -o {tmp_path}/run.pal; echo "convert $?"'
+    options = {"spin": "--hold $small/go", "beside": AFTER_ITS_METADATA}
+    made, told, later, said = record_on_a_small_disk(tmp_path, "6M", "--buffers", "64kx16", then=convert, **options)
+    assert 0 < told["transitions"] <= told["transitions"] + told["lost"] < made and told["tail_unknown"] is True
+    (process,) = told["processes"]
+    missing = f"what process {process['pid']} (spin_transition) did after the disk was full is missing, and not counted"
+    assert f"paltrace: {missing}\n" in said
+    assert int(re.search(r"^convert (\d)$", later, re.M)[1]) in (0, 4)
+    assert transitions_and_lost(check(tmp_path / "run.pal").stdout) == (told["transitions"], told["lost"])
 
 
 def test_a_crash_safe_recording_on_a_full_disk_keeps_the_buffers_that_it_has_no_room_to_recover(tmp_path):

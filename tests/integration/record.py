@@ -741,33 +741,45 @@ def test_a_start_that_did_not_wait_for_lttng_is_told_and_counted(tmp_path, spin)
 
 def test_crash_safe_buffers_can_be_read_after_everything_was_killed(tmp_path, spin):
     need_program("lttng-crash")
-    # A consumer daemon that is killed while it writes leaves half a packet; one that sees COMMAND die before itself may
-    # have begun to give its buffers up. Both are seldom, and the page says so: five in a row would be another fault.
-    for attempt in range(5):
-        made, recovered = kill_all_and_recover(tmp_path / str(attempt), spin)
-        if recovered >= made:
-            return
-    raise AssertionError(f"five times what was made could not be read: {made} made, {recovered} read")
+    # A consumer daemon that is killed while it writes leaves half a packet, which is named; one that sees COMMAND die before
+    # itself may have begun to give its buffers up: a tail is missing. Both are seldom, and the page says so.
+    tries = [kill_all_and_recover(tmp_path / str(attempt), spin) for attempt in range(5)]
+    whole = 0
+    for made, recovered, done, judged in tries:
+        half_a_packet = re.search(r"packet \d+ at byte \d+:? (?:it )?is cut", done.stderr)
+        assert done.returncode in (0, 4) or (done.returncode == 1 and half_a_packet), done
+        # the last one may lie between its hook and the counter
+        assert recovered <= made + 1, "nothing is told twice"
+        assert recovered >= made or half_a_packet or "lost: 0 transitions" in judged.stdout, (made, recovered, done, judged)
+        whole += recovered >= made
+    print(f"{whole} of {len(tries)} whole")
+    assert whole >= 4, [(made, recovered) for made, recovered, *_ in tries]
+
+
+def kill_at_once(traced, *others):
+    """Before any of them could do something about it: the program ends its recording itself if it sees a daemon die before it."""
+    for number in (signal.SIGSTOP, signal.SIGKILL):
+        for pid in (traced, *others):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
 
 
 def kill_all_and_recover(directory, spin):
-    """(transitions that were made, how many of them the two commands of the page read)"""
+    """Transitions that were made, how many of them the two commands of the page read, what these said, and what check says."""
     directory.mkdir()
     counter, announce, run = directory / "counter", directory / "go", directory / "run"
     command = [spin, "0", "--counter", counter, "--announce", announce]
     with Running(run, "--crash-safe", "--", *command, ready=announce) as running:
         # part of it written out, part of it in the buffers
         poll(lambda: any(file.stat().st_size > 4096 for file in run.glob("trace/**/transitions_*")), "a sub-buffer")
-        for pid in (running.process.pid, *running.started):  # all before any of them could do something about it
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        kill_at_once(running.child("spin_transitions"), running.process.pid, *running.started)
         line = rescue_line(running.wait().err)
         running.nothing_is_left()
     made = int.from_bytes(counter.read_bytes(), sys.byteorder)
     assert run.joinpath("shm").stat().st_mode & 0o777 == 0o700
     done = in_shell(line)
-    assert done.returncode in (0, 1, 4), done.stderr
-    return made, transitions_of(run / "recovered.pal")
+    log = run / "recovered.pal"
+    return made, transitions_of(log), done, check(log)
 
 
 def rescue_line(said):
