@@ -10,7 +10,7 @@ from kit import DEADLINE, children, program
 
 SECONDS, PAUSE_MS = (600, 10) if os.environ.get("TIFFANY_PART") == "long" else (3, 0)
 PARTS, QUARTER = 20, 5  # how often churn says what memory it has, and the number that the later ones are held against
-MORE_MIB = 8  # that a process may have at the end, beside what it has after a quarter of the time
+MORE_MIB = 1  # that a process may have at the end, beside what it has after a quarter of the time
 TOOLS = {"paltrace", "paltrace-keeper", "lttng-sessiond", "lttng-consumerd"}
 
 

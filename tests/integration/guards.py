@@ -9,6 +9,7 @@ import pathlib
 import re
 import shutil
 import signal
+import statistics
 import subprocess
 import time
 
@@ -118,20 +119,27 @@ def test_a_full_dev_shm_ends_no_program():
 def test_a_session_daemon_that_hangs_delays_a_start_by_our_bound_not_by_lttngs(tmp_path):
     with PrivateLttng(tmp_path) as lttng:
 
-        def seconds(timeout_ms):
-            # None: unset, so that ours holds
-            unset = ["env", "-u", "LTTNG_UST_REGISTER_TIMEOUT"] if timeout_ms is None else ["env"]
-            env = {} if timeout_ms is None else {"LTTNG_UST_REGISTER_TIMEOUT": timeout_ms}
+        def seconds(**env):
+            """Of one start; where LTTng's own variable is not given, ours holds."""
             begin = time.monotonic()
-            lttng.run([*unset, STEADY, 10], env=env)
+            lttng.run(["env", "-u", "LTTNG_UST_REGISTER_TIMEOUT", *(f"{name}={value}" for name, value in env.items()), STEADY, 10])
             return time.monotonic() - begin
+
+        def later():
+            """By how much the daemon delays a start, s: the median of starts in turn with it and without LTTng."""
+            return statistics.median(seconds() - seconds(TIFFANY_LTTNG=0) for _ in range(5))
 
         lttng.daemon.send_signal(signal.SIGSTOP)
         try:
-            ours, lttngs = seconds(None), seconds(3000)
+            lttngs = seconds(LTTNG_UST_REGISTER_TIMEOUT=3000)
+            ours = [later()]
+            while ours[-1] >= 0.55 and len(ours) < 3:  # a machine that is loaded may delay a process by itself
+                ours.append(later())
         finally:
             lttng.daemon.send_signal(signal.SIGCONT)
-        assert lttngs - ours > 1.5, f"{ours} s with ours, {lttngs} s with LTTng's"
+        print(f"start {1000 * min(ours):+.0f} ms")
+        assert lttngs > 3, "the test needs a daemon that hangs"
+        assert 0.4 < min(ours) < 0.55, ours
 
 
 def test_the_programs_environment_is_as_it_was(tmp_path):
