@@ -10,11 +10,12 @@ import signal
 import struct
 import subprocess
 import sys
+import time
 import urllib.request
 
 import pytest
 from kit import DEADLINE, SOURCE, OrdinaryUser, alive, children, need_program, poll, program
-from record import Running, check, record
+from record import PROMISED_END, Running, check, record
 
 PALTRACE = program("paltrace")
 SPIN = str(program("spin_transitions"))
@@ -60,7 +61,7 @@ def run_fast_and_kill(directory, *options):
         before = made(counter)
         poll(lambda: all(now > then + 3_000_000 for now, then in zip(made(counter), before)), "both workers go on")
         os.kill(running.child("spin_transitions"), signal.SIGINT)
-        done = running.wait()
+        done = running.wait(PROMISED_END)
         running.nothing_is_left()
     assert done.file["command_status"] == 0, done.err
     assert done.transitions() >= sum(before) + 2 * 3_000_000
@@ -111,7 +112,7 @@ def run_gently_and_kill(directory, daemon, *options, code):
         os.kill(running.child(f"lttng-{daemon}d"), signal.SIGKILL)
         poll(lambda: f"{daemon} daemon ended" in pathlib.Path(f"{run}.err").read_text(), "paltrace says so")
         os.kill(running.child("spin_transitions"), signal.SIGINT)
-        done = running.wait().expect(code)
+        done = running.wait(PROMISED_END).expect(code)
         running.nothing_is_left()
     assert (done.file["command_status"], done.file["own_status"]) == (0, code)
     assert "lost no transition of what was recorded\n" in done.err
@@ -239,8 +240,12 @@ def test_a_session_daemon_that_is_killed_and_started_again_traces_the_same_progr
         before = demo.value('task_transitions_total{scheduler="demo",event="Running"}')
         poll(lambda: demo.value('task_transitions_total{scheduler="demo",event="Running"}') > before, "it goes on")
         user.start_daemon()
+        begin = time.monotonic()
         trace(user, "second")
         poll(lambda: demo.value(attached) == 1, "the program found the new daemon")
+        again = time.monotonic() - begin
+        print(f"traced again after {again:.1f} s")
+        assert again < 10, "LTTng looks for a new daemon after 5 s"
         poll(lambda: written_by(user, "second"), "it is recorded")
         user.run(["lttng", "--no-sessiond", "destroy", "second"])
         done = user.run([user.program("paltrace"), "check", user.home / "second"])

@@ -6,7 +6,7 @@ import signal
 import sys
 
 from kit import need_program, poll, program
-from record import Running, check, kill_at_once, record
+from record import PROMISED_END, Running, check, kill_at_once, record
 
 SPIN = str(program("spin_transitions"))
 
@@ -25,7 +25,7 @@ def test_who_is_killed_at_any_moment_has_every_event_in_the_log_that_was_committ
         with Running(run, "--crash-safe", "--lossless", "--buffers", "1Mx8", "--", *command, ready=announce) as running:
             poll(lambda: int.from_bytes(counter.read_bytes(), sys.byteorder) > 100_000, "some transitions")
             os.kill(running.child("spin_transitions"), signal.SIGKILL)
-            done = running.wait().expect(128 + signal.SIGKILL)
+            done = running.wait(PROMISED_END).expect(128 + signal.SIGKILL)
             running.nothing_is_left()
         made = int.from_bytes(counter.read_bytes(), sys.byteorder)
         # the last one may lie between its hook and the counter
@@ -42,7 +42,7 @@ def test_program_and_daemons_killed_at_once_leave_a_recording_that_paltrace_reco
         with Running(run, "--crash-safe", "--", *command, ready=announce) as running:
             poll(lambda: any(file.stat().st_size > 4096 for file in run.glob("trace/**/transitions_*")), "a sub-buffer")
             kill_at_once(*map(running.child, ("spin_transitions", "lttng-sessiond", "lttng-consumerd")))
-            done = running.wait().expect(128 + signal.SIGKILL)
+            done = running.wait(PROMISED_END).expect(128 + signal.SIGKILL)
             running.nothing_is_left()
         made = int.from_bytes(counter.read_bytes(), sys.byteorder)
         print(f"{made} made, {done.file['transitions']} recorded")
@@ -61,7 +61,7 @@ def test_of_a_child_of_the_command_that_was_killed_it_is_said_that_its_end_may_b
     with Running(run, "--", "sh", "-c", script, ready=announce) as running:
         killed = running.child("spin_transitions")
         os.kill(killed, signal.SIGKILL)
-        done = running.wait().expect(0)
+        done = running.wait(PROMISED_END).expect(0)
     told = {process["pid"] == killed: (process["ended"], process["tail_unknown"]) for process in done.file["processes"]}
     assert told == {True: (True, True), False: (True, False)}
     assert done.file["tail_unknown"] is True

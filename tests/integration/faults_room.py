@@ -8,7 +8,7 @@ import tempfile
 
 import pytest
 from kit import DEADLINE, need_program, program
-from record import check, mount_namespace, record, small_shm
+from record import PROMISED_END, check, mount_namespace, record, small_shm
 
 SPIN = str(program("spin_transitions"))
 
@@ -33,11 +33,12 @@ def record_on_a_small_disk(directory, size, *options, then, spin="", beside=":")
     small = directory / "small"
     small.mkdir()
     inside = f"""
-        small={small} PATH={program('paltrace').parent}:$PATH
+        export small={small} PATH={program('paltrace').parent}:$PATH
         check() {{ paltrace check $small/run; echo "check $?"; }}
         ({beside}) </dev/null >/dev/null 2>&1 &
-        paltrace record -o $small/run {' '.join(options)} -- {SPIN} 800000 {spin}
+        paltrace record -o $small/run {' '.join(options)} -- sh -c '{SPIN} 800000 {spin}; echo "command ended $(date +%s.%N)"'
         echo "record $?"
+        echo "record ended $(date +%s.%N)"
         cat $small/run/record.json
         check
         echo "more room"
@@ -48,6 +49,9 @@ def record_on_a_small_disk(directory, size, *options, then, spin="", beside=":")
     made = int(re.search(r"^transitions (\d+)$", done.stdout, re.M)[1])
     assert made > 800_000, "the program itself is unharmed"
     assert "record 3\n" in done.stdout and "its disk is full" in done.stderr, done
+    command, ended = (float(re.search(rf"^{who} ended (\S+)$", done.stdout, re.M)[1]) for who in ("command", "record"))
+    print(f"paltrace ends {ended - command:.1f} s later")
+    assert ended - command < PROMISED_END
     full, _, later = done.stdout.partition("more room\n")
     (told,) = (json.loads(text) for text in re.findall(r"^\{$.*?^\}$", full, re.M | re.S))
     assert told["disk_was_full"] is True
