@@ -110,7 +110,8 @@ class Running:
     def wait(self, within=DEADLINE):
         begin = time.monotonic()
         code = self.process.wait(within)
-        print(f"paltrace ends {time.monotonic() - begin:.1f} s later")
+        if within == PROMISED_END:
+            print(f"paltrace ends {time.monotonic() - begin:.1f} s later")
         return Done(code, self._text(self._out), self._text(self._err), self.directory)
 
     def nothing_is_left(self):
