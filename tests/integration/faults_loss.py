@@ -10,7 +10,7 @@ import pytest
 from faults_daemons import made
 from faults_waits import Slept, go_on
 from kit import DEADLINE, PrivateLttng, poll, program
-from record import Running, record
+from record import Running, check, losses_and_records, paltrace, record
 
 SPIN = str(program("spin_transitions"))
 LONG = os.environ.get("TIFFANY_PART") == "long"
@@ -18,13 +18,18 @@ LOSSLESS = 10_000_000 if LONG else 100_000  # each of two workers
 
 
 def accounts(directory):
-    """(transitions, lost) as convert tells them; no figure of the log is above `most`."""
+    """(transitions, lost) as convert tells them; the largest figure in the log, and in what convert, check and stats say."""
     log = directory.with_suffix(".pal")
     done = subprocess.run(
         [program("paltrace"), "convert", directory, "-o", log], capture_output=True, text=True, timeout=5 * DEADLINE
     )
     assert done.returncode in (0, 4), done.stderr
-    transitions, figures = 0, []
+    judged = check(directory)
+    counted = paltrace("stats", directory)
+    assert judged.returncode == counted.returncode == done.returncode, (judged, counted)
+    told = [losses_and_records(text) for text in (done.stderr, judged.stdout, judged.stderr, counted.stdout, counted.stderr)]
+    assert told[0] and told[1] and told[3], "each of them tells"
+    transitions, figures = 0, sum(told, [])
     with open(log, encoding="utf-8") as lines:
         for record_ in map(json.loads, lines):
             transitions += "step" in record_ and "seq" in record_
@@ -32,7 +37,7 @@ def accounts(directory):
     return transitions, record_["lost"], max(figures)
 
 
-@pytest.mark.parametrize("workers", [1, 2, 4])
+@pytest.mark.parametrize("workers", [1, 2, 3, 4])
 def test_sessions_with_tiny_buffers_each_account_for_all_that_was_fired(tmp_path, workers):
     rooms = {"pid": ["--buffers-pid", "--subbuf-size=4k"], "large": ["--buffers-pid", "--subbuf-size=64k"]}
     with PrivateLttng(tmp_path) as lttng:

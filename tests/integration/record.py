@@ -152,6 +152,12 @@ def check(*inputs):
     return subprocess.run(command, text=True, capture_output=True, timeout=DEADLINE)
 
 
+def losses_and_records(text):
+    """Every number in the lines that tell of what is lost, or there."""
+    lines = (line for line in text.splitlines() if re.search(r"\b(?:lost|records)\b", line))
+    return [int(number) for line in lines for number in re.findall(r"\b\d+\b", line)]
+
+
 # ---- what is recorded ----
 
 
@@ -169,6 +175,7 @@ def test_loses_with_tiny_buffers_and_accounts_for_every_transition(tmp_path, spi
     assert done.file["lost"] > 0, "the test needs a loss"
     assert done.file["transitions"] + done.file["lost"] == done.transitions()
     assert f"lost {done.file['lost']} transitions" in done.err
+    assert max(losses_and_records(done.err)) <= done.transitions(), done.err
 
 
 def test_converts_while_it_reads_back(tmp_path, spin):
