@@ -67,6 +67,19 @@ def test_switched_off_keeps_the_module_and_lttngs_threads_out():
     assert running.end() > 0
 
 
+def test_without_a_session_daemon_it_runs_and_lttngs_two_threads_wait_for_one(tmp_path):
+    need_root()
+    os.makedirs("/run/lttng", exist_ok=True)
+    nobody = ["--mount", "--propagation", "private", "sh", "-ec", 'mount -t tmpfs tmpfs /run/lttng; exec "$@"', "sh"]
+    running = start(*nobody, STEADY, 0, 1000, executable="unshare", env={"LTTNG_HOME": str(tmp_path)})
+    try:
+        assert running.lttng == "available"
+        assert running.threads() == 3
+        assert running.end() > 0
+    finally:
+        kit.end_process(running.process)
+
+
 def test_without_the_module_the_program_runs(tmp_path):
     alone = private_copy(STEADY, tmp_path)
     assert said(checked([alone, 1000]).stdout) == {"lttng": "no_module", "transitions": "1001"}

@@ -11,12 +11,21 @@ from kit import DEADLINE, SOURCE, checked, need_program
 PAGE = (SOURCE / "docs/reliability.md").read_text()
 
 
+def table():
+    """The rows of the table of faults, each a list of cells."""
+    lines = PAGE.partition("\n## Faults\n")[2].partition("\n## ")[0].splitlines()
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("| ")]
+    assert cells[0][:4] == ["fault", "what happens", "test", "seen"] and all(len(row) == 5 for row in cells)
+    return cells[1:]
+
+
 def rows():
     """{fault: (file, test)} of the table of faults."""
-    table = PAGE.partition("\n## Faults\n")[2].partition("\n## ")[0]
-    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines() if line.startswith("| ")]
-    assert cells[0][:3] == ["fault", "what happens", "test"] and all(len(row) == 5 for row in cells)
-    return {row[0]: re.fullmatch(r"`(\w+\.py)::(test_\w+)`", row[2]) for row in cells[1:]}
+    return {row[0]: re.fullmatch(r"`(\w+\.py)::(test_\w+)`", row[2]) for row in table()}
+
+
+def test_of_each_fault_it_is_told_what_was_seen():
+    assert [row[0] for row in table() if not row[3]] == []
 
 
 def test_each_fault_has_a_test_that_ctest_runs():
