@@ -27,7 +27,7 @@ EACH = 3_000_000  # transitions of each worker
 # what the page promises; of starts and paces the median is held against it
 START_MS, START_STOPPED_MS = 10, 550
 PACE = 0.97
-PAUSE_S = 2
+PAUSE_S = 2.5  # 2 s, and what the machine takes to run the worker again, and to see it
 beyond = []
 SPIN = str(program("spin_transitions"))
 STEADY = str(program("steady"))

@@ -91,7 +91,9 @@ def test_a_trace_whose_metadata_was_written_before_the_disk_was_full_is_a_part_t
     missing = f"what process {process['pid']} (spin_transition) did after the disk was full is missing, and not counted"
     assert f"paltrace: {missing}\n" in said
     assert int(re.search(r"^convert (\d)$", later, re.M)[1]) in (0, 4)
-    assert transitions_and_lost(check(tmp_path / "run.pal").stdout) == (told["transitions"], told["lost"])
+    checked = check(tmp_path / "run.pal").stdout
+    assert transitions_and_lost(checked) == (told["transitions"], told["lost"])
+    assert f"note: {missing}\n" in checked, "the log says so itself"
 
 
 def test_a_crash_safe_recording_on_a_full_disk_keeps_the_buffers_that_it_has_no_room_to_recover(tmp_path):
