@@ -143,27 +143,38 @@ std::size_t utf8_character(std::string_view text) {
     return length;
 }
 
-void TimeFormatter::begin_second(std::uint64_t second) {
+namespace {
+
+/// One or two digits are two.
+char* put_two(char* out, std::uint64_t value, char after) noexcept {
+    *out++ = static_cast<char>('0' + value / 10 % 10);
+    *out++ = static_cast<char>('0' + value % 10);
+    *out++ = after;
+    return out;
+}
+
+}  // namespace
+
+char* put_second(char* out, std::uint64_t second) noexcept {
     using namespace std::chrono;
     const sys_seconds instant{seconds{static_cast<std::int64_t>(second)}};
     const auto day = floor<days>(instant);
     const year_month_day date{day};
     const hh_mm_ss time{instant - day};
-    TextBuffer text;
-    text.put(before_);
-    text.put_padded(static_cast<std::uint64_t>(static_cast<int>(date.year())), 4);
-    text.put('-');
-    text.put_padded(static_cast<unsigned>(date.month()), 2);
-    text.put('-');
-    text.put_padded(static_cast<unsigned>(date.day()), 2);
-    text.put('T');
-    text.put_padded(static_cast<std::uint64_t>(time.hours().count()), 2);
-    text.put(':');
-    text.put_padded(static_cast<std::uint64_t>(time.minutes().count()), 2);
-    text.put(':');
-    text.put_padded(static_cast<std::uint64_t>(time.seconds().count()), 2);
-    text.put('.');
-    up_to_second_ = Piece{text.view()};
+    const auto year = static_cast<std::uint64_t>(static_cast<int>(date.year()));
+    out = put_two(out, year / 100, '0') - 1;
+    out = put_two(out, year % 100, '-');
+    out = put_two(out, static_cast<unsigned>(date.month()), '-');
+    out = put_two(out, static_cast<unsigned>(date.day()), 'T');
+    out = put_two(out, static_cast<std::uint64_t>(time.hours().count()), ':');
+    out = put_two(out, static_cast<std::uint64_t>(time.minutes().count()), ':');
+    return put_two(out, static_cast<std::uint64_t>(time.seconds().count()), '.');
+}
+
+void TimeFormatter::begin_second(std::uint64_t second) {
+    std::array<char, kSecondBytes> text{};
+    put_second(text.data(), second);
+    up_to_second_ = Piece{before_ + std::string{text.data(), text.size()}};
     second_ns_ = second * kNsPerSecond;
 }
 

@@ -61,6 +61,12 @@ class TextBuffer {
 /// How many bytes at the front of `text` are one valid UTF-8 character; 0 if it begins with none. `text` is not empty.
 std::size_t utf8_character(std::string_view text);
 
+inline constexpr std::size_t kSecondBytes = 20;
+/// Writes "2026-11-23T15:43:08." where kSecondBytes are free; returns the end. Takes no lock, unlike gmtime_r and
+/// strftime: a forked child may call it though another thread of its parent did so at the fork.
+/// @param second  since 1970, UTC; up to the year 9999
+char* put_second(char* out, std::uint64_t second) noexcept;
+
 /// Puts "2026-11-23T15:43:08.947684687Z", and a text before it. Remembers it up to the last four digits, because
 /// records come many in 10 us.
 class TimeFormatter {

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <cstring>
-#include <ctime>
 #include <tiffany/pal/byte_sink.hpp>
+#include <tiffany/pal/text.hpp>
 #include <tiffany/pal/writer.hpp>
 
 namespace tiffany::detail {
@@ -131,12 +131,9 @@ char* PalLines::put_time(char* out, std::uint64_t ts_ns) noexcept {
     const std::uint64_t second = ts_ns / kNsPerSecond;
     if (second != second_) [[unlikely]] {
         second_ = second;
-        const auto seconds = static_cast<std::time_t>(second);
-        std::tm utc{};
-        gmtime_r(&seconds, &utc);
         std::array<char, Piece::kMost> text{};
-        const std::size_t bytes = std::strftime(text.data(), text.size(), R"({"v":1,"ts":"%Y-%m-%dT%H:%M:%S.)", &utc);
-        up_to_second_ = Piece{{text.data(), bytes}};
+        const char* const end = pal::put_second(tiffany::detail::put(text.data(), R"({"v":1,"ts":")"), second);
+        up_to_second_ = Piece{{text.data(), static_cast<std::size_t>(end - text.data())}};
     }
     out = up_to_second_.put(out);
     out = pal::put_9_digits(out, static_cast<std::uint32_t>(ts_ns % kNsPerSecond));

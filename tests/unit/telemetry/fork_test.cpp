@@ -12,6 +12,7 @@
 #include <chrono>
 #include <cstdint>
 #include <cstdlib>
+#include <ctime>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -158,9 +159,9 @@ void live(Worker& worker, TaskTimes& task) {
     worker.done(task);
 }
 
-class Fork : public ::testing::TestWithParam<Lock> {
+class Forking : public ::testing::Test {
   protected:
-    Fork() {
+    Forking() {
         static const test::TemporaryFolder folder;
         static const bool configured = [] {
             configure({.pal = kChildHasThreads ? (folder.path() / "%p.pal").string() : "", .environment = false});
@@ -172,7 +173,7 @@ class Fork : public ::testing::TestWithParam<Lock> {
         lease = telemetry->worker();
         lease->spawned(inherited, {.name = "inherited"});
     }
-    ~Fork() override {
+    ~Forking() override {
         lease = {};
         telemetry.reset();
         uninstall_sink();
@@ -204,6 +205,8 @@ class Fork : public ::testing::TestWithParam<Lock> {
     WorkerLease lease;
     TaskTimes inherited;
 };
+
+class Fork : public Forking, public ::testing::WithParamInterface<Lock> {};
 
 TEST_P(Fork, WaitsForALockThatAnotherThreadHoldsAndTheChildCanUseEverything) {
     const std::string syscall_file = "/proc/self/task/" + std::to_string(gettid()) + "/syscall";
@@ -242,6 +245,32 @@ TEST_P(Fork, WaitsForALockThatAnotherThreadHoldsAndTheChildCanUseEverything) {
     EXPECT_TRUE(flush_sink());
     EXPECT_GE(sink->count, 3);
     EXPECT_EQ(pal_status().active, kChildHasThreads);
+}
+
+// That of libc's times no fork waits for: in the child it stays locked if another thread held it, as here nearly
+// always.
+TEST_F(Forking, AChildNeedsNoLockThatLibcDoesNotHoldAtAFork) {
+    std::atomic<bool> is_over{false};
+    std::thread in_libc{[&] {
+        while (!is_over.load()) {
+            const std::time_t now = 0;
+            std::tm local{};
+            localtime_r(&now, &local);
+        }
+    }};
+    for (int i = 0; i < 20; ++i) {
+        const pid_t child = fork();
+        if (child == 0) {
+            alarm(kChildHangsS);
+            _exit(use_everything());
+        }
+        int status = 0;
+        EXPECT_EQ(waitpid(child, &status, 0), child);
+        EXPECT_EQ(status, 0) << "a signal, or in the second byte the number of the check that failed";
+        if (status != 0) break;
+    }
+    is_over.store(true);
+    in_libc.join();
 }
 
 INSTANTIATE_TEST_SUITE_P(OfEachLock, Fork, ::testing::ValuesIn(kLocks),
