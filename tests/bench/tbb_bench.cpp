@@ -16,7 +16,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
-#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -71,16 +70,14 @@ void compare(const Load& load, const std::vector<std::string>& ways, int trees, 
     static constexpr const char* kFlatteredBy = "one thread: no task is stolen; the tasks lie in the nearest caches";
     // as much time for each load
     const int some = load.work == 0 ? trees : (trees + 9) / 10;
-    std::map<std::string, std::vector<double>> ns;
     std::vector<double> sums;
-    for (int round = 0; round < rounds; ++round)
-        for (const std::string& way : ways) {
-            const std::vector<double> told =
-                bench::run_self({"--trees", std::to_string(some), "--work", std::to_string(load.work), "--way", way})
-                    .numbers;
-            ns[way].push_back(told.at(0));
-            sums.push_back(told.at(1));
-        }
+    const bench::Measured ns = bench::by_turns(ways, rounds, [&](const std::string& way) {
+        const std::vector<double> told =
+            bench::run_self({"--trees", std::to_string(some), "--work", std::to_string(load.work), "--way", way})
+                .numbers;
+        sums.push_back(told.at(1));
+        return told.at(0);
+    });
     for (const double sum : sums)
         if (sum != sums.front()) fail("not all ways computed the same");
     const std::vector<double>& stripped = ns.at(ways.front());
