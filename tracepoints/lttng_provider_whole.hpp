@@ -2,8 +2,8 @@
 /// An event of numbers goes into LTTng's buffer as a whole.
 ///
 /// The probe functions that LTTng's macros make write one field at a time, a call through a table for each. Here the
-/// fields, which follow each other in the buffer as in the struct, are written with one call. What is recorded is the
-/// same to the byte. Whatever else is asked for (a filter, a trigger, an event with a string) goes LTTng's own way.
+/// fields, which follow each other in the buffer as in the struct, are written with one call. What is recorded
+/// reads the same. Whatever else is asked for (a filter, a trigger, an event with a string) goes LTTng's own way.
 ///
 /// Private to the module; LTTng's headers come first.
 

@@ -297,6 +297,7 @@ int main() {
     lease->spawned(first, {.name = "first", .site = Site::here(), .priority = 200, .group = group, .parent = 0});
     TaskTimes second;
     lease->spawned(second, {.name = "second", .site = Site::here(), .parent = first.tid(), .waiting = true});
+    static_cast<void>(lease->ticks_silently());
     {
         const Worker::Tick tick{*lease, first};
         live(story, first, second.tid());
