@@ -364,8 +364,12 @@ class Reading {
 }  // namespace
 
 void add_sentences(std::vector<std::string>& to, const std::vector<std::string>& more) {
-    for (const std::string& sentence : more)
-        if (std::ranges::find(to, sentence) == to.end()) to.push_back(sentence);
+    constexpr std::size_t kMost = 256;  // a log that is not to be trusted can have any number, each to be compared
+    static const std::string kMore = "there are more such notes than can be shown";
+    for (const std::string& sentence : more) {
+        if (to.size() > kMost) return;
+        if (std::ranges::find(to, sentence) == to.end()) to.push_back(to.size() < kMost ? sentence : kMore);
+    }
 }
 
 std::string unexplained_remark(std::uint64_t missing) {

@@ -44,16 +44,18 @@ class StreamFile {
     std::uint64_t size() const { return size_; }
     std::string_view header(std::uint64_t at) { return read(at, header_.data(), header_.size()); }
 
-    /// Whether these bytes are in the file behind `at`.
+    /// Whether these bytes are in the file behind `at`, as far as a packet reaches.
     bool has_behind(std::uint64_t at, const std::string& bytes) const {
         constexpr std::size_t kAtOnce = std::size_t{1} << 20U;
+        constexpr std::uint64_t kFarthest = std::uint64_t{64} << 20U;  // LTTng's own have a few MiB; a file may be vast
         std::vector<char> some(kAtOnce);
-        for (;;) {
+        for (const std::uint64_t end = at + kFarthest; at < end;) {
             const std::string_view found = read(++at, some.data(), some.size());
             if (found.find(bytes) != std::string_view::npos) return true;
             if (found.size() < some.size()) return false;
             at += found.size() - bytes.size();
         }
+        return false;
     }
 
   private:

@@ -1,5 +1,6 @@
 #include "trace_reader.hpp"
 
+#include <exception>
 #include <memory>
 #include <tiffany/pal/reader.hpp>
 #include <vector>
@@ -15,14 +16,15 @@
 namespace tiffany::ctf {
 namespace {
 
-/// Nothing if it is whole, or otherwise bad, which its reader tells.
+/// Nothing if it is whole, or otherwise bad, which its reader tells; or if it cannot be made: the native reader needs
+/// none, and babeltrace2 then tells of the stream that is cut.
 std::shared_ptr<BoundedTrace> bounded(const std::string& directory) {
-    std::vector<StreamEnd> cut;
     try {
-        cut = check_files(directory).cut;
-    } catch (const Error&) {
+        const std::vector<StreamEnd> cut = check_files(directory).cut;
+        return cut.empty() ? nullptr : std::make_shared<BoundedTrace>(directory, cut);
+    } catch (const std::exception&) {
+        return nullptr;
     }
-    return cut.empty() ? nullptr : std::make_shared<BoundedTrace>(directory, cut);
 }
 
 bool take(ChildSource& child, RecordBatch& batch, FrameHandler& handler) {

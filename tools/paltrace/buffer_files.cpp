@@ -69,12 +69,15 @@ BufferFiles::~BufferFiles() {
 void BufferFiles::look(pid_t command) noexcept try {
     for (const fs::path& from : process_directories(shm_path_))
         keep_files(from, fs::path{kept_} / fs::relative(from, shm_path_));
+    const std::size_t failed = failed_writes_();
+    // of a process that is seen for the first time, since the look before it began
+    const std::size_t failed_before = std::exchange(failed_at_last_look_, failed);
     for (const fs::path& kept : process_directories(kept_)) {
         const std::string process = kept.filename().string();
         const auto seen = failed_before_.find(process);
-        if (seen == failed_before_.end()) failed_before_.emplace(process, failed_writes_());
+        if (seen == failed_before_.end()) failed_before_.emplace(process, failed_before);
         if (seen == failed_before_.end() || pid_in_name(process) == command || !has_ended(kept)) continue;
-        if (failed_writes_() != seen->second) continue;  // what is in them may be nowhere else
+        if (failed != seen->second) continue;  // what is in them may be nowhere else
         failed_before_.erase(seen);
         std::error_code ignored;
         fs::remove_all(kept, ignored);

@@ -41,7 +41,8 @@ class BufferFiles final : public BufferKeeper {
     std::string shm_path_;
     std::string kept_;
     std::function<std::size_t()> failed_writes_;
-    std::map<std::string, std::size_t> failed_before_;  // by process: as it was first seen
+    std::size_t failed_at_last_look_ = 0;
+    std::map<std::string, std::size_t> failed_before_;  // by process: before the look that saw it first
     bool salvaged_ = false;
     bool keep_ = false;  // what is in them is nowhere else
 };

@@ -2,6 +2,7 @@
 
 #include <istream>
 #include <string_view>
+#include <utility>
 
 namespace tiffany::paltrace {
 namespace {
@@ -26,7 +27,7 @@ DaemonComplaints read_daemon_log(std::istream& log) {
         if (has("(in lttng_consumer_on_read_subbuffer")) ++found.failed_writes;
         if (has("(in ust_registry_session_init()")) ++found.missed[said_in(line)];
         if (has("(in lttng_metadata_printf()")) metadata_trouble = said_in(line);
-        if (has("Failed to generate session metadata")) ++found.missed[metadata_trouble];
+        if (has("Failed to generate session metadata")) ++found.missed[std::exchange(metadata_trouble, {})];
     }
     return found;
 }

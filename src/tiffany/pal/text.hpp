@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstring>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -73,6 +74,7 @@ class TimeFormatter {
   public:
     /// At most 15 bytes, else std::length_error.
     explicit TimeFormatter(std::string_view before = {}) : before_{before} {
+        if (before.size() > 15) throw std::length_error{"a text before a time is too long"};
         begin_second(0);
         begin_part(0);
     }

@@ -1,9 +1,11 @@
 #include "lttng_calls.hpp"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
 #include <ctime>
 #include <new>
@@ -28,6 +30,23 @@ bool is_asleep(pid_t thread) noexcept {
     const std::size_t name_end = stat.rfind(')');  // a name is at most 15 bytes, whatever they are
     return name_end != std::string_view::npos && name_end + 2 < stat.size() && stat[name_end + 2] == 'S';
 }
+
+/// What a hook is called in goes on as if nothing had been called here: no cancellation of its thread begins within,
+/// and errno stays.
+class Unseen {
+  public:
+    Unseen() noexcept { pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancelled_); }
+    ~Unseen() {
+        pthread_setcancelstate(cancelled_, nullptr);
+        errno = errno_;
+    }
+    Unseen(const Unseen&) = delete;
+    Unseen& operator=(const Unseen&) = delete;
+
+  private:
+    int errno_ = errno;
+    int cancelled_ = PTHREAD_CANCEL_ENABLE;
+};
 
 void rest() noexcept {
     constexpr timespec kRest{.tv_sec = 0, .tv_nsec = 100'000};
@@ -64,20 +83,21 @@ LttngCall* LttngCalls::of(std::uint16_t index) noexcept {
 void LttngCalls::make_way(LttngCall& mine) noexcept {
     const std::uint64_t written = written_.fetch_add(mine.untold, std::memory_order_relaxed) + mine.untold;
     mine.untold = 0;
+    const Unseen unseen;
+    std::uint64_t begin = 0;  // of the first wait: kMostNs are for all of them together
     const std::size_t used = used_.load(std::memory_order_acquire);
     for (std::size_t i = 0; i < used; ++i) {
         Chunk* const chunk = chunks_[i].load(std::memory_order_acquire);
         if (chunk == nullptr) continue;
         for (LttngCall& other : *chunk)
-            if (&other != &mine) wait_for(other, written);
+            if (&other != &mine) wait_for(other, written, begin);
     }
 }
 
-void LttngCalls::wait_for(LttngCall& other, std::uint64_t written) const noexcept {
+void LttngCalls::wait_for(LttngCall& other, std::uint64_t written, std::uint64_t& begin) const noexcept {
     const auto is_far_behind = [&](std::uint64_t since) {
         return since != 0 && static_cast<std::int64_t>(written - since) > static_cast<std::int64_t>(kRoomBytes);
     };
-    std::uint64_t begin = 0;
     for (;;) {
         const std::uint64_t since = other.since.load(std::memory_order_acquire);
         if (!is_far_behind(since) || since == other.given_up.load(std::memory_order_relaxed)) return;

@@ -30,7 +30,8 @@ class LttngCalls {
     /// of 1 MiB, the least that `paltrace record --lossless` takes.
     static constexpr std::uint64_t kRoomBytes = 3u << 20;
     static constexpr std::uint64_t kUntoldBytes = 3u << 19;
-    static constexpr std::uint64_t kMostNs = 2'000'000'000;  ///< a thread without CPU for so long is waited for no more
+    static constexpr std::uint64_t kMostNs =
+        2'000'000'000;  ///< so long one hook waits for threads without CPU; then they are waited for no more
 
     LttngCalls() = default;
     ~LttngCalls();
@@ -64,7 +65,7 @@ class LttngCalls {
     using Chunk = std::array<LttngCall, kEach>;
 
     void make_way(LttngCall& mine) noexcept;
-    void wait_for(LttngCall& other, std::uint64_t written) const noexcept;
+    void wait_for(LttngCall& other, std::uint64_t written, std::uint64_t& begin) const noexcept;
 
     alignas(64) std::atomic<std::uint64_t> written_{1};  // bytes, in all, as told so far
     std::atomic<std::uint64_t> share_{kUntoldBytes / kEach};

@@ -145,5 +145,18 @@ INSTANTIATE_TEST_SUITE_P(OfEachReader, CutStreams, testing::Values(Reader::nativ
                              return std::string{reader.param == Reader::native ? "native" : "babeltrace2"};
                          });
 
+TEST(Sentences, OfALogThatHasAnyNumberOfThemSomeAreKept) {
+    std::vector<std::string> many;
+    for (int i = 0; i < 100'000; ++i)
+        many.push_back(std::to_string(i));
+    std::vector<std::string> kept{"0"};
+    add_sentences(kept, many);
+    ASSERT_EQ(kept.size(), 257u);
+    EXPECT_EQ(kept[255], "255") << "the one that was there is there once";
+    EXPECT_THAT(kept.back(), testing::HasSubstr("more"));
+    add_sentences(kept, {"another"});
+    EXPECT_EQ(kept.size(), 257u);
+}
+
 }  // namespace
 }  // namespace tiffany::ctf

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cerrno>
 #include <fstream>
 #include <semaphore>
 #include <string>
@@ -103,6 +104,17 @@ TEST(LttngCalls, WhoNeverComesBackIsWaitedForOnce) {
     const InACall other{calls, false};
     writer.write(calls, kMuch);  // a wait at each look would take a quarter of an hour
     EXPECT_EQ(other.call().given_up, other.call().since);
+}
+
+// What called the hook may look at its own error after it.
+TEST(LttngCalls, AWaitLeavesErrno) {
+    LttngCalls calls;
+    Writer writer;
+    calls.enter(*calls.of(1), kEvent);  // no such thread: the look at it fails
+    errno = EXDEV;
+    writer.write(calls, kMuch);
+    EXPECT_EQ(errno, EXDEV);
+    EXPECT_EQ(calls.of(1)->given_up, calls.of(1)->since) << "there was a wait";
 }
 
 TEST(LttngCalls, AForkedChildWaitsForNobody) {

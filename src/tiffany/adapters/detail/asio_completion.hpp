@@ -8,6 +8,7 @@
 //
 // Included before Asio, for every file of a program (asio_tracking.hpp): Asio's classes are declared here, not known.
 
+#include <boost/version.hpp>
 #include <concepts>
 #include <cstdint>
 #include <optional>
@@ -15,6 +16,10 @@
 #include <tiffany/adapters/detail/asio_run.hpp>
 #include <type_traits>
 #include <typeinfo>
+
+#if BOOST_VERSION / 100 != 1074
+#error "tiffany::asio is made for Boost 1.74: what it says of Asio's own classes need not be so in another version"
+#endif
 
 namespace boost::asio {
 
