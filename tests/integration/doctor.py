@@ -704,6 +704,20 @@ def test_a_process_whose_program_was_replaced_is_told_and_can_be_traced_by_the_l
     assert refused.stderr.startswith(f"counts: {copied} was replaced or removed after process {pid} began"), refused
 
 
+def test_a_process_that_root_may_not_look_into_is_called_so():
+    need_bpftrace()
+    need_root()
+    with subprocess.Popen(["sleep", "60"]) as target:
+        try:
+            less_than_it = ["setpriv", "--bounding-set=-sys_ptrace", "--inh-caps=-all"]
+            counts = [*less_than_it, SOURCE / "tools" / "bpftrace" / "counts", str(target.pid)]
+            refused = subprocess.run(counts, capture_output=True, text=True, timeout=DEADLINE)
+        finally:
+            target.kill()
+    assert refused.returncode == 3
+    assert refused.stderr == f"counts: may not look into process {target.pid}: root needs CAP_SYS_PTRACE here\n"
+
+
 def test_a_process_that_has_ended_and_a_kernel_thread_are_called_so():
     need_bpftrace()
     ended = subprocess.Popen(["true"])

@@ -236,7 +236,9 @@ def test_a_session_daemon_that_is_killed_and_started_again_traces_the_same_progr
         trace(user, "first")
         poll(lambda: demo.value(attached) == 1, "the metric tells of the session")
         kill_daemons(daemon)
+        begin = time.monotonic()
         poll(lambda: demo.value(attached) == 0, "the metric tells that nobody traces")
+        assert time.monotonic() - begin < 10, "LTTng's thread sees the end of its socket at once"
         before = demo.value('task_transitions_total{scheduler="demo",event="Running"}')
         poll(lambda: demo.value('task_transitions_total{scheduler="demo",event="Running"}') > before, "it goes on")
         user.start_daemon()

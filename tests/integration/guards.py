@@ -246,7 +246,7 @@ def test_a_plugin_that_carries_the_library_is_opened_and_closed_while_lttng_reco
         new_session(lttng, tmp_path / "trace")
         lttng.lttng("enable-event", "-u", "tiffany:*", "-c", "c")
         lttng.lttng("start")
-        running = start_host(lttng, times=100)
+        running = start_host(lttng.popen, times=100)
         # sessions begin after the plugin was closed: LTTng's thread calls whoever asked to be told, in every copy
         for _ in range(3):
             lttng.lttng("regenerate", "statedump")
@@ -267,9 +267,22 @@ def test_a_plugin_that_carries_the_library_is_opened_and_closed_while_lttng_reco
     assert told[host, "Running"] > 0
 
 
-def start_host(lttng, times):
+@pytest.mark.parametrize("log", [True, False], ids=["its log goes on", "it is unloaded each time"])
+def test_a_plugin_that_carries_the_library_is_opened_and_closed_without_lttng(tmp_path, log):
+    own = tmp_path / "own.pal"
+    off = {"TIFFANY_LTTNG": "0", **({"TIFFANY_PAL": str(own)} if log else {})}
+    running = start_host(lambda command, **how: subprocess.Popen(command, env={**os.environ, **off}, **how), times=100)
+    assert ("plugin.so" in running.maps()) == log
+    assert running.end() > 0
+    logs = [[json.loads(line) for line in path.read_text().splitlines()] for path in tmp_path.iterdir() if ".lock" not in path.name]
+    plugins = [entries for entries in logs if any(entry.get("name") == "plugin" for entry in entries)]
+    told = [collections.Counter(entry["event"] for entry in entries if "step" in entry and "seq" in entry) for entries in plugins]
+    assert told == ([{"Spawned": 100, "Running": 100, "Done": 100}] if log else [])
+
+
+def start_host(popen, times):
     command = [str(program("plugin_host")), str(program("plugin.so")), str(times)]
-    process = lttng.popen(command, stdout=subprocess.PIPE, text=True)
+    process = popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout.readline() == f"closed {times}\n"
     host = Running.__new__(Running)
     host.process = process

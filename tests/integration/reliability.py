@@ -20,8 +20,14 @@ def table():
 
 
 def rows():
-    """{fault: (file, test)} of the table of faults."""
-    return {row[0]: re.fullmatch(r"`(\w+\.py)::(test_\w+)`", row[2]) for row in table()}
+    """{fault: (file, test)} of the table of faults; a unit test is (program, Suite.Name)."""
+    return {row[0]: re.fullmatch(r"`(\w+\.py|\w+_test)::(test_\w+|\w+\.\w+)`", row[2]) for row in table()}
+
+
+def is_unit_test(program, name):
+    (source,) = (SOURCE / "tests/unit").rglob(f"{program}.cpp")
+    suite, _, case = name.partition(".")
+    return re.search(rf"^TEST(?:_F)?\({suite}, {case}\) ", source.read_text(), re.M)
 
 
 def test_of_each_fault_it_is_told_what_was_seen():
@@ -33,6 +39,9 @@ def test_each_fault_has_a_test_that_ctest_runs():
     assert len(found) > 20 and [fault for fault, test in found.items() if test is None] == []
     registered = (SOURCE / "tests/integration/CMakeLists.txt").read_text()
     for file, name in {test.groups() for test in found.values()}:
+        if not file.endswith(".py"):
+            assert is_unit_test(file, name), (file, name)
+            continue
         assert f"\ndef {name}(" in (SOURCE / "tests/integration" / file).read_text(), (file, name)
         theme = re.fullmatch(r"(?:faults|trust)_(\w+)\.py", file)
         assert re.search(rf"\({re.escape(file)}[ )]", registered) or (

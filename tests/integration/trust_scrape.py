@@ -8,36 +8,46 @@ import threading
 import time
 import urllib.request
 
-import pytest
 from kit import DEADLINE, end_process
 from prometheus import serving_demo
 
-NIGHTLY = os.environ.get("TIFFANY_PART") == "whole"
-SECONDS = 60
+SECONDS = 60 if os.environ.get("TIFFANY_PART") == "whole" else 3
 LATE = 1  # s, for a scrape
-STOOD_STILL = 0.25  # s, for one that nobody disturbs: the bad clients open 64 connections in that time, and the oldest has to go
+STOOD_STILL = 0.1  # s, for one that nobody disturbs: the bad clients open 64 connections in that time, and the oldest has to go
+MOST_REFUSED = 0.05  # of the scrapes, however slow the machine is
 
-# A process of its own: in the test's they and the scrapes would wait for each other. It opens no more than 64 connections within
-# one scrape's time: against that the server promises nothing.
+# A process of its own: in the test's they and the scrapes would wait for each other. Whoever is thrown out comes again, 640 a second
+# at the most: against more than 64 within one scrape's time the server promises nothing.
 BAD_CLIENTS = r"""
 import contextlib, random, resource, socket, sys, time
 _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
 resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, 4096), most))
 chance = random.Random(1)
 junk = [b"", b"GET /metrics HT", b"\0" * 64, b"POST /metrics HTTP/1.1\r\nContent-Length: 9\r\n\r\n", b"\x16\x03\x01"]
-clients = []
+
+def connect():
+    client = socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=60)
+    client.setblocking(False)
+    return client
+
+def is_thrown_out(client):
+    try:
+        return client.recv(4096) == b""
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+
+clients = [connect() for _ in range(1000)]
 while True:
-    while len(clients) < 1000:
-        client = socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=60)
-        client.setblocking(False)
-        clients.append(client)
     print("a thousand", flush=True)
     for client in chance.sample(clients, 200):
         with contextlib.suppress(OSError):
             client.send(chance.choice(junk))
-    for client in chance.sample(clients, 10):
-        client.close()
-        clients.remove(client)
+    leave = [number for number, client in enumerate(clients) if is_thrown_out(client)] + chance.sample(range(1000), 10)
+    for number in chance.sample(leave, min(len(leave), 32)):
+        clients[number].close()
+        clients[number] = connect()
     time.sleep(0.05)
 """
 
@@ -87,8 +97,7 @@ class Beside:
         self._thread.join()
 
 
-@pytest.mark.skipif(not NIGHTLY, reason="a minute of it is for the night; server_test.cpp has a shorter one")
-def test_a_minute_of_a_thousand_bad_clients_keeps_no_scrape_waiting():
+def test_a_thousand_bad_clients_keep_no_scrape_waiting():
     demo_options = ("--seconds", 0, "--tasks", 10)
     with serving_demo(*demo_options) as (demo, address), serving_demo(*demo_options) as (_, quiet), Beside(quiet) as beside:
         command = [sys.executable, "-c", BAD_CLIENTS, *address.split(":")]
@@ -113,4 +122,5 @@ def test_a_minute_of_a_thousand_bad_clients_keeps_no_scrape_waiting():
     slowest = max(last - first for first, last, _ in scrapes)
     refused = sum(why is not None for *_, why in scrapes)
     print(f"{len(scrapes)} scrapes, the slowest {slowest:.2f} s, {refused} refused; {len(rounds)} rounds of bad clients")
+    assert refused <= MOST_REFUSED * len(scrapes)
     assert len(rounds) >= SECONDS and len(scrapes) >= SECONDS, "all had their turns"

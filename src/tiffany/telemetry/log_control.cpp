@@ -15,6 +15,7 @@
 #include "pal_socket.hpp"
 #include "process.hpp"
 #include "setting_values.hpp"
+#include "stay_loaded.hpp"
 
 namespace tiffany {
 
@@ -112,6 +113,7 @@ void LogControl::open(PalHub& hub) {
     options.flush_timeout = kPatience;
     hub.install(std::make_unique<PalLog>(std::move(target), std::move(lines)), options, kPace, false);
     active_ = true;
+    stay_loaded();  // a plugin that is opened again would begin the log anew, in place of what it has told
 }
 
 PalStatus LogControl::status(const PalHub& hub) const {

@@ -11,6 +11,8 @@
 #include <string>
 #include <string_view>
 
+#include "stay_loaded.hpp"
+
 namespace tiffany::detail {
 namespace {
 
@@ -48,14 +50,6 @@ std::string own_folder() {
     if (realpath(library ? info.dli_fname : "/proc/self/exe", real) == nullptr) return {};
     const std::string_view path{real};
     return std::string{path.substr(0, path.rfind('/') + 1)};
-}
-
-// The library that this code is part of stays in the process for good: LTTng's listener thread calls into it. A plugin
-// that carries the telemetry library may be closed otherwise. For a program's own code it does nothing.
-void stay_loaded() noexcept {
-    Dl_info info{};
-    if (dladdr(reinterpret_cast<const void*>(&load_lttng_module), &info) == 0 || info.dli_fname == nullptr) return;
-    dlopen(info.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE);  // the handle is not needed: it is never closed
 }
 
 struct Attempt {
@@ -125,7 +119,7 @@ LttngModule load_lttng_module() noexcept try {
         return unavailable(attempt.found ? TracingStatus::no_lttng : TracingStatus::no_module);
     const auto table = reinterpret_cast<LttngTableFunction>(dlsym(attempt.handle, kLttngTableSymbol));
     if (table == nullptr) return unavailable(TracingStatus::incompatible);
-    stay_loaded();
+    stay_loaded();  // LTTng's listener thread calls into it
     return {table(), TracingStatus::available, std::getenv("LTTNG_UST_ALLOW_BLOCKING") != nullptr};
 } catch (...) {  // no memory for a path
     return unavailable(TracingStatus::no_module);
