@@ -7,7 +7,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
 #include <cstdint>
 #include <cstdlib>
@@ -58,15 +57,9 @@ std::optional<Trouble> bad_size(const Place& place, const char* name, std::uint6
     return std::nullopt;
 }
 
-std::string host_name() {
-    std::array<char, 256> name{};
-    gethostname(name.data(), name.size() - 1);
-    return name.data();
-}
-
 /// The name that the library would take first; nothing if there is none.
 std::optional<std::string> name_in(std::string_view target, const std::string& pid) {
-    return detail::expand_name(detail::pattern_of(target), pid, host_name());
+    return detail::expand_name(detail::pattern_of(target), pid, detail::host_name());
 }
 
 std::string quoted(const std::string& name) {
@@ -157,7 +150,7 @@ int refusal_of(const std::string& folder, const Place& place) {
 
 /// Why no log can be had with that name.
 std::optional<Trouble> bad_target(const Place& place, const std::string& target) {
-    if (const std::string why = detail::why_bad_target(target, place.pid, host_name()); !why.empty())
+    if (const std::string why = detail::why_bad_target(target, place.pid, detail::host_name()); !why.empty())
         return Trouble{why, std::string{"export "} + (detail::is_socket(target) ? kSocketElsewhere : kElsewhere)};
     const std::optional<std::string> name = name_in(target, place.pid);
     const std::string path = (name->front() == '/' ? place.root : place.folder) + *name;

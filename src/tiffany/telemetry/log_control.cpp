@@ -8,7 +8,6 @@
 #include <system_error>
 #include <tiffany/telemetry/configure.hpp>
 
-#include "host.hpp"
 #include "pal_file.hpp"
 #include "pal_hub.hpp"
 #include "pal_log.hpp"
@@ -84,7 +83,7 @@ void LogControl::open(PalHub& hub) {
     const std::string host = host_name();
     const bool socket = is_socket(settings_.pal);
     const std::string_view pattern = pattern_of(settings_.pal);
-    const PalStreamNames names{"tiffany " TIFFANY_VERSION, program_name(), "monotonic"};
+    const PalStreamNames names{"tiffany " TIFFANY_VERSION, program_invocation_short_name, "monotonic"};
     const bool add_pid = forked_ && !names_process(pattern);
     counters_ = std::make_shared<LogCounters>();
     auto lines = std::make_shared<PalLines>(host, pid);

@@ -7,7 +7,6 @@
 #include <optional>
 #include <string_view>
 
-#include "host.hpp"
 #include "setting_values.hpp"
 
 namespace tiffany::detail {

@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <utility>
 
-#include "host.hpp"
 #include "pal_decode.hpp"
+#include "setting_values.hpp"
 
 namespace tiffany::detail {
 namespace {

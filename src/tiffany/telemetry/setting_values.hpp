@@ -3,6 +3,7 @@
 /// obeys them, and for `paltrace doctor`, which tells of them and links nothing of ours that obeys.
 
 #include <sys/un.h>
+#include <unistd.h>
 
 #include <array>
 #include <charconv>
@@ -82,6 +83,14 @@ inline bool is_socket(std::string_view target) noexcept {
 /// A target without what says that it is a socket.
 inline std::string_view pattern_of(std::string_view target) noexcept {
     return is_socket(target) ? target.substr(kSocketScheme.size()) : target;
+}
+
+/// What this machine calls itself: `%h` in a name, and a label in logs. Empty if the kernel does not say. Errors:
+/// std::bad_alloc.
+inline std::string host_name() {
+    std::array<char, 256> name{};
+    if (gethostname(name.data(), name.size() - 1) != 0) return {};
+    return name.data();
 }
 
 /// `%p`, `%h` and `%%` in a name filled in; nothing if another `%` is there. Errors: std::bad_alloc.
