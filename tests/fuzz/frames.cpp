@@ -39,10 +39,29 @@ class Judged : public tiffany::ctf::FrameHandler {
     std::size_t source = judge.add_source();
 };
 
+/// Takes what a trace's child sends for its BoundedTrace, and what is read of metadata that may be lent.
+class Kept : public tiffany::ctf::ChildHandler {
+  public:
+    void metadata(std::string_view uuid, std::string_view text) override { see(uuid), see(text); }
+    void index(std::string_view stream, std::string_view bytes) override { see(stream), see(bytes); }
+    void bounds(const tiffany::ctf::Said& said) override {
+        sum_ = sum_ + static_cast<unsigned>(said.bytes ^ said.hash);
+    }
+
+  private:
+    void see(std::string_view text) {
+        for (const char byte : text)
+            sum_ = sum_ + static_cast<unsigned char>(byte);
+    }
+
+    volatile unsigned sum_ = 0;
+};
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t size) {
     Judged judged;
+    Kept kept;
     tiffany::pal::Record record;
     judged.judge.begin({});
     std::string_view rest{reinterpret_cast<const char*>(bytes), size};
@@ -53,7 +72,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t siz
             rest.remove_prefix(sizeof length);
             const std::string_view frame = rest.substr(0, length);
             rest.remove_prefix(frame.size());
-            if (take_frame(frame, record, judged) == tiffany::ctf::FrameResult::record)
+            if (take_frame(frame, record, judged, kept) == tiffany::ctf::FrameResult::record)
                 judged.judge.record(judged.source, record);
         }
     } catch (const tiffany::Error&) {

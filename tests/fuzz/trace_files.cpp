@@ -15,7 +15,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t siz
     folder.write("index/chan_0.idx", tiffany::fuzz::take_part(rest));
     folder.write("chan_0", rest);
     try {
-        tiffany::ctf::missing_buffers(tiffany::ctf::check_files(folder.path()).metadata);
+        tiffany::ctf::missing_buffers(tiffany::ctf::check_files(folder.path(), [] {}).metadata);
     } catch (const tiffany::Error& error) {
         if (error.kind() != tiffany::ErrorKind::content) std::abort();
     }

@@ -292,6 +292,22 @@ def test_what_is_odd_late_in_a_long_trace(tmp_path):
     assert partial >= 16, partial
 
 
+def test_what_is_odd_late_in_a_trace_of_which_a_stream_is_cut(tmp_path):
+    """babeltrace2 needs an index of our own then, and another process: that one goes on where the first stopped."""
+    good = written_trace(tmp_path, tasks=1500)
+    content = bytearray((good / "transitions_0").read_bytes())
+    begin, end = list(packets(content))[600]
+    struct.pack_into("<I", content, begin + 84, 77)
+    odd = shutil.copytree(good, tmp_path / "odd")
+    (odd / "transitions_0").write_bytes(content)
+    for run in (good, odd):
+        stream = run / "transitions_1"
+        stream.write_bytes(stream.read_bytes()[:-7])
+        status, log, said = same(run, "auto")
+        assert status == 1 and b"cannot read all of stream %b: packet 749 " % str(stream).encode() in said, said
+        assert log.count(b"\n") > 6000 and (b'"End"' in log) == (run == good)
+
+
 def test_metadata_with_a_damaged_letter(tmp_path):
     good = written_trace(tmp_path)
     plain = (good / "metadata").read_bytes()

@@ -5,11 +5,12 @@ import random
 import re
 import shutil
 import struct
+import subprocess
 
 import pytest
-from bad_input import BAD_CONTENT, GOOD, LOST, entries, paltrace, small_trace
+from bad_input import BAD_CONTENT, DEADLINE, GOOD, LOST, entries, paltrace, small_trace, twins
 from ctf_writer import Trace, catalogue, life, worker
-from kit import SOURCE, program
+from kit import SOURCE, lacking, need_program, program
 from process_use import MOST_CPU, MOST_MEMORY, ran
 
 NIGHTLY = os.environ.get("TIFFANY_PART") == "whole"
@@ -164,3 +165,42 @@ def test_an_index_far_longer_than_its_stream_takes_no_time_and_no_memory(tmp_pat
         assert status == BAD_CONTENT and f"cannot read index {index}" in said, (status, said)
     else:  # babeltrace2 does not use it
         assert (status, log.read_bytes() if log.exists() else said) == (GOOD, good)
+
+
+OPENED = re.compile(r'^(\d+) +openat\([^,]+, "([^"]+)", ([A-Z_|]+)')
+
+
+def opened(command, directory):
+    """(process, path, how) of what a command and its children open; the command's own process, which opens something first."""
+    calls = directory / "calls"
+    done = subprocess.run(["strace", "-f", "-qq", "-e", "trace=openat", "-o", calls, *map(str, command)], capture_output=True, text=True,
+                          timeout=DEADLINE, env={**os.environ, "TMPDIR": str(directory / "temporary")})
+    if "ptrace" in done.stderr:
+        lacking(f"strace may not look: {done.stderr}")
+    found = [match.groups() for match in map(OPENED.match, calls.read_text().splitlines()) if match]
+    return done.returncode, found, found[0][0]
+
+
+@pytest.mark.parametrize("reader", ["auto", "native", "babeltrace2"])
+def test_no_file_of_a_trace_is_opened_by_the_process_that_is_not_confined(tmp_path, reader):
+    """One trace is good, of one a stream is cut, of one so is another stream of which an event is odd; metadata is lent to one."""
+    need_program("strace")
+    runs = [small_trace(tmp_path / "runs", name=name) for name in ("good", "cut", "odd")]
+    for run in runs[1:]:
+        stream = run / "others_0"
+        stream.write_bytes(stream.read_bytes()[:-5])
+    odd = bytearray((runs[2] / "transitions_0").read_bytes())
+    odd[84:88] = struct.pack("<I", 77)  # no event has this number
+    (runs[2] / "transitions_0").write_bytes(odd)
+    cut, whole = twins(tmp_path)
+    (tmp_path / "temporary").mkdir()  # links to streams may be there
+    for traces in ([tmp_path / "runs", cut.parent, whole.parent], [runs[1]], [runs[2]]):
+        status, calls, own = opened([program("paltrace"), "convert", "--reader", reader, *traces, "-o", tmp_path / "run.pal"], tmp_path)
+        assert status == BAD_CONTENT
+        files = [(process, path) for process, path, how in calls if re.match(f"{tmp_path}/(runs|run|temporary)/", path)
+                 and how.startswith("O_RDONLY") and not re.search("O_DIRECTORY|O_PATH", how)]
+        for trace in traces:
+            for metadata in trace.rglob("metadata"):
+                assert str(metadata) in {path for _, path in files}
+        assert [path for process, path in files if process == own] == []
+        assert not list((tmp_path / "temporary").iterdir())

@@ -1,28 +1,20 @@
 #include "bounded_trace.hpp"
 
-#include <endian.h>
-
-#include <algorithm>
-#include <array>
 #include <cerrno>
-#include <cstdint>
 #include <cstring>
-#include <filesystem>
 #include <fstream>
+#include <system_error>
 #include <tiffany/pal/error.hpp>
+#include <utility>
 
+#include "index_layout.hpp"
+#include "packet_layout.hpp"
 #include "private_directory.hpp"
 
 namespace tiffany::ctf {
 namespace {
 
 namespace fs = std::filesystem;
-
-// where a packet's header has them, as find_stream_end knows it to be laid out
-constexpr std::size_t kStreamIdAt = 20;  // u32, then the instance u64
-constexpr std::size_t kNumbersAt = 32;   // timestamps 2, content_size, packet_size, packet_seq_num, events_discarded
-constexpr std::size_t kNumbers = 6;      // u64 each
-constexpr std::size_t kFromHeader = kNumbersAt + kNumbers * sizeof(std::uint64_t);
 
 Error cannot_write(const fs::path& path, int cause) {
     return Error{ErrorKind::system, "cannot write " + path.string() + ": " + std::strerror(cause)};
@@ -34,83 +26,58 @@ void link_to(const fs::path& to, const fs::path& from) {
     if (failed) throw cannot_write(from, failed.value());
 }
 
-template <typename Number>
-void put_big_endian(std::ostream& out, Number value) {
-    if constexpr (sizeof value == 4)
-        value = htobe32(value);
-    else
-        value = htobe64(value);
-    out.write(reinterpret_cast<const char*>(&value), sizeof value);
-}
-
-/// LTTng's index, version 1.1, of the whole packets of a stream. The last of them ends where the file does.
-void write_index(const StreamEnd& stream, const fs::path& to) {
-    std::ifstream in{stream.file, std::ios::binary};
-    std::error_code failed;
-    const std::uint64_t file_bytes = fs::file_size(stream.file, failed);
-    errno = 0;
-    std::ofstream out{to, std::ios::binary};
-    constexpr std::uint32_t kEntryBytes = 9 * sizeof(std::uint64_t);
-    for (const std::uint32_t word : {0xC1F1DCC1U, 1U, 1U, kEntryBytes})
-        put_big_endian(out, word);
-    std::uint64_t at = 0;
-    for (std::size_t packet = 0; packet < stream.packets; ++packet) {
-        std::array<char, kFromHeader> header{};
-        if (!in.seekg(static_cast<std::streamoff>(at)) || !in.read(header.data(), header.size()))
-            throw Error{ErrorKind::system, "cannot read stream " + stream.file + ": it changes"};
-        std::array<std::uint64_t, kNumbers> numbers{};
-        std::memcpy(numbers.data(), header.data() + kNumbersAt, sizeof numbers);
-        const auto [begin, end, content_bits, packet_bits, number, discarded] = numbers;
-        std::uint32_t id = 0;
-        std::uint64_t instance = 0;
-        std::memcpy(&id, header.data() + kStreamIdAt, sizeof id);
-        std::memcpy(&instance, header.data() + kStreamIdAt + sizeof id, sizeof instance);
-        const std::uint64_t bits = packet + 1 == stream.packets ? (file_bytes - at) * 8 : packet_bits;
-        for (const std::uint64_t field :
-             {at, bits, content_bits, begin, end, discarded, std::uint64_t{id}, instance, number})
-            put_big_endian(out, field);
-        at += packet_bits / 8;
-    }
-    out.close();
-    if (!out) throw cannot_write(to, errno);
-}
-
-void link_all(const fs::path& home, const fs::path& trace, const std::vector<StreamEnd>& cut) {
-    fs::create_directory(home / "index");
-    for (const fs::directory_entry& entry : fs::directory_iterator{trace}) {
-        const fs::path name = entry.path().filename();
-        if (name.string().starts_with(".") || entry.is_directory()) continue;
-        const fs::path index = fs::path{"index"} / (name.string() + ".idx");
-        const auto half = std::ranges::find(cut, entry.path().string(), &StreamEnd::file);
-        if (half != cut.end() && half->packets == 0) continue;
-        link_to(entry.path(), home / name);
-        if (half != cut.end())
-            write_index(*half, home / index);
-        else if (fs::exists(trace / index))
-            link_to(trace / index, home / index);
-    }
+/// Of an index of a stream file, were it nothing but headers.
+std::uint64_t most_bytes(std::uint64_t stream_bytes) {
+    return sizeof(IndexHeader) + stream_bytes / sizeof(RawPacket) * sizeof(IndexEntry);
 }
 
 }  // namespace
 
-BoundedTrace::BoundedTrace(const std::string& trace, const std::vector<StreamEnd>& cut)
-    : home_{make_private_directory()} {
-    try {
-        link_all(home_, trace, cut);
-    } catch (const fs::filesystem_error& error) {
-        std::error_code ignored;
-        fs::remove_all(home_, ignored);
-        throw Error{ErrorKind::system, std::string{"cannot read "} + trace + ": " + error.code().message()};
-    } catch (...) {
-        std::error_code ignored;
-        fs::remove_all(home_, ignored);
-        throw;
-    }
+BoundedTrace::BoundedTrace(std::string trace) : trace_{std::move(trace)}, home_{make_private_directory()} {
+    std::error_code failed;
+    fs::create_directory(fs::path{home_} / "index", failed);
+    if (!failed) return;
+    std::error_code ignored;
+    fs::remove(home_, ignored);
+    throw cannot_write(home_, failed.value());
 }
 
 BoundedTrace::~BoundedTrace() {
     std::error_code ignored;  // it lies in the directory for temporary files: a left-over is nobody's harm
     fs::remove_all(home_, ignored);
+}
+
+void BoundedTrace::add(std::string_view stream, std::string_view index) {
+    const fs::path file = fs::path{trace_} / stream;
+    std::error_code failed;
+    if (stream.find('/') != stream.npos || !fs::is_regular_file(file, failed))
+        throw Error{ErrorKind::system, "the decoding process told of a stream that there is not"};
+    std::uint64_t& bytes = cut_.try_emplace(std::string{stream}).first->second;
+    bytes += index.size();
+    const std::uint64_t stream_bytes = fs::file_size(file, failed);
+    if (failed || bytes > most_bytes(stream_bytes))
+        throw Error{ErrorKind::system, "the decoding process told of more packets than a stream has room for"};
+    if (index.empty()) return;
+    const fs::path path = index_of(fs::path{home_} / stream);
+    errno = 0;
+    std::ofstream out{path, std::ios::binary | std::ios::app};
+    out.write(index.data(), static_cast<std::streamsize>(index.size()));
+    out.close();
+    if (!out) throw cannot_write(path, errno);
+}
+
+void BoundedTrace::link_all() const try {
+    for (const fs::directory_entry& entry : fs::directory_iterator{trace_}) {
+        const std::string name = entry.path().filename().string();
+        if (name.starts_with(".") || entry.is_directory()) continue;
+        const auto cut = cut_.find(name);
+        if (cut != cut_.end() && cut->second == 0) continue;
+        const fs::path from = fs::path{home_} / name;
+        link_to(entry.path(), from);
+        if (cut == cut_.end() && fs::exists(index_of(entry.path()))) link_to(index_of(entry.path()), index_of(from));
+    }
+} catch (const fs::filesystem_error& error) {
+    throw Error{ErrorKind::system, "cannot read " + trace_ + ": " + error.code().message()};
 }
 
 }  // namespace tiffany::ctf

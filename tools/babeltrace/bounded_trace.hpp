@@ -1,15 +1,12 @@
 #pragma once
-/// A trace through which babeltrace2 sees of its streams only the whole packets.
-///
-/// babeltrace2 refuses a stream file that ends in half a packet. It finds packets where LTTng's index says, if that
-/// accounts for the whole file, and looks at no byte between them: an index whose last packet takes the rest of the
-/// file, too, hides it. Nothing of a stream is copied, and the trace stays what it is.
+/// A trace through which babeltrace2 sees of its streams only the whole packets (whole_index.hpp). Nothing of a stream
+/// is copied, and the trace stays what it is.
 
-#include <optional>
+#include <cstdint>
+#include <filesystem>
+#include <map>
 #include <string>
-#include <vector>
-
-#include "stream_end.hpp"
+#include <string_view>
 
 namespace tiffany::ctf {
 
@@ -17,17 +14,26 @@ namespace tiffany::ctf {
 /// as long as this object. Not shared between threads.
 class BoundedTrace {
   public:
-    /// @param cut  as check_files found them in `trace`; a stream without a whole packet is left out
     /// Errors: ErrorKind::system if it cannot be made.
-    BoundedTrace(const std::string& trace, const std::vector<StreamEnd>& cut);
+    explicit BoundedTrace(std::string trace);
     ~BoundedTrace();
     BoundedTrace(const BoundedTrace&) = delete;
     BoundedTrace& operator=(const BoundedTrace&) = delete;
 
+    /// A stream of the trace is cut. One of which no index comes is left out.
+    /// @param stream  its file's name; who decodes the trace says it, and is not trusted
+    /// @param index   the next bytes of an index of its whole packets, which nobody looks at here
+    /// Errors: Error if there is no such file, or its packets could not be so many; or it cannot be written (system).
+    void add(std::string_view stream, std::string_view index);
+    /// Links everything else. Errors: ErrorKind::system.
+    void link_all() const;
+
     const std::string& directory() const { return home_; }
 
   private:
+    std::string trace_;
     std::string home_;
+    std::map<std::string, std::uint64_t, std::less<>> cut_;  // stream -> bytes of its index
 };
 
 }  // namespace tiffany::ctf

@@ -153,7 +153,7 @@ void ChildSource::receive() {
     }
 }
 
-bool ChildSource::next(pal::Record& record, FrameHandler& handler) {
+bool ChildSource::next(pal::Record& record, FrameHandler& handler, ChildHandler& starter) {
     while (!finished_) {
         std::uint32_t size = 0;
         const std::size_t have = filled_ - at_;
@@ -167,7 +167,7 @@ bool ChildSource::next(pal::Record& record, FrameHandler& handler) {
         }
         const std::string_view frame{buffer_.data() + at_ + sizeof size, size};
         at_ += sizeof size + size;
-        switch (take_frame(frame, record, handler)) {
+        switch (take_frame(frame, record, handler, starter)) {
             case FrameResult::record:
                 return true;
             case FrameResult::handled:

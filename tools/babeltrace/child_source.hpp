@@ -32,9 +32,14 @@ class ChildSource {
     ChildSource(const ChildSource&) = delete;
     ChildSource& operator=(const ChildSource&) = delete;
 
-    /// The next record; what comes between goes to `handler`. False at the end.
+    /// The next record; what comes between goes to one of the handlers. False at the end.
     /// Errors: what the child met; that it hung; that it was killed.
-    bool next(pal::Record& record, FrameHandler& handler);
+    bool next(pal::Record& record, FrameHandler& handler, ChildHandler& starter);
+    /// The same of a child that tells nothing else.
+    bool next(pal::Record& record, FrameHandler& handler) {
+        ChildHandler nothing;
+        return next(record, handler, nothing);
+    }
 
     const std::string& name() const { return name_; }
 

@@ -62,7 +62,7 @@ bool is_text(std::string_view bytes) {
 }
 
 /// The parent's end: what the child writes goes to the outlet.
-class BlockTaker : public FrameHandler {
+class BlockTaker : public ChildHandler {
   public:
     /// The outlet failed, not the child.
     struct CannotWrite {
@@ -88,17 +88,6 @@ class BlockTaker : public FrameHandler {
     }
     void digested(const ReadSummary& seen, std::uint64_t findings) override { made = {seen, findings}; }
     void left() override { is_left = true; }
-
-    // Nothing else comes: the child keeps it.
-    void facts(const TraceFacts&) override { refuse(); }
-    void begin(const pal::Begin&) override { refuse(); }
-    void discarded(const pal::Discarded&) override { refuse(); }
-    void gap(const pal::Gap&) override { refuse(); }
-    void end(const pal::End&) override { refuse(); }
-    void unknown(const Counts&, const Counts&) override { refuse(); }
-    void left_out(std::uint64_t) override { refuse(); }
-    void lacks(const std::string&) override { refuse(); }
-    void cut(const std::string&) override { refuse(); }
     [[noreturn]] static void refuse() {
         throw Error{ErrorKind::system, "the process that digests a trace sent something else"};
     }
@@ -139,8 +128,9 @@ std::optional<Digested> digest_in_a_child(const FoundInputs& inputs, const ReadO
     };
     ChildSource child{trace.name, work, options.patience, blocks.child_waits_at()};
     BlockTaker taker{blocks, out};
+    NothingRead nothing;
     pal::Record none;
-    if (child.next(none, taker)) BlockTaker::refuse();
+    if (child.next(none, nothing, taker)) BlockTaker::refuse();
     if (!taker.made && !taker.is_left) BlockTaker::refuse();
     return std::move(taker.made);
 } catch (const Error& error) {
@@ -169,7 +159,7 @@ void Outlet::finish_after(const Error& met) const {
 
 Digested digest_inputs(const std::vector<std::string>& inputs, const ReadOptions& options, Digest& digest,
                        Outlet& out) {
-    const FoundInputs found = find_inputs(inputs);
+    const FoundInputs found = find_inputs(inputs, options.patience);
     ReadOptions others = options;
     if (may_be_plain(found, options)) {
         if (std::optional<Digested> made = digest_in_a_child(found, options, digest, out)) return *std::move(made);

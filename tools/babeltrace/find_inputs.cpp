@@ -29,23 +29,23 @@ void find(std::size_t input, const std::string& path, FoundInputs& all) {
     }
 }
 
-void lend_metadata(FoundInputs& all) {
+void lend_metadata(FoundInputs& all, std::chrono::seconds patience) {
     std::vector<std::string> traces;
     for (const InputPart& found : all.found)
         if (found.is_trace) traces.push_back(found.name);
-    all.lent = std::make_unique<LentMetadata>(traces);
+    all.lent = std::make_unique<LentMetadata>(traces, patience);
     for (InputPart& found : all.found)
         if (found.is_trace) found.stand_in = all.lent->of(found.name);
 }
 
 }  // namespace
 
-FoundInputs find_inputs(const std::vector<std::string>& inputs) {
+FoundInputs find_inputs(const std::vector<std::string>& inputs, std::chrono::seconds patience) {
     FoundInputs all;
     all.inputs = inputs;
     for (std::size_t input = 0; input < inputs.size(); ++input)
         find(input, inputs[input], all);
-    lend_metadata(all);
+    lend_metadata(all, patience);
     return all;
 }
 

@@ -34,7 +34,10 @@ struct FoundInputs {
     std::unique_ptr<LentMetadata> lent;  ///< holds the stand-ins
 };
 
-/// A directory stands for the traces at or below it, anything else is a log. Cost: walks the directories.
-FoundInputs find_inputs(const std::vector<std::string>& inputs);
+constexpr std::chrono::seconds kPatience{30};  ///< with a process that reads a trace and makes no progress
+
+/// A directory stands for the traces at or below it, anything else is a log. Call while this process has one thread.
+/// Cost: walks the directories; of two traces and more see LentMetadata.
+FoundInputs find_inputs(const std::vector<std::string>& inputs, std::chrono::seconds patience = kPatience);
 
 }  // namespace tiffany::ctf

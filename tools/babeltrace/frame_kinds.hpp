@@ -27,6 +27,9 @@ enum FrameKind : std::uint8_t {
     kDigested,
     kLeft,
     kCut,
+    kMetadata,
+    kIndex,
+    kBounds,
 };
 
 inline constexpr std::uint8_t kUnknownEvent = 0xff;

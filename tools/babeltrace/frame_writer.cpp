@@ -100,6 +100,17 @@ void FrameWriter::again() {
     said_.again();
 }
 
+Said FrameWriter::leave_off() {
+    used_ = 0;
+    may_repeat_ = false;
+    return said_.said();
+}
+
+void FrameWriter::take_up(const Said& said) {
+    may_come_again();
+    said_.again(said);
+}
+
 void FrameWriter::alive() {
     if (now_ms() - sent_at_ms_ < kAliveEveryMs) return;
     send();
@@ -265,6 +276,27 @@ void FrameWriter::digested(const ReadSummary& seen, std::uint64_t findings) {
 
 void FrameWriter::left() {
     open(kLeft);
+    close();
+}
+
+void FrameWriter::metadata(std::string_view uuid, std::string_view text) {
+    open(kMetadata);
+    put(uuid);
+    put(text);
+    close();
+}
+
+void FrameWriter::index(std::string_view stream, std::string_view bytes) {
+    open(kIndex);
+    put(stream);
+    put(bytes);
+    close();
+}
+
+void FrameWriter::bounds(const Said& said) {
+    open(kBounds);
+    put(said.bytes);
+    put(said.hash);
     close();
 }
 

@@ -3,6 +3,7 @@
 /// an assertion) or reads behind it where it is wrong.
 
 #include <cstdint>
+#include <functional>
 #include <string>
 
 namespace tiffany::ctf {
@@ -19,10 +20,12 @@ struct IndexEnd {
 /// @param whole_bytes   what of that is whole packets. When all of those were told, it is no fault that more follows: a
 ///                      packet that would end behind the file, or, as LTTng has it of one that found the disk full, one
 ///                      in the place of the last
+/// @param on_progress   called at each entry
 /// Errors: the file and the cause, as check_files has them.
-IndexEnd check_index(const std::string& stream, std::uint64_t stream_bytes, std::uint64_t whole_bytes);
+IndexEnd check_index(const std::string& stream, std::uint64_t stream_bytes, std::uint64_t whole_bytes,
+                     const std::function<void()>& on_progress);
 
 /// The same of a stream whose packets are not known: the index may tell of no more than the file has.
-void check_index(const std::string& stream, std::uint64_t stream_bytes);
+void check_index(const std::string& stream, std::uint64_t stream_bytes, const std::function<void()>& on_progress);
 
 }  // namespace tiffany::ctf

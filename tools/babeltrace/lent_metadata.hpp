@@ -5,6 +5,7 @@
 /// lttng-crash then makes from the buffers of the same process has the whole of it. That two traces are of one process
 /// is told by their UUID, which is in the metadata and in each packet of a stream.
 
+#include <chrono>
 #include <map>
 #include <optional>
 #include <string>
@@ -21,9 +22,10 @@ class LentMetadata {
         std::string lender;     ///< the twin
     };
 
-    /// Cost: reads the metadata of every one of the traces, if there are two or more.
+    /// Call while this process has one thread. Cost: that of metadata_of_twins, if there are two traces or more; holds
+    /// what it gives.
     /// Errors: ErrorKind::system if a temporary directory cannot be made.
-    explicit LentMetadata(const std::vector<std::string>& traces);
+    LentMetadata(const std::vector<std::string>& traces, std::chrono::seconds patience);
     ~LentMetadata();
     LentMetadata(const LentMetadata&) = delete;
     LentMetadata& operator=(const LentMetadata&) = delete;

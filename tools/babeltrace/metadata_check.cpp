@@ -57,7 +57,8 @@ std::string sizes(std::uint64_t expected, std::uint64_t found) {
 
 }  // namespace
 
-std::string read_metadata(const std::string& directory, std::size_t most_bytes) {
+std::string read_metadata(const std::string& directory, const std::function<void()>& on_progress,
+                          std::size_t most_bytes) {
     const fs::path file = fs::path{directory} / "metadata";
     struct stat status {};
     if (::stat(file.c_str(), &status) != 0) throw refused("cannot read " + file.string());
@@ -66,8 +67,14 @@ std::string read_metadata(const std::string& directory, std::size_t most_bytes) 
         throw bad("cannot read " + file.string() + ": more than " + std::to_string(most_bytes >> 20U) +
                   " MiB of metadata");
     std::ifstream in{file, std::ios::binary};
-    std::string bytes{std::istreambuf_iterator<char>{in}, {}};
-    if (!in.good() && !in.eof()) throw refused("cannot read " + file.string());
+    if (!in) throw refused("cannot read " + file.string());
+    std::string bytes;
+    std::vector<char> some(std::size_t{1} << 20U);
+    while (in.read(some.data(), static_cast<std::streamsize>(some.size())) || in.gcount() != 0) {
+        bytes.append(some.data(), static_cast<std::size_t>(in.gcount()));
+        on_progress();
+    }
+    if (!in.eof()) throw refused("cannot read " + file.string());
     return bytes;
 }
 
@@ -166,9 +173,9 @@ std::string metadata_text(std::string_view bytes) {
     return text;
 }
 
-CheckedFiles check_files(const std::string& directory) {
+CheckedFiles check_files(const std::string& directory, const std::function<void()>& on_progress) {
     const fs::path metadata = fs::path{directory} / "metadata";
-    const std::string bytes = read_metadata(directory);
+    const std::string bytes = read_metadata(directory, on_progress);
     CheckedFiles checked;
     try {
         checked.metadata = metadata_text(bytes);
@@ -185,10 +192,10 @@ CheckedFiles check_files(const std::string& directory) {
         const std::string stream = entry->path().string();
         if (!entry->is_regular_file()) throw bad("cannot read stream " + stream + ": it is no regular file");
         if (!known_layout) {
-            check_index(stream, entry->file_size());
+            check_index(stream, entry->file_size(), on_progress);
             continue;
         }
-        StreamEnd end = find_stream_end(stream);
+        StreamEnd end = find_stream_end(stream, on_progress);
         if (end.is_cut) checked.cut.push_back(std::move(end));
     }
     if (failed) throw Error{ErrorKind::system, "cannot read " + directory + ": " + failed.message()};

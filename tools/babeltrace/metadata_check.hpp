@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,7 +14,9 @@ namespace tiffany::ctf {
 
 /// The bytes of `directory/metadata`. Errors: it cannot be read (system); it is no regular file, which might never end,
 /// or has more bytes than that (content).
-std::string read_metadata(const std::string& directory, std::size_t most_bytes = std::size_t{256} << 20);
+/// @param on_progress  called at each MiB
+std::string read_metadata(const std::string& directory, const std::function<void()>& on_progress,
+                          std::size_t most_bytes = std::size_t{256} << 20);
 
 /// The metadata's text, out of its packets or as it is.
 /// Errors (content): a packet is cut or its sizes are wrong, or it is neither packets nor CTF text.
@@ -26,7 +29,8 @@ struct CheckedFiles {
 
 /// Reads and checks `directory/metadata`, then walks the packets of each stream file beside it, if they are laid out
 /// as LTTng does it, and its index. Cost: a read of each packet's header.
+/// @param on_progress  called at each of them, and at each MiB of what else is read
 /// Errors: the file and the cause; ErrorKind::system if it cannot be read, ErrorKind::content if it is cut or wrong.
-CheckedFiles check_files(const std::string& directory);
+CheckedFiles check_files(const std::string& directory, const std::function<void()>& on_progress);
 
 }  // namespace tiffany::ctf

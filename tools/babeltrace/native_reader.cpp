@@ -11,8 +11,8 @@ namespace tiffany::ctf {
 namespace {
 
 std::vector<StreamFiles> streams_of(const std::string& directory, const TraceLayout& trace,
-                                    const std::vector<StreamEnd>& cut) try {
-    return find_streams(directory, trace, cut);
+                                    const std::vector<StreamEnd>& cut, const std::function<void()>& on_progress) try {
+    return find_streams(directory, trace, cut, on_progress);
 } catch (const std::filesystem::filesystem_error& error) {
     throw NotPlain{error.what()};
 }
@@ -22,7 +22,7 @@ std::vector<StreamFiles> streams_of(const std::string& directory, const TraceLay
 NativeReader::NativeReader(const std::string& directory, const CheckedFiles& checked, bool ticks, RecordPool& pool,
                            const std::function<void()>& on_progress)
     : trace_{lay_out(tsdl::parse(checked.metadata), ticks)} {
-    for (StreamFiles& files : streams_of(directory, trace_, checked.cut))
+    for (StreamFiles& files : streams_of(directory, trace_, checked.cut, on_progress))
         streams_.push_back(std::make_unique<StreamReader>(trace_, std::move(files), pids_, pool.fresh(), on_progress));
 }
 

@@ -2,7 +2,7 @@
 /// Reads a plain CTF 1.8 trace without babeltrace2: as lttng-ust 2.11 or later writes it, and whole,
 /// but for half a packet at the end of a stream, which it leaves out.
 ///
-///     NativeReader reader{directory, check_files(directory), ticks, pool, [] {}};
+///     NativeReader reader{directory, check_files(directory, [] {}), ticks, pool, [] {}};
 ///     RecordBatch batch{pool};
 ///     for (; reader.next(batch, handler); batch.clear()) ... batch.records() ...
 ///
@@ -34,7 +34,7 @@ class NativeReader {
     /// @param checked      what check_files found in `directory`
     /// @param ticks        take the scheduler's ticks too
     /// @param pool         where its records come from, which nobody else fills; it outlives this
-    /// @param on_progress  called now and then
+    /// @param on_progress  called at each packet, here and when it is read
     /// Errors: NotPlain.
     NativeReader(const std::string& directory, const CheckedFiles& checked, bool ticks, RecordPool& pool,
                  const std::function<void()>& on_progress);

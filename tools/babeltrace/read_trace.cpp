@@ -1,9 +1,12 @@
 #include "read_trace.hpp"
 
+#include <filesystem>
 #include <memory>
 #include <optional>
+#include <string_view>
 #include <tiffany/pal/error.hpp>
 #include <utility>
+#include <vector>
 
 #include "confine.hpp"
 #include "ctf_graph.hpp"
@@ -13,6 +16,7 @@
 #include "missing_buffers.hpp"
 #include "native_reader.hpp"
 #include "tsdl.hpp"
+#include "whole_index.hpp"
 
 namespace tiffany::ctf {
 namespace {
@@ -33,9 +37,25 @@ bool read_natively(const std::string& directory, const CheckedFiles& checked, co
         if (options.reader == Reader::native)
             throw Error{ErrorKind::content, not_plain.why}.within("cannot decode trace " + directory +
                                                                   " with the native reader");
-        writer.again();
         return false;
     }
+}
+
+/// What a BoundedTrace is made of.
+void send_indexes(const std::vector<StreamEnd>& cut, FrameWriter& writer) {
+    constexpr std::size_t kAtOnce = 32 * 1024;
+    const Said said = writer.leave_off();
+    for (const StreamEnd& stream : cut) {
+        const std::string name = std::filesystem::path{stream.file}.filename().string();
+        std::string entries;
+        const auto put = [&](std::string_view entry) {
+            entries += entry;
+            if (entries.size() >= kAtOnce) writer.index(name, std::exchange(entries, {}));
+        };
+        if (stream.packets != 0) write_whole_index(stream, put, [&writer] { writer.alive(); });
+        writer.index(name, entries);
+    }
+    writer.bounds(said);
 }
 
 void read_with_babeltrace2(const std::string& directory, bool ticks, FrameWriter& writer) {
@@ -92,7 +112,7 @@ class NativeSource {
     /// Returns whether there is something to be read.
     bool open(FrameHandler& handler) {
         if (std::exchange(opened_, true)) return false;
-        const CheckedFiles checked = check_files(directory_);
+        const CheckedFiles checked = check_files(directory_, on_progress_);
         for (const StreamEnd& stream : checked.cut)
             handler.cut(stream.sentence());
         if (tell_missing(directory_, checked.metadata, handler).all) return false;
@@ -112,14 +132,26 @@ class NativeSource {
 
 void read_trace(const TraceFiles& files, const TraceOptions& options, FrameWriter& writer) try {
     load_plugins();
-    confine({files.directory, files.bounded});
-    const CheckedFiles checked = check_files(files.directory);
+    confine({files.directory});
+    const CheckedFiles checked = check_files(files.directory, [&writer] { writer.alive(); });
     for (const StreamEnd& stream : checked.cut)
         writer.cut(named(files, stream.sentence()));
     if (tell_missing(files.directory, checked.metadata, writer).all) return;
     writer.may_come_again();
-    if (!read_natively(files.directory, checked, options, writer))
-        read_with_babeltrace2(files.bounded.empty() ? files.directory : files.bounded, options.ticks, writer);
+    if (read_natively(files.directory, checked, options, writer)) return;
+    if (!checked.cut.empty()) return send_indexes(checked.cut, writer);
+    writer.again();
+    read_with_babeltrace2(files.directory, options.ticks, writer);
+} catch (const Error& error) {
+    throw Error{error.kind(), named(files, error.one_line())};
+}
+
+void go_on_with_babeltrace2(const TraceFiles& files, const TraceOptions& options, const Said& said,
+                            FrameWriter& writer) try {
+    load_plugins();
+    confine({files.directory, files.bounded.empty() ? files.directory : files.bounded});
+    writer.take_up(said);
+    read_with_babeltrace2(files.bounded.empty() ? files.directory : files.bounded, options.ticks, writer);
 } catch (const Error& error) {
     throw Error{error.kind(), named(files, error.one_line())};
 }

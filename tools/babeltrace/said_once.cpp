@@ -19,18 +19,18 @@ std::string_view SaidOnce::news(std::string_view bytes) {
         return bytes;
     }
     if (!first_) return bytes;
-    const std::size_t known = std::min<std::uint64_t>(bytes.size(), first_->size() - hash_.size());
+    const std::size_t known = std::min<std::uint64_t>(bytes.size(), first_->bytes - hash_.size());
     hash_.add(bytes.substr(0, known));
-    if (hash_.size() < first_->size()) return {};
-    const bool agrees = hash_.value() == first_->value();
+    if (hash_.size() < first_->bytes) return {};
+    const bool agrees = hash_.value() == first_->hash;
     first_.reset();
     if (!agrees) throw disagreement();
     return bytes.substr(known);
 }
 
-void SaidOnce::again() {
+void SaidOnce::again(const Said& said) {
     repeated_ = true;
-    if (hash_.size() != 0) first_ = hash_;
+    if (said.bytes != 0) first_ = said;
     hash_ = {};
 }
 

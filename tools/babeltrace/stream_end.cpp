@@ -13,16 +13,10 @@
 #include <vector>
 
 #include "index_check.hpp"
+#include "packet_layout.hpp"
 
 namespace tiffany::ctf {
 namespace {
-
-// lttng-ust 2.13: magic u32, uuid 16, stream_id u32, stream_instance_id u64, timestamps 2 u64, content_size u64,
-// packet_size u64, packet_seq_num u64, events_discarded u64, cpu_id u32
-constexpr std::size_t kStreamHeader = 84;
-constexpr std::size_t kContentSizeAt = 48;
-constexpr std::size_t kPacketSizeAt = 56;
-constexpr std::size_t kSameInAll = sizeof kStreamMagic + 16;  // the magic number and the trace's uuid
 
 std::string place_of(std::size_t packet, std::uint64_t at) {
     return "packet " + std::to_string(packet) + " at byte " + std::to_string(at);
@@ -45,12 +39,13 @@ class StreamFile {
     std::string_view header(std::uint64_t at) { return read(at, header_.data(), header_.size()); }
 
     /// Whether these bytes are in the file behind `at`, as far as a packet reaches.
-    bool has_behind(std::uint64_t at, const std::string& bytes) const {
+    bool has_behind(std::uint64_t at, const std::string& bytes, const std::function<void()>& on_progress) const {
         constexpr std::size_t kAtOnce = std::size_t{1} << 20U;
         constexpr std::uint64_t kFarthest = std::uint64_t{64} << 20U;  // LTTng's own have a few MiB; a file may be vast
         std::vector<char> some(kAtOnce);
         for (const std::uint64_t end = at + kFarthest; at < end;) {
             const std::string_view found = read(++at, some.data(), some.size());
+            on_progress();
             if (found.find(bytes) != std::string_view::npos) return true;
             if (found.size() < some.size()) return false;
             at += found.size() - bytes.size();
@@ -70,35 +65,30 @@ class StreamFile {
 
     int fd_;
     std::uint64_t size_ = 0;
-    std::array<char, kStreamHeader> header_{};
+    std::array<char, sizeof(RawPacket)> header_{};
 };
 
-template <typename Number>
-Number number_at(std::string_view bytes, std::size_t at) {
-    Number value{};
-    std::memcpy(&value, bytes.data() + at, sizeof value);
-    return value;
-}
-
 /// Up to the first packet that is not whole.
-void walk_whole_ones(StreamFile& file, StreamEnd& end) {
+void walk_whole_ones(StreamFile& file, StreamEnd& end, const std::function<void()>& on_progress) {
     const auto bad = [&end](const std::string& what) {
         return Error{ErrorKind::content, place_of(end.packets, end.bytes) + ": " + what};
     };
     while (end.bytes < file.size()) {
         const std::uint64_t left = file.size() - end.bytes;
         const std::string_view header = file.header(end.bytes);
-        if (header.size() >= sizeof kStreamMagic && number_at<std::uint32_t>(header, 0) != kStreamMagic)
+        on_progress();
+        if (header.size() >= sizeof kStreamMagic && std::memcmp(header.data(), &kStreamMagic, sizeof kStreamMagic) != 0)
             throw bad("it has not the magic number");
-        if (header.size() < kStreamHeader) break;
-        const auto content_bits = number_at<std::uint64_t>(header, kContentSizeAt);
-        const auto packet_bits = number_at<std::uint64_t>(header, kPacketSizeAt);
-        if (packet_bits % 8 != 0 || packet_bits < kStreamHeader * 8 || content_bits > packet_bits ||
-            content_bits < kStreamHeader * 8)
+        if (header.size() < sizeof(RawPacket)) break;
+        const RawPacket packet = RawPacket::at(header.data());
+        const std::uint64_t content_bits = packet.content_bits;
+        const std::uint64_t packet_bits = packet.packet_bits;
+        constexpr std::uint64_t kLeastBits = sizeof(RawPacket) * 8;
+        if (packet_bits % 8 != 0 || packet_bits < kLeastBits || content_bits > packet_bits || content_bits < kLeastBits)
             throw bad("its sizes are wrong: content " + std::to_string(content_bits) + ", packet " +
                       std::to_string(packet_bits) + " bits");
         if (packet_bits / 8 > left) {
-            if (file.has_behind(end.bytes, std::string{header.substr(0, kSameInAll)}))
+            if (file.has_behind(end.bytes, std::string{header.substr(0, kSameInAllPackets)}, on_progress))
                 throw bad("its size is wrong: " + std::to_string(packet_bits / 8) +
                           " bytes, and another packet begins within them");
             break;
@@ -114,17 +104,17 @@ std::string StreamEnd::sentence() const {
     return "cannot read all of stream " + file + ": " + place_of(packets, bytes) + " is cut";
 }
 
-StreamEnd find_stream_end(const std::string& file) {
+StreamEnd find_stream_end(const std::string& file, const std::function<void()>& on_progress) {
     StreamEnd end{.file = file};
     std::uint64_t size = 0;
     try {
         StreamFile stream{file};
         size = stream.size();
-        walk_whole_ones(stream, end);
+        walk_whole_ones(stream, end, on_progress);
     } catch (const Error& error) {
         throw error.within("cannot read stream " + file);
     }
-    const IndexEnd index = check_index(file, size, end.bytes);
+    const IndexEnd index = check_index(file, size, end.bytes, on_progress);
     end.index_bytes = index.bytes;
     end.is_cut = end.bytes < size || index.counts_more;
     return end;

@@ -7,11 +7,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
 
 namespace tiffany::ctf {
-
-constexpr std::uint32_t kStreamMagic = 0xC1FC1FC1;  // each packet of a stream begins with it (CTF 1.8.3, 5.1)
 
 struct StreamEnd {
     std::string file;
@@ -25,9 +24,10 @@ struct StreamEnd {
 };
 
 /// Walks the packets of the stream file `file`, which LTTng laid out, in this machine's byte order, and its index.
-/// Cost: a read of each packet's header, and of all that follows the last whole packet.
+/// @param on_progress  called at each packet, at each MiB of what follows the last whole one, and at each of the
+/// index's Cost: a read of each packet's header, and of what follows the last whole packet (64 MiB of it at the most).
 /// Errors: the file and the cause, as check_files has them: it cannot be read (system), or something else than its end
 /// is wrong (content), as a packet that would be longer than the file and that others follow.
-StreamEnd find_stream_end(const std::string& file);
+StreamEnd find_stream_end(const std::string& file, const std::function<void()>& on_progress);
 
 }  // namespace tiffany::ctf

@@ -15,6 +15,8 @@
 #include <tuple>
 #include <utility>
 
+#include "index_layout.hpp"
+
 namespace tiffany::ctf {
 namespace {
 
@@ -22,30 +24,22 @@ namespace fs = std::filesystem;
 
 static_assert(std::endian::native == std::endian::little, "plain traces are read as they lie in memory");
 
-template <typename Number>
-Number load_at(Bytes bytes, std::size_t at) {
-    Number value{};
-    std::memcpy(&value, bytes.data() + at, sizeof value);
-    return value;
-}
-
 constexpr std::uint64_t kNotTold = ~std::uint64_t{0};  // babeltrace2's word for "the packet does not say"
 
-/// LTTng's own index of the packets of a file, read along with them: 12 big-endian u64 for each.
+/// LTTng's own index of the packets of a file, read along with them.
 class Index {
   public:
     /// @param counts_more  it may tell of half a packet, or half of one, behind the whole ones
     Index(const fs::path& file, bool counts_more) : is_there_{fs::exists(file)}, counts_more_{counts_more} {
         if (!is_there_) return;
         in_.open(file, std::ios::binary);
-        std::array<char, 16> header{};
-        constexpr std::uint32_t kMagic = 0xC1F1DCC1;
-        if (!in_.read(header.data(), header.size()) || big_endian<std::uint32_t>(header.data()) != kMagic)
-            throw NotPlain{file.string() + " is no index"};
-        entry_ = big_endian<std::uint32_t>(header.data() + 12);
-        constexpr std::size_t kMostBytes = 4096;
-        if (entry_ < kUsed || entry_ > kMostBytes) throw NotPlain{file.string() + " has entries of an odd size"};
-        const std::uint64_t bytes = fs::file_size(file) - header.size();
+        std::array<char, sizeof(IndexHeader)> bytes_of_header{};
+        in_.read(bytes_of_header.data(), bytes_of_header.size());
+        const auto header = from_index<IndexHeader>(bytes_of_header.data());
+        if (!in_ || header.magic != IndexHeader::kMagic) throw NotPlain{file.string() + " is no index"};
+        entry_ = header.entry_bytes;
+        if (entry_ < kUsed || entry_ > kMostIndexEntry) throw NotPlain{file.string() + " has entries of an odd size"};
+        const std::uint64_t bytes = fs::file_size(file) - sizeof header;
         if (bytes % entry_ != 0 && !counts_more) throw NotPlain{file.string() + " is cut"};
         left_ = bytes / entry_;
     }
@@ -55,29 +49,18 @@ class Index {
         if (!is_there_) return true;
         if (left_ == 0) return false;
         --left_;
-        std::array<char, kUsed> entry{};
-        if (!in_.read(entry.data(), entry.size())) return false;
+        std::array<char, kUsed> bytes{};
+        if (!in_.read(bytes.data(), bytes.size())) return false;
         in_.ignore(static_cast<std::streamsize>(entry_ - kUsed));
-        const auto field = [&](std::size_t i) {
-            return big_endian<std::uint64_t>(entry.data() + i * sizeof(std::uint64_t));
-        };
-        return field(0) == at && field(1) == header.packet_bytes * 8 && field(2) == header.content_bytes * 8 &&
-               field(3) == header.begin && field(4) == header.end && field(6) == header.stream_id;
+        const auto told = from_index<IndexEntry>(bytes.data(), bytes.size());
+        return told.offset == at && told.packet_bits == header.packet_bytes * 8 &&
+               told.content_bits == header.content_bytes * 8 && told.begin == header.begin && told.end == header.end &&
+               told.stream_id == header.stream_id;
     }
     bool is_at_its_end() const { return left_ == 0 || counts_more_; }
 
   private:
-    static constexpr std::size_t kUsed = 7 * sizeof(std::uint64_t);
-
-    template <typename Number>
-    static Number big_endian(const char* at) {
-        Number value{};
-        std::memcpy(&value, at, sizeof value);
-        if constexpr (sizeof value == 4)
-            return __builtin_bswap32(value);
-        else
-            return __builtin_bswap64(value);
-    }
+    static constexpr std::size_t kUsed = kIndexEntryOf10;
 
     bool is_there_;
     bool counts_more_;
@@ -88,13 +71,13 @@ class Index {
 
 /// Walks a file's packets. Returns the first one's header.
 /// @param is_cut  the file ended in half a packet
-PacketHeader walk(MappedFile& file, const TraceLayout& trace, bool is_cut) {
-    const fs::path path{file.path()};
-    Index index{path.parent_path() / "index" / (path.filename().string() + ".idx"), is_cut};
+PacketHeader walk(MappedFile& file, const TraceLayout& trace, bool is_cut, const std::function<void()>& on_progress) {
+    Index index{index_of(file.path()), is_cut};
     PacketHeader first{};
     std::uint64_t last_end = 0;
     std::size_t packet = 0;
     for (std::uint64_t at = 0; at < file.size(); ++packet) {
+        on_progress();
         const auto refuse = [&](const std::string& why) {
             throw NotPlain{file.path() + ": packet " + std::to_string(packet) + " at byte " + std::to_string(at) +
                            ": " + why};
@@ -125,17 +108,18 @@ PacketHeader walk(MappedFile& file, const TraceLayout& trace, bool is_cut) {
 
 PacketHeader PacketHeader::read(Bytes bytes, const TraceLayout& trace) {
     if (bytes.size() < kBytes) throw NotPlain{"its header is cut"};
-    if (load_at<std::uint32_t>(bytes, 0) != kStreamMagic) throw NotPlain{"it has not the magic number"};
-    if (!std::equal(trace.uuid.begin(), trace.uuid.end(), bytes.begin() + 4)) throw NotPlain{"it is of another trace"};
+    const RawPacket raw = RawPacket::at(bytes.data());
+    if (raw.magic != kStreamMagic) throw NotPlain{"it has not the magic number"};
+    if (!std::ranges::equal(trace.uuid, raw.uuid)) throw NotPlain{"it is of another trace"};
     PacketHeader made{};
-    made.stream_id = load_at<std::uint32_t>(bytes, 20);
-    made.instance_id = load_at<std::uint64_t>(bytes, 24);
-    made.begin = load_at<std::uint64_t>(bytes, 32);
-    made.end = load_at<std::uint64_t>(bytes, 40);
-    const auto content_bits = load_at<std::uint64_t>(bytes, 48);
-    const auto packet_bits = load_at<std::uint64_t>(bytes, 56);
-    made.number = load_at<std::uint64_t>(bytes, 64);
-    made.discarded = load_at<std::uint64_t>(bytes, 72);
+    made.stream_id = raw.stream_id;
+    made.instance_id = raw.instance_id;
+    made.begin = raw.begin;
+    made.end = raw.end;
+    made.number = raw.number;
+    made.discarded = raw.discarded;
+    const std::uint64_t content_bits = raw.content_bits;
+    const std::uint64_t packet_bits = raw.packet_bits;
     if (content_bits % 8 != 0 || packet_bits % 8 != 0 || content_bits > packet_bits || content_bits < kBytes * 8)
         throw NotPlain{"its sizes are wrong"};
     if (made.end < made.begin) throw NotPlain{"it ends before it begins"};
@@ -190,7 +174,7 @@ Bytes MappedFile::bytes(std::uint64_t at, std::uint64_t size) {
 }
 
 std::vector<StreamFiles> find_streams(const std::string& directory, const TraceLayout& trace,
-                                      const std::vector<StreamEnd>& cut) {
+                                      const std::vector<StreamEnd>& cut, const std::function<void()>& on_progress) {
     struct Found {
         MappedFile file;
         PacketHeader first;
@@ -203,7 +187,7 @@ std::vector<StreamFiles> find_streams(const std::string& directory, const TraceL
         const auto end = std::ranges::find(cut, file.path(), &StreamEnd::file);
         if (end != cut.end()) file.end_at(end->bytes);
         if (file.size() == 0) continue;
-        const PacketHeader first = walk(file, trace, end != cut.end());
+        const PacketHeader first = walk(file, trace, end != cut.end(), on_progress);
         if (std::ranges::find(trace.streams, first.stream_id, &StreamLayout::id) == trace.streams.end())
             throw NotPlain{file.path() + " is of a stream that the metadata does not declare"};
         found.push_back({std::move(file), first});

@@ -2,17 +2,19 @@
 /// The bytes of a stream file, mapped a piece at a time, and the headers of its packets.
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
 #include "event_layout.hpp"
+#include "packet_layout.hpp"
 #include "stream_end.hpp"
 
 namespace tiffany::ctf {
 
-/// The header and the context of a packet, as lttng-ust writes them: 84 bytes.
+/// What the header and the context of a packet say, where that is something that LTTng would say.
 struct PacketHeader {
-    static constexpr std::size_t kBytes = 84;
+    static constexpr std::size_t kBytes = sizeof(RawPacket);
 
     std::uint32_t stream_id;
     std::uint64_t instance_id;
@@ -68,8 +70,9 @@ struct StreamFiles {
 /// Finds the streams of a trace, in the order in which babeltrace2 merges events of one time, and walks their packets;
 /// an index beside them must agree. Cost: a look at each packet's header.
 /// @param cut  streams of which only the whole packets are to be taken, as check_files has found
+/// @param on_progress  called at each packet
 /// Errors: NotPlain.
 std::vector<StreamFiles> find_streams(const std::string& directory, const TraceLayout& trace,
-                                      const std::vector<StreamEnd>& cut);
+                                      const std::vector<StreamEnd>& cut, const std::function<void()>& on_progress);
 
 }  // namespace tiffany::ctf

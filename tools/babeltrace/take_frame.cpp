@@ -122,17 +122,54 @@ ReadSummary take_summary(Taker& from) {
 
 }  // namespace
 
-void FrameHandler::block(std::uint32_t /*bytes*/) {
+void ChildHandler::block(std::uint32_t /*bytes*/) {
     Taker::refuse();
 }
-void FrameHandler::digested(const ReadSummary& /*seen*/, std::uint64_t /*findings*/) {
+void ChildHandler::digested(const ReadSummary& /*seen*/, std::uint64_t /*findings*/) {
     Taker::refuse();
 }
-void FrameHandler::left() {
+void ChildHandler::left() {
+    Taker::refuse();
+}
+void ChildHandler::metadata(std::string_view /*uuid*/, std::string_view /*text*/) {
+    Taker::refuse();
+}
+void ChildHandler::index(std::string_view /*stream*/, std::string_view /*bytes*/) {
+    Taker::refuse();
+}
+void ChildHandler::bounds(const Said& /*said*/) {
     Taker::refuse();
 }
 
-FrameResult take_frame(std::string_view frame, pal::Record& record, FrameHandler& handler) {
+void NothingRead::facts(const TraceFacts& /*facts*/) {
+    Taker::refuse();
+}
+void NothingRead::begin(const pal::Begin& /*begin*/) {
+    Taker::refuse();
+}
+void NothingRead::discarded(const pal::Discarded& /*discarded*/) {
+    Taker::refuse();
+}
+void NothingRead::gap(const pal::Gap& /*gap*/) {
+    Taker::refuse();
+}
+void NothingRead::end(const pal::End& /*end*/) {
+    Taker::refuse();
+}
+void NothingRead::unknown(const Counts& /*events*/, const Counts& /*fields*/) {
+    Taker::refuse();
+}
+void NothingRead::left_out(std::uint64_t /*ticks*/) {
+    Taker::refuse();
+}
+void NothingRead::lacks(const std::string& /*what*/) {
+    Taker::refuse();
+}
+void NothingRead::cut(const std::string& /*what*/) {
+    Taker::refuse();
+}
+
+FrameResult take_frame(std::string_view frame, pal::Record& record, FrameHandler& handler, ChildHandler& starter) {
     if (!frame.empty() && frame.front() == static_cast<char>(kRecord)) {
         take_record(frame, record);
         return FrameResult::record;
@@ -231,16 +268,33 @@ FrameResult take_frame(std::string_view frame, pal::Record& record, FrameHandler
         case kFinished:
             return FrameResult::finished;
         case kBlock:
-            handler.block(from.number<std::uint32_t>());
+            starter.block(from.number<std::uint32_t>());
             return FrameResult::handled;
         case kDigested: {
             const auto findings = from.number<std::uint64_t>();
-            handler.digested(take_summary(from), findings);
+            starter.digested(take_summary(from), findings);
             return FrameResult::handled;
         }
         case kLeft:
-            handler.left();
+            starter.left();
             return FrameResult::handled;
+        case kMetadata: {
+            const std::string_view uuid = from.text();
+            starter.metadata(uuid, from.text());
+            return FrameResult::handled;
+        }
+        case kIndex: {
+            const std::string_view stream = from.text();
+            starter.index(stream, from.text());
+            return FrameResult::handled;
+        }
+        case kBounds: {
+            Said said;
+            said.bytes = from.number<std::uint64_t>();
+            said.hash = from.number<std::uint64_t>();
+            starter.bounds(said);
+            return FrameResult::handled;
+        }
     }
     throw Error{ErrorKind::system, "the decoding process sent a message of an unknown kind"};
 }

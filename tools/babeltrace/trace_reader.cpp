@@ -1,7 +1,9 @@
 #include "trace_reader.hpp"
 
-#include <exception>
+#include <chrono>
 #include <memory>
+#include <optional>
+#include <string_view>
 #include <tiffany/pal/reader.hpp>
 #include <vector>
 
@@ -10,28 +12,77 @@
 #include "confine.hpp"
 #include "find_inputs.hpp"
 #include "merge_inputs.hpp"
-#include "metadata_check.hpp"
 #include "named_descriptor.hpp"
 
 namespace tiffany::ctf {
 namespace {
 
-/// Nothing if it is whole, or otherwise bad, which its reader tells; or if it cannot be made: the native reader needs
-/// none, and babeltrace2 then tells of the stream that is cut.
-std::shared_ptr<BoundedTrace> bounded(const std::string& directory) {
-    try {
-        const std::vector<StreamEnd> cut = check_files(directory).cut;
-        return cut.empty() ? nullptr : std::make_shared<BoundedTrace>(directory, cut);
-    } catch (const std::exception&) {
-        return nullptr;
+/// A trace, read by a process of its own; by a second one where babeltrace2 needs a BoundedTrace, for which the first
+/// sends the indexes. Nothing of the trace is looked at here.
+class TraceSource : public ChildHandler {
+  public:
+    TraceSource(const InputPart& found, const ReadOptions& options)
+        : files_{found.stand_in ? found.stand_in->directory : found.name, found.name, {}},
+          options_{options.of_traces},
+          patience_{options.patience} {
+        start([files = files_, options = options_](FrameWriter& writer) { read_trace(files, options, writer); });
     }
-}
 
-bool take(ChildSource& child, RecordBatch& batch, FrameHandler& handler) {
-    if (!child.next(batch.place(), handler)) return false;
-    batch.add();
-    return true;
-}
+    bool next(RecordBatch& batch, FrameHandler& handler) {
+        while (!child_->next(batch.place(), handler, *this)) {
+            if (!said_ || goes_on_) return false;
+            go_on();
+        }
+        batch.add();
+        return true;
+    }
+
+    void index(std::string_view stream, std::string_view bytes) override {
+        if (goes_on_) return ChildHandler::index(stream, bytes);
+        make_bounded([&] { bounded_->add(stream, bytes); });
+    }
+    void bounds(const Said& said) override {
+        if (goes_on_) return ChildHandler::bounds(said);
+        said_ = said;
+    }
+
+  private:
+    template <typename Work>
+    void start(const Work& work) {
+        child_.emplace(files_.name, work, patience_);
+    }
+
+    /// Where it cannot be made babeltrace2 does without, and tells of the stream that is cut.
+    template <typename Work>
+    void make_bounded(const Work& work) {
+        if (cannot_bound_) return;
+        try {
+            if (!bounded_) bounded_.emplace(files_.directory);
+            work();
+        } catch (const Error&) {
+            cannot_bound_ = true;
+            bounded_.reset();
+        }
+    }
+
+    void go_on() {
+        goes_on_ = true;
+        make_bounded([&] { bounded_->link_all(); });
+        if (bounded_) files_.bounded = bounded_->directory();
+        start([files = files_, options = options_, said = *said_](FrameWriter& writer) {
+            go_on_with_babeltrace2(files, options, said, writer);
+        });
+    }
+
+    TraceFiles files_;
+    TraceOptions options_;
+    std::chrono::milliseconds patience_;
+    std::optional<BoundedTrace> bounded_;
+    bool cannot_bound_ = false;
+    std::optional<Said> said_;
+    bool goes_on_ = false;  // with babeltrace2
+    std::optional<ChildSource> child_;
+};
 
 NextRecords open_log(const std::string& name) {
     const auto work = [name](FrameWriter& writer) {
@@ -40,16 +91,16 @@ NextRecords open_log(const std::string& name) {
         writer.unknown(log.unknown_events, {});
     };
     const auto child = std::make_shared<ChildSource>(name, work, std::chrono::seconds{0}, descriptor_named(name));
-    return [child](RecordBatch& batch, FrameHandler& handler) { return take(*child, batch, handler); };
+    return [child](RecordBatch& batch, FrameHandler& handler) {
+        if (!child->next(batch.place(), handler)) return false;
+        batch.add();
+        return true;
+    };
 }
 
 NextRecords open_trace(const InputPart& found, const ReadOptions& options) {
-    TraceFiles files{found.stand_in ? found.stand_in->directory : found.name, found.name, {}};
-    const auto stand_in = options.of_traces.reader == Reader::native ? nullptr : bounded(files.directory);
-    if (stand_in != nullptr) files.bounded = stand_in->directory();
-    const auto work = [files, options = options.of_traces](FrameWriter& writer) { read_trace(files, options, writer); };
-    const auto child = std::make_shared<ChildSource>(found.name, work, options.patience);
-    return [child, stand_in](RecordBatch& batch, FrameHandler& handler) { return take(*child, batch, handler); };
+    const auto source = std::make_shared<TraceSource>(found, options);
+    return [source](RecordBatch& batch, FrameHandler& handler) { return source->next(batch, handler); };
 }
 
 }  // namespace
@@ -62,7 +113,7 @@ ReadSummary read_found(const FoundInputs& inputs, const ReadOptions& options, pa
 }
 
 ReadSummary read_inputs(const std::vector<std::string>& inputs, const ReadOptions& options, pal::EntrySink& sink) {
-    return read_found(find_inputs(inputs), options, sink);
+    return read_found(find_inputs(inputs, options.patience), options, sink);
 }
 
 }  // namespace tiffany::ctf

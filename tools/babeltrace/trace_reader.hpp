@@ -17,9 +17,9 @@ namespace tiffany::ctf {
 
 struct ReadOptions {
     TraceOptions of_traces{};
-    bool strict = false;                ///< a gap that the discarded counts do not explain is a bad part, not a remark
-    bool empty = false;                 ///< traces that hold no event of ours are read like others, and no bad part
-    std::chrono::seconds patience{30};  ///< a decoder that makes no progress for so long is ended
+    bool strict = false;  ///< a gap that the discarded counts do not explain is a bad part, not a remark
+    bool empty = false;   ///< traces that hold no event of ours are read like others, and no bad part
+    std::chrono::seconds patience{kPatience};  ///< a decoder that makes no progress for so long is ended
     /// What of the inputs may be missing and is in no count, a sentence each, as far as the caller knows: asked when
     /// all is read, of what is counted by trace alone. It becomes the log's, with what logs among the inputs say of it.
     std::function<std::vector<std::string>(const ReadSummary&)> uncounted{};

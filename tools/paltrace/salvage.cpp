@@ -40,7 +40,7 @@ bool cut_half_packets(const fs::path& trace) {
         const std::uint64_t index_bytes = gone ? 0 : entry->file_size(gone);
         if (gone) continue;
         try {
-            const ctf::StreamEnd whole = ctf::find_stream_end(stream.string());
+            const ctf::StreamEnd whole = ctf::find_stream_end(stream.string(), [] {});
             if (whole.index_bytes == 0) continue;
             if (whole.bytes < bytes) fs::resize_file(stream, whole.bytes, gone);
             if (whole.index_bytes < index_bytes) fs::resize_file(entry->path(), whole.index_bytes, gone);

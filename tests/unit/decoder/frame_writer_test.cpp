@@ -59,6 +59,54 @@ TEST(FrameWriter, TellsNothingTwiceWhenAnotherReaderBeginsAgain) {
     }
 }
 
+struct Bounds : ChildHandler {
+    void bounds(const Said& told) override { said = told; }
+    Said said;
+};
+
+/// What two processes tell, of which the second goes on where the first left off.
+Read read_of_two(std::uint64_t first, std::uint64_t second, std::uint64_t odd_one = ~std::uint64_t{0}) {
+    ChildSource begun{"trace",
+                      [first](FrameWriter& writer) {
+                          writer.lacks("once");
+                          writer.may_come_again();
+                          tell(writer, first);
+                          writer.bounds(writer.leave_off());
+                      },
+                      60s};
+    test::Unheard handler;
+    Bounds bounds;
+    pal::Record record;
+    Read read;
+    while (begun.next(record, handler, bounds))
+        read.tids.push_back(record.tid);
+    read.facts = handler.told_facts;
+    const Read rest = read_all([&](FrameWriter& writer) {
+        writer.take_up(bounds.said);
+        tell(writer, second, odd_one);
+    });
+    read.tids.insert(read.tids.end(), rest.tids.begin(), rest.tids.end());
+    read.facts += rest.facts;
+    read.failure = rest.failure;
+    return read;
+}
+
+TEST(FrameWriter, TellsNothingTwiceWhenAnotherProcessGoesOn) {
+    for (const std::uint64_t first : {0, 1, 100, 5'000, 20'000}) {
+        const Read read = read_of_two(first, 20'000);
+        EXPECT_EQ(read.failure, "");
+        EXPECT_EQ(read.facts, 1);
+        ASSERT_EQ(read.tids.size(), 20'000u) << first;
+        for (std::uint64_t i = 0; i < read.tids.size(); ++i)
+            ASSERT_EQ(read.tids[i], i + 1);
+    }
+}
+
+TEST(FrameWriter, SaysSoWhenAnotherProcessTellsSomethingElse) {
+    EXPECT_THAT(read_of_two(5'000, 20'000, 10).failure, HasSubstr("something else than babeltrace2"));
+    EXPECT_THAT(read_of_two(5'000, 20).failure, HasSubstr("something else than babeltrace2"));
+}
+
 TEST(FrameWriter, PassesTheFailureOfTheSecondReaderOn) {
     const Read read = read_all([](FrameWriter& writer) {
         writer.may_come_again();

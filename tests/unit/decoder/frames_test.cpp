@@ -27,9 +27,10 @@ std::string raw(Number value) {
 /// What an error of the reader says; "taken" if it found no fault.
 std::string frame_failure(const std::string& frame) {
     test::Unheard unheard;
+    ChildHandler nothing;
     pal::Record record;
     try {
-        take_frame(frame, record, unheard);
+        take_frame(frame, record, unheard, nothing);
     } catch (const Error& error) {
         return error.one_line();
     }
@@ -42,7 +43,10 @@ constexpr std::uint8_t kFailedFrame = 10;
 constexpr std::uint8_t kBlockFrame = 12;
 constexpr std::uint8_t kDigestedFrame = 13;
 constexpr std::uint8_t kLeftFrame = 14;
-constexpr std::uint8_t kNoFrame = 16;
+constexpr std::uint8_t kMetadataFrame = 16;
+constexpr std::uint8_t kIndexFrame = 17;
+constexpr std::uint8_t kBoundsFrame = 18;
+constexpr std::uint8_t kNoFrame = 19;
 
 TEST(Frames, OfAnEventThatThereIsNotAreRefused) {
     const std::string rest(1000, '\0');
@@ -66,6 +70,23 @@ TEST(Frames, OfADigestAreRefusedWhereRecordsAreAwaited) {
     EXPECT_THAT(frame_failure(raw(kLeftFrame)), HasSubstr("a broken message"));
 }
 
+TEST(Frames, OfATracesFilesAreRefusedWhereNobodyAskedForThem) {
+    for (const std::uint8_t kind : {kMetadataFrame, kIndexFrame, kBoundsFrame})
+        EXPECT_THAT(frame_failure(raw(kind) + std::string(100, '\0')), HasSubstr("a broken message")) << int{kind};
+}
+
+TEST(Frames, OfAChildThatReadsNothingAreItsOwnAlone) {
+    NothingRead nothing;
+    ChildHandler starter;
+    pal::Record record;
+    for (std::uint8_t kind = 0; kind < kNoFrame; ++kind) {
+        constexpr std::uint8_t kAliveFrame = 9;
+        constexpr std::uint8_t kFinishedFrame = 11;
+        if (kind == kRecordFrame || kind == kAliveFrame || kind == kFinishedFrame) continue;
+        EXPECT_THROW(take_frame(raw(kind) + std::string(1000, '\0'), record, nothing, starter), Error) << int{kind};
+    }
+}
+
 TEST(Frames, ThatSayTheyHoldMoreThanIsThereCostNoMemoryForIt) {
     // as many strings as would take 128 GiB
     const std::string many = raw(~std::uint32_t{0});
@@ -75,8 +96,9 @@ TEST(Frames, ThatSayTheyHoldMoreThanIsThereCostNoMemoryForIt) {
 
 TEST(Frames, HaveATruthThatIsOneOfTwo) {
     test::Unheard heard;
+    ChildHandler nothing;
     pal::Record record;
-    take_frame(raw(kFactsFrame) + std::string(3, '\2') + std::string(12, '\0'), record, heard);
+    take_frame(raw(kFactsFrame) + std::string(3, '\2') + std::string(12, '\0'), record, heard, nothing);
     EXPECT_EQ(static_cast<int>(heard.tiffany), 1);
 }
 

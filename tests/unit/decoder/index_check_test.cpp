@@ -58,7 +58,7 @@ class IndexCheck : public testing::Test {
     }
     std::string said() {
         try {
-            check_index((home_.path() / "chan_0").string(), 300);
+            check_index((home_.path() / "chan_0").string(), 300, [] {});
         } catch (const Error& error) {
             EXPECT_EQ(error.kind(), ErrorKind::content);
             EXPECT_THAT(error.one_line(),
@@ -107,7 +107,7 @@ TEST_F(IndexCheck, LeavesToBabeltraceWhatItDoesNotUse) {
 TEST_F(IndexCheck, TellsWhetherItCountsOneMoreThanTheWholePackets) {
     const auto end_of = [this](const std::string& bytes, std::uint64_t whole) {
         std::ofstream{home_.path() / "index/chan_0.idx", std::ios::binary} << bytes;
-        const IndexEnd end = check_index((home_.path() / "chan_0").string(), 300, whole);
+        const IndexEnd end = check_index((home_.path() / "chan_0").string(), 300, whole, [] {});
         return std::to_string((end.bytes - 16) / 72) + (end.counts_more ? " and more" : "");
     };
     const Index two{.packets = {{0, 100}, {100, 100}}};

@@ -45,7 +45,7 @@ class PlainStreams : public testing::Test {
         std::ofstream{home_.path() / "chan_0", std::ios::binary} << stream;
         const TraceLayout trace = lay_out(tsdl::parse(PlainMetadata{}.text()), false);
         try {
-            find_streams(home_.path().string(), trace, {});
+            find_streams(home_.path().string(), trace, {}, [] {});
         } catch (const NotPlain& not_plain) {
             return not_plain.why;
         }

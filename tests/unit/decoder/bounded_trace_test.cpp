@@ -1,0 +1,75 @@
+// A decoder that was taken over names streams, and sends indexes, as it likes.
+#include "bounded_trace.hpp"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <tiffany/pal/error.hpp>
+
+#include "../temporary_folder.hpp"
+#include "index_layout.hpp"
+
+namespace tiffany::ctf {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string content_of(const fs::path& path) {
+    std::ifstream in{path, std::ios::binary};
+    return {std::istreambuf_iterator<char>{in}, {}};
+}
+
+/// A trace with a secret beside it.
+class Bounded : public testing::Test {
+  protected:
+    Bounded() {
+        fs::create_directories(trace_ / "index");
+        for (const char* file :
+             {"metadata", "whole", "cut", "nothing", "index/whole.idx", "index/cut.idx", "../secret"})
+            std::ofstream{trace_ / file} << "the trace's " << file << std::string(100, '.');
+    }
+
+    const tiffany::test::TemporaryFolder home_;
+    const fs::path trace_ = home_.path() / "trace";
+};
+
+TEST_F(Bounded, HasIndexesOfItsOwnForWhatIsCutAndLinksToTheRest) {
+    fs::path made;
+    {
+        BoundedTrace bounded{trace_.string()};
+        bounded.add("nothing", "");
+        bounded.add("cut", "");
+        bounded.add("cut", "one, ");
+        bounded.add("cut", "two");
+        bounded.link_all();
+        made = bounded.directory();
+        EXPECT_EQ(content_of(made / "index/cut.idx"), "one, two");
+        EXPECT_EQ(fs::read_symlink(made / "cut"), trace_ / "cut");
+        EXPECT_EQ(fs::read_symlink(made / "metadata"), trace_ / "metadata");
+        EXPECT_EQ(fs::read_symlink(made / "index/whole.idx"), trace_ / "index/whole.idx");
+        EXPECT_FALSE(fs::exists(fs::symlink_status(made / "nothing"))) << "no packet of it is whole";
+    }
+    EXPECT_FALSE(fs::exists(made));
+    EXPECT_EQ(content_of(trace_ / "index/cut.idx").find("the trace's"), 0U) << "it stays what it was";
+}
+
+TEST_F(Bounded, IsOfFilesOfTheTraceAlone) {
+    BoundedTrace bounded{trace_.string()};
+    for (const char* stream : {"../secret", "index/whole.idx", "index", ".", "..", "", "none", "./cut"})
+        EXPECT_THROW(bounded.add(stream, "some"), Error) << stream;
+    EXPECT_THROW(bounded.add((home_.path() / "secret").string(), "some"), Error);
+    EXPECT_TRUE(fs::is_empty(fs::path{bounded.directory()} / "index"));
+}
+
+TEST_F(Bounded, HasAnIndexOfNoMorePacketsThanAStreamHasRoomFor) {
+    BoundedTrace bounded{trace_.string()};
+    const std::string one_packet(sizeof(IndexHeader) + sizeof(IndexEntry), 'x');  // of some 100 bytes
+    bounded.add("cut", one_packet);
+    EXPECT_THROW(bounded.add("cut", "x"), Error);
+}
+
+}  // namespace
+}  // namespace tiffany::ctf
