@@ -69,7 +69,8 @@ std::string read_metadata(const std::string& directory, const std::function<void
     std::ifstream in{file, std::ios::binary};
     if (!in) throw refused("cannot read " + file.string());
     std::string bytes;
-    std::vector<char> some(std::size_t{1} << 20U);
+    constexpr std::size_t kAtOnce = 64 * 1024;
+    std::vector<char> some(kAtOnce);
     while (in.read(some.data(), static_cast<std::streamsize>(some.size())) || in.gcount() != 0) {
         bytes.append(some.data(), static_cast<std::size_t>(in.gcount()));
         on_progress();

@@ -14,7 +14,7 @@ namespace tiffany::ctf {
 
 /// The bytes of `directory/metadata`. Errors: it cannot be read (system); it is no regular file, which might never end,
 /// or has more bytes than that (content).
-/// @param on_progress  called at each MiB
+/// @param on_progress  called at each 64 KiB
 std::string read_metadata(const std::string& directory, const std::function<void()>& on_progress,
                           std::size_t most_bytes = std::size_t{256} << 20);
 
@@ -29,7 +29,7 @@ struct CheckedFiles {
 
 /// Reads and checks `directory/metadata`, then walks the packets of each stream file beside it, if they are laid out
 /// as LTTng does it, and its index. Cost: a read of each packet's header.
-/// @param on_progress  called at each of them, and at each MiB of what else is read
+/// @param on_progress  called at each of them, and at each piece of what else is read
 /// Errors: the file and the cause; ErrorKind::system if it cannot be read, ErrorKind::content if it is cut or wrong.
 CheckedFiles check_files(const std::string& directory, const std::function<void()>& on_progress);
 
