@@ -7,7 +7,8 @@
 ///     context.run();                                      // or tiffany::asio::run(context, telemetry)
 ///
 /// A program changes only where it spawns. It links tiffany::asio, which defines BOOST_ASIO_CUSTOM_HANDLER_TRACKING for
-/// all of its files that include Asio: what a coroutine waits for is told by Asio's operations.
+/// its files: what a coroutine waits for is told by Asio's operations. Files without the macro, of a library that was
+/// compiled before, may be in the same program: what their coroutines await in a task is Wait (reason other).
 ///
 /// What is told: a `co_await` of a timer is Sleep (dur_ns: until its expiry), of an operation on a socket or descriptor
 /// IoWait, of a post to its own executor Yield, of a coroutine that was spawned here Join, of all else Wait (reason
@@ -44,7 +45,7 @@
 #error "Boost.Asio has no coroutines for this compiler and language version; 1.74 has them for g++ with C++20"
 #endif
 #if TIFFANY_TELEMETRY && !defined(BOOST_ASIO_CUSTOM_HANDLER_TRACKING)
-#error "link the target tiffany::asio: Asio must be compiled with its handler tracking in every file"
+#error "link the target tiffany::asio: Asio must be compiled with its handler tracking"
 #endif
 
 namespace tiffany::asio {

@@ -5,6 +5,7 @@
 #include <tiffany/adapters/asio.hpp>
 
 #include <boost/asio.hpp>
+#include <type_traits>
 
 namespace tiffany {
 namespace {
@@ -12,6 +13,12 @@ namespace {
 using boost::asio::awaitable;
 using boost::asio::detached;
 using boost::asio::use_awaitable;
+
+// Asio is compiled as without handler tracking, in which a token has members: a program may have files of both kinds
+static_assert(std::is_empty_v<boost::asio::use_awaitable_t<>>);
+#ifdef BOOST_ASIO_ENABLE_HANDLER_TRACKING
+#error "Asio tracks handlers though the hooks are stripped"
+#endif
 
 awaitable<int> answer() {
     co_return 42;

@@ -6,7 +6,8 @@
 // thread runs the context already. Asio leaves that out for handlers whose executor it knows to be the context's own;
 // this says the same of a task's.
 //
-// Included before Asio, for every file of a program (asio_tracking.hpp): Asio's classes are declared here, not known.
+// Operations have other members by that, and so they have other names (asio_names.hpp). Included before Asio, whose
+// classes are declared here, not known.
 
 #include <boost/version.hpp>
 #include <concepts>

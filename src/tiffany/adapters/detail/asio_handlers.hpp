@@ -2,6 +2,7 @@
 // What the type of a handler of Asio tells: whether it resumes a coroutine, and how to come by its executor. Included
 // before Asio: its classes are declared here, not known.
 
+#include <tiffany/adapters/detail/asio_names.hpp>
 #include <type_traits>
 
 namespace boost::asio {
@@ -9,10 +10,6 @@ namespace boost::asio {
 template <typename, typename>
 struct associated_executor;
 namespace detail {
-template <typename>
-class awaitable_thread;
-template <typename, typename...>
-class awaitable_handler;
 // handlers of operations that call another one in the end
 template <typename, typename, typename, typename, typename>
 class read_op;

@@ -84,26 +84,25 @@ inline void asio_suspends(AsioWait what, std::uint64_t number) noexcept {
     run.task().suspend(run, what, number);
 }
 
-/// While a coroutine is being suspended: its operation is started within. `co_spawn`: the coroutine is a new one, and
-/// what runs here goes on.
+/// While a coroutine is being suspended: its operation is started within.
 class AsioSuspension {
   public:
-    explicit AsioSuspension(bool co_spawn) noexcept : run_{asio_thread.run}, co_spawn_{co_spawn} {
+    AsioSuspension() noexcept : run_{asio_thread.run}, is_of_new_one_{AsioBeginning::ends()} {
         if (run_ == nullptr) return;
         outer_ = run_->suspending_;
-        run_->suspending_ = co_spawn_ ? 0 : outer_ + 1;
+        run_->suspending_ = is_of_new_one_ ? 0 : outer_ + 1;
     }
     ~AsioSuspension() {
         if (run_ == nullptr) return;
         run_->suspending_ = outer_;
-        if (!co_spawn_ && run_->owns_) run_->task_.suspend_unknown(*run_);
+        if (!is_of_new_one_ && run_->owns_) run_->task_.suspend_unknown(*run_);
     }
     AsioSuspension(const AsioSuspension&) = delete;
     AsioSuspension& operator=(const AsioSuspension&) = delete;
 
   private:
     AsioRun* run_;
-    bool co_spawn_;
+    bool is_of_new_one_;
     int outer_ = 0;
 };
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <tiffany/telemetry/hooks.hpp>
+#include <utility>
 
 namespace tiffany::asio {
 class Telemetry;
@@ -22,10 +23,26 @@ struct AsioThread {
     AsioLoop* loop = nullptr;
     std::uint32_t upcalls = 0;
     AsioCompleting completing = AsioCompleting::nothing;
+    bool begins = false;  // see AsioBeginning
 };
 
 // constinit: else each use in another file calls a function that looks whether it has been made
 extern thread_local constinit AsioThread asio_thread;
+
+/// While a coroutine that is spawned runs as far as its first suspension: what runs here, and spawned it, goes on.
+class AsioBeginning {
+  public:
+    AsioBeginning() noexcept : outer_{std::exchange(asio_thread.begins, true)} {}
+    ~AsioBeginning() { asio_thread.begins = outer_; }
+    AsioBeginning(const AsioBeginning&) = delete;
+    AsioBeginning& operator=(const AsioBeginning&) = delete;
+
+    /// Whether this suspension is that one.
+    static bool ends() noexcept { return std::exchange(asio_thread.begins, false); }
+
+  private:
+    bool outer_;
+};
 
 /// A thread's loop: a worker of its own, ticks and parks.
 class AsioLoop {

@@ -1,7 +1,7 @@
 #pragma once
 // What Boost.Asio includes as BOOST_ASIO_CUSTOM_HANDLER_TRACKING, before all else of it: its operations tell here what
 // they are, just before they are started and just before their handlers are called. The target tiffany::asio defines
-// the macro, for every file of a program, because Asio's inline functions must be the same in all of them.
+// the macro. A file without it tells nothing; what makes both kinds fit together is in asio_names.hpp.
 
 #include <tiffany/telemetry/config.hpp>
 
@@ -11,12 +11,11 @@
 #include <cerrno>
 #include <chrono>
 #include <cstdint>
-#include <optional>
 #include <string_view>
 #include <tiffany/adapters/detail/asio_completion.hpp>
 #include <tiffany/adapters/detail/asio_handlers.hpp>
+#include <tiffany/adapters/detail/asio_names.hpp>
 #include <tiffany/adapters/detail/asio_run.hpp>
-#include <type_traits>
 
 namespace tiffany::detail {
 
@@ -71,18 +70,19 @@ class AsioCompletion {
     AsioUpcall upcall_;
 };
 
-/// A place in the source. That of a co_await comes as pointers, that of a step of a composed operation, which suspends
-/// nothing, as arrays. Null: a co_await with boost::asio::use_awaitable.
-class AsioLocation {
+/// A place in the source: that of a step of a composed operation, which suspends nothing.
+template <typename File>
+struct AsioLocation {
+    AsioLocation(const File&, int, const char*) noexcept {}
+};
+/// That of a co_await.
+template <>
+class AsioLocation<AsioAwaiting> {
   public:
-    template <typename File>
-    AsioLocation(const File& file, int, const char*) noexcept {
-        if constexpr (!std::is_array_v<File>)
-            suspension_.emplace(file != nullptr && std::string_view{file}.ends_with("/boost/asio/impl/co_spawn.hpp"));
-    }
+    AsioLocation(const AsioAwaiting&, int, const char*) noexcept {}
 
   private:
-    std::optional<AsioSuspension> suspension_;
+    AsioSuspension suspension_;
 };
 
 }  // namespace tiffany::detail
@@ -91,15 +91,6 @@ class AsioLocation {
 #define BOOST_ASIO_HANDLER_CREATION(args) ::tiffany::detail::asio_creation args
 #define BOOST_ASIO_HANDLER_COMPLETION(args) ::tiffany::detail::AsioCompletion tiffany_completion args
 #define BOOST_ASIO_HANDLER_INVOCATION_BEGIN(args) tiffany_completion.begin args
-
-#else
-
-#define BOOST_ASIO_HANDLER_LOCATION(args) (void)0
-#define BOOST_ASIO_HANDLER_CREATION(args) (void)0
-#define BOOST_ASIO_HANDLER_COMPLETION(args) (void)0
-#define BOOST_ASIO_HANDLER_INVOCATION_BEGIN(args) (void)0
-
-#endif
 
 #define BOOST_ASIO_INHERIT_TRACKED_HANDLER
 #define BOOST_ASIO_ALSO_INHERIT_TRACKED_HANDLER
@@ -113,3 +104,10 @@ class AsioLocation {
 #define BOOST_ASIO_HANDLER_REACTOR_ERROR_EVENT 0
 #define BOOST_ASIO_HANDLER_REACTOR_EVENTS(args) (void)0
 #define BOOST_ASIO_HANDLER_REACTOR_OPERATION(args) (void)0
+
+#else
+
+// Asio looks once more whether it is defined: what is stripped is as without handler tracking.
+#undef BOOST_ASIO_CUSTOM_HANDLER_TRACKING
+
+#endif
