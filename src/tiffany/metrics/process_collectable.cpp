@@ -86,8 +86,10 @@ void add_workers(ProcessFamilies& families) {
                    static_cast<double>(workers.held));
     families.gauge("tiffany_worker_indices", "Of 65,536 indices of workers, those in use.",
                    static_cast<double>(workers.indices));
-    families.counter("tiffany_refused_hooks_total", "Hooks that fired nothing: too many workers were alive.",
-                     refused_hooks());
+    families.counter(
+        "tiffany_refused_hooks_total",
+        "Hooks that fired nothing: too many workers were alive, the thread was at its end, or no memory was left.",
+        refused_hooks());
 }
 
 }  // namespace

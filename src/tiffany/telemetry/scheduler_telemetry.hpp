@@ -143,7 +143,8 @@ struct WorkerCounts {
 /// Of all schedulers of the process. Any thread. Locks.
 WorkerCounts worker_counts() noexcept;
 
-/// Hooks that fired nothing because 65,536 workers were alive. Any thread.
+/// Hooks that fired nothing: 65,536 workers were alive, the thread had given its workers back at its end, or there was
+/// no memory for one. Any thread.
 std::uint64_t refused_hooks() noexcept;
 
 }  // namespace tiffany
