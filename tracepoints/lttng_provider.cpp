@@ -14,6 +14,7 @@
 // LTTng's headers above must come first: they are read several times over
 #include <lttng/ust-thread.h>
 #include <tiffany/tracepoints/lttng_table.hpp>
+#include <tiffany/tracepoints/unseen.hpp>
 
 #include "lttng_provider_whole.hpp"
 
@@ -63,6 +64,7 @@ template <typename Event>
 [[gnu::always_inline]] inline void fire(const lttng_ust_tracepoint& tracepoint, void (*probe)(void*, const Event*),
                                         const Event* event) noexcept {
     if (CMM_LOAD_SHARED(tracepoint.state) == 0 || !LTTNG_UST_TP_RCU_LINK_TEST()) return;
+    const Unseen unseen;  // LTTng wakes its consumer by write(), and waits for room by poll()
     lttng_ust_tp_rcu_read_lock();
     const lttng_ust_tracepoint_probe* asks = lttng_ust_tp_rcu_dereference(tracepoint.probes);
     for (; asks != nullptr && asks->func != nullptr; ++asks) {
@@ -135,6 +137,7 @@ std::uint64_t probes_hash() noexcept {
 }
 
 void prepare_thread() noexcept {
+    const Unseen unseen;
     lttng_ust_init_thread();
     lttng_ust_urcu_register_thread();
 }
@@ -146,6 +149,7 @@ void on_statedump_start(void* data, struct lttng_ust_session*) {
 }
 
 bool call_on_statedump(void (*callback)() noexcept) noexcept {
+    const Unseen unseen;
     // the signature must be LTTng's own to the letter: with another one it registers and is never called
     return lttng_ust_tp_probe_register_queue_release(
                "lttng_ust_statedump", "start", reinterpret_cast<void (*)()>(&on_statedump_start),

@@ -1,6 +1,7 @@
 #include <cstdio>
 #include <cstring>
 #include <tiffany/telemetry/clock.hpp>
+#include <tiffany/tracepoints/unseen.hpp>
 
 #include "kernel_time.hpp"
 
@@ -13,6 +14,7 @@ namespace {
 #if defined(__x86_64__)
 // The kernel knows whether this machine's counters run evenly and together: it uses them itself, or does not.
 bool kernel_trusts_tsc() noexcept {
+    const detail::Unseen unseen;
     char name[16] = {};
     std::FILE* file = std::fopen("/sys/devices/system/clocksource/clocksource0/current_clocksource", "re");
     if (file == nullptr) return false;

@@ -1,15 +1,14 @@
 #include "lttng_calls.hpp"
 
 #include <fcntl.h>
-#include <pthread.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstdio>
 #include <ctime>
 #include <new>
 #include <string_view>
+#include <tiffany/tracepoints/unseen.hpp>
 
 #include "kernel_time.hpp"
 
@@ -30,23 +29,6 @@ bool is_asleep(pid_t thread) noexcept {
     const std::size_t name_end = stat.rfind(')');  // a name is at most 15 bytes, whatever they are
     return name_end != std::string_view::npos && name_end + 2 < stat.size() && stat[name_end + 2] == 'S';
 }
-
-/// What a hook is called in goes on as if nothing had been called here: no cancellation of its thread begins within,
-/// and errno stays.
-class Unseen {
-  public:
-    Unseen() noexcept { pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancelled_); }
-    ~Unseen() {
-        pthread_setcancelstate(cancelled_, nullptr);
-        errno = errno_;
-    }
-    Unseen(const Unseen&) = delete;
-    Unseen& operator=(const Unseen&) = delete;
-
-  private:
-    int errno_ = errno;
-    int cancelled_ = PTHREAD_CANCEL_ENABLE;
-};
 
 void rest() noexcept {
     constexpr timespec kRest{.tv_sec = 0, .tv_nsec = 100'000};

@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <stdexcept>
 #include <tiffany/telemetry/sink.hpp>
+#include <tiffany/tracepoints/unseen.hpp>
 #include <utility>
 
 #include "pal_sink_outlet.hpp"
@@ -42,6 +43,7 @@ SinkStats sink_stats() noexcept {
 namespace detail {
 
 void PalHub::install(std::unique_ptr<PalOutlet> outlet, const SinkOptions& options, const PalPace& pace, bool here) {
+    const Unseen unseen;
     const auto writer = std::make_shared<PalWriter>(mutex_, counters_, std::move(outlet), options, pace);
     PalWriter::start(writer);
     for (;;) {
@@ -60,6 +62,7 @@ void PalHub::install(std::unique_ptr<PalOutlet> outlet, const SinkOptions& optio
 
 bool PalHub::uninstall() noexcept {
     if (here()) return false;
+    const Unseen unseen;
     std::shared_ptr<PalWriter> writer;
     {
         const std::lock_guard lock{mutex_};
@@ -76,6 +79,7 @@ bool PalHub::uninstall() noexcept {
 
 bool PalHub::flush() noexcept {
     if (here()) return false;
+    const Unseen unseen;
     if (!installed_.load(std::memory_order_acquire)) return true;
     const std::shared_ptr<PalWriter> writer = current();
     return writer == nullptr || writer->flush();

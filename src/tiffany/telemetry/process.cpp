@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <iterator>
 #include <tiffany/telemetry/detail/on_word.hpp>
+#include <tiffany/tracepoints/unseen.hpp>
 #include <tiffany/tracepoints/usdt_probes.hpp>
 
 #include "inherited.hpp"
@@ -24,6 +25,7 @@ constexpr std::uint32_t kMaxWorkers = 65'536;
 constexpr std::uint64_t kInstanceMask = (std::uint64_t{1} << 48) - 1;
 
 std::uint64_t draw_instance() noexcept {
+    const Unseen unseen;  // getrandom is a cancellation point
     std::uint64_t bits = 0;
     while ((bits & kInstanceMask) == 0) {
         // before the kernel's pool is ready getrandom fails at once; a clock and a pid are then all there is
@@ -216,6 +218,7 @@ void Process::after_fork_in_parent() noexcept {
     get().unlock_all();
 }
 void Process::after_fork_in_child() noexcept {
+    const Unseen unseen;
     get().become_child();
     get().unlock_all();
 }

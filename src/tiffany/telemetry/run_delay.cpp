@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdio>
+#include <tiffany/tracepoints/unseen.hpp>
 
 namespace tiffany::detail {
 
@@ -36,6 +37,7 @@ std::optional<std::uint64_t> run_delay_ns(std::uint32_t thread, const char* task
 }
 
 bool RunDelays::read(std::atomic<std::size_t>& turn) noexcept {
+    const Unseen unseen;
     if (all_.empty()) return run_delay_ns(static_cast<std::uint32_t>(gettid())).has_value();
     std::sort(all_.begin(), all_.end(), [](const One& a, const One& b) { return a.hold < b.hold; });
     const std::size_t count = std::min(all_.size(), kMostRead);

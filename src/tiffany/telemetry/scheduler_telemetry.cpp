@@ -2,6 +2,7 @@
 #include <stdexcept>
 #include <system_error>
 #include <tiffany/telemetry/scheduler_telemetry.hpp>
+#include <tiffany/tracepoints/unseen.hpp>
 #include <utility>
 #include <vector>
 
@@ -13,6 +14,7 @@ namespace {
 
 using detail::Process;
 using detail::SchedulerCore;
+using detail::Unseen;
 
 /// The workers that a thread holds; those that hooks took for it are given back when it ends.
 class ThreadWorkers {
@@ -67,6 +69,7 @@ void ThreadWorkers::reserve_one() {
 }
 
 ThreadWorkers::~ThreadWorkers() {
+    const Unseen unseen;
     last = {nullptr, nullptr, true};
     for (const Entry& entry : entries_)
         if (!entry.leased) entry.core->give_back(*entry.worker);
@@ -74,6 +77,7 @@ ThreadWorkers::~ThreadWorkers() {
 
 /// What here() gives where the one before was another scheduler's. Not inlined: here() itself then saves nothing.
 [[gnu::noinline]] Worker& found_here(const std::shared_ptr<SchedulerCore>& core) noexcept {
+    const Unseen unseen;
     if (last.thread_ended) return *core->refused;
     Worker* worker = thread_workers.find(*core);
     if (worker == nullptr) {
@@ -101,12 +105,14 @@ WorkerLease& WorkerLease::operator=(WorkerLease&& other) noexcept {
 
 WorkerLease::~WorkerLease() {
     if (worker_ == nullptr) return;
+    const Unseen unseen;
     core_->give_back(*worker_);
     if (last.core == core_.get()) last = {nullptr, nullptr, last.thread_ended};
     if (!last.thread_ended) thread_workers.remove(*core_);
 }
 
 SchedulerTelemetry::SchedulerTelemetry(std::string_view name, const TelemetryOptions& options) {
+    const Unseen unseen;
     Process::get().load_lttng();
     Process::get().start_log();
     Clock& clock = options.clock != nullptr ? *options.clock : Clock::system();
@@ -121,12 +127,14 @@ SchedulerTelemetry::SchedulerTelemetry(std::string_view name, const TelemetryOpt
 }
 
 SchedulerTelemetry::~SchedulerTelemetry() {
+    const Unseen unseen;
     core_->end_watch();
     core_->close();
     Process::get().pal(detail::PalExit::sink).flush();
 }
 
 WorkerLease SchedulerTelemetry::worker() {
+    const Unseen unseen;
     thread_workers.reserve_one();
     Worker* worker = thread_workers.find(*core_);
     if (worker == nullptr) {
@@ -153,6 +161,7 @@ void SchedulerTelemetry::list_tasks_by(TaskList* list) noexcept {
 }
 
 void SchedulerTelemetry::watch(std::chrono::nanoseconds bound) {
+    const Unseen unseen;
     core_->watch(bound.count() > 0 ? static_cast<std::uint64_t>(bound.count()) : 0);
 }
 

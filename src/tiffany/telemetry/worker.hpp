@@ -10,9 +10,9 @@
 ///     run(task);
 ///     worker.done(task.times);
 ///
-/// All hooks: noexcept, no allocation, no lock, no system call. Nothing listens: the task's word and the worker's seq
-/// are kept, no clock is read. Something listens: one clock read, or none if the caller hands on a stamp, then each
-/// listener's price.
+/// All hooks: noexcept, no allocation, no lock, no system call; no cancellation point, and errno stays, also while
+/// LTTng records. Nothing listens: the task's word and the worker's seq are kept, no clock is read. Something listens:
+/// one clock read, or none if the caller hands on a stamp, then each listener's price.
 ///
 /// The last argument of each, `at`: when it happened; unknown = the hook reads the clock. The times in events and
 /// histograms are taken between these stamps. One from before the task's last transition, which another thread may have

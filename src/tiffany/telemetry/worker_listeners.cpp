@@ -2,6 +2,7 @@
 
 #include <tiffany/telemetry/detail/on_word.hpp>
 #include <tiffany/telemetry/worker.hpp>
+#include <tiffany/tracepoints/unseen.hpp>
 #include <tiffany/tracepoints/usdt_probes.hpp>
 
 #include "look_pace.hpp"
@@ -95,6 +96,7 @@ void Worker::drop_what_is_off() noexcept {
 
 /// In a forked child, before the first event there: nobody but a tracer that came through the fork knows this worker.
 void Worker::announce(std::uint64_t position) noexcept {
+    const Unseen unseen;
     on_ &= ~kAnnounce;
     core_->process.start_log();
     core_->keep_watching();
