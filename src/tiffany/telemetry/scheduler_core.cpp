@@ -100,6 +100,13 @@ void SchedulerCore::give_back(Worker& worker) noexcept {
     }
 }
 
+Worker* SchedulerCore::held_here() noexcept {
+    const std::lock_guard lock{mutex()};
+    for (const Held& held : held_)
+        if (pthread_equal(held.thread, pthread_self()) != 0) return held.worker;
+    return nullptr;
+}
+
 /// Of the workers that can go the one that was given back first does; its numbers stay, and its index is another's,
 /// with `seq` going on. Returns whether there was one.
 bool SchedulerCore::fold_one() noexcept {

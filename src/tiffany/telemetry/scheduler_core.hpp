@@ -35,6 +35,8 @@ struct SchedulerCore {
     Worker& take(bool has_loop);
     /// The calling thread gives its worker back.
     void give_back(Worker& worker) noexcept;
+    /// The worker that the calling thread holds; null if it holds none. Locks.
+    Worker* held_here() noexcept;
     /// A worker that a foreign hook took is a runtime's own from now on.
     void give_loop(Worker& worker) noexcept;
     /// Stops all workers, whoever holds them: the runtime is gone.

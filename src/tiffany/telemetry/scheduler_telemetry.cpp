@@ -78,7 +78,10 @@ ThreadWorkers::~ThreadWorkers() {
 /// What here() gives where the one before was another scheduler's. Not inlined: here() itself then saves nothing.
 [[gnu::noinline]] Worker& found_here(const std::shared_ptr<SchedulerCore>& core) noexcept {
     const Unseen unseen;
-    if (last.thread_ended) return *core->refused;
+    if (last.thread_ended) {
+        Worker* const leased = core->held_here();
+        return leased != nullptr ? *leased : *core->refused;
+    }
     Worker* worker = thread_workers.find(*core);
     if (worker == nullptr) {
         try {
@@ -135,6 +138,13 @@ SchedulerTelemetry::~SchedulerTelemetry() {
 
 WorkerLease SchedulerTelemetry::worker() {
     const Unseen unseen;
+    const auto refuse_another = [this] {
+        throw std::logic_error{"this thread already has a worker of scheduler " + core_->name};
+    };
+    if (last.thread_ended) {  // the lease alone knows of it then, and what the core holds
+        if (core_->held_here() != nullptr) refuse_another();
+        return WorkerLease{core_, &core_->take(true)};
+    }
     thread_workers.reserve_one();
     Worker* worker = thread_workers.find(*core_);
     if (worker == nullptr) {
@@ -143,7 +153,7 @@ WorkerLease SchedulerTelemetry::worker() {
     } else if (thread_workers.lease(*core_)) {
         core_->give_loop(*worker);
     } else {
-        throw std::logic_error{"this thread already has a worker of scheduler " + core_->name};
+        refuse_another();
     }
     return WorkerLease{core_, worker};
 }

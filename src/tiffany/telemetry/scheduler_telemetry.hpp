@@ -71,12 +71,16 @@ class SchedulerTelemetry {
     SchedulerTelemetry& operator=(const SchedulerTelemetry&) = delete;
 
     /// Takes a worker for the calling thread, one that has a loop: it calls `Worker::Tick` or `park` regularly.
-    /// Fires `worker_started`. Allocates and locks. Errors: std::bad_alloc; std::logic_error, the thread
+    /// Fires `worker_started`. Allocates and locks. Also while the thread or the process ends, in the destructor of a
+    /// thread_local or a static, or in what atexit() calls. Errors: std::bad_alloc; std::logic_error, the thread
     /// holds one already.
     WorkerLease worker();
 
     /// The calling thread's worker: the one it took, or else one for a foreign thread, which is taken at the thread's
     /// first use (allocates and locks then) and given back when the thread ends. Cost after that: a thread-local load.
+    /// Where the thread's workers were given back already, in the destructor of an older thread_local or of a pthread
+    /// key, or after main, it is the leased one if there is one; else hooks fire nothing and are counted as refused.
+    /// Locks each time then.
     /// What a foreign thread fires is counted as all the rest is; that it is busy is not, because it never parks.
     Worker& here() noexcept;
 
