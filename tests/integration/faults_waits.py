@@ -1,6 +1,7 @@
-"""How long a program that waits for room waits, in all, for a consumer daemon that is dead."""
+"""How long a program that waits for room waits, in all, and what it does when it stood still itself meanwhile."""
 
 import contextlib
+import ctypes
 import os
 import pathlib
 import signal
@@ -9,11 +10,11 @@ import time
 import pytest
 from faults_daemons import made, written
 from kit import DEADLINE, Bpftrace, counting, need_bpftrace, poll, private_copy, program
-from record import Running
+from record import Running, check
 
 SPIN = program("spin_transitions")
 PROMISED = 2.5  # s: 2 s, and what a wait may be longer than the one before it left
-
+STANDS_STILL = 2.5  # s: longer than a worker waits
 
 class Slept:
     """How long each worker's thread has slept since this was made: neither ran, nor waited for a CPU.
@@ -52,6 +53,52 @@ def spinning(directory, spin):
         yield running, running.child("spin_transitions"), counter
 
 
+class Suspended:
+    """A thread that gets no CPU until it is let go, as a debugger stops one: the others of its process go on."""
+
+    _SEIZE, _INTERRUPT, _DETACH, _ALL = 0x4206, 0x4207, 17, 0x40000000
+
+    def __init__(self, tid):
+        self._tid = tid
+        self._ptrace(self._SEIZE)
+        self._ptrace(self._INTERRUPT)
+        os.waitpid(tid, self._ALL)
+
+    def _ptrace(self, request):
+        ptrace = ctypes.CDLL(None, use_errno=True).ptrace
+        if ptrace(ctypes.c_long(request), ctypes.c_long(self._tid), None, None) != 0:
+            raise OSError(ctypes.get_errno(), "ptrace")
+
+    def let_go(self):
+        self._ptrace(self._DETACH)
+
+
+def times_asleep(pid, tid):
+    status = pathlib.Path(f"/proc/{pid}/task/{tid}/status").read_text()
+    return int(status.split("\nvoluntary_ctxt_switches:")[1].split()[0])
+
+
+def suspended_in_an_event(spin, counter):
+    """The second worker, stopped where the first one waits for it: it looks every 0.1 ms, while LTTng sleeps for 100."""
+    first, second = Slept(spin).tids
+    for _ in range(50):
+        try:
+            suspended = Suspended(second)
+        except PermissionError:
+            pytest.skip("ptrace is forbidden here")
+        looks, before = times_asleep(spin, first), made(counter)[0]
+        poll(
+            lambda: made(counter)[0] > before + 1_000_000 or times_asleep(spin, first) > looks + 300,
+            "the first one goes on, or waits",
+            2 * DEADLINE,
+        )
+        if made(counter)[0] <= before + 1_000_000:
+            return suspended
+        suspended.let_go()
+        go_on(counter, 10_000)  # it would be stopped where it was
+    raise AssertionError("fifty times it was between two events")
+
+
 def kill_consumer(running, spin):
     os.kill(running.child("lttng-consumerd"), signal.SIGKILL)
     slept = Slept(spin)
@@ -63,6 +110,7 @@ def end(running, spin):
     os.kill(spin, signal.SIGINT)
     done = running.wait().expect(4)
     assert done.file["transitions"] + done.file["lost"] == done.transitions()
+    return done
 
 
 def test_a_worker_that_moves_to_a_cpu_where_there_is_room_waits_no_longer_for_a_dead_consumer_daemon(tmp_path):
@@ -94,4 +142,73 @@ def test_tracers_that_come_later_make_no_worker_wait_again_for_a_dead_consumer_d
                 go_on(counter, 100_000)
         go_on(counter, 3_000_000)
         assert max(slept()) <= PROMISED, slept()
+        end(running, spin)
+
+
+def test_a_worker_that_has_waited_for_another_one_without_a_cpu_waits_for_no_dead_consumer_daemon_on_top(tmp_path):
+    cpus = sorted(os.sched_getaffinity(0))
+    if len(cpus) < 2:
+        pytest.skip("one CPU")
+    with spinning(tmp_path, SPIN) as (running, spin, counter):
+        for tid, cpu in zip(Slept(spin).tids, cpus):  # in one buffer LTTng would discard, and not wait
+            os.sched_setaffinity(tid, [cpu])
+        second = suspended_in_an_event(spin, counter)
+        slept = Slept(spin)
+        os.kill(running.child("lttng-consumerd"), signal.SIGKILL)
+        before = made(counter)[0]
+        poll(lambda: made(counter)[0] > before + 3_000_000, "the first one goes on", 2 * DEADLINE)
+        assert slept()[0] <= 2.1, slept()  # s: 2, and a look at the other one
+        second.let_go()
+        go_on(counter, 3_000_000)
+        end(running, spin)
+
+
+def test_what_a_worker_leaves_out_for_another_one_without_a_cpu_is_counted_and_it_tells_again_when_that_is_done(tmp_path):
+    with spinning(tmp_path, SPIN) as (running, spin, counter):
+        second = suspended_in_an_event(spin, counter)
+        before = made(counter)[0]
+        poll(lambda: made(counter)[0] > before + 3_000_000, "the first one goes on", 2 * DEADLINE)
+        second.let_go()
+        go_on(counter, 10_000)
+        at_most = made(counter)[0] - before
+        go_on(counter, 1_000_000)
+        done = end(running, spin)
+        assert 2_000_000 < done.file["lost"] <= at_most
+    judged = check(tmp_path / "run")
+    assert judged.returncode == 4 and f"lost: {done.file['lost']} transitions (gaps: 1," in judged.stdout, judged.stdout + judged.stderr
+
+
+def test_a_program_that_stood_still_while_its_workers_waited_goes_on_and_loses_nothing(tmp_path):
+    for attempt in range(5):
+        directory = tmp_path / str(attempt)
+        directory.mkdir()
+        with spinning(directory, SPIN) as (running, spin, counter):
+            consumer = running.child("lttng-consumerd")
+            slept, begin = Slept(spin), time.monotonic()
+            os.kill(consumer, signal.SIGSTOP)
+            poll(lambda: min(slept()) > 0.3, "both workers wait")
+            os.kill(spin, signal.SIGSTOP)
+            in_time = time.monotonic() - begin < 1.5  # after 2 s they give it up, and count: another test's business
+            os.kill(consumer, signal.SIGCONT)
+            time.sleep(STANDS_STILL)
+            os.kill(spin, signal.SIGCONT)
+            go_on(counter, 300_000)
+            os.kill(spin, signal.SIGINT)
+            done = running.wait()
+        if in_time:
+            done.expect(0)
+            assert (done.file["transitions"], done.file["lost"]) == (done.transitions(), 0)
+            return
+    raise AssertionError("five times the test itself had no CPU for a second")
+
+
+def test_a_program_that_stood_still_waits_no_longer_for_a_dead_consumer_daemon(tmp_path):
+    with spinning(tmp_path, SPIN) as (running, spin, counter):
+        slept = kill_consumer(running, spin)
+        poll(lambda: all(seconds > 0.3 for seconds in slept()), "both workers wait")
+        os.kill(spin, signal.SIGSTOP)
+        time.sleep(STANDS_STILL)
+        os.kill(spin, signal.SIGCONT)
+        go_on(counter, 3_000_000)
+        assert max(slept()) <= STANDS_STILL + PROMISED, slept()
         end(running, spin)

@@ -373,7 +373,9 @@ void add_sentences(std::vector<std::string>& to, const std::vector<std::string>&
 }
 
 std::string unexplained_remark(std::uint64_t missing) {
-    return std::to_string(missing) + " transitions are missing that the tracer did not discard (a filter?)";
+    return std::to_string(missing) +
+           " transitions are missing that the tracer did not discard (a filter, or a worker of --lossless that had "
+           "waited for 2 s?)";
 }
 
 std::string bad_parts_remark(const std::string& log, std::uint64_t bad_parts) {

@@ -156,7 +156,7 @@ void add_counters(Families& families, const std::vector<Named>& names) {
                 "Time that workers of threads with a loop were not parked.",
                 [](const WorkSnapshot& work) { return seconds(work.busy_ns); });
     add_counter(families, names, "tiffany_lttng_left_out_total",
-                "Events not given to LTTng, because a blocking channel's consumer seems dead.",
+                "Events not given to LTTng, because a blocking channel would have kept the program for long.",
                 [](const WorkSnapshot& work) { return static_cast<double>(work.lttng_left_out); });
     // not there, rather than 0, where the kernel does not tell it
     families.begin("scheduler_thread_run_delay_seconds_total",

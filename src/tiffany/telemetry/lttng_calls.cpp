@@ -15,6 +15,9 @@
 namespace tiffany::detail {
 namespace {
 
+constexpr std::uint64_t kLookAgain = std::uint64_t{1} << 62;  // who must not call looks again before its next call
+constexpr std::uint64_t kNoticedNs = 10'000'000;              // a shorter wait for a worker is not counted
+constexpr std::uint64_t kStoodStillNs = 100'000'000;          // no look comes later but where the program stood still
 constexpr std::uint64_t kLeastShare = 4096;  // with more than 384 workers a look at all of them would cost too much
 
 /// Whether a thread of this process sleeps, as `S` in proc(5). Not where the kernel does not tell.
@@ -62,35 +65,50 @@ LttngCall* LttngCalls::of(std::uint16_t index) noexcept {
     return &(*chunk)[index % kEach];
 }
 
-void LttngCalls::make_way(LttngCall& mine) noexcept {
-    const std::uint64_t written = written_.fetch_add(mine.untold, std::memory_order_relaxed) + mine.untold;
+bool LttngCalls::makes_way(LttngCall& mine, LttngPatience& patience) noexcept {
+    const std::uint64_t told = mine.untold < kLookAgain ? mine.untold : 0;
+    const std::uint64_t written = written_.fetch_add(told, std::memory_order_relaxed) + told;
     mine.untold = 0;
     const Unseen unseen;
-    std::uint64_t begin = 0;  // of the first wait: kMostNs are for all of them together
+    std::uint64_t waited = 0;  // for all of them together
     const std::size_t used = used_.load(std::memory_order_acquire);
     for (std::size_t i = 0; i < used; ++i) {
         Chunk* const chunk = chunks_[i].load(std::memory_order_acquire);
         if (chunk == nullptr) continue;
-        for (LttngCall& other : *chunk)
-            if (&other != &mine) wait_for(other, written, begin);
+        for (const LttngCall& other : *chunk) {
+            if (&other == &mine || waits_for(other, mine, written, patience, waited)) continue;
+            mine.untold = kLookAgain;
+            return false;
+        }
     }
+    return true;
 }
 
-void LttngCalls::wait_for(LttngCall& other, std::uint64_t written, std::uint64_t& begin) const noexcept {
+/// Returns whether nobody would write round it any more; if not, that was in vain.
+bool LttngCalls::waits_for(const LttngCall& other, LttngCall& mine, std::uint64_t written, LttngPatience& patience,
+                           std::uint64_t& waited) noexcept {
     const auto is_far_behind = [&](std::uint64_t since) {
         return since != 0 && static_cast<std::int64_t>(written - since) > static_cast<std::int64_t>(kRoomBytes);
     };
+    std::uint64_t looked = 0;  // kernel_ns(); 0 = no wait yet
     for (;;) {
         const std::uint64_t since = other.since.load(std::memory_order_acquire);
-        if (!is_far_behind(since) || since == other.given_up.load(std::memory_order_relaxed)) return;
-        if (is_asleep(other.thread.load(std::memory_order_relaxed))) return;
-        const std::uint64_t now = kernel_ns();
-        if (begin == 0) begin = now;
-        if (now - begin > kMostNs) {
-            other.given_up.store(since, std::memory_order_relaxed);
-            return;
+        if (!is_far_behind(since)) return true;
+        if (mine.held_by == &other && mine.held_by_since == since) return false;
+        const bool asleep = is_asleep(other.thread.load(std::memory_order_relaxed));
+        // who has waited does not add what LTTng would wait for the consumer
+        if (asleep && waited < kNoticedNs) return true;
+        if (waited >= patience.left_ns()) {
+            if (asleep) patience.waited({}, waited);
+            mine.held_by = &other;
+            mine.held_by_since = since;
+            return false;
         }
+        if (looked == 0) looked = kernel_ns();
         rest();
+        const std::uint64_t now = kernel_ns();
+        waited += std::min(now - looked, kStoodStillNs);
+        looked = now;
     }
 }
 

@@ -11,15 +11,18 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <tiffany/telemetry/detail/lttng_patience.hpp>
 
 namespace tiffany::detail {
 
 /// One worker's. A cache line of its own: it is written twice at each event.
 struct alignas(64) LttngCall {
-    std::atomic<std::uint64_t> since{0};     // how much had been written when the call began; 0 = it is in none
-    std::atomic<std::uint64_t> given_up{0};  // `since` of a call that nobody waits for any more. Writer: any worker
+    std::atomic<std::uint64_t> since{0};  // how much had been written when the call began; 0 = it is in none
     std::atomic<pid_t> thread{0};
-    std::uint64_t untold = 0;  // bytes written since it last told. Its worker alone
+    // ---- its worker alone ----
+    std::uint64_t untold = 0;            // bytes written since it last told, or kLookAgain and more
+    const LttngCall* held_by = nullptr;  // whom it has waited for in vain,
+    std::uint64_t held_by_since = 0;     // and the call of that one
 };
 
 /// Thread-safe. Where LTTng may block only.
@@ -30,8 +33,6 @@ class LttngCalls {
     /// of 1 MiB, the least that `paltrace record --lossless` takes.
     static constexpr std::uint64_t kRoomBytes = 3u << 20;
     static constexpr std::uint64_t kUntoldBytes = 3u << 19;
-    static constexpr std::uint64_t kMostNs =
-        2'000'000'000;  ///< so long one hook waits for threads without CPU; then they are waited for no more
 
     LttngCalls() = default;
     ~LttngCalls();
@@ -42,14 +43,23 @@ class LttngCalls {
     LttngCall* of(std::uint16_t index) noexcept;
 
     /// Before a call. Any thread, but each call has one.
-    /// @param bytes  that it writes at most
-    /// Cost: a few nanoseconds; now and then a look at all workers. Waits for those that are not done with what they
-    /// began long ago, if they have no CPU; who sleeps in its call waits for the consumer, and has reserved nothing
-    /// yet.
-    void enter(LttngCall& mine, std::uint64_t bytes) noexcept {
+    /// @param bytes     that it writes at most
+    /// @param patience  the worker's: what is left of it is as long as this waits. It is over afterwards if that ended
+    ///                  with another worker that still waited for the consumer
+    /// @return whether the worker may call. If not, it has waited in vain for one that is not done with what it began
+    ///         long ago: until that is done it neither waits nor calls
+    /// Cost: a few nanoseconds; now and then a look at all workers. Waits for those that are not done if they have no
+    /// CPU. Who sleeps in its call waits for the consumer, and has reserved nothing yet: nobody waits for it who has
+    /// not waited for it before it slept.
+    bool enter(LttngCall& mine, std::uint64_t bytes, LttngPatience& patience) noexcept {
         mine.untold += bytes;
-        if (mine.untold >= share_.load(std::memory_order_relaxed)) [[unlikely]]
-            make_way(mine);
+        if (mine.untold >= share_.load(std::memory_order_relaxed) && !makes_way(mine, patience)) [[unlikely]]
+            return false;
+        begin(mine);
+        return true;
+    }
+    /// Before a call that is made whatever others do.
+    void begin(LttngCall& mine) noexcept {
         // relaxed: LTTng reserves by a compare-and-swap that is a full barrier, so who sees the room gone sees this; an
         // older figure only makes others wait earlier
         mine.since.store(written_.load(std::memory_order_relaxed), std::memory_order_relaxed);
@@ -64,8 +74,9 @@ class LttngCalls {
     static constexpr std::size_t kEach = 64;
     using Chunk = std::array<LttngCall, kEach>;
 
-    void make_way(LttngCall& mine) noexcept;
-    void wait_for(LttngCall& other, std::uint64_t written, std::uint64_t& begin) const noexcept;
+    bool makes_way(LttngCall& mine, LttngPatience& patience) noexcept;
+    static bool waits_for(const LttngCall& other, LttngCall& mine, std::uint64_t written, LttngPatience& patience,
+                          std::uint64_t& waited) noexcept;
 
     alignas(64) std::atomic<std::uint64_t> written_{1};  // bytes, in all, as told so far
     std::atomic<std::uint64_t> share_{kUntoldBytes / kEach};

@@ -56,7 +56,7 @@ struct GroupSnapshot {
 struct WorkSnapshot {
     std::array<std::uint64_t, kTransitions> transitions{};  ///< by TaskEvent
     std::uint64_t busy_ns = 0;          ///< time held by threads with a loop and not parked; never falls
-    std::uint64_t lttng_left_out = 0;   ///< events that were not given to LTTng, because its consumer seems dead
+    std::uint64_t lttng_left_out = 0;   ///< events that were not given to LTTng, which would have blocked for long
     std::uint64_t run_delay_ns = 0;     ///< time that the kernel let their threads wait for a CPU; never falls
     bool run_delay_known = false;       ///< the kernel tells it; if not, the number above means nothing
     std::vector<GroupSnapshot> groups;  ///< the default one first

@@ -35,6 +35,7 @@
 #include <tiffany/telemetry/clock.hpp>
 #include <tiffany/telemetry/detail/event_draft.hpp>
 #include <tiffany/telemetry/detail/lttng_patience.hpp>
+#include <tiffany/telemetry/detail/lttng_polls.hpp>
 #include <tiffany/telemetry/detail/on_word.hpp>
 #include <tiffany/telemetry/detail/shard.hpp>
 #include <tiffany/telemetry/spawn_info.hpp>
@@ -242,7 +243,8 @@ class alignas(64) Worker {
     std::uint64_t count(TaskEvent event) const noexcept;
     /// Transitions since the worker was made, or in a forked child since the fork. Any thread; may be one late.
     std::uint64_t transitions() const noexcept { return seq() - first_seq_; }
-    /// LTTng events left out because a blocking channel's consumer seems dead. Any thread.
+    /// LTTng events left out because a blocking channel's consumer seems dead, or another worker has
+    /// had no CPU in the middle of an event for long. Any thread.
     std::uint64_t lttng_left_out() const noexcept { return lttng_left_out_.load(std::memory_order_relaxed); }
 
   private:
@@ -299,6 +301,8 @@ class alignas(64) Worker {
     void fire_tick(EventId id, const Event& event) noexcept;
     void fire_lttng(EventId id, const void* event) noexcept;
     void call_lttng_timed(EventId id, const void* event) noexcept;
+    void give_up_if_over() noexcept;
+    void leave_out_of_lttng() noexcept;
 
     // what the hooks share
     bool enter_hook() noexcept;
@@ -408,7 +412,8 @@ class alignas(64) Worker {
     // ---- writer: this worker's thread ----
     std::uint64_t first_seq_ = 0;              // seq is an index's: it goes on from its last worker's
     std::uint64_t on_seq_ = 1;                 // first seq since LTTng was last seen off
-    detail::LttngPatience patience_;           // with LTTng's consumer, in this session:
+    detail::LttngPatience patience_;           // with LTTng's consumer, in this session
+    detail::LttngPolls polls_;                 // of LTTng, for it, in this worker's calls:
     detail::LttngCall* lttng_call_ = nullptr;  // its place among them, if LTTng may block
     std::uint32_t session_ = 0;                // Process::lttng_sessions() when on_ was made
     std::uint64_t looked_ns_ = 0;              // when it last read the clock to see whether a look is due

@@ -73,6 +73,7 @@ bool Worker::tell_stall(const Stall& stall) noexcept {
 
 void Worker::start(bool has_loop) noexcept {
     thread_ = static_cast<std::uint32_t>(gettid());
+    polls_ = {};
     join_lttng_calls();
     generation_ = core_->process.generation();
     on_ = has_loop ? 0 : kEveryHook;
@@ -130,6 +131,7 @@ void Worker::become_child(std::uint64_t instance, bool held) noexcept {
     next_tid_ = end_tid_ = 0;
     lttng_left_out_.store(0, std::memory_order_relaxed);
     patience_ = {};
+    polls_ = {};
     told_pending_ = told_pending_waits_ = {};
     busy_told_ns_ = run_delay_before_ns_ = run_delay_told_ns_ = 0;
     run_delay_known_ = false;

@@ -49,7 +49,7 @@ void Worker::join_lttng_calls() noexcept {
 void Worker::fire_lttng(EventId id, const void* event) noexcept {
     // The last word of a worker tells how many are missing: it costs one time-out at most, at the worker's end.
     if ((on_ & (kLeftOut | kTickLeftOut)) != 0 && id != EventId::WorkerStopped) {
-        lttng_left_out_.store(lttng_left_out() + 1, std::memory_order_relaxed);
+        leave_out_of_lttng();
     } else if (core_->process.lttng_may_block()) {
         call_lttng_timed(id, event);
     } else {
@@ -59,22 +59,36 @@ void Worker::fire_lttng(EventId id, const void* event) noexcept {
 
 // A channel in blocking mode waits for its consumer; when that is dead, it waits at every event, or for ever.
 void Worker::call_lttng_timed(EventId id, const void* event) noexcept {
-    if (lttng_call_ != nullptr) core_->process.lttng_calls().enter(*lttng_call_, most_bytes(id));
+    if (lttng_call_ != nullptr && !core_->process.lttng_calls().enter(*lttng_call_, most_bytes(id), patience_)) {
+        give_up_if_over();
+        // who tells how many are missing calls all the same
+        if (id != EventId::WorkerStopped) return leave_out_of_lttng();
+        core_->process.lttng_calls().begin(*lttng_call_);
+    }
     const LttngPatience::Ring ring{sched_getcpu(), kind_of(id)};
     const std::uint64_t begin = kernel_ns();
+    polls_.prepare(begin);
     core_->process.lttng()->fire[static_cast<std::size_t>(id)](event);
     if (lttng_call_ != nullptr) LttngCalls::leave(*lttng_call_);
-    const std::uint64_t took = kernel_ns() - begin;
-    if (took < kBlockedNs) {
+    const std::uint64_t end = kernel_ns();
+    if (end - begin < kBlockedNs) {
         // on another CPU by now: in the ring of which one it found room is not known
         if (patience_.is_tried() && sched_getcpu() == ring.cpu) patience_.came_early(ring);
-        return;
+    } else if (const std::uint64_t waited = polls_.most_ns(begin, end); waited != 0) {
+        patience_.waited(ring, waited);
+        give_up_if_over();
     }
-    patience_.waited(ring, took);
+}
+
+/// The consumer serves all channels: neither transitions nor ticks call it any more.
+void Worker::give_up_if_over() noexcept {
     if (!patience_.is_over()) return;
-    // the consumer serves all channels: neither transitions nor ticks call it any more
     if ((on_ & kLttng) != 0) on_ = (on_ & ~(kLttng | kMayBlock)) | kLeftOut;
     if ((on_ & kTickLttng) != 0) on_ = (on_ & ~kTickLttng) | kTickLeftOut;
+}
+
+void Worker::leave_out_of_lttng() noexcept {
+    lttng_left_out_.store(lttng_left_out() + 1, std::memory_order_relaxed);
 }
 
 }  // namespace tiffany

@@ -206,6 +206,60 @@ TEST_F(Blocked, RoomInTheRingOfAnotherCpuForgivesNothing) {
     EXPECT_EQ(reach(1), 0u);
 }
 
+// SIGSTOP, a debugger: LTTng goes on with the 100 ms that it waits for, and counts no more.
+TEST_F(Blocked, AProgramThatStoodStillInAWaitHasNotWaitedForTheConsumer) {
+    recording().poll_ns = 3'000'000'000;
+    run_for(2 * kLong);
+    recording().poll_ns = Recording{}.poll_ns;
+    EXPECT_EQ(reach(1), 1u);
+    for (int i = 0; i < 2; ++i)
+        run_for(kLong);
+    EXPECT_EQ(reach(1), 0u);
+}
+
+/// Another worker that has no CPU in the middle of an event, since when enough was written for all to wait for it.
+class InTheMiddle {
+  public:
+    InTheMiddle() { call_.since = 1 - 2 * LttngCalls::kRoomBytes; }
+    ~InTheMiddle() { LttngCalls::leave(call_); }
+    InTheMiddle(const InTheMiddle&) = delete;
+    InTheMiddle& operator=(const InTheMiddle&) = delete;
+
+  private:
+    LttngCall& call_ = *Process::get().lttng_calls().of(64);
+};
+
+constexpr int kMany = 1'000;  // enough for a worker to look at the others
+
+TEST_F(Blocked, WhoHasWaitedInVainForAnotherWorkerCallsNoMoreUntilThatIsDone) {
+    {
+        const InTheMiddle other;
+        EXPECT_LT(reach(kMany), static_cast<std::size_t>(kMany));
+        const std::uint64_t left_out = worker_->lttng_left_out();
+        recording().block_ns = kLong;  // of which it would wait for nine, if it called
+        EXPECT_EQ(reach(9), 0u);
+        recording().block_ns = 0;
+        EXPECT_EQ(worker_->lttng_left_out(), left_out + 9);
+    }
+    EXPECT_EQ(reach(kMany), static_cast<std::size_t>(kMany));
+}
+
+TEST_F(Limits, WhoStopsWhileAnotherWorkerIsInTheMiddleOfAnEventTellsHowManyAreMissing) {
+    SchedulerTelemetry telemetry{"blocked", {.metrics = false}};
+    const InTheMiddle other;
+    {
+        const WorkerLease worker = telemetry.worker();
+        start_session();
+        TaskTimes task;
+        worker->spawned(task, {.name = "t"});
+        for (int i = 0; i < kMany; ++i)
+            worker->running(task);
+        EXPECT_GT(worker->lttng_left_out(), 0u);
+        recording().clear();
+    }
+    EXPECT_EQ(recording().ids(), std::vector{EventId::WorkerStopped});
+}
+
 TEST_F(Blocked, AnotherListenerThatComesIsNoNewChance) {
     for (int i = 0; i < 2; ++i)
         run_for(kLong);

@@ -1,10 +1,12 @@
 // Nobody writes a ring's length past a thread that has no CPU in the middle of an LTTng call.
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <fstream>
 #include <semaphore>
 #include <string>
@@ -23,15 +25,13 @@ constexpr std::uint64_t kBound = LttngCalls::kRoomBytes + LttngCalls::kUntoldByt
 class InACall {
   public:
     InACall(LttngCalls& calls, bool sleeps)
-        : call_{*calls.of(1)}, thread_{[this, &calls, sleeps] {
+        : call_{*calls.of(1)}, sleeps_{sleeps}, thread_{[this, &calls] {
               call_.thread = gettid();
-              calls.enter(call_, kEvent);
+              calls.enter(call_, kEvent, patience_);
               began_.release();
-              if (sleeps)
-                  may_end_.acquire();
-              else
-                  while (!may_end_.try_acquire()) {
-                  }
+              while (!sleeps_ && !may_end_.try_acquire()) {
+              }
+              if (sleeps_) may_end_.acquire();
               LttngCalls::leave(call_);
           }} {
         began_.acquire();
@@ -44,23 +44,35 @@ class InACall {
     InACall& operator=(const InACall&) = delete;
 
     void end() { may_end_.release(); }
+    void sleep() { sleeps_ = true; }
     const LttngCall& call() const { return call_; }
 
   private:
     LttngCall& call_;
+    LttngPatience patience_;
+    std::atomic<bool> sleeps_;
     std::binary_semaphore began_{0};
     std::counting_semaphore<2> may_end_{0};
     std::thread thread_;
 };
 
+/// How often this thread has slept.
+long sleeps() {
+    rusage usage{};
+    getrusage(RUSAGE_THREAD, &usage);
+    return usage.ru_nvcsw;
+}
+
 struct Writer {
-    void write(LttngCalls& calls, std::uint64_t bytes) {
+    /// Returns whether it was let write all of it.
+    bool write(LttngCalls& calls, std::uint64_t bytes) {
         LttngCall& call = *calls.of(0);
         thread = gettid();
-        for (std::uint64_t end = written + bytes; written < end; written += kEvent) {
-            calls.enter(call, kEvent);
+        for (const std::uint64_t end = written + bytes; written < end; written += kEvent) {
+            if (!calls.enter(call, kEvent, patience)) return false;
             LttngCalls::leave(call);
         }
+        return true;
     }
     bool is_asleep() const {
         std::ifstream file{"/proc/self/task/" + std::to_string(thread) + "/stat"};
@@ -68,6 +80,7 @@ struct Writer {
         std::getline(file, stat);
         return stat.find(") S ") != std::string::npos;
     }
+    LttngPatience patience;
     std::atomic<pid_t> thread{0};
     std::atomic<std::uint64_t> written{0};
 };
@@ -76,14 +89,13 @@ TEST(LttngCalls, WhoHasNoCpuInTheMiddleOfACallIsWaitedFor) {
     LttngCalls calls;
     Writer writer;
     InACall other{calls, false};
-    std::thread writes{[&] { writer.write(calls, kMuch); }};
+    std::thread writes{[&] { EXPECT_TRUE(writer.write(calls, kMuch)); }};
     while (writer.thread == 0 || (!writer.is_asleep() && writer.written < kMuch))
         std::this_thread::yield();
     EXPECT_LE(writer.written, kBound);
     other.end();
     writes.join();
-    EXPECT_GE(writer.written, kMuch);
-    EXPECT_EQ(other.call().given_up, 0u);
+    EXPECT_FALSE(writer.patience.is_tried()) << "it went on";
 }
 
 TEST(LttngCalls, WhoWaitsForTheConsumerIsNotWaitedFor) {
@@ -94,36 +106,69 @@ TEST(LttngCalls, WhoWaitsForTheConsumerIsNotWaitedFor) {
     watched.thread = other.call().thread.load();
     while (!watched.is_asleep())
         std::this_thread::yield();
-    writer.write(calls, kMuch);
-    EXPECT_EQ(other.call().given_up, 0u);
+    EXPECT_TRUE(writer.write(calls, kMuch));
 }
 
-TEST(LttngCalls, WhoNeverComesBackIsWaitedForOnce) {
+TEST(LttngCalls, WhoHasWaitedInVainNeitherWritesNorWaitsUntilTheOtherIsDone) {
     LttngCalls calls;
     Writer writer;
-    const InACall other{calls, false};
-    writer.write(calls, kMuch);  // a wait at each look would take a quarter of an hour
-    EXPECT_EQ(other.call().given_up, other.call().since);
+    InACall other{calls, false};
+    EXPECT_FALSE(writer.write(calls, kMuch));
+    EXPECT_LE(writer.written, kBound);
+    EXPECT_FALSE(writer.patience.is_tried()) << "this tells nothing of the consumer";
+    const long before = sleeps();
+    for (int i = 0; i < 2; ++i)
+        EXPECT_FALSE(writer.write(calls, kEvent));
+    EXPECT_LT(sleeps() - before, 500);
+    other.end();
+    while (other.call().since != 0)
+        std::this_thread::yield();
+    EXPECT_TRUE(writer.write(calls, kMuch));
+}
+
+// What it waits for the consumer afterwards would come on top.
+TEST(LttngCalls, WhoWaitedForOneThatNowWaitsForTheConsumerGoesOnWaitingAndThenGivesTheConsumerUp) {
+    LttngCalls calls;
+    Writer writer;
+    InACall other{calls, false};
+    std::thread writes{[&] { EXPECT_FALSE(writer.write(calls, kMuch)); }};
+    while (writer.thread == 0 || !writer.is_asleep())
+        std::this_thread::yield();
+    std::this_thread::sleep_for(std::chrono::milliseconds{300});  // it has seen that
+    other.sleep();
+    writes.join();
+    EXPECT_LE(writer.written, kBound);
+    EXPECT_TRUE(writer.patience.is_over());
+}
+
+TEST(LttngCalls, WhatIsLeftOfItsPatienceIsAsLongAsAWorkerWaits) {
+    LttngCalls calls;
+    Writer writer;
+    InACall other{calls, false};
+    writer.patience.waited({}, LttngPatience::kGiveUpNs - 10'000'000);  // 100 looks of 0.1 ms at most
+    const long before = sleeps();
+    EXPECT_FALSE(writer.write(calls, kMuch));
+    EXPECT_LT(sleeps() - before, 500);
+    EXPECT_FALSE(writer.patience.is_over());
+    other.end();
 }
 
 // What called the hook may look at its own error after it.
 TEST(LttngCalls, AWaitLeavesErrno) {
     LttngCalls calls;
     Writer writer;
-    calls.enter(*calls.of(1), kEvent);  // no such thread: the look at it fails
+    calls.begin(*calls.of(1));  // no such thread: the look at it fails
     errno = EXDEV;
-    writer.write(calls, kMuch);
+    EXPECT_FALSE(writer.write(calls, kMuch)) << "there was a wait";
     EXPECT_EQ(errno, EXDEV);
-    EXPECT_EQ(calls.of(1)->given_up, calls.of(1)->since) << "there was a wait";
 }
 
 TEST(LttngCalls, AForkedChildWaitsForNobody) {
     LttngCalls calls;
     Writer writer;
-    calls.enter(*calls.of(1), kEvent);  // no such thread: it is not known to sleep
+    calls.begin(*calls.of(1));  // no such thread: it is not known to sleep
     calls.become_child();
-    writer.write(calls, kMuch);
-    EXPECT_EQ(calls.of(1)->given_up, 0u);
+    EXPECT_TRUE(writer.write(calls, kMuch));
 }
 
 TEST(LttngCalls, EachIndexHasOneOfItsOwn) {

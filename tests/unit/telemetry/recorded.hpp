@@ -32,6 +32,7 @@ class Recorded : public ::testing::Test {
         recording().set_enabled(true);
         recording().ticks_enabled = false;
         recording().block_ns = 0;
+        recording().poll_ns = Recording{}.poll_ns;
     }
     ~Recorded() override { recording().set_enabled(false); }
 

@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <new>
@@ -29,7 +30,7 @@ Recording recording;
 template <typename Event>
 void keep(EventId id, const void* event) noexcept {
     static_assert(sizeof(Event) <= sizeof(Fired::bytes));
-    std::uint64_t block_ns = 0;
+    std::uint64_t block_ns = 0, poll_ns = 0;
     {
         const std::lock_guard lock{recording.mutex};
         const bool tick = id == EventId::TickBegin || id == EventId::TickEnd;
@@ -38,8 +39,14 @@ void keep(EventId id, const void* event) noexcept {
         std::memcpy(fired.bytes, event, sizeof(Event));
         recording.events.push_back(fired);
         block_ns = recording.block_ns;
+        poll_ns = recording.poll_ns;
     }
-    if (block_ns != 0) std::this_thread::sleep_for(std::chrono::nanoseconds{block_ns});
+    // as LTTng waits: 100 ms at a time
+    for (std::uint64_t left = block_ns; left != 0;) {
+        const std::uint64_t poll = std::min(left, poll_ns);
+        std::this_thread::sleep_for(std::chrono::nanoseconds{poll});
+        left -= poll;
+    }
 }
 
 const tiffany::detail::LttngTable table{

@@ -32,7 +32,8 @@ struct Recording {
     bool enabled = false;
     bool ticks_enabled = false;
     std::uint64_t probes_hash = 1;
-    std::uint64_t block_ns = 0;              ///< each event takes so long
+    std::uint64_t block_ns = 0;              ///< each event waits so long
+    std::uint64_t poll_ns = 100'000'000;     ///< for so long at a time; more: its thread stands still meanwhile
     void (*statedump)() noexcept = nullptr;  ///< what LTTng would call at a session's start
 
     std::vector<Fired> of(EventId id) {

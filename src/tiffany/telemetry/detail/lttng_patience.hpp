@@ -25,8 +25,11 @@ class LttngPatience {
     /// Whether there was a wait that nothing has explained yet.
     bool is_tried() const noexcept { return tried_; }
     bool is_over() const noexcept { return sum() >= kGiveUpNs; }
+    /// How long it may still wait, for whatever.
+    std::uint64_t left_ns() const noexcept { return is_over() ? 0 : kGiveUpNs - sum(); }
 
-    /// A call waited in that ring, whether or not it found room in the end; or its thread had no CPU for so long.
+    /// A call waited in that ring, whether or not it found room in the end, for so long at most (LttngPolls). No ring:
+    /// the worker waited for another one that waits there.
     void waited(Ring ring, std::uint64_t ns) noexcept {
         Wait* known = waits_.data();
         for (Wait& wait : waits_) {
