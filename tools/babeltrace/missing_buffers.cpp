@@ -34,8 +34,10 @@ std::string who(std::string_view text) {
 
 MissingBuffers missing_buffers(std::string_view text) {
     if (environment(text, "tracer_name") != "lttng-ust") return {};
-    if (text.find("\nstream {") == std::string_view::npos)
+    if (text.find("\nstream {") == std::string_view::npos) {
+        if (text.find("\nevent {") != std::string_view::npos) return {};  // of no stream: damaged, not missing
         return {who(text) + " got no buffers: nothing that it did was recorded", true};
+    }
     if (!is_recording(environment(text, "trace_name"))) return {};
     const bool transitions = declares(text, catalogue::info(EventId::TaskSpawned).tracepoint);
     const bool others = declares(text, catalogue::info(EventId::WorkerStarted).tracepoint);

@@ -11,7 +11,7 @@ namespace tiffany::ctf {
 
 struct MissingBuffers {
     std::string what;  ///< "tiffany-demo (pid 812) got no buffers: ..."; empty = it got them all
-    bool all = false;  ///< no stream is declared: there is nothing to decode
+    bool all = false;  ///< neither a stream nor an event is declared: there is nothing to decode
 };
 
 /// @param text  the metadata's text

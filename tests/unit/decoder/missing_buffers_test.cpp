@@ -42,6 +42,14 @@ TEST(MissingBuffers, ATraceWithoutAStreamIsAProcessWithoutBuffersInWhosesoeverSe
     }
 }
 
+TEST(MissingBuffers, EventsWithoutAStreamAreDamageThatTheReaderNames) {
+    std::string damaged = kTransitions;
+    damaged.replace(0, 6, "strexm");
+    const MissingBuffers missing = missing_buffers(metadata(kOurs, damaged));
+    EXPECT_FALSE(missing.all);
+    EXPECT_EQ(missing.what, "");
+}
+
 TEST(MissingBuffers, AChannelThatIsMissingIsNamed) {
     EXPECT_THAT(missing_buffers(metadata(kOurs, kOthers)).what, HasSubstr("for its transitions"));
     EXPECT_THAT(missing_buffers(metadata(kOurs, channel(0, "tiffany_tick:begin"))).what, HasSubstr("transitions"));
