@@ -1,5 +1,7 @@
 """Damaged traces: with each reader an error that names the file, or a log that can be checked, in no time and with no memory."""
 
+import concurrent.futures
+import itertools
 import os
 import random
 import re
@@ -8,7 +10,7 @@ import struct
 import subprocess
 
 import pytest
-from bad_input import BAD_CONTENT, DEADLINE, GOOD, LOST, entries, paltrace, small_trace, twins
+from bad_input import BAD_CONTENT, DEADLINE, GOOD, LOST, assert_refused, entries, paltrace, small_trace, twins
 from ctf_writer import Trace, catalogue, life, worker
 from kit import SOURCE, lacking, need_program, program
 from process_use import MOST_CPU, MOST_MEMORY, ran
@@ -77,28 +79,45 @@ def converted(trace, files, reader, log, what):
     return status, log.read_bytes() if log.exists() else None, cpu, memory
 
 
+def damaged_ones(directory, make, damage, share, shares):
+    """Each `shares`th damaged trace, read: (what was not as it should be, {reader: {exit status: traces}}, most CPU, most memory)"""
+    trace = make(directory)
+    files = {str(path.relative_to(trace)): path.read_bytes() for path in trace.rglob("*") if path.is_file()}
+    seen = {reader: {GOOD: 0, BAD_CONTENT: 0, LOST: 0} for reader in ("native", "babeltrace2", "auto")}
+    wrong, most_cpu, most_memory = [], 0, 0
+    for what, name, content in itertools.islice(damage(files), share, None, shares):
+        (trace / name).write_bytes(content)
+        logs = {}
+        try:
+            for reader, count in seen.items():
+                status, logs[reader], cpu, memory = converted(trace, files, reader, directory / "run.pal", (what, reader))
+                count[status] += 1
+                most_cpu, most_memory = max(most_cpu, cpu), max(most_memory, memory)
+            if b'"event":"End"' in (logs["native"] or b""):
+                assert logs["native"] == logs["babeltrace2"], what
+            assert logs["auto"] == logs["babeltrace2"], what
+        except AssertionError as error:  # the others are worth their time all the same
+            wrong.append(str(error))
+        (trace / name).write_bytes(files[name])
+    return wrong, seen, most_cpu, most_memory
+
+
 @pytest.mark.parametrize("damage", [cut_files, changed_files])
 @pytest.mark.parametrize("made", ["by_hand", "by_lttng"])
 def test_a_damaged_trace_is_an_error_or_a_log_that_can_be_checked_and_takes_no_time_and_no_memory(tmp_path, made, damage):
     """With each reader; what the native one takes, to the End, is the log that babeltrace2 gives."""
-    trace = small_trace(tmp_path) if made == "by_hand" else golden_trace(tmp_path / "run")
-    files = {str(path.relative_to(trace)): path.read_bytes() for path in trace.rglob("*") if path.is_file()}
-    seen = {reader: {GOOD: 0, BAD_CONTENT: 0, LOST: 0} for reader in ("native", "babeltrace2", "auto")}
-    most_cpu = most_memory = 0
-    for what, name, content in damage(files):
-        (trace / name).write_bytes(content)
-        logs, taken = {}, None
-        for reader, count in seen.items():
-            status, logs[reader], cpu, memory = converted(trace, files, reader, tmp_path / "run.pal", (what, reader))
-            count[status] += 1
-            most_cpu, most_memory = max(most_cpu, cpu), max(most_memory, memory)
-            if reader == "native" and b'"event":"End"' in (logs[reader] or b""):
-                taken = what
-        if taken == what:
-            assert logs["native"] == logs["babeltrace2"], what
-        assert logs["auto"] == logs["babeltrace2"], what
-        (trace / name).write_bytes(files[name])
+    make = {"by_hand": small_trace, "by_lttng": lambda directory: golden_trace(directory / "run")}[made]
+    shares = os.cpu_count()  # what takes long is processes that start: some 80,000 of them, where it is each byte of a trace
+    directories = [tmp_path / str(share) for share in range(shares)]
+    for directory in directories:
+        directory.mkdir()
+    with concurrent.futures.ThreadPoolExecutor(shares) as pool:
+        parts = list(pool.map(lambda share: damaged_ones(directories[share], make, damage, share, shares), range(shares)))
+    wrong = [one for part in parts for one in part[0]]
+    seen = {reader: {status: sum(part[1][reader][status] for part in parts) for status in count} for reader, count in parts[0][1].items()}
+    most_cpu, most_memory = (max(part[at] for part in parts) for at in (2, 3))
     print(f"{sum(seen['auto'].values())} damaged traces: {seen}, {most_cpu:.2f} s, {most_memory / 1024:.0f} MiB at the most")
+    assert not wrong, f"{len(wrong)} traces, of which the first are:\n" + "\n".join(wrong[:10])
     assert all(count[BAD_CONTENT] > 20 for count in seen.values()), seen
 
 
@@ -129,6 +148,42 @@ def test_of_ten_traces_a_bad_one_costs_only_itself_and_is_named(tmp_path, bad, d
     assert entries(log)[-1]["records"] == 9 * 8
     named = [line for line in done.stderr.splitlines() if "process" in line.replace(str(tmp_path.parent), "")]
     assert len(named) == 1 and str(file) in named[0], done
+
+
+def with_a_bad_stream(directory, bad):
+    """(A trace of three streams, the file of the one whose only packet ends within its last event)"""
+    trace = Trace(catalogue())
+    channel = trace.channel()
+    for number in range(3):
+        channel.stream().packet(life(number + 1, 1, 1, 1, 2000))
+    written = trace.write(directory / "run")
+    stream = sorted(written.glob("*_*"))[bad]
+    content = stream.read_bytes()
+    (bits,) = struct.unpack_from("<Q", content, 48)
+    cut = bytearray(content[: bits // 8 - 1])
+    struct.pack_into("<2Q", cut, 48, 8 * len(cut), 8 * len(cut))
+    stream.write_bytes(cut)
+    return written, stream
+
+
+@pytest.mark.parametrize("reader", ["babeltrace2", "auto"])
+@pytest.mark.parametrize("bad", range(3))
+def test_of_three_streams_a_bad_one_is_named_whichever_is_read_first(tmp_path, bad, reader):
+    """babeltrace2 2.0.4 gives the events before the bad one, and the error with them: if it is then asked for another stream it aborts,
+    and if not it may say that this one is at its end."""
+    trace, stream = with_a_bad_stream(tmp_path, bad)
+    log = tmp_path / "run.pal"
+    assert_refused(paltrace("convert", f"--reader={reader}", trace, "-o", log), BAD_CONTENT, stream, "packet 0")
+    assert "End" not in {entry["event"] for entry in entries(log)}
+
+
+@pytest.mark.parametrize("bad", range(3))
+def test_the_plugin_writes_no_log_of_a_trace_with_a_bad_stream(tmp_path, bad):
+    trace, _ = with_a_bad_stream(tmp_path, bad)
+    plugins = program("babeltrace-plugin-tiffany.so").parent
+    command = ["babeltrace2", f"--plugin-path={plugins}", trace, "-c", "sink.tiffany.pal", f'--params=path="{tmp_path}/run.pal"']
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=DEADLINE)
+    assert done.returncode != 0 and not (tmp_path / "run.pal").exists(), done
 
 
 @pytest.mark.parametrize("metadata", ["fifo", "endless"])

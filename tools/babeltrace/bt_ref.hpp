@@ -12,6 +12,8 @@ struct PutRef {
     void operator()(const bt_plugin* p) const noexcept { bt_plugin_put_ref(p); }
     void operator()(const bt_value* p) const noexcept { bt_value_put_ref(p); }
     void operator()(const bt_message* p) const noexcept { bt_message_put_ref(p); }
+    void operator()(const bt_component_class_filter* p) const noexcept { bt_component_class_filter_put_ref(p); }
+    void operator()(const bt_message_iterator_class* p) const noexcept { bt_message_iterator_class_put_ref(p); }
     void operator()(const bt_message_iterator* p) const noexcept { bt_message_iterator_put_ref(p); }
 };
 

@@ -4,6 +4,7 @@
 
 #include "bt_error.hpp"
 #include "bt_ref.hpp"
+#include "late_error.hpp"
 
 namespace tiffany::ctf {
 namespace {
@@ -12,12 +13,14 @@ namespace {
 struct MessageSink {
     const OnMessage& on_message;
     std::exception_ptr thrown;
+    LateError error;
 };
 
 using ConsumeStatus = bt_graph_simple_sink_component_consume_func_status;
 
 ConsumeStatus consume(bt_message_iterator* iterator, void* data) {
     MessageSink& sink = *static_cast<MessageSink*>(data);
+    if (sink.error.give_back()) return BT_GRAPH_SIMPLE_SINK_COMPONENT_CONSUME_FUNC_STATUS_ERROR;
     bt_message_array_const messages = nullptr;
     std::uint64_t count = 0;
     switch (bt_message_iterator_next(iterator, &messages, &count)) {
@@ -32,6 +35,7 @@ ConsumeStatus consume(bt_message_iterator* iterator, void* data) {
         case BT_MESSAGE_ITERATOR_NEXT_STATUS_ERROR:
             return BT_GRAPH_SIMPLE_SINK_COMPONENT_CONSUME_FUNC_STATUS_ERROR;
     }
+    sink.error.keep();
     for (std::uint64_t i = 0; i < count; ++i) {
         const Ref<const bt_message> message{messages[i]};  // the references of the whole batch are ours
         if (sink.thrown) continue;
@@ -86,7 +90,7 @@ void connect(bt_graph* graph, const bt_port_output* from, const bt_port_input* t
 class TraceGraph {
   public:
     TraceGraph(const std::string& directory, const OnMessage& on_message)
-        : sink_{on_message, nullptr}, graph_{bt_graph_create(0)} {
+        : sink_{on_message, nullptr, {}}, graph_{bt_graph_create(0)} {
         if (graph_ == nullptr) throw take_error("cannot make babeltrace2's graph");
         if (bt_graph_add_source_component(
                 graph_.get(), bt_plugin_borrow_source_component_class_by_name_const(Plugins::get().ctf.get(), "fs"),
@@ -137,8 +141,17 @@ void decode_trace(const std::string& directory, const OnMessage& on_message) {
             graph.get(), bt_plugin_borrow_filter_component_class_by_name_const(Plugins::get().utils.get(), "muxer"),
             "muxer", nullptr, BT_LOGGING_LEVEL_NONE, &muxer) != BT_GRAPH_ADD_COMPONENT_STATUS_OK)
         throw take_error("cannot make babeltrace2's muxer");
-    for (std::uint64_t i = 0; i < graph.streams(); ++i)  // the muxer gets a new port whenever its last one is connected
-        connect(graph.get(), graph.stream(i), bt_component_filter_borrow_input_port_by_index_const(muxer, i));
+    const Ref<const bt_component_class_filter> late_error = late_error_filter();
+    for (std::uint64_t i = 0; i < graph.streams(); ++i) {
+        const bt_component_filter* passes = nullptr;
+        if (bt_graph_add_filter_component(graph.get(), late_error.get(), ("late-error-" + std::to_string(i)).c_str(),
+                                          nullptr, BT_LOGGING_LEVEL_NONE, &passes) != BT_GRAPH_ADD_COMPONENT_STATUS_OK)
+            throw take_error("cannot make a filter of babeltrace2");
+        connect(graph.get(), graph.stream(i), bt_component_filter_borrow_input_port_by_index_const(passes, 0));
+        // the muxer gets a new port whenever its last one is connected
+        connect(graph.get(), bt_component_filter_borrow_output_port_by_index_const(passes, 0),
+                bt_component_filter_borrow_input_port_by_index_const(muxer, i));
+    }
     connect(graph.get(), bt_component_filter_borrow_output_port_by_index_const(muxer, 0), graph.end());
     graph.run("cannot decode trace " + directory);
 }

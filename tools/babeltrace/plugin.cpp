@@ -26,6 +26,7 @@
 #include "anchors.hpp"
 #include "bt_ref.hpp"
 #include "decoder.hpp"
+#include "late_error.hpp"
 #include "record_heap.hpp"
 #include "record_pool.hpp"
 
@@ -56,6 +57,7 @@ class PalSink : public ctf::TraceSink {
 
     void take(bt_message_iterator* iterator) { iterator_.reset(iterator); }
     bt_message_iterator* iterator() const { return iterator_.get(); }
+    ctf::LateError& late_error() { return late_error_; }
     void message(const bt_message* message) { decoder_.message(message); }
 
     void finish() {
@@ -134,6 +136,7 @@ class PalSink : public ctf::TraceSink {
     ctf::RecordHeap heap_;               // what is looked at before Begin is written, and later what is of one time
     const pal::Record* last_ = nullptr;  // the decoder's, once Begin is written and while heap_ is empty
     ctf::Ref<bt_message_iterator> iterator_;
+    ctf::LateError late_error_;
     pal::Begin begin_;
     std::set<std::string> traces_;
     std::set<std::string> selected_;
@@ -235,10 +238,12 @@ void take_all(PalSink& sink, bt_message_array_const messages, std::uint64_t coun
 
 bt_component_class_sink_consume_method_status consume(bt_self_component_sink* self) noexcept try {
     PalSink& sink = PalSink::of(self);
+    if (sink.late_error().give_back()) return BT_COMPONENT_CLASS_SINK_CONSUME_METHOD_STATUS_ERROR;
     bt_message_array_const messages = nullptr;
     std::uint64_t count = 0;
     switch (bt_message_iterator_next(sink.iterator(), &messages, &count)) {
         case BT_MESSAGE_ITERATOR_NEXT_STATUS_OK:
+            sink.late_error().keep();
             take_all(sink, messages, count);
             return BT_COMPONENT_CLASS_SINK_CONSUME_METHOD_STATUS_OK;
         case BT_MESSAGE_ITERATOR_NEXT_STATUS_END:
