@@ -1,7 +1,8 @@
 """Writes the first inputs of each target, from the golden files: python3 tests/fuzz/make_corpus.py FOLDER
 
 The corpora that are kept are what a longer run made of these: bin/fuzz_NAME -merge=1 -use_counters=0
--max_len=N tests/fuzz/corpus/NAME FOLDER/NAME FOUND (what only repeats a line more often is left out)
+-max_len=N tests/fuzz/corpus/NAME FOLDER/NAME FOUND (what only repeats a line more often is left out);
+of babeltrace2_reader only what native_reader's corpus, which it is run with, has not.
 """
 
 import pathlib
@@ -9,7 +10,7 @@ import struct
 import subprocess
 import sys
 
-from trace_inputs import CATALOGUE, TESTS, native_reader
+from trace_inputs import CATALOGUE, TESTS, babeltrace2_reader, native_reader
 
 GOLDEN = TESTS / "golden/v1"
 EVENTS = [len(fields) for name, fields in CATALOGUE.items() if name]  # how many numbers each has, by EventId
@@ -93,6 +94,7 @@ def compressed(content):
 
 def main(folder):
     made = {"pal_log": [], "pal_line": [], "frames": list(frames()),
+            "babeltrace2_reader": [(name, b"".join(map(sized, parts))) for name, parts in babeltrace2_reader()],
             "native_reader": [(name, b"".join(map(sized, parts))) for name, parts in native_reader()],
             "trace_files": list(trace_files())}
     for number, (name, log) in enumerate(logs()):

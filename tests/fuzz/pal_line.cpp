@@ -7,24 +7,13 @@
 #include <tiffany/pal/log_line.hpp>
 
 #include "taken.hpp"
+#include "told.hpp"
 
 namespace {
 
+using tiffany::fuzz::told;
 using tiffany::pal::EntryKind;
 using tiffany::pal::LineParser;
-
-std::string told(const tiffany::pal::Record& record) {
-    std::string text = record.info != nullptr ? std::string{record.info->tracepoint} : "?" + record.unknown;
-    text += ' ' + record.host;
-    for (const std::string& own : record.texts)
-        text += ' ' + own;
-    for (const std::uint64_t number : {record.ts_ns, std::uint64_t{record.pid}, record.worker.instance,
-                                       std::uint64_t{record.worker.index}, record.seq, record.tid, record.step})
-        text += ' ' + std::to_string(number);
-    for (const std::uint64_t number : record.numbers)
-        text += ' ' + std::to_string(number);
-    return text;
-}
 
 tiffany::fuzz::Taken taken;  // lines that were read without JSON: if none is, JSON is compared with itself
 

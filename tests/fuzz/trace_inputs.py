@@ -155,6 +155,38 @@ def native_reader():
         yield f"{case}-whole", (golden.whole_metadata(), b"", golden.packet(events[:8]))
 
 
+ODD = {  # what is not as LTTng writes it, and babeltrace2 reads: (is replaced, by)
+    "no-clock": ("map = clock.monotonic.value;", ""),
+    "no-times-of-packets": ("timestamp_", "stamp_"),
+    "no-discarded": ("events_discarded", "events_lost"),
+    "no-packet-numbers": ("packet_seq_num", "packet_number"),
+    "no-ends": ("timestamp_end", "stamp_end"),
+    "other-order": ("byte_order = le;", "byte_order = be;"),
+    "no-event-of-ours": ("tiffany:", "tiffanys:"),
+    "no-worker": ("_worker;", "_walker;"),
+    "signed": ("integer { size = 64; align = 8; signed = 0; encoding = none; base = 10; }", "integer { size = 64; align = 8; signed = 1; }"),
+    "text": ("integer { size = 64; align = 8; signed = 0; encoding = none; base = 10; } _tid;", "string _tid;"),
+    "enumeration": ("integer { size = 64; align = 8; signed = 0; encoding = none; base = 10; } _seq;", "enum : uint64_t { one = 1 ... 9 } _seq;"),
+    "clock-before-1970": ("offset = ", "offset = -"),
+    "slow-clock": ("freq = 1000000000;", "freq = 1000;"),
+}
+
+
+def babeltrace2_reader():
+    """As native_reader, and not plain: what those give to babeltrace2 needs no second copy."""
+    golden = Golden(TESTS / "golden/v1/lives/trace/ust/uid/0/64-bit")
+    piece = golden.events[:4]
+    metadata = golden.metadata({number for number, _, _ in piece})
+    streams = golden.packet(piece[:2]) + golden.packet(piece[2:], number=3, discarded=9), golden.packet([], instance=2)
+    for name, (old, new) in ODD.items():
+        odd = metadata.replace(old.encode(), new.encode())
+        assert odd != metadata, name
+        yield name, (odd, b"", *streams)
+    cut = bytearray(golden.packet(piece)[:-1])
+    struct.pack_into("<2Q", cut, 48, 8 * len(cut), 8 * len(cut))
+    yield "bad-stream", (metadata, b"", golden.packet(piece[:1], instance=1), bytes(cut), golden.packet(piece[1:2], instance=2))
+
+
 def packet_index(packet, at):
     begin, end, content, size, number, _ = struct.unpack_from("<6Q", packet, 32)
     return struct.pack(">12Q", at, size, content, begin, end, 0, 0, 0, number, 0, 0, 0)

@@ -10,8 +10,9 @@ import subprocess
 import pytest
 from kit import BIN, BUILD_DEADLINE, QUICK_BUILD, SOURCE, checked, need_program
 
-RUNS = {"pal_log": 1500, "pal_line": 3000, "frames": 30_000, "native_reader": 3000, "trace_files": 20_000}
-MOST_BYTES = {"native_reader": 8192}  # of an input: a trace says first what its events are
+RUNS = {"pal_log": 1500, "pal_line": 3000, "frames": 30_000, "babeltrace2_reader": 1500, "native_reader": 3000, "trace_files": 20_000}
+MOST_BYTES = {"babeltrace2_reader": 8192, "native_reader": 8192}  # of an input: a trace says first what its events are
+ALSO = {"babeltrace2_reader": ["native_reader"]}  # whose inputs are of the same form: those of its own are what only it takes
 TIMES = 100 if os.environ.get("TIFFANY_PART") == "long" else 1
 CORPUS = SOURCE / "tests/fuzz/corpus"
 
@@ -44,7 +45,8 @@ def test_a_target_survives_what_was_kept_and_what_is_made_of_it(targets, tmp_pat
     found = tmp_path / "found"
     found.mkdir()
     command = [targets / f"fuzz_{name}", f"-runs={RUNS[name] * TIMES}", "-seed=1", f"-max_len={MOST_BYTES.get(name, 4096)}", "-timeout=60"]
-    command += ["-rss_limit_mb=1024", f"-artifact_prefix={tmp_path}/", found, CORPUS / name]
+    command += ["-rss_limit_mb=1024", f"-artifact_prefix={tmp_path}/", found]
+    command += [CORPUS / corpus for corpus in (name, *ALSO.get(name, []))]
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=BUILD_DEADLINE,
                           errors="replace", env={**os.environ, "UBSAN_OPTIONS": "print_stacktrace=1"})
     kept = [path.read_bytes().hex() for path in tmp_path.iterdir() if path != found]
