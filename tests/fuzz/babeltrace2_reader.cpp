@@ -117,7 +117,7 @@ void compare(const Told& native, const Told& babeltrace2) {
 }  // namespace
 
 /// libbabeltrace2 2.0.4 loses memory of what it refuses; here it is asked more often than once in a process.
-extern "C" const char* __asan_default_options() {
+extern "C" const char* __asan_default_options() {  // NOLINT(bugprone-reserved-identifier): the sanitizer calls it so
     return "detect_leaks=0";
 }
 
