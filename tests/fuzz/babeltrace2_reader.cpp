@@ -105,6 +105,18 @@ Told with_babeltrace2(const std::string& directory, bool ticks) {
     return told;
 }
 
+/// babeltrace2 takes memory for as many elements as a trace says, before it looks whether they are there: in a decoder
+/// what bounds it is RLIMIT_AS (child_source.hpp), which is not here.
+bool has_long_arrays(std::string_view metadata) {
+    constexpr std::size_t kMostDigits = 3;
+    for (std::size_t at = 0; (at = metadata.find('[', at)) != std::string_view::npos;) {
+        at = metadata.find_first_not_of(" \t\n", at + 1);
+        const std::size_t end = metadata.find_first_not_of("0123456789", at);
+        if (end == std::string_view::npos || end == at || end - at > kMostDigits) return true;
+    }
+    return false;
+}
+
 void compare(const Told& native, const Told& babeltrace2) {
     const bool same = native.whole ? babeltrace2.whole && native.text == babeltrace2.text
                                    : std::string_view{babeltrace2.text}.starts_with(native.text);
@@ -133,7 +145,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t siz
     write_streams(folder, parts);
     try {
         const tiffany::ctf::CheckedFiles checked = tiffany::ctf::check_files(folder.path());
-        if (tiffany::ctf::missing_buffers(checked.metadata).all) return 0;
+        if (tiffany::ctf::missing_buffers(checked.metadata).all || has_long_arrays(checked.metadata)) return 0;
         std::optional<tiffany::ctf::BoundedTrace> bounded;
         if (!checked.cut.empty()) bounded.emplace(folder.path(), checked.cut);
         const bool ticks = (size & 1U) != 0;
