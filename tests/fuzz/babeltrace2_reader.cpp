@@ -133,8 +133,10 @@ extern "C" const char* __asan_default_options() {  // NOLINT(bugprone-reserved-i
     return "detect_leaks=0";
 }
 
+/// Not the metadata, of which there are many kept: babeltrace2 aborts at some, or divides by a zero in them. That costs
+/// a decoder its process, and here would be the end of each run.
 extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* bytes, std::size_t size, std::size_t most, unsigned seed) {
-    return tiffany::fuzz::change_one_part(bytes, size, most, seed);
+    return tiffany::fuzz::change_one_part(bytes, size, most, seed, 1);
 }
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t size) {

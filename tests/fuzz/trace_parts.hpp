@@ -57,12 +57,14 @@ inline void make_one_packet(std::string& stream) {
     std::memcpy(stream.data() + kSizes + sizeof bits, &bits, sizeof bits);
 }
 
-/// Changes one part, a stream twice as often as the others, and leaves the sizes right: LLVMFuzzerCustomMutator's work.
-inline std::size_t change_one_part(std::uint8_t* bytes, std::size_t size, std::size_t most, unsigned seed) {
+/// Changes one part from `first` on, a stream twice as often as the others, and leaves the sizes right:
+/// LLVMFuzzerCustomMutator's work.
+inline std::size_t change_one_part(std::uint8_t* bytes, std::size_t size, std::size_t most, unsigned seed,
+                                   std::size_t first = 0) {
     constexpr std::array<std::size_t, 7> kWhich{0, 0, 1, 2, 2, 3, 4};
     constexpr std::size_t kGrowth = 64;
     Parts parts = parts_of({reinterpret_cast<const char*>(bytes), size});
-    const std::size_t which = kWhich.at(seed % kWhich.size());
+    const std::size_t which = std::max(first, kWhich.at(seed % kWhich.size()));
     std::string& part = parts.at(which);
     const std::size_t before = part.size();
     part.resize(std::min<std::size_t>(before + kGrowth, 0xffff));
