@@ -4,10 +4,12 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <tiffany/pal/error.hpp>
+#include <vector>
 
 #include "bounded_trace.hpp"
 #include "ctf_graph.hpp"
@@ -19,6 +21,7 @@
 #include "taken.hpp"
 #include "told.hpp"
 #include "trace_parts.hpp"
+#include "whole_index.hpp"
 
 namespace {
 
@@ -105,6 +108,16 @@ Told with_babeltrace2(const std::string& directory, bool ticks) {
     return told;
 }
 
+void bound(tiffany::ctf::BoundedTrace& trace, const std::vector<tiffany::ctf::StreamEnd>& cut) {
+    for (const tiffany::ctf::StreamEnd& stream : cut) {
+        const std::string name = std::filesystem::path{stream.file}.filename();
+        trace.add(name, "");
+        const auto add = [&trace, &name](std::string_view bytes) { trace.add(name, bytes); };
+        if (stream.packets != 0) tiffany::ctf::write_whole_index(stream, add, [] {});
+    }
+    trace.link_all();
+}
+
 /// babeltrace2 takes memory for as many elements as a trace says, before it looks whether they are there: in a decoder
 /// what bounds it is RLIMIT_AS (child_source.hpp), which is not here.
 bool has_long_arrays(std::string_view metadata) {
@@ -146,10 +159,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t siz
     folder.write("metadata", parts[0]);
     write_streams(folder, parts);
     try {
-        const tiffany::ctf::CheckedFiles checked = tiffany::ctf::check_files(folder.path());
+        const tiffany::ctf::CheckedFiles checked = tiffany::ctf::check_files(folder.path(), [] {});
         if (tiffany::ctf::missing_buffers(checked.metadata).all || has_long_arrays(checked.metadata)) return 0;
         std::optional<tiffany::ctf::BoundedTrace> bounded;
-        if (!checked.cut.empty()) bounded.emplace(folder.path(), checked.cut);
+        if (!checked.cut.empty()) bound(bounded.emplace(folder.path()), checked.cut);
         const bool ticks = (size & 1U) != 0;
         const Told native = natively(folder.path(), checked, ticks);
         const Told babeltrace2 = with_babeltrace2(bounded ? bounded->directory() : folder.path(), ticks);
