@@ -104,6 +104,72 @@ def test_what_was_written_before_the_consumer_daemon_was_killed_can_be_read_by_i
     assert judged.returncode in (0, 4) and "transitions: " in judged.stdout, judged
 
 
+@pytest.mark.parametrize("crash_safe", [[], ["--crash-safe"]], ids=["memory", "crash-safe"])
+def test_a_consumer_daemon_that_hangs_until_the_end_is_given_up_and_costs_only_what_found_no_room(tmp_path, crash_safe):
+    """It is stopped, and nobody lets it go on: what it did not write is read from the buffers, as if it had been killed."""
+    need_program("lttng-crash")
+    counter, announce, run = tmp_path / "counter", tmp_path / "go", tmp_path / "run"
+    command = [SPIN, "0", "--workers", "2", "--counter", counter, "--announce", announce]
+    with Running(run, "--convert", "--buffers", "1Mx4", *crash_safe, "--", *command, ready=announce) as running:
+        poll(lambda: written(run), "something is on disk")
+        os.kill(running.child("lttng-consumerd"), signal.SIGSTOP)
+        before = made(counter)
+        poll(lambda: all(now > then + 1_000_000 for now, then in zip(made(counter), before)), "both workers go on")
+        os.kill(running.child("spin_transitions"), signal.SIGINT)
+        done = running.wait(PROMISED_END).expect(4)
+        running.nothing_is_left()
+    assert (done.file["dead_daemon"], done.file["hung_daemon"], done.file["bad_parts"]) == (None, "consumer", [])
+    assert "LTTng's consumer daemon hangs (it was stopped, by a signal or a debugger)" in done.err
+    assert done.file["transitions"] > 0 and done.file["lost"] > 0
+    assert done.file["transitions"] + done.file["lost"] == done.transitions(), done.err
+    assert done.file["tail_unknown"] is False, "each worker told how far it came"
+    assert sorted(os.listdir(run)) == ["record.json", "recovered", "tiffany.pal", "trace"]
+    note = "if a process began after LTTng's consumer daemon had stopped answering, it is missing, and not counted: nobody knows"
+    for recording in (run, run / "tiffany.pal"):
+        judged = check(recording)
+        assert judged.returncode == 4 and f"note: {note}\n" in judged.stdout, judged
+        assert judged.stdout.splitlines()[-1].endswith("transitions lost, some may be missing, uncounted"), judged
+
+
+def test_what_a_consumer_daemon_that_hangs_had_of_a_process_that_ended_at_once_is_said_to_be_missing(tmp_path):
+    """Nobody has those buffers any more."""
+    announce, run = tmp_path / "go", tmp_path / "run"
+    command = [SPIN, "0", "--gently", "--announce", announce]
+    with Running(run, "--buffers", "64kx4", "--", *command, ready=announce) as running:
+        poll(lambda: written(run), "something is on disk")
+        os.kill(running.process.pid, signal.SIGSTOP)  # it sees both at once
+        os.kill(running.child("lttng-consumerd"), signal.SIGSTOP)
+        spin = running.child("spin_transitions")
+        os.kill(spin, signal.SIGINT)
+        poll(lambda: not alive(spin), "it has ended")
+        os.kill(running.process.pid, signal.SIGCONT)
+        done = running.wait(PROMISED_END).expect(4)
+    assert 0 < done.file["transitions"] < done.transitions()
+    missing = f"what process {spin} (spin_transition) did after LTTng's consumer daemon had stopped answering is missing"
+    assert f"paltrace: {missing}" in done.err and "lost no transition\n" not in done.err
+    assert done.file["tail_unknown"] is True
+    judged = check(run)
+    assert f"note: {missing}, and not counted\n" in judged.stdout, judged
+    assert judged.stdout.splitlines()[-1].endswith("some may be missing, uncounted"), judged
+
+
+def test_a_session_daemon_that_hangs_until_the_end_is_given_up(tmp_path):
+    """The consumer daemon has written all by then."""
+    announce, run = tmp_path / "go", tmp_path / "run"
+    command = [SPIN, "0", "--gently", "--announce", announce]
+    with Running(run, "--buffers", "1Mx4", "--", *command, ready=announce) as running:
+        poll(lambda: written(run), "something is on disk")
+        os.kill(running.child("lttng-sessiond"), signal.SIGSTOP)
+        os.kill(running.child("spin_transitions"), signal.SIGINT)
+        done = running.wait(PROMISED_END).expect(3)
+        running.nothing_is_left()
+    assert (done.file["hung_daemon"], done.file["tail_unknown"]) == ("session", False)
+    assert (done.file["transitions"], done.file["lost"]) == (done.transitions(), 0), done.err
+    judged = check(run)
+    assert judged.returncode == 0, judged
+    assert judged.stdout.splitlines()[-1] == "good, but some may be missing, uncounted"
+
+
 def run_gently_and_kill(directory, daemon, *options, code):
     announce, run = directory / "go", directory / "run"
     command = [SPIN, "0", "--gently", "--announce", announce]
@@ -155,7 +221,7 @@ def test_a_killed_session_daemon_leaves_what_was_recorded_and_what_is_missing_is
     told = json.loads((tmp_path / "run" / "record.json").read_text())
     (tmp_path / "run" / "record.json").write_text(json.dumps(told | {"processes": [], "tail_unknown": False}))
     judged = check(tmp_path / "run")
-    assert "note: a process that began after LTTng's session daemon had ended is missing" in judged.stdout, judged
+    assert "note: if a process began after LTTng's session daemon had ended, it is missing" in judged.stdout, judged
     assert "was there to be recorded" not in judged.stdout, "who was there is not known"
     assert judged.stdout.splitlines()[-1] == "good, but some may be missing, uncounted"
 
@@ -165,7 +231,7 @@ def test_what_began_after_the_consumer_daemon_was_killed_is_said_to_be_missing_w
     need_program("lttng-crash")
     done = run_gently_and_kill(tmp_path, "consumer", *crash_safe, code=4)
     assert (done.file["transitions"], done.file["lost"]) == (done.transitions(), 0), done.err
-    missing = "a process that began after LTTng's consumer daemon had ended is missing, and not counted\n"
+    missing = "if a process began after LTTng's consumer daemon had ended, it is missing, and not counted: nobody knows\n"
     assert f"paltrace: {missing}" in done.err
     judged = check(tmp_path / "run")
     assert judged.returncode == 0 and f"note: {missing}" in judged.stdout, judged

@@ -13,6 +13,7 @@
 #include <tiffany/pal/error.hpp>
 #include <utility>
 
+#include "process_table.hpp"
 #include "recorded_processes.hpp"
 #include "salvage.hpp"
 
@@ -35,13 +36,29 @@ HeldBuffers::HeldBuffers(std::string trace, std::string directory, pid_t consume
     : trace_{std::move(trace)}, directory_{std::move(directory)}, consumer_{consumer} {}
 
 HeldBuffers::~HeldBuffers() {
-    for (const Held& held : held_)
-        close(held.fd);
+    let_go();
     std::error_code ignored;
     fs::remove_all(directory_, ignored);
 }
 
+/// A consumer daemon that is stopped may never go on, and the processes whose buffers it leaves may end any time.
+void HeldBuffers::look(pid_t /*command*/) noexcept try {
+    if (consumer_ == 0 || died_) return;
+    if (is_stopped(consumer_))
+        hold_all();
+    else
+        let_go();
+} catch (const std::exception&) {  // no memory: what is held is something, too
+}
+
+void HeldBuffers::let_go() noexcept {
+    for (const Held& held : held_)
+        close(held.fd);
+    held_.clear();
+}
+
 void HeldBuffers::daemon_died() noexcept try {
+    died_ = true;
     if (consumer_ != 0) hold_all();
 } catch (const std::exception&) {  // no memory: what is held is something, too
 }
@@ -50,6 +67,12 @@ void HeldBuffers::hold_all() {
     allow_many_files();
     const std::string name = "/dev/shm/shm-ust-consumer-" + std::to_string(consumer_) + " (deleted)";
     std::set<std::pair<dev_t, ino_t>> known;  // a forked child has its parent's, too
+    const auto is_new = [&known](int fd) {
+        struct stat about {};
+        return fstat(fd, &about) == 0 && known.emplace(about.st_dev, about.st_ino).second;
+    };
+    for (const Held& held : held_)
+        is_new(held.fd);
     for (const fs::path& process : process_directories(trace_)) {
         const std::string directory = process.filename().string();
         std::error_code failed;
@@ -60,8 +83,7 @@ void HeldBuffers::hold_all() {
             const int fd = open(entry->path().c_str(), O_RDONLY | O_CLOEXEC);
             if (fd < 0) continue;
             held_.push_back({directory, fd});
-            struct stat about {};
-            if (fstat(fd, &about) == 0 && known.emplace(about.st_dev, about.st_ino).second) continue;
+            if (is_new(fd)) continue;
             held_.pop_back();
             close(fd);
         }

@@ -14,9 +14,9 @@
 
 namespace tiffany::paltrace {
 
-/// Opens them by the descriptors that the processes have, in /proc, and not before a daemon dies: memory that is open
-/// here would not be free for the next process. So of a process that ended with the daemon, or that we may not look
-/// into, nothing is held.
+/// Opens them by the descriptors that the processes have, in /proc, and not before a daemon dies or is stopped: memory
+/// that is open here would not be free for the next process. So of a process that ended with the daemon, or that we may
+/// not look into, nothing is held.
 class HeldBuffers final : public BufferKeeper {
   public:
     /// @param trace      that the session writes
@@ -27,7 +27,7 @@ class HeldBuffers final : public BufferKeeper {
     HeldBuffers(const HeldBuffers&) = delete;
     HeldBuffers& operator=(const HeldBuffers&) = delete;
 
-    void look(pid_t) noexcept override {}
+    void look(pid_t command) noexcept override;
     void daemon_died() noexcept override;
     bool salvage(const std::string& trace, const std::string& recovered, std::optional<pid_t> only) override;
 
@@ -37,10 +37,12 @@ class HeldBuffers final : public BufferKeeper {
         int fd;
     };
     void hold_all();
+    void let_go() noexcept;
 
     std::string trace_;
     std::string directory_;
     pid_t consumer_;
+    bool died_ = false;
     std::vector<Held> held_;
 };
 

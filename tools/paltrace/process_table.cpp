@@ -139,6 +139,11 @@ char state_of(pid_t process) {
     return stat_in("/proc/" + std::to_string(process)).state;
 }
 
+bool is_stopped(pid_t process) {
+    const char state = state_of(process);
+    return state == 'T' || state == 't';
+}
+
 pid_t locker_of(const std::string& file) {
     struct stat about {};
     if (stat(file.c_str(), &about) != 0) return 0;

@@ -44,6 +44,9 @@ std::size_t threads_called(pid_t process, std::string_view name);
 /// As in /proc/PID/stat: R, S, D, T (stopped), Z (ended, and nobody has asked how), ...; 0 if it is gone.
 char state_of(pid_t process);
 
+/// By a signal or a debugger: it does nothing until somebody lets it go on.
+bool is_stopped(pid_t process);
+
 /// The process that has the whole file locked by flock() for itself alone; 0 if none that can be seen from here has.
 pid_t locker_of(const std::string& file);
 

@@ -168,14 +168,14 @@ std::optional<int> Recording::run_under_session() {
     }
     end_session(session, daemon);
     look_at_disk();
-    if (facts_.dead_daemon || facts_.disk_was_full || WIFSIGNALED(facts_.command_wait_status)) salvage(*buffers);
+    if (facts_.failed_daemon() || facts_.disk_was_full || WIFSIGNALED(facts_.command_wait_status)) salvage(*buffers);
     return std::nullopt;
 }
 
 /// LTTng writes no stream any further that the disk did not take a packet of; what is in its buffers stays there.
 void Recording::look_at_disk() {
     end_.disk_left = directory_.free_bytes();
-    if (facts_.dead_daemon || !facts_.private_daemon) return;  // another's may write still
+    if (facts_.failed_daemon() || !facts_.private_daemon) return;  // another's may write still
     for (const std::filesystem::path& process : process_directories(trace_path()))
         if (cut_half_packets(process)) facts_.disk_was_full = true;
 }
@@ -184,7 +184,7 @@ void Recording::look_at_disk() {
 void Recording::salvage(BufferKeeper& buffers) try {
     end_.salvaged =
         buffers.salvage(trace_path(), recovered_path(),
-                        facts_.dead_daemon || facts_.disk_was_full ? std::nullopt : std::optional{end_.command});
+                        facts_.failed_daemon() || facts_.disk_was_full ? std::nullopt : std::optional{end_.command});
 } catch (const Error& error) {
     complain(exit_code(error.kind()), error.one_line());
 }
@@ -206,17 +206,27 @@ std::unique_ptr<BufferKeeper> Recording::hold_buffers(const SessionDaemon& daemo
 void Recording::end_session(Session& session, SessionDaemon& daemon) {
     facts_.ended = std::chrono::system_clock::now();
     if (facts_.dead_daemon) daemon.end(kPatienceWithHalf);  // the other one waits for it
-    const std::string trouble = session.end([this] { return directory_.has_no_room(); });
-    facts_.disk_was_full = session.given_up();
+    std::optional<Daemon> stopped;
+    const std::string trouble = session.end([&] {
+        stopped = daemon.stopped();
+        return stopped || directory_.has_no_room();
+    });
+    facts_.disk_was_full = session.given_up() && !stopped && directory_.has_no_room();
+    if (session.given_up() && !facts_.disk_was_full) facts_.hung_daemon = stopped.value_or(Daemon::session);
     const bool answers = !facts_.dead_daemon && !session.given_up();
     // later than the end of the recording: who is gone now may have gone before it
     if (answers) end_.registered = daemon.instrumented_processes();
     daemon.end(answers ? SessionDaemon::kPatience : kPatienceWithHalf);
     facts_.missed_processes = daemon.complaints().missed;
     if (daemon.complaints().failed_writes != 0) facts_.disk_was_full = true;
-    if (!facts_.dead_daemon)
+    if (!facts_.failed_daemon())
         end_.refused_channels = daemon.complaints().refused_channels;  // else it was not for want of room
-    if (!trouble.empty() && facts_.own == ExitCode::good)
+    if (facts_.hung_daemon)
+        complain(facts_.hung_daemon == Daemon::consumer ? ExitCode::lost : ExitCode::system,
+                 "cannot end the recording in good order: LTTng's " + std::string{name_of(*facts_.hung_daemon)} +
+                     " daemon hangs" + (stopped ? " (it was stopped, by a signal or a debugger)" : "") +
+                     ": what it did not write is read from the buffers, as far as they are still there");
+    else if (!trouble.empty() && facts_.own == ExitCode::good)
         complain(ExitCode::system, "cannot end the recording: " + trouble);
 }
 

@@ -92,8 +92,10 @@ Json document(const RecordOptions& options, const RecordFacts& facts) {
     json["shm_was_full"] = at_end(facts.shm_was_full);
     json["disk_was_full"] = at_end(facts.disk_was_full);
     json["dead_daemon"] = facts.dead_daemon ? Json(name_of(*facts.dead_daemon)) : Json(nullptr);
+    json["hung_daemon"] = facts.hung_daemon ? Json(name_of(*facts.hung_daemon)) : Json(nullptr);
     // killed in the middle of an event: what lay behind that, or found no room, nobody counted
     json["tail_unknown"] = !facts.ended || (by_signal && WTERMSIG(facts.command_wait_status) == SIGKILL) ||
+                           (facts.disk_was_full && !facts.found) ||  // and nobody could look
                            std::ranges::any_of(facts.processes, &RecordedProcess::tail_unknown);
     json["processes"] = facts.ended && !facts.processes_unknown ? processes(facts) : Json(nullptr);
     json["bad_parts"] = facts.found ? Json(facts.found->bad_parts) : Json::array();

@@ -27,10 +27,14 @@ struct RecordFacts {
     bool shm_was_full = false;            ///< a process that started then is not in the trace at all
     bool disk_was_full = false;           ///< the trace's: LTTng could not write all of it
     std::optional<Daemon> dead_daemon{};  ///< that ended before the recording did
+    std::optional<Daemon> hung_daemon{};  ///< that did not answer when the recording was to end, and was given up
     ExitCode own = ExitCode::good;
     std::vector<RecordedProcess> processes;
     bool processes_unknown = false;         ///< nothing can be read: there may have been some
     std::optional<ctf::ReadSummary> found;  ///< nothing: not read yet, or not readable
+
+    /// That did not do its work to the end.
+    std::optional<Daemon> failed_daemon() const { return dead_daemon ? dead_daemon : hung_daemon; }
 };
 
 /// What is in it.

@@ -36,6 +36,7 @@ class Judge {
     void judge_disk();
     void judge_daemon();
     void complain(ExitCode code, const std::string& sentence) { paltrace::complain(facts_, talk_, code, sentence); }
+    std::string failure() const { return failure_of(name_of(*facts_.failed_daemon()), !facts_.dead_daemon); }
     std::string trace_path() const { return directory_.path("trace"); }
     std::string recovered_path() const { return directory_.path("recovered"); }
 
@@ -49,9 +50,8 @@ class Judge {
 void Judge::run() try {
     if (!holds_trace(trace_path())) {
         complain(ExitCode::bad_content,
-                 facts_.dead_daemon
-                     ? "no tiffany events in " + directory_.name() + ": LTTng's " + name_of(*facts_.dead_daemon) +
-                           " daemon ended before any process had registered with it"
+                 facts_.failed_daemon() ? "no tiffany events in " + directory_.name() + ": " + failure() +
+                                              " before any process had registered with it"
                  : options_.command.empty()
                      ? "no tiffany events in " + directory_.name() +
                            ": no instrumented process is registered with this session daemon, or none of them did "
@@ -73,7 +73,7 @@ void Judge::run() try {
         return doubts_in(record_text(options_, facts_));
     };
     // with --lossless a worker leaves out by itself what it would have to wait for too long: ADR 46
-    const bool strict = !facts_.dead_daemon && !facts_.disk_was_full && !options_.lossless;
+    const bool strict = !facts_.failed_daemon() && !facts_.disk_was_full && !options_.lossless;
     facts_.found = read_back(inputs, options_.convert ? directory_.path("tiffany.pal") : std::string{},
                              {.ticks = options_.ticks, .strict = strict, .uncounted = uncounted});
     judge(*facts_.found);
@@ -94,7 +94,7 @@ void Judge::take_processes(const ctf::ReadSummary& read) {
 
 /// Nothing: it is COMMAND, and we know how that ended, which says more.
 std::optional<bool> Judge::has_ended(pid_t process) const {
-    if (process == end_.command && !facts_.dead_daemon && !facts_.disk_was_full) return std::nullopt;
+    if (process == end_.command && !facts_.failed_daemon() && !facts_.disk_was_full) return std::nullopt;
     if (end_.registered) return std::ranges::find(*end_.registered, process) == end_.registered->end();
     return state_of(process) == 0;
 }
@@ -124,10 +124,10 @@ void Judge::judge_processes() {
     }
     if (!silent.empty() && silent.size() < facts_.processes.size())
         talk_ << "paltrace: no transition was recorded of " << titles_of(silent) << std::endl;
-    if (!cut.empty() && facts_.dead_daemon)
-        talk_ << "paltrace: " << rest_is_missing(titles_of(cut), name_of(*facts_.dead_daemon)) << std::endl;
-    if (facts_.dead_daemon)
-        talk_ << "paltrace: " << later_ones_are_missing(name_of(*facts_.dead_daemon)) << std::endl;
+    if (!cut.empty() && facts_.failed_daemon())
+        talk_ << "paltrace: " << rest_is_missing(titles_of(cut), failure()) << std::endl;
+    if (facts_.failed_daemon())
+        talk_ << "paltrace: " << later_ones_are_missing(failure()) << std::endl;
     else if (!cut.empty() && facts_.disk_was_full)
         talk_ << "paltrace: " << full_disk_took_the_rest(titles_of(cut)) << std::endl;
     else if (!cut.empty())
@@ -138,7 +138,7 @@ void Judge::judge_processes() {
 }
 
 std::string Judge::how_to_lose_less(const ctf::ReadSummary& found) const {
-    if (found.without_buffers != 0 || facts_.dead_daemon || facts_.disk_was_full)
+    if (found.without_buffers != 0 || facts_.failed_daemon() || facts_.disk_was_full)
         return "";  // larger ones would not help
     const std::string larger = "give --buffers more than " + facts_.buffers.transitions.text();
     if (!options_.lossless) return ": " + larger + ", or --lossless";
@@ -162,7 +162,7 @@ void Judge::judge(const ctf::ReadSummary& found) {
         talk_ << "no transition"
               << (found.untraced != 0 || found.without_buffers != 0 ? " of what was traced"
                   : !found.bad_parts.empty()                        ? " of what can be read"
-                  : facts_.dead_daemon || facts_.disk_was_full      ? " of what was recorded"
+                  : facts_.failed_daemon() || facts_.disk_was_full  ? " of what was recorded"
                                                                     : "")
               << std::endl;
     else
@@ -245,10 +245,9 @@ void Judge::judge_disk() {
 
 /// What a process's events mean is on disk a moment after its start. With --crash-safe the buffers have it, too.
 void Judge::judge_daemon() {
-    if (!facts_.dead_daemon || options_.crash_safe) return;
-    complain(ExitCode::bad_content, "cannot read all that was recorded: the " +
-                                        std::string{name_of(*facts_.dead_daemon)} +
-                                        " daemon ended before it had written what the events of a process mean, or in "
+    if (!facts_.failed_daemon() || options_.crash_safe) return;
+    complain(ExitCode::bad_content, "cannot read all that was recorded: " + failure() +
+                                        " before it had written what the events of a process mean, or in "
                                         "the middle of that; --crash-safe would keep it");
 }
 

@@ -99,9 +99,12 @@ bool says_in(const nlohmann::json& object, const char* key) {
     return at != object.end() && at->is_boolean() && at->get<bool>();
 }
 
-std::optional<std::string> dead_daemon_in(const nlohmann::json& json) {
-    const auto daemon = json.find("dead_daemon");
-    return daemon != json.end() && daemon->is_string() ? std::optional{daemon->get<std::string>()} : std::nullopt;
+/// What befell a daemon of LTTng, as failure_of() has it.
+std::optional<std::string> failure_in(const nlohmann::json& json) {
+    for (const auto& [key, hung] : {std::pair{"dead_daemon", false}, std::pair{"hung_daemon", true}})
+        if (const auto daemon = json.find(key); daemon != json.end() && daemon->is_string())
+            return failure_of(daemon->get<std::string>(), hung);
+    return std::nullopt;
 }
 
 void add_missed(const nlohmann::json& json, std::vector<std::string>& doubts) {
@@ -119,25 +122,31 @@ std::vector<std::string> doubts_of(const nlohmann::json& json) {
     std::vector<std::string> doubts;
     const std::string cut = titles(json, [](const auto& process) { return says_in(process, "tail_unknown"); });
     const auto ended = json.find("ended");
-    const std::optional<std::string> dead_daemon = dead_daemon_in(json);
+    const std::optional<std::string> failure = failure_in(json);
+    const auto records = json.find("records");
     if (ended != json.end() && ended->is_null())
         doubts.emplace_back(
             "record.json has no end (paltrace was killed, or goes on): of the last second some may be missing, "
             "uncounted");
-    else if (!cut.empty() && dead_daemon)
-        doubts.push_back(rest_is_missing(cut, *dead_daemon));
+    else if (!cut.empty() && failure)
+        doubts.push_back(rest_is_missing(cut, *failure));
     else if (!cut.empty() && says_in(json, "disk_was_full"))
         doubts.push_back(full_disk_took_the_rest(cut));
     else if (!cut.empty())
         doubts.push_back(cut +
                          " ended, and did not tell that its workers had stopped (killed?): of the last second some may "
                          "be missing, uncounted");
+    else if (says_in(json, "disk_was_full") && records != json.end() && records->is_null())
+        doubts.emplace_back(
+            "the disk was full, and what was recorded could not be read back then: what was done after that is "
+            "missing, "
+            "and not counted");
     if (const auto by = json.find("command_signal"); by != json.end() && by->is_number_integer() && *by == SIGKILL)
         doubts.emplace_back("COMMAND was killed: of its last second some may be missing, uncounted");
     add_missed(json, doubts);
     if (says_in(json, "shm_was_full"))
         doubts.emplace_back("/dev/shm was full while COMMAND ran: a process that started then is missing, uncounted");
-    if (dead_daemon) doubts.push_back(later_ones_are_missing(*dead_daemon));
+    if (failure) doubts.push_back(later_ones_are_missing(*failure));
     return doubts;
 }
 
@@ -160,7 +169,7 @@ void add_notes_of(const fs::path& path, const std::string& label, RecordNotes& n
     if (!silent.empty()) notes.remarks.push_back(label + "no transition was recorded of " + silent);
     const auto processes = json.find("processes");
     const bool nobody = processes != json.end() && processes->is_array() && processes->empty();
-    if (nobody && !dead_daemon_in(json))
+    if (nobody && !failure_in(json))
         notes.remarks.push_back(label + "no process with Tiffany was there to be recorded");
 }
 

@@ -83,16 +83,20 @@ std::string titles_of(const std::vector<RecordedProcess>& processes) {
     return titles;
 }
 
-std::string rest_is_missing(const std::string& titles, const std::string& daemon) {
-    return "what " + titles + " did after LTTng's " + daemon + " daemon had ended is missing, and not counted";
+std::string failure_of(const std::string& daemon, bool hung) {
+    return "LTTng's " + daemon + " daemon had " + (hung ? "stopped answering" : "ended");
+}
+
+std::string rest_is_missing(const std::string& titles, const std::string& failure) {
+    return "what " + titles + " did after " + failure + " is missing, and not counted";
 }
 
 std::string full_disk_took_the_rest(const std::string& titles) {
     return "what " + titles + " did after the disk was full is missing, and not counted";
 }
 
-std::string later_ones_are_missing(const std::string& daemon) {
-    return "a process that began after LTTng's " + daemon + " daemon had ended is missing, and not counted";
+std::string later_ones_are_missing(const std::string& failure) {
+    return "if a process began after " + failure + ", it is missing, and not counted: nobody knows";
 }
 
 }  // namespace tiffany::paltrace

@@ -40,14 +40,20 @@ pid_t pid_in_name(const std::string& directory);
 /// "process 812 (name), process 813 (name) and 5 more"
 std::string titles_of(const std::vector<RecordedProcess>& processes);
 
-/// What is said of such processes whose end is not in the recording because a daemon of LTTng had ended.
+/// What befell a daemon of LTTng while it was needed: "LTTng's consumer daemon had ended".
 /// @param daemon  "session", "consumer"
-std::string rest_is_missing(const std::string& titles, const std::string& daemon);
+/// @param hung    it was there, and answered nobody
+std::string failure_of(const std::string& daemon, bool hung);
+
+/// What is said of such processes whose end is not in the recording.
+/// @param failure  of a daemon, as failure_of() has it
+std::string rest_is_missing(const std::string& titles, const std::string& failure);
 
 /// What is said of processes whose end is not in the recording because the disk took no more.
 std::string full_disk_took_the_rest(const std::string& titles);
 
 /// What is said of those that LTTng had no daemon for any more: nobody knows whether there were any.
-std::string later_ones_are_missing(const std::string& daemon);
+/// @param failure  as above
+std::string later_ones_are_missing(const std::string& failure);
 
 }  // namespace tiffany::paltrace

@@ -110,7 +110,7 @@ std::string Session::end(const std::function<bool()>& hopeless) noexcept try {
     if (!active_) return "";
     active_ = false;
     const ToolResult stopped = daemon_.lttng({"stop", name_}, kStopDeadline, hopeless);
-    given_up_ = stopped.timed_out && hopeless != nullptr && hopeless();
+    given_up_ = stopped.timed_out;
     if (given_up_ && daemon_.is_private()) return "lttng stop: " + failure(stopped);
     // It would wait for ever for a buffer that a killed program left half written; all data is on disk by now.
     const ToolResult destroyed = daemon_.lttng({"destroy", "--no-wait", name_}, kDeadline, hopeless);

@@ -44,9 +44,10 @@ class Session {
     /// Stops it, waits until its data is on disk, and forgets it; a second call does nothing.
     /// Returns what went wrong, "" = nothing. Bounded in time: a program that was killed half way can keep LTTng busy
     /// for ever.
-    /// @param hopeless  whether there is no room for that data; a daemon that cannot write is waited for in vain
+    /// @param hopeless  whether it is waited for in vain: there is no room for that data, or the daemon is stopped
     std::string end(const std::function<bool()>& hopeless = nullptr) noexcept;
-    /// end() was given up as hopeless: the daemon may answer nobody any more.
+    /// end() was given up, as hopeless or after a minute: the daemon may answer nobody any more, and not all data may
+    /// be on disk.
     bool given_up() const noexcept { return given_up_; }
 
   private:

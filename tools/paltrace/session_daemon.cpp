@@ -288,6 +288,12 @@ void SessionDaemon::find_consumer() {
         }
 }
 
+std::optional<Daemon> SessionDaemon::stopped() const {
+    if (is_stopped(daemon_ ? daemon_->pid() : other_)) return Daemon::session;
+    if (is_stopped(consumer_)) return Daemon::consumer;
+    return std::nullopt;
+}
+
 DaemonComplaints SessionDaemon::complaints_so_far() const {
     if (!daemon_) return {};
     std::ifstream log{log_path()};

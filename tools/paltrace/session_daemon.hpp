@@ -76,6 +76,10 @@ class SessionDaemon {
     /// To be called when a session exists, which is when the consumer daemon does.
     void find_consumer();
 
+    /// Which of the two a signal or a debugger has stopped; it answers nobody, and only somebody else can tell for how
+    /// long. Nothing if none is.
+    std::optional<Daemon> stopped() const;
+
     /// Nothing before end(), and if the daemon is not ours.
     const DaemonComplaints& complaints() const noexcept { return complaints_; }
     /// Nothing after end(), and if the daemon is not ours. Cost: reads its log, which is short.

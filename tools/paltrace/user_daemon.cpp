@@ -20,8 +20,7 @@ UserDaemon daemon_in(const std::string& directory) {
     const std::string entry = "/proc/" + std::to_string(pid);
     struct stat about {};
     if (stat(entry.c_str(), &about) != 0) return {};
-    const char state = state_of(pid);
-    return {.pid = pid, .user = about.st_uid, .stopped = state == 'T' || state == 't'};
+    return {.pid = pid, .user = about.st_uid, .stopped = is_stopped(pid)};
 }
 
 std::string own_daemon_directory() {
