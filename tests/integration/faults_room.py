@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 
 import pytest
-from kit import DEADLINE, need_program, program
+from kit import DEADLINE, SOURCE, need_program, program
 from record import PROMISED_END, check, mount_namespace, record, small_shm
 
 SPIN = str(program("spin_transitions"))
@@ -82,10 +82,12 @@ touch $small/go
 """
 
 
-def test_a_trace_whose_metadata_was_written_before_the_disk_was_full_is_a_part_that_says_so(tmp_path):
-    convert = f'paltrace convert $small/run -o {tmp_path}/run.pal; echo "convert $?"'
+@pytest.mark.parametrize("log", [[], ["--convert"]], ids=["", "with a log that has no room"])
+def test_a_trace_whose_metadata_was_written_before_the_disk_was_full_is_a_part_that_says_so(tmp_path, log):
+    convert = f'ls $small/run; paltrace convert $small/run/trace -o {tmp_path}/run.pal; echo "convert $?"'
     options = {"spin": "--hold $small/go", "beside": AFTER_ITS_METADATA}
-    made, told, later, said = record_on_a_small_disk(tmp_path, "6M", "--buffers", "64kx16", then=convert, **options)
+    made, told, later, said = record_on_a_small_disk(tmp_path, "6M", "--buffers", "64kx16", *log, then=convert, **options)
+    assert ("the trace is kept, convert it to another disk" in said) is bool(log) and "tiffany.pal\n" not in later, said
     assert 0 < told["transitions"] <= told["transitions"] + told["lost"] < made and told["tail_unknown"] is True
     (process,) = told["processes"]
     missing = f"what process {process['pid']} (spin_transition) did after the disk was full is missing, and not counted"
@@ -94,6 +96,16 @@ def test_a_trace_whose_metadata_was_written_before_the_disk_was_full_is_a_part_t
     checked = check(tmp_path / "run.pal").stdout
     assert transitions_and_lost(checked) == (told["transitions"], told["lost"])
     assert f"note: {missing}\n" in checked, "the log says so itself"
+
+
+def test_a_recording_that_could_not_be_read_back_on_a_full_disk_is_not_good(tmp_path):
+    (tmp_path / "trace").mkdir()
+    (tmp_path / "tiffany.pal").write_bytes((SOURCE / "tests/golden/v1/lives/log.pal").read_bytes())
+    told = {"ended": "2026-01-01T00:00:00.000Z", "disk_was_full": True, "records": None, "processes": None}
+    (tmp_path / "record.json").write_text(json.dumps(told))
+    judged = check(tmp_path / "tiffany.pal")
+    assert "note: the disk was full, and what was recorded could not be read back then: what was done after that is missing" in judged.stdout
+    assert judged.stdout.splitlines()[-1].endswith("some may be missing, uncounted"), judged
 
 
 def test_a_crash_safe_recording_on_a_full_disk_keeps_the_buffers_that_it_has_no_room_to_recover(tmp_path):

@@ -74,8 +74,14 @@ void Judge::run() try {
     };
     // with --lossless a worker leaves out by itself what it would have to wait for too long: ADR 46
     const bool strict = !facts_.failed_daemon() && !facts_.disk_was_full && !options_.lossless;
-    facts_.found = read_back(inputs, options_.convert ? directory_.path("tiffany.pal") : std::string{},
-                             {.ticks = options_.ticks, .strict = strict, .uncounted = uncounted});
+    const ReadBackOptions wish{.ticks = options_.ticks, .strict = strict, .uncounted = uncounted};
+    try {
+        facts_.found = read_back(inputs, options_.convert ? directory_.path("tiffany.pal") : std::string{}, wish);
+    } catch (const Error& error) {
+        if (!options_.convert) throw;
+        facts_.found = read_back(inputs, {}, wish);  // without a log what was recorded is known all the same
+        complain(exit_code(error.kind()), error.one_line());
+    }
     judge(*facts_.found);
 } catch (const Error& error) {
     complain(exit_code(error.kind()), error.one_line());
