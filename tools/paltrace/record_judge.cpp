@@ -72,8 +72,10 @@ void Judge::run() try {
         take_processes(read);
         return doubts_in(record_text(options_, facts_));
     };
-    // with --lossless a worker leaves out by itself what it would have to wait for too long: ADR 46
-    const bool strict = !facts_.failed_daemon() && !facts_.disk_was_full && !options_.lossless;
+    // with --lossless a worker leaves out by itself what it would have to wait for too long: ADR 46; and half an event
+    // hides others behind it
+    const bool strict =
+        !facts_.failed_daemon() && !facts_.disk_was_full && !options_.lossless && facts_.command_wait_status != SIGKILL;
     const ReadBackOptions wish{.ticks = options_.ticks, .strict = strict, .uncounted = uncounted};
     try {
         facts_.found = read_back(inputs, options_.convert ? directory_.path("tiffany.pal") : std::string{}, wish);
@@ -138,8 +140,9 @@ void Judge::judge_processes() {
         talk_ << "paltrace: " << full_disk_took_the_rest(titles_of(cut)) << std::endl;
     else if (!cut.empty())
         talk_ << "paltrace: " << titles_of(cut)
-              << " ended, and did not tell that its workers had stopped (killed?): of the last second, up to "
+              << " ended, and did not tell that its workers had stopped (killed?): of the last second, as a rule up to "
               << human_bytes(facts_.buffers.transitions.bytes) << " on each CPU may be missing and not counted"
+              << (options_.crash_safe ? "; --crash-safe keeps the last buffers of COMMAND itself alone" : "")
               << std::endl;
 }
 
@@ -181,8 +184,9 @@ void Judge::judge(const ctf::ReadSummary& found) {
     if (facts_.command_wait_status == SIGKILL)  // in the middle of an event, perhaps
         talk_ << "paltrace: COMMAND was killed: "
               << (end_.salvaged
-                      ? "what it told LTTng is here, but what found no room in its last moments is not counted"
-                      : "of its last second, up to " + human_bytes(facts_.buffers.transitions.bytes) +
+                      ? "what was in its buffers is here, too, but for what found no room in its last moments, or lies "
+                        "behind an event that a worker had half written on the same CPU, which is not counted"
+                      : "of its last second, as a rule up to " + human_bytes(facts_.buffers.transitions.bytes) +
                             " on each CPU may be missing and not counted")
               << std::endl;
     judge_processes();
