@@ -168,7 +168,8 @@ std::optional<int> Recording::run_under_session() {
     }
     end_session(session, daemon);
     look_at_disk();
-    if (facts_.failed_daemon() || facts_.disk_was_full || WIFSIGNALED(facts_.command_wait_status)) salvage(*buffers);
+    const bool incomplete = facts_.failed_daemon() || facts_.disk_was_full || WIFSIGNALED(facts_.command_wait_status);
+    if (incomplete && !facts_.hangs_on()) salvage(*buffers);
     return std::nullopt;
 }
 
@@ -225,7 +226,9 @@ void Recording::end_session(Session& session, SessionDaemon& daemon) {
         complain(facts_.hung_daemon == Daemon::consumer ? ExitCode::lost : ExitCode::system,
                  "cannot end the recording in good order: LTTng's " + std::string{name_of(*facts_.hung_daemon)} +
                      " daemon hangs" + (stopped ? " (it was stopped, by a signal or a debugger)" : "") +
-                     ": what it did not write is read from the buffers, as far as they are still there");
+                     (facts_.hangs_on()
+                          ? ""
+                          : ": what it did not write is read from the buffers, as far as they are still there"));
     else if (!trouble.empty() && facts_.own == ExitCode::good)
         complain(ExitCode::system, "cannot end the recording: " + trouble);
 }

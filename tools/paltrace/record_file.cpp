@@ -96,7 +96,7 @@ Json document(const RecordOptions& options, const RecordFacts& facts) {
     // killed in the middle of an event: what lay behind that, or found no room, nobody counted
     json["tail_unknown"] = !facts.ended || (by_signal && WTERMSIG(facts.command_wait_status) == SIGKILL) ||
                            (facts.disk_was_full && !facts.found) ||  // and nobody could look
-                           std::ranges::any_of(facts.processes, &RecordedProcess::tail_unknown);
+                           facts.hangs_on() || std::ranges::any_of(facts.processes, &RecordedProcess::tail_unknown);
     json["processes"] = facts.ended && !facts.processes_unknown ? processes(facts) : Json(nullptr);
     json["bad_parts"] = facts.found ? Json(facts.found->bad_parts) : Json::array();
     return json;

@@ -132,7 +132,9 @@ void Judge::judge_processes() {
     }
     if (!silent.empty() && silent.size() < facts_.processes.size())
         talk_ << "paltrace: no transition was recorded of " << titles_of(silent) << std::endl;
-    if (!cut.empty() && facts_.failed_daemon())
+    if (facts_.hangs_on())
+        talk_ << "paltrace: " << unwritten_is_missing(failure()) << std::endl;
+    else if (!cut.empty() && facts_.failed_daemon())
         talk_ << "paltrace: " << rest_is_missing(titles_of(cut), failure()) << std::endl;
     if (facts_.failed_daemon())
         talk_ << "paltrace: " << later_ones_are_missing(failure()) << std::endl;
@@ -257,8 +259,11 @@ void Judge::judge_disk() {
 void Judge::judge_daemon() {
     if (!facts_.failed_daemon() || options_.crash_safe) return;
     complain(ExitCode::bad_content, "cannot read all that was recorded: " + failure() +
-                                        " before it had written what the events of a process mean, or in "
-                                        "the middle of that; --crash-safe would keep it");
+                                        " before it had written what the events of a process mean, or in the middle of "
+                                        "that; " +
+                                        (facts_.hangs_on()          ? "if it goes on it may still write it"
+                                         : options_.command.empty() ? "with COMMAND, --crash-safe would keep it"
+                                                                    : "--crash-safe would keep it"));
 }
 
 }  // namespace

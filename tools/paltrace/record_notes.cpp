@@ -107,6 +107,14 @@ std::optional<std::string> failure_in(const nlohmann::json& json) {
     return std::nullopt;
 }
 
+/// It was another's, and nobody has read its buffers.
+bool hangs_on(const nlohmann::json& json) {
+    const auto hung = json.find("hung_daemon");
+    const auto lttng = json.find("lttng");
+    return hung != json.end() && hung->is_string() && lttng != json.end() && lttng->is_object() &&
+           lttng->value("session_daemon", nlohmann::json{}) != "private";
+}
+
 void add_missed(const nlohmann::json& json, std::vector<std::string>& doubts) {
     const auto add = [&doubts](const nlohmann::json& count, const std::string& cause) {
         if (count.is_number_unsigned() && count != 0) doubts.push_back(missed(count.get<std::size_t>(), cause));
@@ -128,6 +136,8 @@ std::vector<std::string> doubts_of(const nlohmann::json& json) {
         doubts.emplace_back(
             "record.json has no end (paltrace was killed, or goes on): of the last second some may be missing, "
             "uncounted");
+    else if (failure && hangs_on(json))
+        doubts.push_back(unwritten_is_missing(*failure));
     else if (!cut.empty() && failure)
         doubts.push_back(rest_is_missing(cut, *failure));
     else if (!cut.empty() && says_in(json, "disk_was_full"))

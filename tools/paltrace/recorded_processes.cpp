@@ -91,6 +91,10 @@ std::string rest_is_missing(const std::string& titles, const std::string& failur
     return "what " + titles + " did after " + failure + " is missing, and not counted";
 }
 
+std::string unwritten_is_missing(const std::string& failure) {
+    return "what was done after " + failure + " is missing, and not counted";
+}
+
 std::string full_disk_took_the_rest(const std::string& titles) {
     return "what " + titles + " did after the disk was full is missing, and not counted";
 }

@@ -49,6 +49,9 @@ std::string failure_of(const std::string& daemon, bool hung);
 /// @param failure  of a daemon, as failure_of() has it
 std::string rest_is_missing(const std::string& titles, const std::string& failure);
 
+/// Likewise of whatever another's daemon, that hangs on, has not written.
+std::string unwritten_is_missing(const std::string& failure);
+
 /// What is said of processes whose end is not in the recording because the disk took no more.
 std::string full_disk_took_the_rest(const std::string& titles);
 
