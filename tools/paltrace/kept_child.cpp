@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -62,7 +63,7 @@ bool receive(int fd, int& value) noexcept {
 
 /// In the child, before exec. Never returns.
 [[noreturn]] void become(const ChildOptions& options, pid_t callers_group, pid_t keeper, int exec_pipe) {
-    if (!options.lives_on) prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (!options.lives_on && !options.outlives_us) prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != keeper) _exit(127);  // the keeper died before the line above
     if (!options.own_group) setpgid(0, callers_group);
     if (options.nice != 0) setpriority(PRIO_PROCESS, 0, options.nice);
@@ -127,7 +128,7 @@ class Keeper {
             const int got = sigwaitinfo(&of_interest, nullptr);
             if (got == kRelease) finish();
             if (got == kCallerDied || got == kEndNow) {
-                if (got == kCallerDied && options_.lives_on && options_.lives_on()) finish();
+                if (got == kCallerDied && outlives_us()) finish();
                 if (got == kCallerDied && options_.grace.count() != 0) {
                     kill(child_, SIGTERM);
                     let_finish(options_.grace);
@@ -143,6 +144,8 @@ class Keeper {
             finish();
         }
     }
+
+    bool outlives_us() const { return options_.outlives_us || (options_.lives_on && options_.lives_on()); }
 
     /// Returns false when there is no process left.
     bool reap() {
@@ -190,7 +193,9 @@ class Keeper {
 
 }  // namespace
 
-KeptChild::KeptChild(const ChildOptions& options) {
+KeptChild::KeptChild(const ChildOptions& options) : outlives_us_{options.outlives_us} {
+    // Should its keeper be killed, it becomes our child, and we learn how it ends.
+    if (outlives_us_) prctl(PR_SET_CHILD_SUBREAPER, 1);
     const Pipe to_us = make_pipe();
     const Pipe exec = make_pipe();
     const pid_t caller = getpid();
@@ -224,7 +229,10 @@ KeptChild::KeptChild(const ChildOptions& options) {
 }
 
 KeptChild::~KeptChild() {
-    end();
+    if (outlives_us_)
+        release();
+    else
+        end();
     close(fd_);
 }
 
@@ -235,7 +243,7 @@ std::optional<int> KeptChild::wait(std::chrono::milliseconds patience) {
         pollfd waiting{fd_, POLLIN, 0};
         const int ready = poll(&waiting, 1, static_cast<int>(std::max<milliseconds::rep>(left.count(), 0)));
         if (ready > 0) read_ending(true);
-        if (ready == 0 && left.count() <= 0) break;
+        if (left.count() <= 0) break;
     }
     return status_;
 }
@@ -246,6 +254,9 @@ void KeptChild::signal(int number) noexcept {
 
 void KeptChild::end() noexcept {
     end_keeper(kEndNow);
+    if (status_ || !adopted_) return;
+    kill(pid_, SIGKILL);
+    wait(kKillPatience);
 }
 
 void KeptChild::release() noexcept {
@@ -264,10 +275,27 @@ void KeptChild::end_keeper(int number) noexcept {
 void KeptChild::read_ending(bool may_wait) noexcept {
     if (status_) return;
     int status = 0;
-    if (receive(fd_, status))
+    if (adopted_) {
+        if (waitpid(pid_, &status, WNOHANG) == pid_) status_ = status;
+    } else if (receive(fd_, status)) {
         status_ = status;
-    else if (may_wait)
+    } else if (outlives_us_) {
+        adopt();
+    } else if (may_wait) {
         status_ = SIGKILL;  // the keeper itself was killed, and the kernel ended the child with it
+    }
+}
+
+void KeptChild::adopt() noexcept {
+    if (keeper_ >= 0)  // it is our child when the keeper has gone, not before
+        while (waitpid(keeper_, nullptr, 0) < 0 && errno == EINTR) {
+        }
+    keeper_ = -1;
+    adopted_ = true;
+    const int child = static_cast<int>(syscall(SYS_pidfd_open, pid_, 0));
+    if (child < 0) return;
+    dup3(child, fd_, O_CLOEXEC);  // who polls fd_ goes on to
+    close(child);
 }
 
 }  // namespace tiffany::paltrace

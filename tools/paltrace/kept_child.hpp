@@ -1,9 +1,10 @@
 #pragma once
-/// A child process that cannot outlive us, nor can anything that it starts, unless it is told to.
+/// A child process that cannot outlive us, nor can anything that it starts; or one that always does (`outlives_us`).
 ///
 /// Between us and the child stands a keeper: a process that adopts whatever the child leaves behind
 /// (PR_SET_CHILD_SUBREAPER), is told by the kernel when we die, however that happens (PR_SET_PDEATHSIG), and then ends
-/// them all. A process group alone would not do: COMMAND must stay in the terminal's group, and may make its own.
+/// them all, or goes and leaves them to themselves. A process group alone would not do: COMMAND must stay in the
+/// terminal's group, and may make its own.
 ///
 ///     KeptChild daemon{{.argv = {"lttng-sessiond"}, .own_group = true}};
 ///     ... poll(daemon.fd()) ...
@@ -32,6 +33,8 @@ struct ChildOptions {
     /// When we die it gets SIGTERM and so long to end by itself, before it is killed. 0 = it is killed at once.
     std::chrono::seconds grace{0};
     std::string remove_at_end{};  ///< directory that is removed when everything has ended; "" = none
+    /// Neither our death nor that of its keeper ends it; after ours nothing stays with it. While we live, end() does.
+    bool outlives_us = false;
     /// Asked by the keeper when we have died: true = the child lives on. Who gives this can also release() the child,
     /// which then does not end with a keeper that is killed either.
     std::function<bool()> lives_on{};
@@ -42,7 +45,7 @@ class KeptChild {
   public:
     /// Errors: ErrorKind::system if the program cannot be started; then nothing is left behind.
     explicit KeptChild(const ChildOptions& options);
-    /// Ends the child and everything it started, unless it ended before.
+    /// Ends the child and everything it started, unless it ended before; one that outlives us goes on.
     ~KeptChild();
     KeptChild(const KeptChild&) = delete;
     KeptChild& operator=(const KeptChild&) = delete;
@@ -56,17 +59,20 @@ class KeptChild {
     void signal(int number) noexcept;
     /// Ends the child and everything it started by SIGKILL, and returns when they are gone.
     void end() noexcept;
-    /// The child lives on, with what it started: only its keeper ends. Needs ChildOptions::lives_on.
+    /// The child lives on, with what it started: only its keeper ends. Needs ChildOptions::lives_on, or outlives_us.
     void release() noexcept;
 
   private:
     void end_keeper(int number) noexcept;
     void read_ending(bool may_wait) noexcept;
+    void adopt() noexcept;
 
+    const bool outlives_us_;
     pid_t keeper_ = -1;
     pid_t pid_ = -1;
     int fd_ = -1;
     std::optional<int> status_;
+    bool adopted_ = false;  // its keeper was killed, so it is our own child, and fd_ refers to it
 };
 
 }  // namespace tiffany::paltrace

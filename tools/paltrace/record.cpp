@@ -152,7 +152,8 @@ std::optional<int> Recording::run_under_session() {
         KeptChild command{{.argv = options_.command,
                            .environment = command_environment(daemon),
                            .own_group = false,
-                           .keeps_leftovers = true}};
+                           .keeps_leftovers = true,
+                           .outlives_us = true}};
         directory_.keep();
         end_.command = command.pid();
         const CommandEnd ended = watch_command(command, daemon, signals, *buffers, talk_);
