@@ -118,11 +118,11 @@ def test_of_a_child_of_the_command_that_was_killed_it_is_said_that_its_end_may_b
     told = {process["pid"] == killed: (process["ended"], process["tail_unknown"]) for process in done.file["processes"]}
     assert told == {True: (True, True), False: (True, False)}
     assert done.file["tail_unknown"] is True
-    said = f"process {killed} (spin_transition) ended, and did not tell that its workers had stopped (killed?): of the last"
+    said = f"process {killed} (spin_transition) ended, and did not tell that its workers had stopped (killed, or exit() while they worked?): of the last"
     limit = "; --crash-safe keeps the last buffers of COMMAND itself alone" if crash_safe else ""
-    assert f"paltrace: {said} second, as a rule up to 1 MiB on each CPU may be missing and not counted{limit}\n" in done.err
+    assert f"paltrace: {said} second, as a rule up to 1 MiB on each CPU may be missing and not counted; so is what it did after exit(){limit}\n" in done.err
     judged = check(run)
-    assert judged.returncode == 0 and f"note: {said} second some may be missing, uncounted\n" in judged.stdout, judged
+    assert judged.returncode == 0 and f"note: {said} second and after exit() some may be missing, uncounted\n" in judged.stdout, judged
     assert judged.stdout.splitlines()[-1] == "good, but some may be missing, uncounted"
 
 

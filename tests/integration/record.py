@@ -641,6 +641,69 @@ def test_what_a_command_leaves_running_in_good_order_lives_on(tmp_path, spin):
     os.kill(left, signal.SIGKILL)
 
 
+# ---- who ends before its workers do ----
+
+
+@pytest.fixture
+def lose_a_cpu(tmp_path, monkeypatch):
+    """Once LTTng has written all of a trace, what was recorded on the second CPU is deleted."""
+    cpus = sorted(os.sched_getaffinity(0))
+    if len(cpus) < 2:
+        pytest.skip("needs two CPUs")
+    wrapper = tmp_path / "bin" / "lttng"
+    wrapper.parent.mkdir()
+    wrapper.write_text(
+        f"#!/bin/sh\n{shutil.which('lttng')} \"$@\"; status=$?\n"
+        f'case " $* " in *" stop "*) find {tmp_path}/run/trace -name transitions_{cpus[1]} -delete;; esac\nexit $status\n'
+    )
+    wrapper.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{wrapper.parent}:{os.environ['PATH']}")
+    return cpus
+
+
+def record_on_two_cpus(tmp_path, spin, cpus, *options):
+    """On the first CPU, on the second, and on the first again."""
+    counter, announce = tmp_path / "counter", tmp_path / "go"
+    command = ["taskset", "-c", cpus[0], spin, "0", "--gently", "--counter", counter, "--announce", announce, *options]
+    with Running(tmp_path / "run", "--", *command, ready=announce) as running:
+        for cpu in (cpus[1], cpus[0]):
+            for task in pathlib.Path(f"/proc/{running.child('spin_transitions')}/task").iterdir():
+                os.sched_setaffinity(int(task.name), [cpu])
+            before = count_in(counter)
+            poll(lambda: count_in(counter) > before + 1000, "it goes on")
+        os.kill(running.process.pid, signal.SIGTERM)
+        return running.wait()
+
+
+def test_what_a_process_left_half_written_is_lost_without_advice_on_buffers(tmp_path, spin, lose_a_cpu):
+    """LTTng reads no sub-buffer in which an event is not whole, as of a process that ends beside threads that work."""
+    done = record_on_two_cpus(tmp_path, spin, lose_a_cpu, "--quit").expect(4)
+    lost = done.file["lost"]
+    assert lost > 1000 and done.file["bad_parts"] == [] and done.file["tail_unknown"] is True
+    assert f"lost {lost} transitions, {lost} of them because a process ended in the middle of an event" in done.err
+    assert "give --buffers" not in done.err and "did not discard" not in done.err
+    judged = check(tmp_path / "run")
+    assert judged.returncode == 4
+    assert judged.stdout.splitlines()[-1] == f"good, but {lost} transitions lost, some may be missing, uncounted"
+
+
+def test_what_nobody_discarded_of_a_process_that_ended_in_good_order_is_an_error_without_advice(tmp_path, spin, lose_a_cpu):
+    done = record_on_two_cpus(tmp_path, spin, lose_a_cpu).expect(1)
+    lost = done.file["lost"]
+    assert done.file["transitions"] + lost == done.transitions() and done.file["tail_unknown"] is False
+    assert f"paltrace: lost {lost} transitions\npaltrace: {lost} transitions are missing that the tracer did not discard" in done.err
+
+
+def test_of_a_command_that_calls_exit_beside_threads_that_work_it_is_said_that_its_end_may_be_missing(tmp_path, spin):
+    done = record(tmp_path / "run", "--", spin, "50000", "--quit", "--workers", "4")
+    assert done.code in (0, 4)  # 4: a thread was in the middle of an event
+    assert "ended, and did not tell that its workers had stopped (killed, or exit() while they worked?)" in done.err
+    assert "give --buffers" not in done.err
+    (process,) = done.file["processes"]
+    assert (process["ended"], process["tail_unknown"], done.file["tail_unknown"]) == (True, True, True)
+    assert check(tmp_path / "run").stdout.splitlines()[-1].endswith("some may be missing, uncounted")
+
+
 # ---- room ----
 
 

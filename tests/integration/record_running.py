@@ -241,7 +241,7 @@ def test_the_tail_of_a_process_that_was_killed_is_unknown_and_of_others_it_is_no
         assert recorder.wait(DEADLINE) == 0, said
         goes_on.terminate()
     name = f"process {killed.pid} (steady)"
-    assert f"paltrace: {name} ended, and did not tell that its workers had stopped (killed?): of the last second, as a rule up to " in said
+    assert f"paltrace: {name} ended, and did not tell that its workers had stopped (killed, or exit() while they worked?): of the last second, as a rule up to " in said
     facts = json.loads((run / "record.json").read_text())
     assert facts["tail_unknown"] is True
     told = {process["pid"]: (process["ended"], process["tail_unknown"]) for process in facts["processes"]}
@@ -250,7 +250,7 @@ def test_the_tail_of_a_process_that_was_killed_is_unknown_and_of_others_it_is_no
     for input_ in (run, run / "trace", run / "tiffany.pal"):
         judged = check(input_)
         assert judged.returncode == 0
-        assert f"note: {name} ended, and did not tell that its workers had stopped (killed?): of the last second" in judged.stdout
+        assert f"note: {name} ended, and did not tell that its workers had stopped (killed, or exit() while they worked?): of the last second" in judged.stdout
         assert judged.stdout.splitlines()[-1] == "good, but some may be missing, uncounted"
 
 

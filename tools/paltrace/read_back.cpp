@@ -32,7 +32,6 @@ ctf::ReadSummary read_back(const std::vector<std::string>& traces, const std::st
     ctf::ReadOptions options;
     options.of_traces.ticks = wish.ticks;
     options.empty = true;  // who reads the summary sees it
-    options.strict = wish.strict;
     options.uncounted = wish.uncounted;
     if (log.empty()) {
         Nowhere nowhere;

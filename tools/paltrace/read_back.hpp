@@ -15,9 +15,6 @@ bool holds_trace(const std::string& directory);
 
 struct ReadBackOptions {
     bool ticks = false;
-    /// The daemons were there to the end, and the session has no filter: what their discarded counts do not explain is
-    /// a fault.
-    bool strict = true;
     /// As ReadOptions has it.
     std::function<std::vector<std::string>(const ctf::ReadSummary&)> uncounted{};
 };

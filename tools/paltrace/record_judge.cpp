@@ -1,5 +1,7 @@
 #include "record_judge.hpp"
 
+#include <sys/wait.h>
+
 #include <algorithm>
 #include <csignal>
 #include <cstdlib>
@@ -15,6 +17,8 @@
 namespace tiffany::paltrace {
 namespace {
 
+constexpr char kHowItEnds[] = "killed, or exit() while they worked?";
+
 class Judge {
   public:
     Judge(const RecordOptions& options, const OutputDir& directory, const RecordingEnd& end, RecordFacts& facts,
@@ -26,6 +30,7 @@ class Judge {
   private:
     void take_processes(const ctf::ReadSummary& read);
     void judge(const ctf::ReadSummary& found);
+    bool may_lack_buffers() const;
     std::string how_to_lose_less(const ctf::ReadSummary& found) const;
     std::optional<bool> has_ended(pid_t process) const;
     void judge_nothing();
@@ -72,11 +77,7 @@ void Judge::run() try {
         take_processes(read);
         return doubts_in(record_text(options_, facts_));
     };
-    // with --lossless a worker leaves out by itself what it would have to wait for too long: ADR 46; and half an event
-    // hides others behind it
-    const bool strict =
-        !facts_.failed_daemon() && !facts_.disk_was_full && !options_.lossless && facts_.command_wait_status != SIGKILL;
-    const ReadBackOptions wish{.ticks = options_.ticks, .strict = strict, .uncounted = uncounted};
+    const ReadBackOptions wish{.ticks = options_.ticks, .uncounted = uncounted};
     try {
         facts_.found = read_back(inputs, options_.convert ? directory_.path("tiffany.pal") : std::string{}, wish);
     } catch (const Error& error) {
@@ -84,6 +85,10 @@ void Judge::run() try {
         facts_.found = read_back(inputs, {}, wish);  // without a log what was recorded is known all the same
         complain(exit_code(error.kind()), error.one_line());
     }
+    // The session has no filter. With --lossless a worker leaves out by itself what it would have to wait for too long:
+    // ADR 46.
+    if (facts_.found->unexplained != 0 && !options_.lossless && !may_lack_buffers())
+        facts_.found->bad_parts.push_back(ctf::unexplained_remark(facts_.found->unexplained));
     judge(*facts_.found);
 } catch (const Error& error) {
     complain(exit_code(error.kind()), error.one_line());
@@ -100,9 +105,10 @@ void Judge::take_processes(const ctf::ReadSummary& read) {
         process.ended = has_ended(process.pid);
 }
 
-/// Nothing: it is COMMAND, and we know how that ended, which says more.
+/// Nothing: it is COMMAND, and died of a signal, which is said.
 std::optional<bool> Judge::has_ended(pid_t process) const {
-    if (process == end_.command && !facts_.failed_daemon() && !facts_.disk_was_full) return std::nullopt;
+    const bool told = facts_.command_wait_status == SIGKILL || end_.salvaged;
+    if (process == end_.command && told && !facts_.failed_daemon() && !facts_.disk_was_full) return std::nullopt;
     if (end_.registered) return std::ranges::find(*end_.registered, process) == end_.registered->end();
     return state_of(process) == 0;
 }
@@ -141,21 +147,37 @@ void Judge::judge_processes() {
     else if (!cut.empty() && facts_.disk_was_full)
         talk_ << "paltrace: " << full_disk_took_the_rest(titles_of(cut)) << std::endl;
     else if (!cut.empty())
-        talk_ << "paltrace: " << titles_of(cut)
-              << " ended, and did not tell that its workers had stopped (killed?): of the last second, as a rule up to "
-              << human_bytes(facts_.buffers.transitions.bytes) << " on each CPU may be missing and not counted"
+        talk_ << "paltrace: " << titles_of(cut) << " ended, and did not tell that its workers had stopped ("
+              << kHowItEnds << "): of the last second, as a rule up to "
+              << human_bytes(facts_.buffers.transitions.bytes)
+              << " on each CPU may be missing and not counted; so is what it did after exit()"
               << (options_.crash_safe ? "; --crash-safe keeps the last buffers of COMMAND itself alone" : "")
               << std::endl;
+}
+
+/// Whether some were not read in full, so that what was in them shows as a gap that no discarded count explains:
+/// LTTng's consumer reads no sub-buffer that a process left in the middle of an event.
+bool Judge::may_lack_buffers() const {
+    return facts_.failed_daemon() || facts_.disk_was_full || WIFSIGNALED(facts_.command_wait_status) ||
+           std::ranges::any_of(facts_.processes, &RecordedProcess::tail_unknown);
 }
 
 std::string Judge::how_to_lose_less(const ctf::ReadSummary& found) const {
     if (found.without_buffers != 0 || facts_.failed_daemon() || facts_.disk_was_full)
         return "";  // larger ones would not help
     const std::string larger = "give --buffers more than " + facts_.buffers.transitions.text();
-    if (!options_.lossless) return ": " + larger + ", or --lossless";
-    return ": a full buffer was not served, or a worker had no CPU in the middle of an event, for 2 s, and --lossless "
-           "waits no longer: " +
-           larger + ", or the machine less to do";
+    std::string half_written;
+    if (found.unexplained != 0 && may_lack_buffers())
+        half_written = std::string{"a process ended in the middle of an event ("} + kHowItEnds +
+                       "), and nobody reads what it left half written";
+    if (options_.lossless)
+        return ": " + (half_written.empty() ? "" : half_written + ", or ") +
+               "a full buffer was not served, or a worker had no CPU in the middle of an event, for 2 s, and "
+               "--lossless "
+               "waits no longer: " +
+               larger + ", or the machine less to do";
+    if (!half_written.empty()) return ", " + std::to_string(found.unexplained) + " of them because " + half_written;
+    return found.unexplained == found.lost ? "" : ": " + larger + ", or --lossless";
 }
 
 void Judge::judge(const ctf::ReadSummary& found) {

@@ -144,7 +144,8 @@ std::vector<std::string> doubts_of(const nlohmann::json& json) {
         doubts.push_back(full_disk_took_the_rest(cut));
     else if (!cut.empty())
         doubts.push_back(cut +
-                         " ended, and did not tell that its workers had stopped (killed?): of the last second some may "
+                         " ended, and did not tell that its workers had stopped (killed, or exit() while they "
+                         "worked?): of the last second and after exit() some may "
                          "be missing, uncounted");
     else if (says_in(json, "disk_was_full") && records != json.end() && records->is_null())
         doubts.emplace_back(

@@ -9,6 +9,7 @@
 //   --cpu             says "ns N": CPU time a transition, of all workers' threads, after each one's first 1,000
 //   --hold FILE       each worker rests after its first 1,000 until FILE is there
 //   --kill            ends by SIGKILL, between two events, before the scheduler could
+//   --quit            ends by exit() after COUNT transitions, while the other workers, who have no COUNT, go on
 //   --stubborn        ignores SIGINT and SIGTERM
 //   --gently          rests 1 ms after every 100 transitions
 //   --announce FILE   makes FILE once 1,000 transitions were made
@@ -45,6 +46,7 @@ struct Options {
     bool kill = false;
     bool cpu = false;
     bool fork = false;
+    bool quit = false;
     bool stubborn = false;
     bool gently = false;
     std::string counter;
@@ -69,6 +71,8 @@ Options parse(int argc, char** argv) {
             options.workers = std::atoi(value());
         else if (word == "--fork")
             options.fork = true;
+        else if (word == "--quit")
+            options.quit = true;
         else if (word == "--stubborn")
             options.stubborn = true;
         else if (word == "--gently")
@@ -158,7 +162,7 @@ void spin_beside(tiffany::SchedulerTelemetry& telemetry, const Options& options,
     Spinner spinner{*lease, options, counter};
     tiffany::TaskTimes task;
     lease->spawned(task, {.name = "spin", .site = tiffany::Site::here()});
-    spinner.spin(task, options.count);
+    spinner.spin(task, options.quit ? 0 : options.count);
     lease->running(task);
     lease->done(task);
     spinner.count();
@@ -184,6 +188,7 @@ int main(int argc, char** argv) {
         tiffany::TaskTimes task;
         worker.spawned(task, {.name = "spin", .site = tiffany::Site::here()});
         spinner.spin(task, options.fork ? options.count / 2 : options.count);
+        if (options.quit) std::exit(options.status);
         pid_t child = -1;
         if (options.fork) {
             child = fork();
