@@ -3,10 +3,12 @@ identity of its own."""
 
 import collections
 import json
+import os
 import re
 import subprocess
 
-from kit import DEADLINE, PrivateLttng, poll, program
+import pytest
+from kit import DEADLINE, PrivateLttng, checked, poll, program
 
 FORKS = program("forks")
 
@@ -27,12 +29,16 @@ def traced(tmp_path, command, ended=None):
         [program("paltrace"), "convert", tmp_path / "trace", "-o", log], capture_output=True, text=True, timeout=DEADLINE
     )
     assert done.returncode == 0, done.stderr
+    return said, seqs_of(log)
+
+
+def seqs_of(log):
     seqs = collections.defaultdict(list)
     with open(log, encoding="utf-8") as lines:
         for record in map(json.loads, lines):
             if "step" in record and "seq" in record:
                 seqs[record["instance"], record["worker"]].append(record["seq"])
-    return said, seqs
+    return seqs
 
 
 def expect_own_counts(said, seqs, children, each):
@@ -51,14 +57,34 @@ def test_a_thousand_forked_children_are_a_thousand_instances(tmp_path):
 def test_a_fork_while_other_threads_fire_and_schedulers_come_and_go_hangs_nobody(tmp_path):
     """A lock that another thread holds at that moment is held for ever in the child."""
     said, seqs = traced(tmp_path, [FORKS, 1000, "--beside"])
-    assert re.search(r"^good (\d+)$", said, re.M)[1] == "1000", "each counts from 1, is nobody else, and can begin a scheduler"
+    expect_own_counts_beside(said, seqs, 1000)
+
+
+def expect_own_counts_beside(said, seqs, forks):
+    assert re.search(r"^good (\d+)$", said, re.M)[1] == str(forks), "each counts from 1, is nobody else, and can begin a scheduler"
     counts = collections.Counter()
     for (instance, _), mine in seqs.items():
         counts[instance] += len(mine)
         assert sorted(mine) == list(range(1, len(mine) + 1)), "each worker counts from 1"
     *children, parent = sorted(counts.values())
-    assert children == [7] * 1000
+    assert children == [7] * forks
     assert parent == int(re.search(r"^transitions (\d+)$", said, re.M)[1])
+
+
+@pytest.mark.parametrize("beside", [False, True], ids=["one thread", "beside others"])
+def test_of_twenty_forks_under_follow_fork_each_has_a_recording_of_its_own(tmp_path, beside):
+    run = tmp_path / "run"
+    command = [program("paltrace"), "record", "-o", run, "--convert", "--follow-fork", "--buffers", "1Mx8", "--", FORKS, 20]
+    patient = os.environ | {"LTTNG_UST_REGISTER_TIMEOUT": "-1"}  # how long buffers take is the machine's affair
+    said = checked(command + ["--beside"] * beside, env=patient, timeout=5 * DEADLINE).stdout
+    told = json.loads((run / "record.json").read_text())
+    assert (told["lost"], told["not_traced"], told["processes_without_buffers"]) == (0, 0, 0)
+    assert sorted(process["transitions"] for process in told["processes"])[:20] == [7 if beside else 4] * 20
+    assert len(told["processes"]) == 21
+    if beside:
+        expect_own_counts_beside(said, seqs_of(run / "tiffany.pal"), 20)
+    else:
+        expect_own_counts(said, seqs_of(run / "tiffany.pal"), 20, 4)
 
 
 def test_a_child_that_becomes_another_program_begins_anew(tmp_path):
