@@ -173,8 +173,7 @@ std::string Judge::how_to_lose_less(const ctf::ReadSummary& found) const {
     if (options_.lossless)
         return ": " + (half_written.empty() ? "" : half_written + ", or ") +
                "a full buffer was not served, or a worker had no CPU in the middle of an event, for 2 s, and "
-               "--lossless "
-               "waits no longer: " +
+               "--lossless waits no longer: " +
                larger + ", or the machine less to do";
     if (!half_written.empty()) return ", " + std::to_string(found.unexplained) + " of them because " + half_written;
     return found.unexplained == found.lost ? "" : ": " + larger + ", or --lossless";
