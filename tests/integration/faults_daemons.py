@@ -181,7 +181,8 @@ def run_gently_and_kill(directory, daemon, *options, code):
         done = running.wait(PROMISED_END).expect(code)
         running.nothing_is_left()
     assert (done.file["command_status"], done.file["own_status"]) == (0, code)
-    assert "lost no transition of what was recorded\n" in done.err
+    lost = "at least 0 transitions" if done.file["tail_unknown"] else "no transition of what was recorded"
+    assert f"paltrace: lost {lost}\n" in done.err
     return done
 
 
@@ -216,6 +217,7 @@ def test_a_killed_session_daemon_leaves_what_was_recorded_and_what_is_missing_is
     assert missing in done.err
     judged = check(tmp_path / "run")
     assert judged.returncode == 0 and f"note: {missing}, and not counted\n" in judged.stdout, judged
+    assert "lost: at least 0 transitions (" in judged.stdout, judged
     assert judged.stdout.splitlines()[-1] == "good, but some may be missing, uncounted"
     says_so_by_itself(tmp_path, judged.stdout)
     told = json.loads((tmp_path / "run" / "record.json").read_text())
@@ -254,6 +256,8 @@ def test_a_process_that_ends_with_the_consumer_daemon_is_readable_and_its_missin
     assert done.file["transitions"] > 0 and done.file["dead_daemon"] == "consumer"
     missing = f"what process {spin} (spin_transition) did after LTTng's consumer daemon had ended is missing"
     assert missing in done.err and missing in check(run).stdout
+    assert f"paltrace: lost at least {done.file['lost']} transitions" in done.err and "lost no" not in done.err
+    assert f"lost: at least {done.file['lost']} transitions" in check(run).stdout
 
 
 class Scraped:

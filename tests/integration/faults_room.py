@@ -61,7 +61,7 @@ def record_on_a_small_disk(directory, size, *options, then, spin="", beside=":")
 
 
 def transitions_and_lost(checked):
-    return tuple(int(re.search(name + r": (?:at most )?(\d+)", checked)[1]) for name in ("of them transitions", "lost"))
+    return tuple(int(re.search(name + r": (?:at (?:most|least) )?(\d+)", checked)[1]) for name in ("of them transitions", "lost"))
 
 
 def test_a_trace_on_a_full_disk_is_a_part_that_says_so_or_nothing(tmp_path):

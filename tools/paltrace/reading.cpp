@@ -7,6 +7,7 @@
 
 #include "printable.hpp"
 #include "process_table.hpp"
+#include "recorded_processes.hpp"
 
 namespace tiffany::paltrace {
 namespace {
@@ -127,10 +128,15 @@ void print_remarks(const ctf::ReadSummary& summary, bool strict, std::ostream& e
             << " transitions were not traced: the session was off, or not ready yet\n";
 }
 
+std::string bound_of_lost(const ctf::ReadSummary& summary) {
+    const bool more = ends_unknown(summary.uncounted);
+    if (summary.at_most) return more ? "counted at most " : "at most ";
+    return more ? "at least " : "";
+}
+
 std::string loss_remark(const ctf::ReadSummary& summary) {
     std::string said;
-    if (summary.lost != 0)
-        said = (summary.at_most ? ", at most " : ", ") + std::to_string(summary.lost) + " transitions lost";
+    if (summary.lost != 0) said = ", " + bound_of_lost(summary) + std::to_string(summary.lost) + " transitions lost";
     if (summary.lost_others != 0) said += ", at least " + std::to_string(summary.lost_others) + " other events lost";
     return said;
 }

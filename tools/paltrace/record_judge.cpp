@@ -190,7 +190,8 @@ void Judge::judge(const ctf::ReadSummary& found) {
     }
     talk_ << "paltrace: recorded " << found.records << " records, " << found.transitions << " transitions, in "
           << directory_.name() << "\npaltrace: lost ";
-    if (found.lost == 0)
+    const std::string bound = bound_of_lost(found);
+    if (found.lost == 0 && bound.empty())
         talk_ << "no transition"
               << (found.untraced != 0 || found.without_buffers != 0 ? " of what was traced"
                   : !found.bad_parts.empty()                        ? " of what can be read"
@@ -198,8 +199,7 @@ void Judge::judge(const ctf::ReadSummary& found) {
                                                                     : "")
               << std::endl;
     else
-        talk_ << (found.at_most ? "at most " : "") << found.lost << " transitions" << how_to_lose_less(found)
-              << std::endl;
+        talk_ << bound << found.lost << " transitions" << (found.lost == 0 ? "" : how_to_lose_less(found)) << std::endl;
     if (found.lost_others != 0)
         talk_ << "paltrace: lost at least " << found.lost_others
               << " events that are no transitions (parks, notes, state dumps" << (options_.ticks ? ", ticks" : "")

@@ -6,6 +6,7 @@
 #include <ostream>
 
 #include "printable.hpp"
+#include "reading.hpp"
 #include "stats_output.hpp"
 
 namespace tiffany::paltrace {
@@ -103,9 +104,8 @@ void add_rows(Table& table, const std::vector<std::string>& words, const TaskTim
 
 void print_coverage(const analysis::TaskReport& report, const ctf::ReadSummary& seen, const TaskTimesSeen& total,
                     std::ostream& out) {
-    out << "coverage\n  lost: " << (seen.at_most ? "at most " : "") << seen.lost
-        << " transitions (gaps: " << report.gaps << ", after the last record: " << seen.tail
-        << ", not explained: " << seen.unexplained << ")\n"
+    out << "coverage\n  lost: " << bound_of_lost(seen) << seen.lost << " transitions (gaps: " << report.gaps
+        << ", after the last record: " << seen.tail << ", not explained: " << seen.unexplained << ")\n"
         << "  lost of other events: " << (seen.lost_others == 0 ? "" : "at least ") << seen.lost_others << '\n'
         << "  not traced: " << seen.untraced << " transitions\n"
         << "  tasks whose start was not seen: " << report.unseen_start << ", of them without a name: " << report.unnamed
