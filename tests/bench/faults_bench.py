@@ -131,6 +131,7 @@ def print_pauses():
                 pauses.append(longest_pause(counter, running.process))
                 os.kill(running.child("spin_transitions"), signal.SIGINT)
                 running.wait()
+    assert min(pauses) > 1, f"a run in which no worker waited for the consumer daemon, which is dead, says nothing: {pauses}"
     print(f"Pause: --lossless, consumer daemon killed: a worker waited for at most {max(pauses):.2f} s ({len(pauses)} runs)", flush=True)
     hold("s without a transition: --lossless, consumer daemon killed", max(pauses), PAUSE_S)
 

@@ -784,11 +784,11 @@ def read_lines(log):
 
 
 CPUS = os.sysconf("SC_NPROCESSORS_CONF")
-PER_PROCESS = CPUS * (9 * 1024 + 5 * 64)  # KiB, with --buffers 1Mx8 and the smallest other channel
+PER_PROCESS = CPUS * (9 * 1024 + 5 * 64 + 5 * 16)  # KiB, with --buffers 1Mx8 and the smallest other channels
 
 
 def room_for_one():
-    """/dev/shm has room for one process, and for the small channel of a second one."""
+    """/dev/shm has room for one process, and for the small channels of a second one."""
     return small_shm(f"{PER_PROCESS * 108 // 100}k")
 
 
@@ -804,7 +804,7 @@ def one_after_another(tmp_path, spin, between=""):
 
 def test_a_process_without_room_for_any_buffer_is_named(tmp_path, spin):
     # what the first process leaves would be enough for a small channel: that is taken away, but for what LTTng itself needs
-    fill = "dd if=/dev/zero of=/dev/shm/fill bs=1M 2>/dev/null; truncate -s -256K /dev/shm/fill"
+    fill = "dd if=/dev/zero of=/dev/shm/fill bs=1M 2>/dev/null; truncate -s -96K /dev/shm/fill"
     script = one_after_another(tmp_path, spin, fill)
     done = record(tmp_path / "run", "--buffers", "1Mx8", "--", "sh", "-c", script, prefix=room_for_one()).expect(3)
     assert re.search(r"spin_transitions? \(pid \d+\) got no buffers: nothing", done.err), done.err
@@ -820,14 +820,14 @@ def test_a_process_without_room_for_any_buffer_is_named(tmp_path, spin):
 
 
 def test_transitions_without_buffers_are_lost_and_are_no_selection(tmp_path, spin):
-    # The second process gets its small channel only; how many transitions it made is told by its worker's stop. Which
-    # channel LTTng makes first is decided by a hash of its own: if it is the large one, the small one is not tried.
+    # The second process gets its small channels only; how many transitions it made is told by its worker's stop. Which
+    # channel LTTng makes first is decided by a hash of its own: those after the large one are not tried.
     for attempt in range(20):
         run = tmp_path / str(attempt)
         (tmp_path / "go").unlink(missing_ok=True)
         command = ["--buffers", "1Mx8", "--convert", "--", "sh", "-c", one_after_another(tmp_path, spin)]
         done = record(run, *command, prefix=room_for_one()).expect(3)
-        if "got no buffers: nothing" not in done.err:
+        if "got no buffers: nothing" not in done.err and done.file["lost"] > 0:
             break
     assert "got no buffers for its transitions" in done.err
     assert "selection" not in done.err
@@ -850,14 +850,14 @@ def test_a_full_shm_keeps_a_process_from_lttng_and_it_says_so(tmp_path, spin):
 
 
 def test_it_says_beforehand_how_many_processes_have_room(tmp_path, spin):
-    prefix = small_shm(f"{CPUS * 29 * 34 // 10}M")  # 29 MiB a CPU for each process
+    prefix = small_shm(f"{CPUS * 3025 * 34 // 1000}M")  # 30.25 MiB a CPU for each process
     done = record(tmp_path / "run", "--buffers", "1Mx8", "--", spin, "1000", prefix=prefix).expect(0)
     assert "room for 3 at a time" in done.err
 
 
 def test_buffers_that_would_not_be_ready_in_time_are_refused_with_both_sizes(tmp_path, spin):
     done = record(tmp_path / "run", "--buffers", "1024Mx16", "--", spin, "1000").expect(2)
-    assert f"{(17 * 1024 + 20) * CPUS} MiB a process" in done.err and "1024 MiB" in done.err
+    assert f"{(17 * 4096 + 20 * 4 + 5) * CPUS // 4} MiB a process" in done.err and "1024 MiB" in done.err
     assert not (tmp_path / "run").exists()
 
 
@@ -898,7 +898,7 @@ def test_crash_safe_buffers_can_be_read_after_everything_was_killed(tmp_path, sp
         assert done.returncode in (0, 4) or (done.returncode == 1 and half_a_packet), done
         # the last one may lie between its hook and the counter
         assert recovered <= made + 1, "nothing is told twice"
-        assert recovered >= made or half_a_packet or "lost: 0 transitions" in judged.stdout, (made, recovered, done, judged)
+        assert recovered >= made or half_a_packet or re.search(r"lost: (at least )?0 transitions", judged.stdout), (made, recovered, done, judged)
         whole += recovered >= made
     print(f"{whole} of {len(tries)} whole")
     assert whole >= 4, [(made, recovered) for made, recovered, *_ in tries]

@@ -40,12 +40,18 @@ MissingBuffers missing_buffers(std::string_view text) {
     }
     if (!is_recording(environment(text, "trace_name"))) return {};
     const bool transitions = declares(text, catalogue::info(EventId::TaskSpawned).tracepoint);
-    const bool others = declares(text, catalogue::info(EventId::WorkerStarted).tracepoint);
-    if (!transitions && (others || text.find("\tname = \"tiffany_tick:") != std::string_view::npos))
+    const bool workers = declares(text, catalogue::info(EventId::WorkerStarted).tracepoint);
+    const bool others = declares(text, catalogue::info(EventId::ParkBegin).tracepoint);
+    if (!transitions && (workers || others || text.find("\tname = \"tiffany_tick:") != std::string_view::npos))
         return {who(text) + " got no buffers for its transitions: none of them was recorded", false};
-    if (transitions && !others)
-        return {who(text) + " got no buffers for what is no transition: workers, dumps and notes were not recorded",
+    if (transitions && !workers)
+        return {who(text) + (others ? " got no buffers for what its workers say as they begin and end: what was lost "
+                                      "after their last events is not counted"
+                                    : " got no buffers for what is no transition: workers, dumps and notes were not "
+                                      "recorded"),
                 false};
+    if (transitions && !others)
+        return {who(text) + " got no buffers for parks, dumps and notes: they were not recorded", false};
     return {};
 }
 

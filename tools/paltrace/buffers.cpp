@@ -25,6 +25,11 @@ constexpr BufferSize kFull{4 * kMi, 16};
 // Parks, wakes of workers, notes, dumps: fewer than transitions. With 1Mx4 a demo that notes each of its requests lost
 // 8 % of them.
 constexpr BufferSize kOthers{4 * kMi, 4};
+// That workers begin and end, by which loss is counted: at most 140 bytes each. Here no park or note takes their room,
+// and when the consumer daemon is dead that of some 7,000 workers is left.
+constexpr BufferSize kWorkers{256 * kKi, 4};
+// Room for 450 at a time on each CPU.
+constexpr BufferSize kLeastWorkers{16 * kKi, 4};
 // Below this even a slow program may lose events whenever the consumer is not scheduled for some milliseconds.
 constexpr BufferSize kLeast{64 * kKi, 4};
 // Blocking is not lossless with small rings: a writer that is pre-empted half way holds its sub-buffer. The others wait
@@ -36,13 +41,27 @@ std::uint64_t ring_bytes(BufferSize size, unsigned cpus) {
 }
 
 std::uint64_t total(const BufferPlan& plan, unsigned cpus) {
-    return ring_bytes(plan.transitions, cpus) + ring_bytes(plan.others, cpus) +
+    return ring_bytes(plan.transitions, cpus) + ring_bytes(plan.others, cpus) + ring_bytes(plan.workers, cpus) +
            (plan.ticks ? ring_bytes(*plan.ticks, cpus) : 0);
 }
 
-BufferPlan plan_with(BufferSize transitions, BufferSize others, const BufferWish& wish, unsigned cpus) {
-    BufferPlan plan{
-        .transitions = transitions, .others = others, .ticks = {}, .process_bytes = 0, .processes = 0, .shrunk = false};
+struct Beside {
+    BufferSize others;
+    BufferSize workers;
+};
+constexpr Beside kFullBeside{kOthers, kWorkers};
+constexpr Beside kLeastBeside{kLeast, kLeastWorkers};
+
+BufferPlan plan_with(BufferSize transitions, Beside beside, const BufferWish& wish, unsigned cpus) {
+    BufferPlan plan{.transitions = transitions,
+                    .others = beside.others,
+                    .workers = beside.workers,
+                    .ticks = {},
+                    .process_bytes = 0,
+                    .processes = 0,
+                    .shrunk = false};
+    // LTTng takes no smaller one
+    plan.workers.bytes = std::max(plan.workers.bytes, static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE)));
     if (wish.ticks) plan.ticks = transitions;
     plan.process_bytes = total(plan, cpus);
     return plan;
@@ -118,14 +137,14 @@ BufferPlan plan_buffers(const BufferWish& wish, const BufferRoom& room) {
     // LTTng itself needs a page or two there, and so do others.
     const std::uint64_t free = room.free_bytes - room.free_bytes / 16;
     if (wish.asked) {
-        BufferPlan plan = plan_with(*wish.asked, kOthers, wish, room.cpus);
+        BufferPlan plan = plan_with(*wish.asked, kFullBeside, wish, room.cpus);
         if (plan.process_bytes > kMostOfAProcess)
             throw Error{ErrorKind::usage, "cannot use --buffers " + wish.asked->text() + ": they take " +
                                               human_bytes(plan.process_bytes) + " a process (" +
                                               std::to_string(room.cpus) + " CPUs), and more than " +
                                               human_bytes(kMostOfAProcess) +
                                               " would not be ready before COMMAND begins"};
-        if (plan.process_bytes > free) plan = plan_with(*wish.asked, kLeast, wish, room.cpus);
+        if (plan.process_bytes > free) plan = plan_with(*wish.asked, kLeastBeside, wish, room.cpus);
         if (plan.process_bytes > free) refuse(plan, room, free);
         plan.processes = room.free_bytes / plan.process_bytes;
         return plan;
@@ -134,18 +153,19 @@ BufferPlan plan_buffers(const BufferWish& wish, const BufferRoom& room) {
     const std::uint64_t limit = std::min(std::min(free / 2, room.memory_bytes / 4) / wish.processes, kMostOfAProcess);
     const BufferSize least = wish.lossless ? kLeastLossless : kLeast;
     BufferSize transitions = kFull;
-    BufferSize others = kOthers;
-    BufferPlan plan = plan_with(transitions, others, wish, room.cpus);
+    Beside beside = kFullBeside;
+    BufferPlan plan = plan_with(transitions, beside, wish, room.cpus);
     while (plan.process_bytes > limit) {
-        if (others.bytes > kLeast.bytes)
-            others.bytes /= 2;
+        if (beside.others.bytes > kLeast.bytes)
+            beside = {{beside.others.bytes / 2, beside.others.count},
+                      {std::max(beside.workers.bytes / 2, kLeastWorkers.bytes), beside.workers.count}};
         else if (transitions == least)
             refuse(plan, room, limit);
         else if (transitions.count > least.count)
             transitions.count /= 2;  // fewer first: each should hold many events
         else
             transitions.bytes /= 2;
-        plan = plan_with(transitions, others, wish, room.cpus);
+        plan = plan_with(transitions, beside, wish, room.cpus);
         plan.shrunk = true;
     }
     plan.processes = room.free_bytes / plan.process_bytes;

@@ -46,6 +46,7 @@ struct BufferWish {
 struct BufferPlan {
     BufferSize transitions;
     BufferSize others;
+    BufferSize workers;
     std::optional<BufferSize> ticks;
     std::uint64_t process_bytes = 0;  ///< what one process takes, all channels
     std::uint64_t processes = 0;      ///< so many at a time have room

@@ -107,7 +107,8 @@ void Recording::choose_buffers(std::uint64_t processes) {
                                    .processes = std::clamp<std::uint64_t>(processes, 1, kMostProcesses)},
                                   room);
     const BufferPlan& plan = facts_.buffers;
-    talk_ << "paltrace: buffers: transitions " << plan.transitions.text() << ", others " << plan.others.text();
+    talk_ << "paltrace: buffers: transitions " << plan.transitions.text() << ", others " << plan.others.text()
+          << ", workers " << plan.workers.text();
     if (plan.ticks) talk_ << ", ticks " << plan.ticks->text();
     talk_ << " on each of " << room.cpus << " CPUs: " << human_bytes(plan.process_bytes) << " of " << where
           << " a process, room for " << plan.processes << " at a time";

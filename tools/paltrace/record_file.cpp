@@ -68,7 +68,9 @@ Json document(const RecordOptions& options, const RecordFacts& facts) {
                        {"lossless", options.lossless},
                        {"crash_safe", options.crash_safe},
                        {"follow_fork", options.follow_fork}};
-    Json channels{{"transitions", channel(facts.buffers.transitions)}, {"others", channel(facts.buffers.others)}};
+    Json channels{{"transitions", channel(facts.buffers.transitions)},
+                  {"others", channel(facts.buffers.others)},
+                  {"workers", channel(facts.buffers.workers)}};
     if (facts.buffers.ticks) channels["ticks"] = channel(*facts.buffers.ticks);
     json["buffers"] = {{"per", "process and CPU"},
                        {"cpus", facts.cpus},

@@ -19,6 +19,7 @@ constexpr std::size_t kMostTitles = 5;
 
 // in each sentence of an end that is missing, and in no other
 constexpr std::string_view kDidAfter = " did after ";
+constexpr std::string_view kDoneAfter = "what was done after ";
 constexpr std::string_view kLastSecond = " last second some may be missing";
 
 /// A directory is called NAME-PID-DATE-TIME, and the name may hold anything.
@@ -105,7 +106,8 @@ std::string full_disk_took_the_rest(const std::string& titles) {
 
 bool ends_unknown(const std::vector<std::string>& uncounted) {
     return std::ranges::any_of(uncounted, [](std::string_view sentence) {
-        return sentence.find(kDidAfter) != sentence.npos || sentence.find(kLastSecond) != sentence.npos;
+        return sentence.find(kDidAfter) != sentence.npos || sentence.find(kDoneAfter) != sentence.npos ||
+               sentence.find(kLastSecond) != sentence.npos;
     });
 }
 

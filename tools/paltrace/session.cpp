@@ -35,10 +35,13 @@ std::string failure(const ToolResult& result) {
 
 std::vector<Channel> recording_channels(const BufferPlan& buffers) {
     std::vector<Channel> channels{{"transitions", {"tiffany:task_*"}, buffers.transitions},
-                                  {"others", {}, buffers.others}};
-    for (const catalogue::EventInfo& event : catalogue::events())
-        if (event.provider == "tiffany" && !event.is_transition())
-            channels[1].events.push_back("tiffany:" + std::string{event.tracepoint});
+                                  {"others", {}, buffers.others},
+                                  {"workers", {}, buffers.workers}};
+    for (const catalogue::EventInfo& event : catalogue::events()) {
+        if (event.provider != "tiffany" || event.is_transition()) continue;
+        const bool is_workers = event.id == EventId::WorkerStarted || event.id == EventId::WorkerStopped;
+        channels[is_workers ? 2 : 1].events.push_back("tiffany:" + std::string{event.tracepoint});
+    }
     if (buffers.ticks) channels.push_back({"ticks", {"tiffany_tick:*"}, *buffers.ticks});
     return channels;
 }

@@ -29,7 +29,8 @@ struct SessionPlan {
 };
 
 /// The channels of a recording: `transitions` has exactly tiffany:task_*, so that what LTTng discarded there are
-/// transitions; `others` has the rest, and `ticks` is there if the plan has buffers for it.
+/// transitions; `workers` that workers begin and end, so that it always finds room; `others` has the rest, and `ticks`
+/// is there if the plan has buffers for it.
 std::vector<Channel> recording_channels(const BufferPlan& buffers);
 
 /// A session that is active while this lives. Not shared between threads.

@@ -57,7 +57,7 @@ void PalHub::install(std::unique_ptr<PalOutlet> outlet, const SinkOptions& optio
     Process& process = Process::get();
     process.for_each_core([](SchedulerCore& core) { core.offer_rings(); });
     process.bump();
-    if (here) process.for_each_core([](SchedulerCore& core) { core.catch_up_here(); });
+    if (here) catch_up_here();
 }
 
 bool PalHub::uninstall() noexcept {

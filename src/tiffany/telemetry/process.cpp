@@ -205,6 +205,7 @@ void Process::become_child() noexcept {
     for (SchedulerCore* core : cores_)
         core->become_child(instance, forks_ <= kMostForks ? forks_ : 0);
     lttng_calls_.become_child();
+    dead_consumer_.is_alive();  // as far as the child knows
     log_.become_child();
     for (PalHub& hub : pal_)
         hub.become_child();

@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "dead_consumer.hpp"
 #include "ended_schedulers.hpp"
 #include "log_control.hpp"
 #include "lttng_calls.hpp"
@@ -73,6 +74,7 @@ class Process {
     /// The program allows LTTng to block it: each call is timed.
     bool lttng_may_block() const noexcept { return lttng_may_block_; }
     LttngCalls& lttng_calls() noexcept { return lttng_calls_; }
+    DeadConsumer& dead_consumer() noexcept { return dead_consumer_; }
     /// How many sessions have started, or asked for a state dump: one that moved is a new chance for who was given up.
     std::uint32_t lttng_sessions() const noexcept { return lttng_sessions_.load(std::memory_order_relaxed); }
 
@@ -168,6 +170,7 @@ class Process {
     Semaphore tick_semaphore_;
 
     LttngCalls lttng_calls_;
+    DeadConsumer dead_consumer_;
 
     // lock order: log_'s, cores_mutex_, workers_mutex_, indices_mutex_ or pal_'s
     std::array<PalHub, kPalExits> pal_;

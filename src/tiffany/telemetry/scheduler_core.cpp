@@ -7,6 +7,7 @@
 #include <new>
 #include <tiffany/telemetry/detail/on_word.hpp>
 #include <tiffany/tracepoints/event_structs.hpp>
+#include <utility>
 
 #include "pal_ring.hpp"
 #include "text.hpp"
@@ -52,6 +53,13 @@ Worker& SchedulerCore::take(bool has_loop) {
     // before our lock: with liblttng-ust-fork a fork holds LTTng's lock first and then wants ours
     if (const LttngTable* lttng = process.lttng()) lttng->prepare_thread();
     const std::optional<std::uint64_t> delay_ns = read_delay(static_cast<std::uint32_t>(gettid()));
+    Worker& worker = hold_one(has_loop, delay_ns);
+    // without the lock: LTTng may let its thread wait, and others are not to wait for that
+    if (&worker != refused.get()) worker.tell_started(has_loop);
+    return worker;
+}
+
+Worker& SchedulerCore::hold_one(bool has_loop, std::optional<std::uint64_t> delay_ns) {
     const std::lock_guard lock{mutex()};
     held_.reserve(all_.size() + 1);  // so that nothing below can fail half way
     free_.reserve(all_.size() + 1);
@@ -73,7 +81,7 @@ Worker& SchedulerCore::take(bool has_loop) {
     free_.pop_back();
     offer_ring(worker, false);
     worker.start(has_loop);
-    held_.push_back({&worker, pthread_self(), delay_ns, has_loop, process.take_hold()});
+    held_.push_back({&worker, pthread_self(), delay_ns, has_loop, process.take_hold(), false});
     worker.run_delay_known_ = worker.run_delay_known_ || delay_ns.has_value();
     return worker;
 }
@@ -81,13 +89,14 @@ Worker& SchedulerCore::take(bool has_loop) {
 void SchedulerCore::give_back(Worker& worker) noexcept {
     if (&worker == refused.get()) return;
     const std::optional<std::uint64_t> delay_ns = read_delay(worker.shard_.thread.load(std::memory_order_relaxed));
+    if (!begin_to_leave(worker, delay_ns)) return;
+    worker.tell_stopped();  // without the lock, as tell_started()
     const std::lock_guard lock{mutex()};
-    const auto held = std::find_if(held_.begin(), held_.end(), [&](const Held& h) { return h.worker == &worker; });
-    if (held == held_.end()) return;  // the scheduler was closed before this thread ended
-    keep_delay(*held, delay_ns);
-    worker.run_delay_before_ns_ = worker.run_delay_told_ns_;
-    worker.stop();
-    held_.erase(held);
+    if (closed.load(std::memory_order_relaxed)) {  // meanwhile: it left this worker to us
+        retire(worker);
+        return;
+    }
+    std::erase_if(held_, [&](const Held& held) { return held.worker == &worker; });
     free_.push_back(&worker);
     if ((worker.on_ & kDumping) != 0 && worker.lists_) {
         // it had not gone over all live tasks: another one begins anew
@@ -105,6 +114,18 @@ Worker* SchedulerCore::held_here() noexcept {
     for (const Held& held : held_)
         if (pthread_equal(held.thread, pthread_self()) != 0) return held.worker;
     return nullptr;
+}
+
+/// Returns whether it was held: else the scheduler was closed before this thread ended.
+bool SchedulerCore::begin_to_leave(Worker& worker, std::optional<std::uint64_t> delay_ns) noexcept {
+    const std::lock_guard lock{mutex()};
+    const auto held = std::find_if(held_.begin(), held_.end(), [&](const Held& h) { return h.worker == &worker; });
+    if (held == held_.end()) return false;
+    keep_delay(*held, delay_ns);
+    worker.run_delay_before_ns_ = worker.run_delay_told_ns_;
+    worker.settle();
+    held->leaves = true;
+    return true;
 }
 
 /// Of the workers that can go the one that was given back first does; its numbers stay, and its index is another's,
@@ -154,12 +175,13 @@ void SchedulerCore::give_loop(Worker& worker) noexcept {
 }
 
 void SchedulerCore::close() noexcept {
+    std::vector<Held> held;
     // in one step to who adds up a name's schedulers: it lives, or its numbers are among those of the ended
     process.with_schedulers([&](const std::vector<SchedulerCore*>& cores, EndedSchedulers& ended) {
         const std::lock_guard lock{mutex()};
         closed.store(true, std::memory_order_release);
-        for (const Held& held : held_)
-            held.worker->stop();
+        for (const Held& each : held_)
+            if (!each.leaves) each.worker->settle();
         if (metrics) {
             try {
                 ended.add(add_up({}, false), [&](std::string_view of) {
@@ -170,11 +192,17 @@ void SchedulerCore::close() noexcept {
             } catch (...) {  // no memory: what it counted ends with it
             }
         }
-        held_.clear();
-        free_.clear();
-        for (const Owned& worker : all_)
+        for (const Worker* worker : free_)
             retire(*worker);
+        free_.clear();
+        held = std::exchange(held_, {});
     });
+    // without the locks, as tell_started(). A child that is forked meanwhile has these indices in use for ever.
+    for (const Held& each : held) {
+        if (each.leaves) continue;  // its thread is in the middle of this
+        each.worker->tell_stopped();
+        retire(*each.worker);
+    }
 }
 
 void SchedulerCore::become_child(std::uint64_t instance, std::uint8_t fork) noexcept {
@@ -260,11 +288,8 @@ void SchedulerCore::offer_rings() noexcept {
         offer_ring(*held.worker, true);
 }
 
-void SchedulerCore::catch_up_here() noexcept {
-    const std::lock_guard lock{mutex()};
-    for (const Held& held : held_)
-        if (pthread_equal(held.thread, pthread_self()) != 0 && held.worker->generation_ != process.generation())
-            held.worker->catch_up(held.worker->seq());
+void SchedulerCore::catch_up(Worker& by) noexcept {
+    if (!closed.load(std::memory_order_acquire) && by.generation_ != process.generation()) by.catch_up(by.seq());
 }
 
 void SchedulerCore::offer_ring(Worker& worker, bool held) noexcept {
@@ -298,10 +323,25 @@ void SchedulerCore::withdraw_rings(const void* owner) noexcept {
 std::uint16_t SchedulerCore::group(std::string_view group_name, Worker& by) {
     std::array<char, kGroupBytes> wanted;
     if (copy_text(wanted.data(), wanted.size(), group_name) == 0) return 0;  // the default group has this name already
+    bool is_told = false;
+    const std::uint16_t number = find_group(wanted, is_told);
+    if (number == 0 || is_told) return number;
+    tell_group(by, number, groups_[number].data());  // without the lock, as tell_started()
+    const std::lock_guard lock{mutex()};
+    told_once_.set(number);
+    return number;
+}
+
+/// Makes it if there is none; 0 if there are too many.
+/// @param is_told  whether it was told of: else who asks does, since its tasks may be told next
+std::uint16_t SchedulerCore::find_group(const std::array<char, kGroupBytes>& wanted, bool& is_told) {
     const std::lock_guard lock{mutex()};
     const std::uint16_t count = group_count_.load(std::memory_order_relaxed);
-    for (std::uint16_t i = 1; i < count; ++i)
-        if (std::string_view{groups_[i].data()} == wanted.data()) return i;
+    for (std::uint16_t i = 1; i < count; ++i) {
+        if (std::string_view{groups_[i].data()} != wanted.data()) continue;
+        is_told = told_once_.test(i);
+        return i;
+    }
     if (count == kMaxGroups) return 0;
     // before anybody can know the number: a hook finds the place for its times, and allocates nothing
     if (metrics)
@@ -310,7 +350,6 @@ std::uint16_t SchedulerCore::group(std::string_view group_name, Worker& by) {
     if (ended_ != nullptr) ended_->shard.add_group(count);
     groups_[count] = wanted;
     group_count_.store(static_cast<std::uint16_t>(count + 1), std::memory_order_release);
-    tell_group(by, count, groups_[count].data());
     return count;
 }
 

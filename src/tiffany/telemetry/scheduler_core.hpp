@@ -4,6 +4,7 @@
 
 #include <array>
 #include <atomic>
+#include <bitset>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -50,8 +51,8 @@ struct SchedulerCore {
 
     /// A sink was installed: gives each worker that is held a ring to it.
     void offer_rings() noexcept;
-    /// The calling thread's worker, if it holds one, need not wait for its next tick to see who listens.
-    void catch_up_here() noexcept;
+    /// The calling thread's worker need not wait for its next tick to see who listens.
+    void catch_up(Worker& by) noexcept;
     /// The sink whose rings have this owner is uninstalled: no worker takes one of them up any more.
     void withdraw_rings(const void* owner) noexcept;
 
@@ -116,15 +117,19 @@ struct SchedulerCore {
         std::optional<std::uint64_t> run_delay_ns;  // the thread's, when it took the worker; or as it was first read
         bool has_loop;                              // runs tasks, and parks when there are none
         std::uint64_t hold;                         // its number
+        bool leaves;                                // its thread tells that it stops, and will give it back
     };
     // Workers that were given back and are kept for the next threads. Of more the one that was given back first goes:
     // what a crowd of threads that ended has left would not be used again.
     static constexpr std::size_t kMostFree = 16;
+    Worker& hold_one(bool has_loop, std::optional<std::uint64_t> delay_ns);
+    bool begin_to_leave(Worker& worker, std::optional<std::uint64_t> delay_ns) noexcept;
     bool fold_one() noexcept;
     void retire(const Worker& worker) noexcept;
     void offer_ring(Worker& worker, bool held) noexcept;
-    // behind it: held_, free_, all_, stall_watch_, ended_, ready_age_, closed, the writing of groups, what has been
-    // told
+    std::uint16_t find_group(const std::array<char, kGroupBytes>& wanted, bool& is_told);
+    // Behind it: held_, free_, all_, stall_watch_, ended_, ready_age_, closed, the writing of groups, what has been
+    // told. No event is fired while it is held: LTTng may let its thread wait (ADR 53), and others not.
     std::mutex& mutex() const noexcept { return process.workers_mutex(); }
     struct Moves;
     MetricsSnapshot add_up(const RunDelays& delays, bool each_worker);
@@ -147,8 +152,12 @@ struct SchedulerCore {
     // a group's name is written before the count that makes it visible, and never again
     std::array<std::array<char, kGroupBytes>, kMaxGroups> groups_{};
     std::atomic<std::uint16_t> group_count_{1};
+    std::bitset<kMaxGroups> told_once_;
     std::atomic<std::uint32_t> groups_told_{0};  // the generation in which they were told last
 };
+
+/// The calling thread's workers need not wait for their next ticks to see who listens.
+void catch_up_here() noexcept;
 
 /// As tiffany::named_snapshots, if `of` is null; else as SchedulerTelemetry::named_snapshot_source, and empty if no
 /// scheduler of that name lives.

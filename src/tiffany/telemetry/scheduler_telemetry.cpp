@@ -36,6 +36,10 @@ class ThreadWorkers {
     void remove(const SchedulerCore& core) noexcept {
         std::erase_if(entries_, [&](const Entry& entry) { return entry.core.get() == &core; });
     }
+    void catch_up() const noexcept {
+        for (const Entry& entry : entries_)
+            entry.core->catch_up(*entry.worker);
+    }
     /// Whether the worker was not leased before; it is now.
     bool lease(const SchedulerCore& core) noexcept {
         for (Entry& entry : entries_)
@@ -97,6 +101,10 @@ ThreadWorkers::~ThreadWorkers() {
 }
 
 }  // namespace
+
+void detail::catch_up_here() noexcept {
+    if (!last.thread_ended) thread_workers.catch_up();
+}
 
 WorkerLease& WorkerLease::operator=(WorkerLease&& other) noexcept {
     if (this == &other) return *this;

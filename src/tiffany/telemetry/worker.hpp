@@ -301,6 +301,7 @@ class alignas(64) Worker {
     void fire_tick(EventId id, const Event& event) noexcept;
     void fire_lttng(EventId id, const void* event) noexcept;
     void call_lttng_timed(EventId id, const void* event) noexcept;
+    void renew_patience(std::uint32_t session) noexcept;
     void give_up_if_over() noexcept;
     void leave_out_of_lttng() noexcept;
 
@@ -387,9 +388,11 @@ class alignas(64) Worker {
     bool is_stalled(std::uint64_t bound_ns, detail::Stall& stall) noexcept;
     bool tell_stall(const detail::Stall& stall) noexcept;
     void start(bool has_loop) noexcept;
+    void tell_started(bool has_loop) noexcept;
     void get_loop() noexcept;
     void begin_busy_stretch(std::uint64_t now) noexcept;
-    void stop() noexcept;
+    void settle() noexcept;
+    void tell_stopped() noexcept;
     void end_busy_stretch(std::uint64_t now) noexcept;
     void become_child(std::uint64_t instance, bool held) noexcept;
 

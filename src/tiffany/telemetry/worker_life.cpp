@@ -71,6 +71,7 @@ bool Worker::tell_stall(const Stall& stall) noexcept {
     return true;
 }
 
+/// It is another thread's from now on.
 void Worker::start(bool has_loop) noexcept {
     thread_ = static_cast<std::uint32_t>(gettid());
     polls_ = {};
@@ -78,11 +79,16 @@ void Worker::start(bool has_loop) noexcept {
     generation_ = core_->process.generation();
     on_ = has_loop ? 0 : kEveryHook;
     ticks_to_look_ = 1;
+    renew_patience(core_->process.lttng_sessions());
     make_on_word(seq());
     shard_.parked_at.store(0, std::memory_order_relaxed);
     shard_.thread.store(thread_, std::memory_order_relaxed);
     begin_busy_stretch(clock_->ticks());
     on_seq_ = seq() + 1;
+}
+
+/// After start(), before any hook. Its thread may have to wait for LTTng.
+void Worker::tell_started(bool has_loop) noexcept {
     fire_started(seq());
     if (!has_loop || !finds_dump_open()) return;
     if ((on_ & kTracers) != 0)
@@ -103,13 +109,18 @@ bool Worker::finds_dump_open() const noexcept {
     return core_->dump_turn.is_behind(generation_) && ((on_ & kTracers) != 0 || core_->wants_inherited());
 }
 
-void Worker::stop() noexcept {
+/// Nothing of it goes on.
+void Worker::settle() noexcept {
     if (core_->metrics) end_busy_stretch(clock_->ticks());
     shard_.parked_at.store(0, std::memory_order_relaxed);
     shard_.running_since.store(0, std::memory_order_relaxed);  // who gives it back in a run will not end that run here
     shard_.running_tid.store(0, std::memory_order_release);
     shard_.pending.settle();
     shard_.pending_waits.settle();
+}
+
+/// After settle(), before another thread gets it, or its index. Its thread may have to wait for LTTng.
+void Worker::tell_stopped() noexcept {
     if ((on_ & kTracers) == 0) return;
     tiffany_worker_stopped event;
     event.worker = id();

@@ -46,10 +46,8 @@ void Worker::make_on_word(std::uint64_t position) noexcept {
     if (usdt_tick_semaphore() != 0) on |= kTickUsdt;
     if (const LttngTable* lttng = core_->process.lttng()) {
         // another listener that comes is no new session: who was given up stays so
-        if (const std::uint32_t session = core_->process.lttng_sessions(); session != session_) {
-            session_ = session;
-            patience_ = {};
-        }
+        const std::uint32_t session = core_->process.lttng_sessions();
+        if (session != session_) renew_patience(session);
         const bool given_up = patience_.is_over();
         const std::uint32_t calls = core_->process.lttng_may_block() ? kLttng | kMayBlock : kLttng;
         if (lttng->any_enabled()) on |= given_up ? kLeftOut : calls;

@@ -18,10 +18,16 @@ namespace {
 
 constexpr std::uint64_t kBlockedNs = 10'000'000;  // an LTTng call this long waited for its consumer: see ADR 0006
 
+/// A worker's first or last: by them it is known how many events of it are missing.
+constexpr bool is_word(EventId id) noexcept {
+    return id == EventId::WorkerStarted || id == EventId::WorkerStopped;
+}
+
 /// Events that may have a channel of their own, as they have under `paltrace record`.
 std::uint8_t kind_of(EventId id) noexcept {
-    constexpr std::uint8_t kTransition = 1, kTick = 2, kOther = 4;
+    constexpr std::uint8_t kTransition = 1, kTick = 2, kOther = 4, kWord = 8;
     if (static_cast<std::size_t>(id) < kTransitions) return kTransition;
+    if (is_word(id)) return kWord;
     return id == EventId::TickBegin || id == EventId::TickEnd ? kTick : kOther;
 }
 
@@ -46,9 +52,16 @@ void Worker::join_lttng_calls() noexcept {
     if (lttng_call_ != nullptr) lttng_call_->thread.store(static_cast<pid_t>(thread_), std::memory_order_relaxed);
 }
 
+/// It waits for LTTng's consumer as one that begins in this session does: not at all, if that was found dead.
+void Worker::renew_patience(std::uint32_t session) noexcept {
+    session_ = session;
+    patience_ = {};
+    if (core_->process.dead_consumer().is_found(session)) patience_.give_up();
+}
+
 void Worker::fire_lttng(EventId id, const void* event) noexcept {
-    // The last word of a worker tells how many are missing: it costs one time-out at most, at the worker's end.
-    if ((on_ & (kLeftOut | kTickLeftOut)) != 0 && id != EventId::WorkerStopped) {
+    const bool given_up = (on_ & (kLeftOut | kTickLeftOut)) != 0;
+    if (given_up && (!is_word(id) || core_->process.dead_consumer().takes_no_word(session_))) {
         leave_out_of_lttng();
     } else if (core_->process.lttng_may_block()) {
         call_lttng_timed(id, event);
@@ -73,16 +86,19 @@ void Worker::call_lttng_timed(EventId id, const void* event) noexcept {
     const std::uint64_t end = kernel_ns();
     if (end - begin < kBlockedNs) {
         // on another CPU by now: in the ring of which one it found room is not known
-        if (patience_.is_tried() && sched_getcpu() == ring.cpu) patience_.came_early(ring);
+        if (patience_.is_tried() && sched_getcpu() == ring.cpu && patience_.came_early(ring))
+            core_->process.dead_consumer().is_alive();
     } else if (const std::uint64_t waited = polls_.most_ns(begin, end); waited != 0) {
         patience_.waited(ring, waited);
         give_up_if_over();
+        if (is_word(id)) core_->process.dead_consumer().word_waited(waited);
     }
 }
 
 /// The consumer serves all channels: neither transitions nor ticks call it any more.
 void Worker::give_up_if_over() noexcept {
     if (!patience_.is_over()) return;
+    core_->process.dead_consumer().found(session_);
     if ((on_ & kLttng) != 0) on_ = (on_ & ~(kLttng | kMayBlock)) | kLeftOut;
     if ((on_ & kTickLttng) != 0) on_ = (on_ & ~kTickLttng) | kTickLeftOut;
 }

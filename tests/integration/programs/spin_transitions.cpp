@@ -11,10 +11,15 @@
 //   --kill            ends by SIGKILL, between two events, before the scheduler could
 //   --quit            ends by exit() after COUNT transitions, while the other workers, who have no COUNT, go on
 //   --stubborn        ignores SIGINT and SIGTERM
+//   --parks N         each worker parks N times after each run (default 0)
+//   --beside FILE     after FILE is there: a thread "beside" counts an idle scheduler, and forks, without a rest, until
+//                     all workers have ended; then its sleeps say for how long others kept it waiting
+//   --again N         then N more schedulers come and go, each with a worker that makes 1,000 (default 0)
 //   --gently          rests 1 ms after every 100 transitions
 //   --announce FILE   makes FILE once 1,000 transitions were made
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -49,6 +54,9 @@ struct Options {
     bool quit = false;
     bool stubborn = false;
     bool gently = false;
+    int parks = 0;
+    int again = 0;
+    std::string beside;
     std::string counter;
     std::string announce;
     std::string hold;
@@ -77,6 +85,12 @@ Options parse(int argc, char** argv) {
             options.stubborn = true;
         else if (word == "--gently")
             options.gently = true;
+        else if (word == "--parks")
+            options.parks = std::atoi(value());
+        else if (word == "--again")
+            options.again = std::atoi(value());
+        else if (word == "--beside")
+            options.beside = value();
         else if (word == "--counter")
             options.counter = value();
         else if (word == "--hold")
@@ -119,6 +133,18 @@ class Spinner {
     Spinner(tiffany::Worker& worker, const Options& options, std::atomic<std::uint64_t>* counter)
         : worker_{worker}, options_{options}, counter_{counter} {}
 
+    void spin_once(tiffany::TaskTimes& task) {
+        const tiffany::Worker::Tick tick{worker_, task};
+        worker_.running(task);
+        count();
+        worker_.yield(task);
+        count();
+        for (int i = 0; i < options_.parks; ++i) {
+            worker_.park();
+            worker_.unpark();
+        }
+    }
+
     void spin(tiffany::TaskTimes& task, std::uint64_t until) {
         run(task, until == 0 ? 1000 : std::min<std::uint64_t>(until, 1000));
         while (!options_.hold.empty() && access(options_.hold.c_str(), F_OK) != 0)
@@ -141,11 +167,7 @@ class Spinner {
   private:
     void run(tiffany::TaskTimes& task, std::uint64_t until) {
         while (asked_to_end == 0 && (until == 0 || worker_.seq() < until)) {
-            const tiffany::Worker::Tick tick{worker_, task};
-            worker_.running(task);
-            count();
-            worker_.yield(task);
-            count();
+            spin_once(task);
             if (options_.gently && worker_.seq() % 100 < 2) usleep(1'000);
         }
     }
@@ -168,10 +190,43 @@ void spin_beside(tiffany::SchedulerTelemetry& telemetry, const Options& options,
     spinner.count();
 }
 
+/// A scheduler that comes and goes. Returns how many transitions it made.
+std::uint64_t live_again(const Options& options) {
+    tiffany::SchedulerTelemetry telemetry{"again"};
+    const tiffany::WorkerLease lease = telemetry.worker();
+    Spinner spinner{*lease, options, nullptr};
+    tiffany::TaskTimes task;
+    lease->spawned(task, {.name = "again", .site = tiffany::Site::here()});
+    for (int i = 0; i < 500; ++i)
+        spinner.spin_once(task);
+    lease->running(task);
+    lease->done(task);
+    return telemetry.transitions();
+}
+
+/// What others feel of the workers.
+void live_beside(const std::string& from, const std::atomic<bool>& ended) {
+    pthread_setname_np(pthread_self(), "beside");
+    const tiffany::SchedulerTelemetry idle{"idle"};
+    while (!ended && access(from.c_str(), F_OK) != 0)
+        usleep(1'000);
+    for (unsigned i = 1; !ended; ++i) {
+        static_cast<void>(idle.transitions());
+        if (i % 4096 != 0) continue;
+        const pid_t child = fork();
+        if (child == 0) _exit(0);
+        while (child > 0 && waitpid(child, nullptr, WNOHANG) == 0) {
+        }
+    }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
     const Options options = parse(argc, argv);
+    std::atomic<bool> ended{false};
+    std::jthread beside;
+    if (!options.beside.empty()) beside = std::jthread{[&] { live_beside(options.beside, ended); }};
     for (const int number : {SIGINT, SIGTERM})
         std::signal(
             number, options.stubborn ? SIG_IGN : [](int) { asked_to_end = 1; });
@@ -198,7 +253,11 @@ int main(int argc, char** argv) {
         worker.done(task);
         spinner.count();
         others.clear();  // waits for them
-        std::printf("transitions %llu\n", static_cast<unsigned long long>(telemetry.transitions()));
+        ended = true;
+        std::uint64_t made = telemetry.transitions();
+        for (int i = 0; i < options.again; ++i)
+            made += live_again(options);
+        std::printf("transitions %llu\n", static_cast<unsigned long long>(made));
         if (options.cpu)
             std::printf("ns %.2f\n", static_cast<double>(cost.cpu_ns) / static_cast<double>(cost.transitions));
         std::fflush(stdout);

@@ -25,11 +25,12 @@ std::string channel(int id, const std::string& event) {
 }
 
 const std::string kTransitions = channel(0, "tiffany:task_spawned");
-const std::string kOthers = channel(1, "tiffany:worker_started");
+const std::string kOthers = channel(1, "tiffany:worker_park");
+const std::string kWorkers = channel(2, "tiffany:worker_started");
 const std::string kOurs = recording_name(true, 4711);
 
-TEST(MissingBuffers, NothingIsMissingWithBothChannels) {
-    const MissingBuffers missing = missing_buffers(metadata(kOurs, kTransitions + kOthers));
+TEST(MissingBuffers, NothingIsMissingWithAllChannels) {
+    const MissingBuffers missing = missing_buffers(metadata(kOurs, kTransitions + kOthers + kWorkers));
     EXPECT_EQ(missing.what, "");
     EXPECT_FALSE(missing.all);
 }
@@ -52,6 +53,9 @@ TEST(MissingBuffers, EventsWithoutAStreamAreDamageThatTheReaderNames) {
 
 TEST(MissingBuffers, AChannelThatIsMissingIsNamed) {
     EXPECT_THAT(missing_buffers(metadata(kOurs, kOthers)).what, HasSubstr("for its transitions"));
+    EXPECT_THAT(missing_buffers(metadata(kOurs, kWorkers)).what, HasSubstr("for its transitions"));
+    EXPECT_THAT(missing_buffers(metadata(kOurs, kTransitions + kWorkers)).what, HasSubstr("for parks, dumps"));
+    EXPECT_THAT(missing_buffers(metadata(kOurs, kTransitions + kOthers)).what, HasSubstr("as they begin and end"));
     EXPECT_THAT(missing_buffers(metadata(kOurs, channel(0, "tiffany_tick:begin"))).what, HasSubstr("transitions"));
     EXPECT_THAT(missing_buffers(metadata(kOurs, kTransitions)).what, HasSubstr("for what is no transition"));
     EXPECT_FALSE(missing_buffers(metadata(kOurs, kOthers)).all);

@@ -50,7 +50,8 @@ TEST(ParseBuffers, RefusesWhatLttngWouldRoundOrMisread) {
 
 TEST(PlanBuffers, ASpareSubBufferOfEachRingAndCpuCounts) {
     const BufferPlan plan = plan_buffers({.asked = BufferSize{kMi, 4}}, room(kGi, 3));
-    EXPECT_EQ(plan.process_bytes, 3 * (kMi * 5 + plan.others.bytes * (plan.others.count + 1)));
+    EXPECT_EQ(plan.process_bytes, 3 * (kMi * 5 + plan.others.bytes * (plan.others.count + 1) +
+                                       plan.workers.bytes * (plan.workers.count + 1)));
 }
 
 TEST(PlanBuffers, TicksTakeAsMuchAgain) {
@@ -62,6 +63,16 @@ TEST(PlanBuffers, TicksTakeAsMuchAgain) {
 TEST(PlanBuffers, NeverTakesMoreThanHalfOfTheRoom) {
     for (std::uint64_t free = 4 * kMi; free <= 16 * kGi; free *= 2)
         EXPECT_LE(plan_buffers({}, room(free, 2)).process_bytes, free / 2) << free;
+}
+
+// By them loss is counted: 140 bytes at most that a worker begins and ends.
+TEST(PlanBuffers, SomeHundredsOfWorkersFindRoomOnEachCpuWhateverThereIs) {
+    for (std::uint64_t free = 4 * kMi; free <= 16 * kGi; free *= 2) {
+        const BufferSize size = plan_buffers({}, room(free, 2)).workers;
+        EXPECT_GE(size.bytes * size.count, 450u * 140) << free;
+    }
+    const BufferPlan squeezed = plan_buffers({.asked = BufferSize{kMi, 8}}, room(22 * kMi, 2));
+    EXPECT_GE(squeezed.workers.bytes * squeezed.workers.count, 450u * 140);
 }
 
 TEST(PlanBuffers, SaysWhetherItShrank) {

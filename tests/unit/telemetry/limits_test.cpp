@@ -260,6 +260,73 @@ TEST_F(Limits, WhoStopsWhileAnotherWorkerIsInTheMiddleOfAnEventTellsHowManyAreMi
     EXPECT_EQ(recording().ids(), std::vector{EventId::WorkerStopped});
 }
 
+/// A scheduler that comes and goes: what of it reached LTTng, and how many of its events were left out.
+struct Came {
+    std::vector<EventId> told;
+    std::uint64_t left_out;
+};
+Came come_and_go() {
+    const std::size_t before = recording().ids().size();
+    Came came{{}, 0};
+    {
+        SchedulerTelemetry telemetry{"later", {.metrics = false}};
+        const WorkerLease worker = telemetry.worker();
+        TaskTimes task;
+        worker->spawned(task, {.name = "t"});
+        worker->running(task);
+        worker->done(task);
+        came.left_out = worker->lttng_left_out();
+    }
+    const std::vector<EventId> all = recording().ids();
+    came.told.assign(all.begin() + static_cast<std::ptrdiff_t>(before), all.end());
+    return came;
+}
+const std::vector kAll{EventId::WorkerStarted, EventId::TaskSpawned, EventId::TaskRunning, EventId::TaskDone,
+                       EventId::WorkerStopped};
+const std::vector kWords{EventId::WorkerStarted, EventId::WorkerStopped};
+
+TEST_F(Blocked, WhoBeginsAfterAnotherHasGivenTheConsumerUpDoesNotWaitForItAnew) {
+    EXPECT_EQ(come_and_go().told, kAll);
+    for (int i = 0; i < 2; ++i)
+        run_for(kLong);
+    const Came came = come_and_go();
+    EXPECT_EQ(came.told, kWords) << "by which it is known how many are missing";
+    EXPECT_EQ(came.left_out, 3u);
+    begin_session();
+    EXPECT_EQ(come_and_go().told, kAll) << "a new session is a new chance";
+}
+
+TEST_F(Blocked, WhereAWorkersFirstAndLastWordWaitInVainTheNextOnesDoNot) {
+    for (int i = 0; i < 2; ++i)
+        run_for(kLong);
+    recording().block_ns = kLong;
+    EXPECT_EQ(come_and_go().told, kWords);
+    const Came came = come_and_go();
+    EXPECT_TRUE(came.told.empty());
+    EXPECT_EQ(came.left_out, 4u);
+    recording().block_ns = 0;
+    begin_session();
+    EXPECT_EQ(come_and_go().told, kAll);
+}
+
+TEST_F(Blocked, AFullRingThatHasRoomAgainShowsWhoBeginsThenThatTheConsumerLives) {
+    const OnCpu stays{cpus().front()};
+    SchedulerTelemetry beside{"beside", {.metrics = false}};
+    const WorkerLease worker = beside.worker();
+    TaskTimes task;
+    worker->spawned(task, {.name = "t"});
+    recording().block_ns = 20'000'000;
+    worker->running(task);
+    recording().block_ns = 0;
+    for (int i = 0; i < 2; ++i)
+        run_for(kLong);
+    EXPECT_EQ(come_and_go().told, kWords);
+    for (int i = 0; i < 4 * kProof; ++i)
+        worker->running(task);
+    EXPECT_EQ(come_and_go().told, kAll);
+    EXPECT_EQ(reach(1), 0u) << "who gave it up goes on so until the next session";
+}
+
 TEST_F(Blocked, AnotherListenerThatComesIsNoNewChance) {
     for (int i = 0; i < 2; ++i)
         run_for(kLong);

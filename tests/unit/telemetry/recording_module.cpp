@@ -27,6 +27,14 @@ Recording recording;
     });
 }
 
+void hold_here(EventId id) noexcept {
+    int wanted = static_cast<int>(id);
+    if (!recording.hold.compare_exchange_strong(wanted, -1)) return;
+    recording.is_held = true;
+    while (!recording.released)
+        std::this_thread::sleep_for(std::chrono::milliseconds{1});
+}
+
 template <typename Event>
 void keep(EventId id, const void* event) noexcept {
     static_assert(sizeof(Event) <= sizeof(Fired::bytes));
@@ -47,6 +55,7 @@ void keep(EventId id, const void* event) noexcept {
         std::this_thread::sleep_for(std::chrono::nanoseconds{poll});
         left -= poll;
     }
+    hold_here(id);
 }
 
 const tiffany::detail::LttngTable table{

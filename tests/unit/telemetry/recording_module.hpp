@@ -2,6 +2,7 @@
 /// A provider module for tests: it keeps what is fired in memory, and its "tracepoints" are switched by the test. The
 /// telemetry library loads it as it loads the real one, through TIFFANY_LTTNG_MODULE.
 
+#include <atomic>
 #include <cstdint>
 #include <cstring>
 #include <mutex>
@@ -32,8 +33,12 @@ struct Recording {
     bool enabled = false;
     bool ticks_enabled = false;
     std::uint64_t probes_hash = 1;
-    std::uint64_t block_ns = 0;              ///< each event waits so long
-    std::uint64_t poll_ns = 100'000'000;     ///< for so long at a time; more: its thread stands still meanwhile
+    std::uint64_t block_ns = 0;           ///< each event waits so long
+    std::uint64_t poll_ns = 100'000'000;  ///< for so long at a time; more: its thread stands still meanwhile
+    /// The next event of this kind (an EventId, -1 = none) waits in the call until released.
+    std::atomic<int> hold{-1};
+    std::atomic<bool> is_held{false};
+    std::atomic<bool> released{false};
     void (*statedump)() noexcept = nullptr;  ///< what LTTng would call at a session's start
 
     std::vector<Fired> of(EventId id) {

@@ -28,6 +28,12 @@ class LttngPatience {
     /// How long it may still wait, for whatever.
     std::uint64_t left_ns() const noexcept { return is_over() ? 0 : kGiveUpNs - sum(); }
 
+    /// Another worker has waited for it long enough.
+    void give_up() noexcept {
+        waits_.front() = {{}, kGiveUpNs, 0};  // of no CPU: nothing explains it
+        tried_ = true;
+    }
+
     /// A call waited in that ring, whether or not it found room in the end, for so long at most (LttngPolls). No ring:
     /// the worker waited for another one that waits there.
     void waited(Ring ring, std::uint64_t ns) noexcept {
@@ -45,16 +51,17 @@ class LttngPatience {
 
     /// A call found room at once. That tells of the consumer only in a ring that had none: another one may never have
     /// been full. It explains the waits elsewhere, too, if they were no longer: a short one may have been no wait for
-    /// the consumer.
-    void came_early(Ring ring) noexcept {
+    /// the consumer. Returns whether it did: the consumer lives.
+    bool came_early(Ring ring) noexcept {
         for (Wait& wait : waits_) {
             if (wait.ns == 0 || wait.ring != ring || ++wait.came_early < kProof) continue;
             const std::uint64_t explained = wait.ns;
             for (Wait& other : waits_)
                 if (other.ns <= explained) other = {};
             tried_ = sum() != 0;
-            return;
+            return true;
         }
+        return false;
     }
 
   private:
