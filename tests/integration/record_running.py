@@ -251,6 +251,7 @@ def test_the_tail_of_a_process_that_was_killed_is_unknown_and_of_others_it_is_no
         judged = check(input_)
         assert judged.returncode == 0
         assert f"note: {name} ended, and did not tell that its workers had stopped (killed, or exit() while they worked?): of the last second" in judged.stdout
+        assert "lost: at least 0 transitions (" in judged.stdout, judged
         assert judged.stdout.splitlines()[-1] == "good, but some may be missing, uncounted"
 
 

@@ -20,7 +20,7 @@ constexpr std::size_t kMostTitles = 5;
 // in each sentence of an end that is missing, and in no other
 constexpr std::string_view kDidAfter = " did after ";
 constexpr std::string_view kDoneAfter = "what was done after ";
-constexpr std::string_view kLastSecond = " last second some may be missing";
+constexpr std::string_view kLastSecond = " last second ";
 
 /// A directory is called NAME-PID-DATE-TIME, and the name may hold anything.
 std::optional<RecordedProcess> process_of(const std::string& directory) {
