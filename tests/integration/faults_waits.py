@@ -81,7 +81,7 @@ def times_asleep(pid, tid):
 def suspended_in_an_event(spin, counter):
     """The second worker, stopped where the first one waits for it: it looks every 0.1 ms, while LTTng sleeps for 100."""
     first, second = Slept(spin).tids
-    for _ in range(50):
+    for _ in range(500):
         try:
             suspended = Suspended(second)
         except PermissionError:
@@ -96,7 +96,7 @@ def suspended_in_an_event(spin, counter):
             return suspended
         suspended.let_go()
         go_on(counter, 10_000)  # it would be stopped where it was
-    raise AssertionError("fifty times it was between two events")
+    raise AssertionError("five hundred times it was between two events")
 
 
 def kill_consumer(running, spin):
