@@ -93,7 +93,7 @@ def index_of(stream, entry_bytes=72):
 
 
 @pytest.mark.parametrize("index, left", [("none for it", 1), ("none for it", 100), ("half of one", 1), ("half of one", 100)] +
-                         [(index, left) for index in ("one for it in the place of the last", "one for each that was")
+                         [(index, left) for index in ("one for it in the place of the last", "one for it that ends where it began", "one for each that was")
                           for left in (0, 1, 100)])
 def test_half_a_packet_is_left_out_whatever_the_index_says_of_it(tmp_path, index, left):
     """`left` bytes of it are there: a full disk can leave none, and LTTng counts the packet all the same."""
@@ -104,7 +104,11 @@ def test_half_a_packet_is_left_out_whatever_the_index_says_of_it(tmp_path, index
     stream.write_bytes(whole[:half + left])
     full = index_of(whole)
     there, entry = 16 + 2 * 72, 72
+    # LTTng takes the packet's size from where the stream ends, though it did not write it: here one of another size than the last
+    size = half - 100
+    misplaced = struct.pack(">3Q", half - size, size * 8, size * 8) + full[there + 24:there + entry]
     told = {"none for it": full[:there], "one for it in the place of the last": full[:there] + full[there - entry:there],
+            "one for it that ends where it began": full[:there] + misplaced,
             "half of one": full[:there + 30], "one for each that was": full}[index]
     (trace / "index").mkdir()
     (trace / "index/transitions_0.idx").write_bytes(told)

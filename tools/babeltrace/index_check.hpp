@@ -19,7 +19,7 @@ struct IndexEnd {
 /// @param stream_bytes  the stream file's size
 /// @param whole_bytes   what of that is whole packets. When all of those were told, it is no fault that more follows: a
 ///                      packet that would end behind the file, or, as LTTng has it of one that found the disk full, one
-///                      in the place of the last
+///                      that begins before their end
 /// @param on_progress   called at each entry
 /// Errors: the file and the cause, as check_files has them.
 IndexEnd check_index(const std::string& stream, std::uint64_t stream_bytes, std::uint64_t whole_bytes,

@@ -134,8 +134,8 @@ std::vector<std::string> doubts_of(const nlohmann::json& json) {
     const auto records = json.find("records");
     if (ended != json.end() && ended->is_null())
         doubts.emplace_back(
-            "record.json has no end (paltrace was killed, or goes on): what was done since then is missing, and of the "
-            "second before some may be, uncounted");
+            "record.json has no end (paltrace was killed, goes on, or had no room for it): what was done since then is "
+            "missing, and of the second before some may be, uncounted");
     else if (failure && hangs_on(json))
         doubts.push_back(unwritten_is_missing(*failure));
     else if (!cut.empty() && failure)

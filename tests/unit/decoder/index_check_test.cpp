@@ -117,6 +117,8 @@ TEST_F(IndexCheck, TellsWhetherItCountsOneMoreThanTheWholePackets) {
         EXPECT_EQ(end_of(Index{.packets = {{0, 100}, {100, 100}, {200, size}}}.bytes(), 200), "2 and more");
     EXPECT_EQ(end_of(Index{.packets = {{0, 100}, {100, 100}, {100, 100}}}.bytes(), 200), "2 and more")
         << "as after a full disk";
+    EXPECT_EQ(end_of(Index{.packets = {{0, 150}, {150, 50}, {100, 100}, {101, 99}}}.bytes(), 200), "2 and more")
+        << "of another size than the last";
     EXPECT_EQ(end_of(Index{.packets = {{0, 301}}}.bytes(), 0), "0 and more");
     EXPECT_EQ(end_of(Index{.packets = {{0, 200}, {200, 500}, {700, 500}}}.bytes(), 200), "1 and more");
     EXPECT_THROW(end_of(Index{.packets = {{0, 100}, {100, 100}, {200, 100}}}.bytes(), 200), Error) << "it is whole";
