@@ -30,7 +30,7 @@ void print_coverage(const pal::LifecycleReport& report, const ctf::ReadSummary& 
         if (report.dumps.incomplete != 0)
             out << " whole, " << report.dumps.incomplete << " not: tasks that were there before may be missing";
     }
-    out << "\nlost: " << bound_of_lost(seen) << seen.lost << " transitions (gaps: " << report.gaps
+    out << "\nlost: " << (seen.at_most ? "at most " : "") << seen.lost << " transitions (gaps: " << report.gaps
         << ", after the last record: " << seen.tail << ", not explained: " << seen.unexplained << ")\n";
     if (seen.lost_others != 0) out << "lost of other events: at least " << seen.lost_others << '\n';
     out << "not traced: " << seen.untraced << " transitions\n";
@@ -59,7 +59,8 @@ std::string verdict(const ctf::Digested& made, bool doubtful, bool strict) {
     if (!bad.empty()) return bad;
     std::string less;
     const auto but = [&less](const std::string& what) { less += (less.empty() ? ", but " : ", ") + what; };
-    if (seen.lost != 0) but(bound_of_lost(seen) + std::to_string(seen.lost) + " transitions lost");
+    if (seen.lost != 0)
+        but(std::string{seen.at_most ? "at most " : ""} + std::to_string(seen.lost) + " transitions lost");
     if (seen.lost_others != 0) but("at least " + std::to_string(seen.lost_others) + " other events lost");
     if (seen.untraced != 0) but(std::to_string(seen.untraced) + " transitions not traced");
     if (doubtful) but("some may be missing, uncounted");
@@ -130,7 +131,7 @@ ExitCode run_check(const CheckOptions& options, Streams& streams) {
     reading.tell = teller(streams.err);
     reading.strict = options.strict;
     reading.empty = true;
-    reading.uncounted = uncounted_in({options.input});
+    reading.uncounted = uncounted_in({options.input});  // what that may explain is no broken life
     reading.of_traces.reader = options.reader;
     ctf::Digested made;
     ctf::ReadSummary& seen = made.seen;

@@ -12,6 +12,7 @@
 namespace tiffany::pal {
 namespace {
 
+constexpr std::uint64_t kForEver = ~std::uint64_t{0};  // ns
 constexpr std::size_t kMaxHoles = 4096;  // of one worker's seq: more cannot come from records out of order
 
 }  // namespace
@@ -47,6 +48,7 @@ void LifecycleChecker::State::gap(const Gap& gap) {
     ++report_.gaps;
     gaps_lost_ = add_capped(gaps_lost_, gap.lost);
     WorkerLife& worker = worker_of(gap.worker);
+    worker.is_there(gap.ts_ns);
     if (!report_.selection && !worker.covered.add(gap.from_seq, gap.to_seq))
         find(place(worker.id) + ": expected the seqs of a Gap to be missing, found " + std::to_string(gap.from_seq) +
              " to " + std::to_string(gap.to_seq) + " told otherwise in part");
@@ -130,6 +132,7 @@ void LifecycleChecker::State::beside(const Record& record) {
         default:
             return;
     }
+    worker.is_there(record.ts_ns);
     worker.position = std::max(worker.position, record.seq);
     if (const std::string_view scheduler = record.text("scheduler"); !scheduler.empty()) worker.belongs_to(scheduler);
 }
@@ -187,26 +190,40 @@ void LifecycleChecker::State::judge_holes(Instance& instance) {
         absent = add_capped(absent, worker.absent());
         late |= worker.is_late();
     }
-    const std::uint64_t missing =
-        late ? instance.missing_steps.steps : add_capped(instance.missing_steps.steps, instance.unseen_starts.steps);
-    if (missing <= absent) {
-        report_.missing_steps = add_capped(report_.missing_steps, missing);
+    const auto missing_until = [&](std::uint64_t ns) {
+        const std::uint64_t steps = instance.missing_steps.steps_until(ns);
+        return late ? steps : add_capped(steps, instance.unseen_starts.steps_until(ns));
+    };
+    const std::uint64_t until_ns = counted_until(instance);
+    if (missing_until(until_ns) <= absent) {
+        report_.missing_steps = add_capped(report_.missing_steps, missing_until(kForEver));
         return;
     }
-    find_holes(instance.missing_steps);
-    if (!late) find_holes(instance.unseen_starts);
+    find_holes(instance.missing_steps, until_ns);
+    if (!late) find_holes(instance.unseen_starts, until_ns);
 }
 
-void LifecycleChecker::State::find_holes(Holes& holes) {
-    for (std::string& finding : holes.findings)
+/// Up to when each missing transition of the instance is counted. If the log says that more may be missing, a worker
+/// whose stop it does not have may have gone on after its last transition, uncounted; no other one.
+std::uint64_t LifecycleChecker::State::counted_until(const Instance& instance) const {
+    std::uint64_t until_ns = kForEver;
+    if (end_.uncounted.empty() && end_.bad_parts == 0) return until_ns;
+    for (const auto& [index, worker] : instance.workers)
+        if (!worker.stopped) until_ns = std::min(until_ns, worker.last_ns);
+    return until_ns;
+}
+
+void LifecycleChecker::State::find_holes(const Holes& holes, std::uint64_t until_ns) {
+    std::vector<std::string> findings = holes.findings_until(until_ns);
+    report_.findings_total += holes.count_until(until_ns) - findings.size();
+    for (std::string& finding : findings)
         find(std::move(finding));
-    report_.findings_total += holes.count - holes.findings.size();
 }
 
 /// Pushes - pops = tasks that are Ready. Returns whether it could be checked: all was seen, from the start.
 bool LifecycleChecker::State::judge_queues(std::uint64_t id, const Instance& instance) {
-    bool whole = report_.lost == 0 && !instance.unknown_transitions && instance.unseen_starts.count == 0 &&
-                 instance.missing_steps.count == 0 && instance.dumped_starts == 0;
+    bool whole = report_.lost == 0 && !instance.unknown_transitions && instance.unseen_starts.empty() &&
+                 instance.missing_steps.empty() && instance.dumped_starts == 0;
     bool schedulers_known = true;
     for (const auto& [index, worker] : instance.workers) {
         whole &= !worker.is_late() && worker.absent() == 0;

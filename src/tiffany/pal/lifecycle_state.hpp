@@ -12,6 +12,7 @@
 #include <tiffany/pal/lifecycle.hpp>
 #include <vector>
 
+#include "holes.hpp"
 #include "interval_set.hpp"
 #include "near_map.hpp"
 #include "text.hpp"
@@ -42,6 +43,7 @@ class LifecycleChecker::State {
         Instance* instance = nullptr;
         IntervalSet covered;            // seqs of records and of Gaps
         std::uint64_t transitions = 0;  // records
+        std::uint64_t last_ns = 0;      // of its last transition; of what told of it, if there is none
         bool started = false;           // its WorkerStarted was seen
         bool stopped = false;           // its WorkerStopped was seen, and no start after it
         std::uint64_t started_seq = 0;  // the lowest of these
@@ -64,6 +66,10 @@ class LifecycleChecker::State {
             if (is_new) known->second = &tenures.emplace_back(Tenure{std::string{scheduler}});
             present = known->second;
         }
+        /// Something that is no transition is told of it.
+        void is_there(std::uint64_t ns) {
+            if (last_ns == 0) last_ns = ns;
+        }
         std::uint64_t highest() const { return std::max(position, covered.empty() ? 0 : covered.highest()); }
         /// Transitions of this worker that are not in the log, those before its first record too.
         std::uint64_t absent() const { return highest() - std::min(highest(), transitions); }
@@ -80,6 +86,7 @@ class LifecycleChecker::State {
         std::uint64_t step = 0;
         std::uint64_t entry = 0;  // the number of its entry, once it is held
         std::uint64_t seq = 0;
+        std::uint64_t ns = 0;
         WorkerLife* worker = nullptr;
         Tenure* tenure = nullptr;
         const catalogue::EventInfo* info = nullptr;  // null: a transition that this version does not know
@@ -103,13 +110,6 @@ class LifecycleChecker::State {
         Tenure* home = nullptr;     // where it was first seen
         std::vector<Move> held;     // they wait for a step that has not come: a heap, the one to judge first in front
         std::uint64_t held_at = 0;  // the entry that the first of them was
-    };
-
-    /// Steps that are missing; whether that is a broken rule is known at the end.
-    struct Holes {
-        std::uint64_t steps = 0;
-        std::uint64_t count = 0;
-        std::vector<std::string> findings;  // the first ones, should they be broken rules
     };
 
     struct Instance {
@@ -205,7 +205,8 @@ class LifecycleChecker::State {
     // ---- at the end ----
 
     void judge_holes(Instance& instance);
-    void find_holes(Holes& holes);
+    std::uint64_t counted_until(const Instance& instance) const;
+    void find_holes(const Holes& holes, std::uint64_t until_ns);
     bool judge_queues(std::uint64_t id, const Instance& instance);
 
     LifecycleOptions options_;

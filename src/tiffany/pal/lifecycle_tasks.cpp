@@ -41,6 +41,7 @@ LifecycleChecker::State::Move LifecycleChecker::State::make_move(const Record& r
     Move move;
     move.step = record.step;
     move.seq = record.seq;
+    move.ns = record.ts_ns;
     move.worker = &worker;
     move.tenure = &worker.now();
     move.info = record.info;
@@ -106,6 +107,7 @@ void LifecycleChecker::State::transition(const Record& record) {
     const Rule& rule = rules_[static_cast<std::size_t>(record.info->id)];
     worker->covered.add_next();
     ++worker->transitions;
+    worker->last_ns = record.ts_ns;
     Tenure& tenure = worker->now();
     ++tenure.transitions;
     tenure.queue_balance += rule.queue_change;
@@ -124,6 +126,7 @@ void LifecycleChecker::State::judged_transition(const Record& record) {
         return find(move, record.tid, "each seq once", "it a second time, or in a Gap");
     bound_holes(worker);
     ++worker.transitions;
+    worker.last_ns = std::max(worker.last_ns, record.ts_ns);
     if (record.info == nullptr) worker.instance->unknown_transitions = true;
     ++worker.now().transitions;
     worker.now().queue_balance += ready_queue_change(record);
@@ -136,6 +139,7 @@ void LifecycleChecker::State::dumped(WorkerLife& worker, const Record& record) {
     if (report_.selection || record.tid == 0 || record.step == 0) return;
     Move move;
     move.step = record.step;
+    move.ns = record.ts_ns;
     move.worker = &worker;
     move.tenure = &worker.now();
     move.info = record.info;
@@ -235,12 +239,11 @@ void LifecycleChecker::State::note_hole(Instance& instance, Task& task, std::uin
     const bool unseen_start = task.step == 0;
     if (unseen_start) ++report_.unseen_start;
     Holes& holes = unseen_start ? instance.unseen_starts : instance.missing_steps;
-    holes.steps = add_capped(holes.steps, needed - task.step);
-    ++holes.count;
-    if (holes.findings.size() < options_.max_findings)
-        holes.findings.push_back(place(move, tid) + ": " + std::string{move.name()} + ": expected step " +
-                                 std::to_string(task.step + 1) + (unseen_start ? ", Spawned" : "") + ", found step " +
-                                 std::to_string(move.step));
+    holes.add(move.ns, needed - task.step);
+    if (holes.said() < options_.max_findings)
+        holes.say(place(move, tid) + ": " + std::string{move.name()} + ": expected step " +
+                  std::to_string(task.step + 1) + (unseen_start ? ", Spawned" : "") + ", found step " +
+                  std::to_string(move.step));
     task.step = needed;
     task.state_known = false;
     task.waited = WaitKind::unknown;

@@ -273,6 +273,53 @@ TEST(LifecycleChecker, ToleratesAsManyMissingStepsAsTransitionsAreMissing) {
                 ElementsAre(HasSubstr("seq 2 tid 7 step 3: Yield: expected step 2, found step 3")));
 }
 
+Record at(std::uint64_t ns, Record record) {
+    record.ts_ns = ns;
+    return record;
+}
+
+TEST(LifecycleChecker, ToleratesStepsThatTheUncountedEndOfAWorkerMayHave) {
+    const End killed{.uncounted = {"somebody was killed"}};
+    // worker 2 puts the task to sleep, and that is not in the log; nor is the task's start that worker 2 made then
+    const std::vector<Record> log = {at(100, step(Spawned, 1, 7, 1, kReady)), at(200, step(Running, 1, 7, 2, {}, 2)),
+                                     at(300, step(Ready, 2, 7, 4)), at(310, step(Running, 3, 8, 2))};
+    EXPECT_EQ(checked(log).findings_total, 2u);
+    const LifecycleReport report = checked(log, {}, killed);
+    EXPECT_THAT(report.findings, IsEmpty());
+    EXPECT_EQ(report.missing_steps, 2u);
+    EXPECT_FALSE(report.queues_checked);
+    EXPECT_TRUE(checked(log, {}, {.bad_parts = 1}).good());
+
+    const auto and_then = [&log](Record record) {
+        std::vector<Record> longer = log;
+        longer.push_back(std::move(record));
+        return longer;
+    };
+    Record stop = stopped(1);
+    stop.worker.index = 2;
+    EXPECT_EQ(checked(and_then(stop), {}, killed).findings_total, 2u) << "its end is there";
+    const Record later = at(305, step(Spawned, 2, 9, 1, kReady, 2));
+    EXPECT_THAT(checked(and_then(later), {}, killed).findings, ElementsAre(HasSubstr("expected step 3, found step 4")))
+        << "what it did until then is there";
+    EXPECT_TRUE(checked(and_then(at(320, step(Spawned, 1, 9, 1, kReady, 3))), {}, killed).good());
+    EXPECT_FALSE(checked({log[0], at(300, step(Ready, 2, 7, 4))}, {}, killed).good()) << "nobody else is there";
+    const std::vector<Record> twice = {log[0], log[1], at(300, step(Running, 2, 7, 3))};
+    EXPECT_FALSE(checked(twice, {}, killed).good()) << "no step is missing";
+}
+
+TEST(LifecycleChecker, TellsManyHolesThatNothingExplainsFromThoseOfAnUncountedEnd) {
+    constexpr std::uint64_t kHoles = 10'000;
+    std::vector<Record> log;
+    for (std::uint64_t i = 1; i <= kHoles; ++i)
+        log.push_back(at(10 * i, step(Running, i, i, 2)));
+    log.push_back(at(5'000, started(1)));
+    log.push_back(at(5'000, step(Spawned, 1, kHoles + 1, 1, kReady, 2)));
+    const LifecycleReport report = checked(log, {}, {.uncounted = {"somebody was killed"}}, {.max_findings = 3});
+    EXPECT_NEAR(static_cast<double>(report.findings_total), 500, 4) << "memory is bounded";
+    EXPECT_THAT(report.findings, testing::SizeIs(3));
+    EXPECT_EQ(checked(log).findings_total, kHoles);
+}
+
 TEST(LifecycleChecker, CountsTasksApartWhoseStartALateTraceDidNotSee) {
     const LifecycleReport report =
         checked({step(Ready, 100, 7, 50), step(Running, 101, 7, 51), step(Spawned, 102, 8, 1, kReady)});
