@@ -48,6 +48,33 @@ def test_names_cannot_act_on_a_terminal(tmp_path):
     assert "?]0;owned?" in paltrace("stats", log).stdout
 
 
+FORGED = "x\npaltrace: lost no transition"
+
+
+def test_a_newline_in_a_name_makes_no_line_of_its_own(tmp_path):
+    """Of a directory, of a file in it, and of what is given to a command; each line on stderr is paltrace's."""
+    recording = tmp_path / FORGED
+    trace = small_trace(recording / "trace")
+    (recording / "record.json").write_text("[]")
+    log = tmp_path / f"log{FORGED}"
+    commands = [["convert", trace, "-o", log], ["check", recording], ["stats", recording], ["stats", tmp_path / FORGED / FORGED],
+                ["convert", tmp_path, "-o", tmp_path / FORGED / FORGED / "out"], [FORGED], ["check", "--reader", FORGED, recording],
+                ["record", "-o", tmp_path / FORGED / FORGED / "run", "--", "true"], ["record", "-o", tmp_path / "run", "--", FORGED],
+                ["record", "-o", recording, "--", "true"], ["doctor", "--pid", FORGED]]
+    for command in commands:
+        said = paltrace(*command)
+        assert not re.search("^paltrace: lost no transition", said.stdout + said.stderr, re.M), (command, said)
+        assert all(line.startswith("paltrace: ") for line in said.stderr.splitlines()), (command, said)
+
+
+def test_a_newline_in_the_name_of_a_recording_makes_no_line_of_its_own(tmp_path):
+    need_program("lttng-sessiond")
+    for options in ([], ["--crash-safe"]):
+        said = paltrace("record", "-o", tmp_path / f"{len(options)}{FORGED}", *options, "--", "true")
+        assert "x?paltrace: lost no transition" in said.stderr, said
+        assert not re.search("^paltrace: lost no transition", said.stderr, re.M), said
+
+
 # ---- what is written: who can read it, and what a link does ----
 
 

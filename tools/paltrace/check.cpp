@@ -7,6 +7,7 @@
 #include <tiffany/pal/lifecycle.hpp>
 #include <vector>
 
+#include "notice.hpp"
 #include "printable.hpp"
 #include "reader_option.hpp"
 #include "reading.hpp"
@@ -91,9 +92,9 @@ bool holds_nothing(const ctf::ReadSummary& seen) {
 /// Says why, as far as the recording knows, and ends as what is no trace of ours does.
 ExitCode run_check_of_nothing(const std::string& input, ctf::ReadSummary& seen, Streams& streams) {
     print_notes(notes_beside(input, seen), streams.out);
-    streams.err << "paltrace: cannot check " << printable(input) << ": it holds no tiffany events\n";
+    Notice{streams.err} << "cannot check " << input << ": it holds no tiffany events";
     for (const std::string& part : seen.bad_parts)
-        streams.err << "paltrace: " << printable(part) << '\n';
+        Notice{streams.err} << part;
     streams.out << "bad: it holds no tiffany events\n";
     return worse(ExitCode::bad_content, exit_code(seen));
 }
@@ -141,7 +142,7 @@ ExitCode run_check(const CheckOptions& options, Streams& streams) {
         if (error.kind() != ErrorKind::content) throw;
         print_notes(notes_beside(options.input, seen), streams.out);
         for (const std::string& part : seen.bad_parts)
-            streams.err << "paltrace: " << printable(part) << '\n';
+            Notice{streams.err} << part;
         streams.out << "bad: it cannot be read\n";
         throw;
     }
@@ -152,7 +153,7 @@ ExitCode run_check(const CheckOptions& options, Streams& streams) {
     streams.out << printable(page.text(), true);
     print_notes(notes, streams.out);
     for (const std::string& part : seen.bad_parts)
-        streams.err << "paltrace: " << printable(part) << '\n';
+        Notice{streams.err} << part;
 
     ExitCode code = exit_code(seen);
     if (made.findings != 0) code = worse(code, ExitCode::bad_content);

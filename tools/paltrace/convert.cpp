@@ -6,7 +6,7 @@
 #include <tiffany/pal/output.hpp>
 #include <tiffany/pal/writer.hpp>
 
-#include "printable.hpp"
+#include "notice.hpp"
 #include "reader_option.hpp"
 #include "reading.hpp"
 #include "record_notes.hpp"
@@ -71,12 +71,12 @@ ExitCode run_convert(const ConvertOptions& options, Streams& streams) {
     const ctf::ReadSummary summary = read_what_is_there(options, reading, file);
     print_remarks(summary, options.strict, streams.err);
     for (const std::string& sentence : summary.uncounted)
-        streams.err << "paltrace: " << printable(sentence) << '\n';
+        Notice{streams.err} << sentence;
     for (const std::string& input : options.inputs)
         warn_of_bad_record_file(input, streams.err);
     if (summary.ticks_left_out != 0)
-        streams.err << "paltrace: " << summary.ticks_left_out << " records of ticks left out (--ticks keeps them)\n";
-    streams.err << "paltrace: " << summary.records << " records" << loss_remark(summary) << '\n';
+        Notice{streams.err} << summary.ticks_left_out << " records of ticks left out (--ticks keeps them)";
+    Notice{streams.err} << summary.records << " records" << loss_remark(summary);
     return exit_code(summary);
 }
 

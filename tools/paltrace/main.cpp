@@ -13,7 +13,7 @@
 #include "convert.hpp"
 #include "doctor.hpp"
 #include "exit_code.hpp"
-#include "printable.hpp"
+#include "notice.hpp"
 #include "record.hpp"
 #include "stats.hpp"
 
@@ -27,7 +27,7 @@ int status(ExitCode code) {
 }
 
 int usage_error(const std::string& sentence) {
-    std::cerr << "paltrace: " << printable(sentence) << '\n';
+    Notice{std::cerr} << sentence;
     return status(ExitCode::usage);
 }
 
@@ -75,10 +75,10 @@ int run(int argc, char** argv) try {
     pal::flush_standard_output();
     return status(code);
 } catch (const Error& error) {
-    std::cerr << "paltrace: " << printable(error.one_line()) << '\n';
+    Notice{std::cerr} << error.one_line();
     return status(exit_code(error.kind()));
 } catch (const std::exception& error) {
-    std::cerr << "paltrace: " << error.what() << '\n';
+    Notice{std::cerr} << error.what();
     return status(ExitCode::system);
 }
 

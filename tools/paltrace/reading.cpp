@@ -5,7 +5,7 @@
 #include <string_view>
 #include <tiffany/pal/reader.hpp>
 
-#include "printable.hpp"
+#include "notice.hpp"
 #include "process_table.hpp"
 #include "recorded_processes.hpp"
 
@@ -73,8 +73,7 @@ ctf::ReadSummary read_one_log(const std::string& path, bool strict, pal::EntrySi
 
 void print_unknown(const char* what, const std::map<std::string, std::uint64_t>& unknown, std::ostream& err) {
     for (const auto& [name, count] : unknown)
-        err << "paltrace: unknown " << what << ' ' << printable(name) << ": " << count
-            << " times (from a newer catalogue?)\n";
+        Notice{err} << "unknown " << what << ' ' << name << ": " << count << " times (from a newer catalogue?)";
 }
 
 }  // namespace
@@ -105,27 +104,26 @@ ctf::Digested digest_input(const std::string& input, const ctf::ReadOptions& opt
 }
 
 std::function<void(const std::string&)> teller(std::ostream& err) {
-    return [&err](const std::string& what) { err << "paltrace: " << printable(what) << '\n'; };
+    return [&err](const std::string& what) { Notice{err} << what; };
 }
 
 void print_remarks(const ctf::ReadSummary& summary, bool strict, std::ostream& err) {
     for (const std::string& trace : summary.lent)
-        err << "paltrace: " << printable(trace) << '\n';
+        Notice{err} << trace;
     for (const std::string& part : summary.bad_parts)
-        err << "paltrace: " << printable(part) << '\n';
+        Notice{err} << part;
     print_unknown("event", summary.unknown_events, err);
     print_unknown("field", summary.unknown_fields, err);
     if (!summary.selection.empty()) {
-        err << "paltrace: this is a selection, only these events were recorded:";
+        Notice notice{err};
+        notice << "this is a selection, only these events were recorded:";
         for (const std::string& event : summary.selection)
-            err << ' ' << printable(event);
-        err << '\n';
+            notice << ' ' << event;
     }
     if (summary.unexplained != 0 && !strict)  // else it is among the bad parts
-        err << "paltrace: " << ctf::unexplained_remark(summary.unexplained) << '\n';
+        Notice{err} << ctf::unexplained_remark(summary.unexplained);
     if (summary.untraced != 0)
-        err << "paltrace: " << summary.untraced
-            << " transitions were not traced: the session was off, or not ready yet\n";
+        Notice{err} << summary.untraced << " transitions were not traced: the session was off, or not ready yet";
 }
 
 std::string bound_of_lost(const ctf::ReadSummary& summary) {

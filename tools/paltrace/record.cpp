@@ -23,6 +23,7 @@
 #include "find_program.hpp"
 #include "held_buffers.hpp"
 #include "kept_child.hpp"
+#include "notice.hpp"
 #include "output_dir.hpp"
 #include "process_table.hpp"
 #include "record_file.hpp"
@@ -107,15 +108,15 @@ void Recording::choose_buffers(std::uint64_t processes) {
                                    .processes = std::clamp<std::uint64_t>(processes, 1, kMostProcesses)},
                                   room);
     const BufferPlan& plan = facts_.buffers;
-    talk_ << "paltrace: buffers: transitions " << plan.transitions.text() << ", others " << plan.others.text()
-          << ", workers " << plan.workers.text();
-    if (plan.ticks) talk_ << ", ticks " << plan.ticks->text();
-    talk_ << " on each of " << room.cpus << " CPUs: " << human_bytes(plan.process_bytes) << " of " << where
-          << " a process, room for " << plan.processes << " at a time";
+    Notice notice{talk_};
+    notice << "buffers: transitions " << plan.transitions.text() << ", others " << plan.others.text() << ", workers "
+           << plan.workers.text();
+    if (plan.ticks) notice << ", ticks " << plan.ticks->text();
+    notice << " on each of " << room.cpus << " CPUs: " << human_bytes(plan.process_bytes) << " of " << where
+           << " a process, room for " << plan.processes << " at a time";
     if (plan.shrunk)
-        talk_ << "; no more than that because there is room for " << human_bytes(room.free_bytes)
-              << " there, so a fast program may lose events";
-    talk_ << std::endl;
+        notice << "; no more than that because there is room for " << human_bytes(room.free_bytes)
+               << " there, so a fast program may lose events";
 }
 
 Environment Recording::command_environment(const SessionDaemon& daemon) const {
@@ -145,8 +146,7 @@ std::optional<int> Recording::run_under_session() {
         files ? std::unique_ptr<BufferKeeper>{std::move(files)} : hold_buffers(daemon);
     if (const auto got = signals.take()) return got->number;
     if (options_.crash_safe)
-        talk_ << "paltrace: should this be killed, as a whole or alone: " << rescue_command(directory_.name())
-              << std::endl;
+        Notice{talk_} << "should this be killed, as a whole or alone: " << rescue_command(directory_.name());
     facts_.started = std::chrono::system_clock::now();
     save();  // without an end: should we be killed, who reads the trace learns that it has none
     {
@@ -163,10 +163,10 @@ std::optional<int> Recording::run_under_session() {
         if (ended.dead_daemon) facts_.own = ended.dead_daemon == Daemon::consumer ? ExitCode::lost : ExitCode::system;
         facts_.shm_was_full = ended.shm_was_full;
         if (ended.forced)
-            talk_ << "paltrace: COMMAND did not end when asked, and was killed" << std::endl;
+            Notice{talk_} << "COMMAND did not end when asked, and was killed";
         else if (WIFSIGNALED(ended.status))
-            talk_ << "paltrace: COMMAND was ended by signal " << WTERMSIG(ended.status) << " ("
-                  << strsignal(WTERMSIG(ended.status)) << ")" << std::endl;
+            Notice{talk_} << "COMMAND was ended by signal " << WTERMSIG(ended.status) << " ("
+                          << strsignal(WTERMSIG(ended.status)) << ")";
     }
     end_session(session, daemon);
     look_at_disk();
@@ -249,8 +249,8 @@ std::optional<int> Recording::run_beside() {
     facts_.started = std::chrono::system_clock::now();
     save();
     directory_.keep();
-    talk_ << "paltrace: recording " << processes << (processes == 1 ? " process that runs" : " processes that run")
-          << ", and those that start, " << (options_.seconds ? "for a while" : "until Ctrl-C or SIGTERM") << std::endl;
+    Notice{talk_} << "recording " << processes << (processes == 1 ? " process that runs" : " processes that run")
+                  << ", and those that start, " << (options_.seconds ? "for a while" : "until Ctrl-C or SIGTERM");
     const std::unique_ptr<BufferKeeper> buffers = hold_buffers(daemon);
     wait_beside(daemon, signals, *buffers);
     end_session(session, daemon);
@@ -274,22 +274,21 @@ std::size_t Recording::wait_for_processes(const SessionDaemon& daemon, EndSignal
             std::erase_if(missing, [&](pid_t process) {
                 const char state = state_of(process);
                 if (state != 'T' && state != 't') return false;
-                talk_ << "paltrace: not registered, and so not recorded: process " << process
-                      << " is stopped; mend: kill -CONT " << process << std::endl;
+                Notice{talk_} << "not registered, and so not recorded: process " << process
+                              << " is stopped; mend: kill -CONT " << process;
                 return true;
             });
         if (!waits && !missing.empty())
-            talk_ << "paltrace: not registered, and so not recorded: process " << missing.front()
-                  << (missing.size() > 1 ? " and " + std::to_string(missing.size() - 1) + " more" : "")
-                  << " (in a container, or of a user who uses another session daemon)" << std::endl;
+            Notice{talk_} << "not registered, and so not recorded: process " << missing.front()
+                          << (missing.size() > 1 ? " and " + std::to_string(missing.size() - 1) + " more" : "")
+                          << " (in a container, or of a user who uses another session daemon)";
         if (!waits) {
             tell_of_lttng_off();
             return registered.size();
         }
         if (!std::exchange(said, true))
-            talk_ << "paltrace: waiting, at most " << kAllHaveAsked.count() << " s, for " << missing.size()
-                  << (missing.size() == 1 ? " process" : " processes") << " to find the new session daemon"
-                  << std::endl;
+            Notice{talk_} << "waiting, at most " << kAllHaveAsked.count() << " s, for " << missing.size()
+                          << (missing.size() == 1 ? " process" : " processes") << " to find the new session daemon";
         pollfd ended{signals.fd(), POLLIN, 0};
         if (poll(&ended, 1, 200) > 0) return registered.size();
     }
@@ -298,8 +297,8 @@ std::size_t Recording::wait_for_processes(const SessionDaemon& daemon, EndSignal
 /// They load nothing of LTTng, so nobody else would miss them.
 void Recording::tell_of_lttng_off() {
     for (const pid_t process : processes_with_lttng_off())
-        talk_ << "paltrace: not recorded: process " << process << " (" << name_of(process)
-              << "): its LTTng is off by TIFFANY_LTTNG=0; mend: start it again without TIFFANY_LTTNG=0" << std::endl;
+        Notice{talk_} << "not recorded: process " << process << " (" << name_of(process)
+                      << "): its LTTng is off by TIFFANY_LTTNG=0; mend: start it again without TIFFANY_LTTNG=0";
 }
 
 /// Until a signal, the time is over, or the daemon has ended.

@@ -8,6 +8,7 @@
 #include <ostream>
 #include <tiffany/pal/error.hpp>
 
+#include "notice.hpp"
 #include "process_table.hpp"
 #include "read_back.hpp"
 #include "reading.hpp"
@@ -69,7 +70,7 @@ void Judge::run() try {
         judge_room();
         return;
     }
-    talk_ << "paltrace: reading the trace back" << std::endl;
+    Notice{talk_} << "reading the trace back";
     facts_.processes = recorded_processes(trace_path(), {});
     std::vector<std::string> inputs{trace_path()};
     if (end_.salvaged && holds_trace(recovered_path())) inputs.push_back(recovered_path());
@@ -137,22 +138,20 @@ void Judge::judge_processes() {
         if (process.tail_unknown()) cut.push_back(process);
     }
     if (!silent.empty() && silent.size() < facts_.processes.size())
-        talk_ << "paltrace: no transition was recorded of " << titles_of(silent) << std::endl;
+        Notice{talk_} << "no transition was recorded of " << titles_of(silent);
     if (facts_.hangs_on())
-        talk_ << "paltrace: " << unwritten_is_missing(failure()) << std::endl;
+        Notice{talk_} << unwritten_is_missing(failure());
     else if (!cut.empty() && facts_.failed_daemon())
-        talk_ << "paltrace: " << rest_is_missing(titles_of(cut), failure()) << std::endl;
+        Notice{talk_} << rest_is_missing(titles_of(cut), failure());
     if (facts_.failed_daemon())
-        talk_ << "paltrace: " << later_ones_are_missing(failure()) << std::endl;
+        Notice{talk_} << later_ones_are_missing(failure());
     else if (!cut.empty() && facts_.disk_was_full)
-        talk_ << "paltrace: " << full_disk_took_the_rest(titles_of(cut)) << std::endl;
+        Notice{talk_} << full_disk_took_the_rest(titles_of(cut));
     else if (!cut.empty())
-        talk_ << "paltrace: " << titles_of(cut) << " ended, and did not tell that its workers had stopped ("
-              << kHowItEnds << "): of the last second, as a rule up to "
-              << human_bytes(facts_.buffers.transitions.bytes)
-              << " on each CPU may be missing and not counted; so is what it did after exit()"
-              << (options_.crash_safe ? "; --crash-safe keeps the last buffers of COMMAND itself alone" : "")
-              << std::endl;
+        Notice{talk_} << titles_of(cut) << " ended, and did not tell that its workers had stopped (" << kHowItEnds
+                      << "): of the last second, as a rule up to " << human_bytes(facts_.buffers.transitions.bytes)
+                      << " on each CPU may be missing and not counted; so is what it did after exit()"
+                      << (options_.crash_safe ? "; --crash-safe keeps the last buffers of COMMAND itself alone" : "");
 }
 
 /// Whether some were not read in full, so that what was in them shows as a gap that no discarded count explains:
@@ -188,30 +187,30 @@ void Judge::judge(const ctf::ReadSummary& found) {
         judge_disk();
         return;
     }
-    talk_ << "paltrace: recorded " << found.records << " records, " << found.transitions << " transitions, in "
-          << directory_.name() << "\npaltrace: lost ";
+    Notice{talk_} << "recorded " << found.records << " records, " << found.transitions << " transitions, in "
+                  << directory_.name();
     const std::string bound = bound_of_lost(found);
     if (found.lost == 0 && bound.empty())
-        talk_ << "no transition"
-              << (found.untraced != 0 || found.without_buffers != 0 ? " of what was traced"
-                  : !found.bad_parts.empty()                        ? " of what can be read"
-                  : facts_.failed_daemon() || facts_.disk_was_full  ? " of what was recorded"
-                                                                    : "")
-              << std::endl;
+        Notice{talk_} << "lost no transition"
+                      << (found.untraced != 0 || found.without_buffers != 0 ? " of what was traced"
+                          : !found.bad_parts.empty()                        ? " of what can be read"
+                          : facts_.failed_daemon() || facts_.disk_was_full  ? " of what was recorded"
+                                                                            : "");
     else
-        talk_ << bound << found.lost << " transitions" << (found.lost == 0 ? "" : how_to_lose_less(found)) << std::endl;
+        Notice{talk_} << "lost " << bound << found.lost << " transitions"
+                      << (found.lost == 0 ? "" : how_to_lose_less(found));
     if (found.lost_others != 0)
-        talk_ << "paltrace: lost at least " << found.lost_others
-              << " events that are no transitions (parks, notes, state dumps" << (options_.ticks ? ", ticks" : "")
-              << ")" << std::endl;
+        Notice{talk_} << "lost at least " << found.lost_others
+                      << " events that are no transitions (parks, notes, state dumps"
+                      << (options_.ticks ? ", ticks" : "") << ")";
     if (facts_.command_wait_status == SIGKILL)  // in the middle of an event, perhaps
-        talk_ << "paltrace: COMMAND was killed: "
-              << (end_.salvaged
-                      ? "what was in its buffers is here, too, but for what found no room in its last moments, or lies "
-                        "behind an event that a worker had half written on the same CPU, which is not counted"
-                      : "of its last second, as a rule up to " + human_bytes(facts_.buffers.transitions.bytes) +
-                            " on each CPU may be missing and not counted")
-              << std::endl;
+        Notice{talk_}
+            << "COMMAND was killed: "
+            << (end_.salvaged
+                    ? "what was in its buffers is here, too, but for what found no room in its last moments, or lies "
+                      "behind an event that a worker had half written on the same CPU, which is not counted"
+                    : "of its last second, as a rule up to " + human_bytes(facts_.buffers.transitions.bytes) +
+                          " on each CPU may be missing and not counted");
     judge_processes();
     print_remarks(found, true, talk_);
     facts_.own = worse(facts_.own, exit_code(found));
@@ -291,7 +290,7 @@ void Judge::judge_daemon() {
 
 void complain(RecordFacts& facts, std::ostream& talk, ExitCode code, const std::string& sentence) {
     facts.own = worse(facts.own, code);
-    talk << "paltrace: " << sentence << std::endl;
+    Notice{talk} << sentence;
 }
 
 void judge_recording(const RecordOptions& options, const OutputDir& directory, const RecordingEnd& end,

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "daemon_log.hpp"
+#include "notice.hpp"
 #include "recorded_processes.hpp"
 #include "salvage.hpp"
 #include "tools/babeltrace/trace_reader.hpp"
@@ -213,7 +214,7 @@ std::function<std::vector<std::string>(const ctf::ReadSummary&)> uncounted_in(co
 void warn_of_bad_record_file(const std::string& input, std::ostream& err) try {
     record_notes(input);
 } catch (const Error& error) {
-    err << "paltrace: " << error.one_line() << "; what the recording missed is not known\n";
+    Notice{err} << error.one_line() << "; what the recording missed is not known";
 }
 
 }  // namespace tiffany::paltrace

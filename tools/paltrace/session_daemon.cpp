@@ -22,6 +22,7 @@
 #include <tiffany/pal/error.hpp>
 #include <utility>
 
+#include "notice.hpp"
 #include "private_directory.hpp"
 #include "process_table.hpp"
 #include "tools/babeltrace/recording_name.hpp"
@@ -86,8 +87,8 @@ SessionDaemon::SessionDaemon(std::ostream& talk) : talk_{talk} {
         const std::string refusal = hide_roots_directory();
         if (!refusal.empty()) {
             private_ = false;
-            talk << "paltrace: no session daemon of its own (" << refusal
-                 << "): using the system's, where the session takes every instrumented process of root\n";
+            Notice{talk} << "no session daemon of its own (" << refusal
+                         << "): using the system's, where the session takes every instrumented process of root";
         }
     }
     home_ = ctf::make_private_directory(kLongestBase);
@@ -111,9 +112,8 @@ SessionDaemon::SessionDaemon(std::ostream& talk, OfUser) : talk_{talk}, private_
         } else {
             need_silence();
             start(log_path());
-            talk << "paltrace: no session daemon ran: started one, which ends with the recording unless others use it "
-                    "then"
-                 << std::endl;
+            Notice{talk} << "no session daemon ran: started one, which ends with the recording unless others use it "
+                            "then";
         }
     } catch (...) {
         end();
@@ -136,13 +136,13 @@ void SessionDaemon::need_silence() const {
 
 void SessionDaemon::watch_other(std::ostream& talk) {
     const UserDaemon other = daemon_of_user();
-    talk << "paltrace: using the session daemon that runs";
+    Notice notice{talk};
+    notice << "using the session daemon that runs";
     if (other.pid != 0) {
         other_ = other.pid;
         other_fd_ = static_cast<int>(syscall(SYS_pidfd_open, other.pid, 0));
-        talk << ", process " << other.pid;
+        notice << ", process " << other.pid;
     }
-    talk << std::endl;
 }
 
 std::optional<std::vector<pid_t>> SessionDaemon::instrumented_processes() const {
@@ -310,9 +310,9 @@ void SessionDaemon::end(std::chrono::seconds patience) noexcept {
     consumer_fd_ = -1;
     if (daemon_) read_log();
     if (daemon_ && !private_ && !daemon_->wait(0ms) && has_sessions_beside(ctf::recording_name(private_, getpid()))) {
-        talk_ << "paltrace: the session daemon that was started here stays, because others have sessions in it; to end "
-                 "it later: kill "
-              << daemon_->pid() << std::endl;
+        Notice{talk_} << "the session daemon that was started here stays, because others have sessions in it; to end "
+                         "it later: kill "
+                      << daemon_->pid();
         daemon_->release();
         daemon_.reset();
     }

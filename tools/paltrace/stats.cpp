@@ -5,6 +5,7 @@
 #include <ostream>
 #include <sstream>
 
+#include "notice.hpp"
 #include "printable.hpp"
 #include "reader_option.hpp"
 #include "reading.hpp"
@@ -60,7 +61,7 @@ ExitCode run_stats(const StatsOptions& options, Streams& streams) {
     const ctf::ReadSummary seen = digest_input(options.input, reading, statistics, page.out()).seen;
     streams.out << (options.json ? page.text() : printable(page.text(), true));
     for (const std::string& part : seen.bad_parts)
-        streams.err << "paltrace: " << printable(part) << '\n';
+        Notice{streams.err} << part;
     warn_of_bad_record_file(options.input, streams.err);
     return exit_code(seen);
 }

@@ -9,6 +9,7 @@
 #include <optional>
 #include <ostream>
 
+#include "notice.hpp"
 #include "process_table.hpp"
 
 namespace tiffany::paltrace {
@@ -102,8 +103,8 @@ class Watch {
         waiting_[2].revents = waiting_[3].revents = 0;
         end_.dead_daemon = which;
         buffers_.daemon_died();
-        talk_ << "paltrace: the " << name_of(which) << " daemon ended: what COMMAND does from now on is not recorded"
-              << (which == Daemon::consumer ? ", but for what finds room in the buffers" : "") << std::endl;
+        Notice{talk_} << "the " << name_of(which) << " daemon ended: what COMMAND does from now on is not recorded"
+                      << (which == Daemon::consumer ? ", but for what finds room in the buffers" : "");
     }
 
     void set_deadline() {
