@@ -26,10 +26,10 @@ def paltrace(*arguments, stdin=None):
                           input=stdin)
 
 
-def small_trace(directory, events=None, name="run", tasks=3):
+def small_trace(directory, events=None, name="run", tasks=3, program="fixture"):
     """A good trace: one worker, a few tasks, transitions in a channel of their own."""
     events = catalogue() if events is None else events
-    trace = Trace(events)
+    trace = Trace(events, program=program)
     own = [event for event in trace.events if event.startswith("task_")]
     transitions = trace.channel("transitions", own)
     others = trace.channel("others", [event for event in trace.events if event not in own])
@@ -70,6 +70,25 @@ def test_a_good_trace_converts_and_is_good(tmp_path):
     for checked in (paltrace("check", trace), paltrace("check", log)):
         assert checked.returncode == GOOD
         assert verdict(checked) == "good"
+
+
+@pytest.mark.parametrize("name, others_read_it", [('a"b', False), ('"', False), ("b\\", False), ('say "hi"', False), ("\n", True),
+                                                  ('";\n};\n', False), ('{"}', False), ('\\"' * 7, True), ('h\xe9"', False)])
+def test_a_program_may_have_any_name(tmp_path, name, others_read_it):
+    """LTTng does not escape it in the metadata, which then is none; the events are whole."""
+    plain, odd = (small_trace(tmp_path, name=kind, program=program) for kind, program in (("plain", "fixture"), ("odd", name)))
+    converted = {}
+    for trace in (plain, odd):
+        log = tmp_path / f"{trace.name}.pal"
+        assert paltrace("convert", trace, "-o", log).returncode == GOOD
+        converted[trace] = entries(log)[1:]
+        assert verdict(paltrace("check", trace)) == "good"
+    assert converted[odd] == converted[plain]
+    other = paltrace("convert", "--reader", "babeltrace2", odd, "-o", tmp_path / "x")
+    if others_read_it:
+        assert other.returncode == GOOD, other
+    else:
+        assert_refused(other, BAD_CONTENT, "the program's name has a quote", "--reader native")
 
 
 @pytest.mark.parametrize("of", ["/dev/fd/", "/proc/self/fd/"])

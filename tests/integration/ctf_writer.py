@@ -106,12 +106,13 @@ class Channel:
 
 
 class Trace:
-    def __init__(self, events, hostname="fixture", pid=4711, provider="tiffany"):
+    def __init__(self, events, hostname="fixture", pid=4711, provider="tiffany", program="fixture"):
         self.events = dict(events)
         self.enums = self.events.pop(None)
         self.numbers = {name: number for number, name in enumerate(self.events)}
         self.uuid = uuids.UUID("f00dfeed-0000-4000-8000-000000000001")
         self.hostname, self.pid, self.provider = hostname, pid, provider
+        self.program = program  # as LTTng does it: not escaped
         self.channels = []
 
     def channel(self, name="channel0", events=None):
@@ -148,7 +149,7 @@ env {{
     tracer_minor = 13;
     trace_name = "fixture";
     vpid = {self.pid};
-    procname = "fixture";
+    procname = "{self.program}";
 }};
 clock {{ name = "monotonic"; freq = 1000000000; offset_s = {ORIGIN // 10**9}; offset = {ORIGIN % 10**9}; }};
 typealias integer {{ size = 64; align = 8; signed = false; map = clock.monotonic.value; }} := uint64_clock_monotonic_t;

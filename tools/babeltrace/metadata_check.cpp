@@ -128,6 +128,27 @@ bool ends_well(std::string_view text) {
     return open == 0 && last == ';';
 }
 
+/// LTTng (2.13) writes the program's name, which is anything of 15 bytes, between quotes as it is. One with a quote, a
+/// backslash or a line's end is no text of TSDL: each byte of it that is not plain becomes `?`. Returns whether there
+/// is one. Nobody but a reader of env looks at that name.
+bool mend_program_name(std::string& text) {
+    constexpr std::string_view kBefore = "procname = \"";
+    constexpr std::string_view kBehind = "\";\n";
+    constexpr std::size_t kLongest = 16;
+    const std::size_t environment = text.find("env {");
+    const std::size_t before = environment == text.npos ? environment : text.find(kBefore, environment);
+    if (before == text.npos) return false;
+    const std::size_t begin = before + kBefore.size();
+    const std::size_t end = text.rfind(kBehind, begin + kLongest);  // the name may have the same in it
+    if (end == text.npos || end < begin) return false;
+    const auto is_plain = [](char c) { return c >= ' ' && c <= '~' && c != '"' && c != '\\'; };
+    constexpr std::string_view kBreaks = "\"\\\n";
+    if (std::string_view{text}.substr(begin, end - begin).find_first_of(kBreaks) == text.npos) return false;
+    for (std::size_t at = begin; at < end; ++at)
+        if (!is_plain(text[at])) text[at] = '?';
+    return true;
+}
+
 }  // namespace
 
 std::string metadata_text(std::string_view bytes) {
@@ -183,6 +204,7 @@ CheckedFiles check_files(const std::string& directory, const std::function<void(
     } catch (const Error& error) {
         throw error.within("cannot read metadata " + metadata.string());
     }
+    checked.odd_name = mend_program_name(checked.metadata);
     if (!ends_well(checked.metadata))
         throw bad("cannot read metadata " + metadata.string() + ": it is cut: its last declaration has no end");
     const bool known_layout = lttng_layout(checked.metadata);

@@ -23,7 +23,8 @@ std::string read_metadata(const std::string& directory, const std::function<void
 std::string metadata_text(std::string_view bytes);
 
 struct CheckedFiles {
-    std::string metadata;        ///< its text
+    std::string metadata;        ///< its text, with a name in it that can be read
+    bool odd_name = false;       ///< of the program: the file's text has one that LTTng should have escaped
     std::vector<StreamEnd> cut;  ///< the streams of which the last packet is half there, by name
 };
 

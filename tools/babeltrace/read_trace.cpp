@@ -141,7 +141,14 @@ void read_trace(const TraceFiles& files, const TraceOptions& options, FrameWrite
     if (read_natively(files.directory, checked, options, writer)) return;
     if (!checked.cut.empty()) return send_indexes(checked.cut, writer);
     writer.again();
-    read_with_babeltrace2(files.directory, options.ticks, writer);
+    try {
+        read_with_babeltrace2(files.directory, options.ticks, writer);
+    } catch (const Error& error) {
+        if (!checked.odd_name || error.kind() != ErrorKind::content) throw;
+        throw error.within("cannot read " + files.directory +
+                           " with babeltrace2: the program's name has a quote, a backslash or a newline, which LTTng "
+                           "writes into the metadata as it is (--reader native takes it as it is meant)");
+    }
 } catch (const Error& error) {
     throw Error{error.kind(), named(files, error.one_line())};
 }
