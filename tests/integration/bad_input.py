@@ -137,6 +137,8 @@ def refused_inputs(tmp_path):
     (other / "notes.txt").write_text("no trace")
     text = tmp_path / "text"
     text.write_text("no log either\n")
+    folder = tmp_path / "folder"
+    (folder / "metadata" / "notes").mkdir(parents=True)
     fake = tmp_path / "fake"
     fake.mkdir()
     (fake / "metadata").write_text("no metadata\n")
@@ -144,11 +146,12 @@ def refused_inputs(tmp_path):
             ("a name that is empty", "", SYSTEM, ["cannot read the input: its name is empty"]),
             ("an empty directory", empty, BAD_CONTENT, ["empty", "no trace"]),
             ("no trace", other, BAD_CONTENT, ["other", "no trace"]),
+            ("a folder called metadata", folder, BAD_CONTENT, ["folder: it holds no trace"]),
             ("no log", text, BAD_CONTENT, ["text"]),
             ("no metadata", fake, BAD_CONTENT, ["fake/metadata", "no CTF metadata"])]
 
 
-@pytest.mark.parametrize("case", range(6))
+@pytest.mark.parametrize("case", range(7))
 def test_what_is_no_input_is_named_and_nothing_is_written(tmp_path, case):
     _, path, code, words = refused_inputs(tmp_path)[case]
     log = tmp_path / "out" / "run.pal"
@@ -441,6 +444,20 @@ def test_wrong_usage_names_the_word(tmp_path, arguments, word):
                             cwd=tmp_path)
     assert_refused(result, USAGE, word)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["/dev/stdin", "/dev/fd/0", "/proc/self/fd/0", "link", "-"])
+def test_a_directory_on_the_standard_input_is_called_one(tmp_path, name):
+    trace = small_trace(tmp_path)
+    (tmp_path / "link").symlink_to("/dev/stdin")
+    for command in (["check"], ["stats"], ["convert", "-o", tmp_path / "run.pal"]):
+        opened = os.open(trace, os.O_RDONLY)
+        try:
+            done = subprocess.run([program("paltrace"), *command, name], stdin=opened, cwd=tmp_path, capture_output=True, text=True,
+                                  timeout=DEADLINE)
+        finally:
+            os.close(opened)
+        assert_refused(done, SYSTEM, "the standard input: Is a directory" if name == "-" else f"cannot read {name}: it is a directory")
 
 
 def test_a_folder_that_cannot_be_listed_is_named(tmp_path):

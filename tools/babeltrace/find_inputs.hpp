@@ -13,9 +13,9 @@
 
 namespace tiffany::ctf {
 
-/// The directories at or below `path` that hold a file `metadata`, in the order of their names; without `shm` and
-/// `shm-kept` beside a record.json, which are the buffers of a recording and no traces.
-/// Errors: `path` is missing or cannot be read (ErrorKind::system); there is none (ErrorKind::content).
+/// The directories at or below `path` that hold a `metadata` that is no directory, in the order of their names; without
+/// `shm` and `shm-kept` beside a record.json, which are the buffers of a recording and no traces. Errors: `path` is
+/// missing, cannot be read or is a name of a descriptor (ErrorKind::system); there is none (ErrorKind::content).
 std::vector<std::string> find_traces(const std::string& path);
 
 /// A trace or a log that is to be read.

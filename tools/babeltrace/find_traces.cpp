@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "find_inputs.hpp"
+#include "named_descriptor.hpp"
 
 namespace tiffany::ctf {
 
@@ -30,10 +31,14 @@ std::vector<std::string> find_traces(const std::string& path) {
                     "cannot read " + path + ": " + (failed ? failed.message() : std::string{std::strerror(ENOENT)})};
     if (status.type() != fs::file_type::directory)
         throw Error{ErrorKind::content, "cannot read " + path + ": it is no directory, so no trace"};
+    if (descriptor_named(path) >= 0)  // a decoding process has others, and no name of a file in it
+        throw Error{ErrorKind::system,
+                    "cannot read " + path + ": it is a directory, which has to be given by its name"};
     std::vector<std::string> found;
     const auto look = [&found](const fs::path& directory) {
         std::error_code ignored;
-        if (fs::exists(directory / "metadata", ignored)) found.push_back(directory.string());
+        const fs::file_status metadata = fs::status(directory / "metadata", ignored);
+        if (fs::exists(metadata) && !fs::is_directory(metadata)) found.push_back(directory.string());
     };
     std::vector<fs::path> to_look_at{path};
     while (!to_look_at.empty()) {
