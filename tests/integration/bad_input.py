@@ -446,6 +446,31 @@ def test_wrong_usage_names_the_word(tmp_path, arguments, word):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_recording_that_has_lost_a_whole_file_is_not_good(tmp_path):
+    run = tmp_path / "run"
+    trace = small_trace(run / "trace")
+    others = (trace / "others_0").read_bytes()
+
+    def checked(counted, of=run):
+        (run / "record.json").write_text(json.dumps({"ended": "now", "processes": [], "records": counted}))
+        return paltrace("check", of)
+
+    for counted in (20, 19, None, "20", -1):
+        assert verdict(checked(counted)) == "good", counted
+    assert paltrace("convert", trace, "-o", run / "tiffany.pal").returncode == GOOD
+    (trace / "others_0").unlink()
+    done = checked(20)
+    assert (done.returncode, verdict(done)) == (BAD_CONTENT, "bad: not all could be read"), done
+    assert done.stderr == f"paltrace: cannot check all of {run}: 2 records that `paltrace record` had counted are not here\n"
+    assert verdict(checked(20, tmp_path)) == "bad: not all could be read", "of all recordings in it"
+    assert verdict(checked(20, trace)) == "good", "a part is asked for"
+    assert verdict(checked(None)) == "good", "it was not read back"
+    assert verdict(checked(20, run / "tiffany.pal")) == "good"
+    assert "1 record that" in checked(21, run / "tiffany.pal").stderr
+    (trace / "others_0").write_bytes(others)
+    assert verdict(checked(20)) == "good"
+
+
 @pytest.mark.parametrize("name", ["/dev/stdin", "/dev/fd/0", "/proc/self/fd/0", "link", "-"])
 def test_a_directory_on_the_standard_input_is_called_one(tmp_path, name):
     trace = small_trace(tmp_path)

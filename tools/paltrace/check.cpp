@@ -77,6 +77,16 @@ RecordNotes notes_beside(const std::string& input, ctf::ReadSummary& seen) try {
     return {};
 }
 
+/// What `record` had read is there, unless somebody took a file away. What cannot be read is told already.
+void look_for_all(const std::string& input, const RecordNotes& notes, ctf::ReadSummary& seen) {
+    const std::uint64_t found = seen.records + seen.ticks_left_out;
+    if (!notes.records || found >= *notes.records || !seen.bad_parts.empty()) return;
+    const std::uint64_t missing = *notes.records - found;
+    seen.bad_parts.push_back("cannot check all of " + input + ": " + std::to_string(missing) +
+                             (missing == 1 ? " record that `paltrace record` had counted is not here"
+                                           : " records that `paltrace record` had counted are not here"));
+}
+
 void print_notes(const RecordNotes& notes, std::ostream& out) {
     for (const auto* sentences : {&notes.doubts, &notes.left, &notes.remarks})
         for (const std::string& sentence : *sentences)
@@ -149,6 +159,7 @@ ExitCode run_check(const CheckOptions& options, Streams& streams) {
     if (holds_nothing(seen)) return run_check_of_nothing(options.input, seen, streams);
     RecordNotes notes = notes_beside(options.input, seen);
     ctf::add_sentences(notes.doubts, seen.uncounted);
+    look_for_all(options.input, notes, seen);
 
     streams.out << printable(page.text(), true);
     print_notes(notes, streams.out);

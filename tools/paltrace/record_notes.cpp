@@ -57,18 +57,23 @@ std::vector<fs::path> find_below(const fs::path& directory) {
     return files;
 }
 
-std::vector<fs::path> find_record_files(const std::string& input) {
+struct RecordFiles {
+    std::vector<fs::path> paths;
+    bool of_a_part = false;  // the input is a part of what the recording has
+};
+
+RecordFiles find_record_files(const std::string& input) {
     std::error_code failed;
     const fs::path path = fs::canonical(input, failed);
     if (failed) return {};
     if (path.filename() == kLogName && fs::is_regular_file(path, failed)) {
         auto file = record_file_in(path.parent_path());
-        return file ? std::vector{std::move(*file)} : std::vector<fs::path>{};
+        return file ? RecordFiles{{std::move(*file)}} : RecordFiles{};
     }
     if (!fs::is_directory(path, failed)) return {};
-    if (auto file = record_file_in(path)) return {*file};
-    if (auto file = find_above(path)) return {*file};
-    return find_below(path);
+    if (auto file = record_file_in(path)) return {{*file}};
+    if (auto file = find_above(path)) return {{*file}, true};
+    return {find_below(path)};
 }
 
 /// "process 812 (name), process 813 (name) and 5 more", of those processes of a record.json; empty if there are none.
@@ -169,6 +174,9 @@ void add_notes_of(const fs::path& path, const std::string& label, RecordNotes& n
         throw Error{ErrorKind::system, "cannot read " + path.string() + ": " + std::string{std::strerror(errno)}};
     const nlohmann::json json = nlohmann::json::parse(file, nullptr, false);
     if (!json.is_object()) throw Error{ErrorKind::content, "cannot read " + path.string() + ": it is no JSON object"};
+    const auto records = json.find("records");  // null: it was not read back
+    if (records == json.end() || !records->is_number_unsigned()) notes.records = std::nullopt;
+    if (notes.records) *notes.records += records->get<std::uint64_t>();
     for (const std::string& doubt : doubts_of(json))
         notes.doubts.push_back(label + doubt);
     if (holds_unread_buffers(path.parent_path()))
@@ -188,8 +196,9 @@ void add_notes_of(const fs::path& path, const std::string& label, RecordNotes& n
 }  // namespace
 
 RecordNotes record_notes(const std::string& input) {
-    const std::vector<fs::path> files = find_record_files(input);
+    const auto [files, of_a_part] = find_record_files(input);
     RecordNotes notes;
+    if (!files.empty() && !of_a_part) notes.records = 0;
     for (const fs::path& file : files)
         add_notes_of(file, files.size() > 1 ? file.parent_path().filename().string() + ": " : "", notes);
     return notes;

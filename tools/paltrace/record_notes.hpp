@@ -1,8 +1,10 @@
 #pragma once
 /// What DIR/record.json says that the trace beside it cannot: how the recording ended.
 
+#include <cstdint>
 #include <functional>
 #include <iosfwd>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,6 +16,7 @@ struct RecordNotes {
     std::vector<std::string> doubts;   ///< a sentence for each thing that may be missing and that no record tells of
     std::vector<std::string> left;     ///< likewise, for what lies in the directory still and may be read
     std::vector<std::string> remarks;  ///< what was there and did nothing
+    std::optional<std::uint64_t> records{};  ///< how many `record` counted in what the input is; nothing: not known
 };
 
 /// @param input  a directory: of a recording, one in its trace, or one that recordings lie in, at any depth; or the log
