@@ -9,7 +9,7 @@ import signal
 
 from faults_daemons import written
 from kit import DEADLINE, poll, program
-from record import Running, record
+from recording import Running, record
 
 CANCELLED = str(program("cancelled"))
 PAIRS = 3

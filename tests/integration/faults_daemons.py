@@ -15,7 +15,7 @@ import urllib.request
 
 import pytest
 from kit import DEADLINE, SOURCE, OrdinaryUser, alive, children, need_program, poll, program
-from record import PROMISED_END, Running, check, record
+from recording import PROMISED_END, Running, check, record
 
 PALTRACE = program("paltrace")
 SPIN = str(program("spin_transitions"))

@@ -11,7 +11,7 @@ import pytest
 from faults_daemons import made
 from faults_waits import Slept
 from kit import need_program, poll, program
-from record import PROMISED_END, Running, check, kill_at_once, record
+from recording import PROMISED_END, Running, check, kill_at_once, record
 
 SPIN = str(program("spin_transitions"))
 

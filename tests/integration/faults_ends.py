@@ -11,7 +11,7 @@ import pytest
 from faults_daemons import written
 from faults_waits import PROMISED, SPIN, Slept, go_on
 from kit import DEADLINE, PrivateLttng, poll
-from record import Running, check
+from recording import Running, check
 
 WORKERS = 8
 

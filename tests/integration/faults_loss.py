@@ -10,7 +10,7 @@ import pytest
 from faults_daemons import made
 from faults_waits import Slept, go_on
 from kit import DEADLINE, PrivateLttng, poll, program
-from record import Running, check, losses_and_records, paltrace, record
+from recording import Running, check, losses_and_records, paltrace, record
 
 SPIN = str(program("spin_transitions"))
 LONG = os.environ.get("TIFFANY_PART") == "long"

@@ -8,7 +8,7 @@ import tempfile
 
 import pytest
 from kit import DEADLINE, SOURCE, need_program, program
-from record import PROMISED_END, check, mount_namespace, record, small_shm
+from recording import PROMISED_END, check, mount_namespace, record, small_shm
 
 SPIN = str(program("spin_transitions"))
 

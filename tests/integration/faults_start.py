@@ -9,7 +9,7 @@ import urllib.request
 
 import pytest
 from kit import DEADLINE, end_process, need_program, need_root, private_copy, program
-from record import check, record
+from recording import check, record
 
 FILES = ("tiffany-demo", "steady", "libtiffany-lttng.so")
 NO_SHM = "\n".join([

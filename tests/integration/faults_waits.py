@@ -10,7 +10,7 @@ import time
 import pytest
 from faults_daemons import made, written
 from kit import DEADLINE, Bpftrace, counting, need_bpftrace, poll, private_copy, program
-from record import Running, check
+from recording import Running, check
 
 SPIN = program("spin_transitions")
 PROMISED = 2.5  # s: 2 s, and what a wait may be longer than the one before it left
