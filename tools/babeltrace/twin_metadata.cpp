@@ -10,9 +10,9 @@
 #include <tiffany/pal/error.hpp>
 #include <utility>
 
-#include "child_source.hpp"
 #include "confine.hpp"
 #include "metadata_check.hpp"
+#include "metadata_child.hpp"
 #include "packet_layout.hpp"
 #include "stream_names.hpp"
 
@@ -59,16 +59,11 @@ std::string uuid_in_streams(const std::string& directory) {
     return uuid;
 }
 
-struct Told {
-    std::string uuid;
-    std::string text;
-};
-
 /// In a confined process. Errors: its metadata is not there, or is too much.
-Told look_at(const std::string& directory, FrameWriter& writer) {
+ToldMetadata look_at(const std::string& directory, FrameWriter& writer) {
     const std::string bytes = read_metadata(
         directory, [&writer] { writer.alive(); }, kMostLent);
-    Told told;
+    ToldMetadata told;
     try {
         told.text = metadata_text(bytes);
     } catch (const Error&) {  // cut within a packet
@@ -77,30 +72,6 @@ Told look_at(const std::string& directory, FrameWriter& writer) {
     if (told.uuid.empty()) told.uuid = uuid_in_streams(directory);
     return told;
 }
-
-/// A process that tells of metadata.
-class MetadataChild : public ChildHandler {
-  public:
-    MetadataChild(const std::string& name, const std::function<void(FrameWriter&)>& work, std::chrono::seconds patience)
-        : child_{name, work, patience} {}
-
-    /// What was told; nothing if it came to no good end.
-    std::vector<Told> all() try {
-        NothingRead nothing;
-        pal::Record none;
-        child_.next(none, nothing, *this);
-        return std::move(told_);
-    } catch (const Error&) {
-        return {};
-    }
-    void metadata(std::string_view uuid, std::string_view text) override {
-        told_.push_back({std::string{uuid}, std::string{text}});
-    }
-
-  private:
-    ChildSource child_;
-    std::vector<Told> told_;
-};
 
 /// Those that may have a twin. What was told of a trace is a hint: it may keep its metadata from being lent, or cost a
 /// process in vain.
@@ -116,10 +87,11 @@ std::vector<std::string> may_be_twins(const std::vector<std::string>& traces, st
             }
         }
     };
-    const std::vector<Told> told = MetadataChild{"the metadata of all", tell_uuids, patience}.all();
+    const std::vector<ToldMetadata> told =
+        MetadataChild{"the metadata of all", tell_uuids, patience, traces.size(), 0}.all();
     if (told.size() != traces.size()) return traces;
     std::map<std::string_view, std::size_t> times;
-    for (const Told& of_one : told)
+    for (const ToldMetadata& of_one : told)
         ++times[of_one.uuid];
     std::vector<std::string> found;
     for (std::size_t i = 0; i < traces.size(); ++i)
@@ -138,12 +110,12 @@ std::vector<TwinMetadata> metadata_of_twins(const std::vector<std::string>& trac
         for (; next != twins.end() && children.size() < kSideBySide; ++next) {
             const auto tell = [&trace = *next](FrameWriter& writer) {
                 confine({trace});
-                const Told told = look_at(trace, writer);
+                const ToldMetadata told = look_at(trace, writer);
                 writer.metadata(told.uuid, told.text);
             };
-            children.emplace_back(trace, tell, patience);
+            children.emplace_back(trace, tell, patience, 1, kMostLent);
         }
-        std::vector<Told> told = children.front().all();
+        std::vector<ToldMetadata> told = children.front().all();
         children.pop_front();
         if (told.size() == 1 && !told[0].uuid.empty())
             made.push_back({trace, std::move(told[0].uuid), std::move(told[0].text)});

@@ -4,12 +4,15 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <cstddef>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <string>
 #include <vector>
 
 #include "../temporary_folder.hpp"
+#include "metadata_child.hpp"
 #include "packet_layout.hpp"
 #include "plain_metadata.hpp"
 
@@ -69,6 +72,38 @@ TEST_F(TwinsMetadata, IsNotReadWhereNoneIsATwin) {
     trace("empty", "");
     trace("empty too", "");
     EXPECT_THAT(found(), IsEmpty());
+}
+
+std::size_t told_by(const std::function<void(FrameWriter&)>& work) {
+    constexpr std::size_t kMost = 2;
+    constexpr std::size_t kMostText = 10;
+    return MetadataChild{"some", work, std::chrono::seconds{60}, kMost, kMostText}.all().size();
+}
+
+TEST(MetadataChild, IsBelievedWhatItHasToTell) {
+    EXPECT_EQ(told_by([](FrameWriter& writer) {
+                  writer.metadata(kUuid, "ten bytes.");
+                  writer.metadata("", "");
+              }),
+              2U);
+}
+
+/// Its parent would keep all of that.
+TEST(MetadataChild, ThatTellsMoreIsNotBelieved) {
+    EXPECT_EQ(told_by([](FrameWriter& writer) {
+                  for (int i = 0; i < 3; ++i)
+                      writer.metadata(kUuid, "");
+              }),
+              0U)
+        << "of more traces than there are";
+    EXPECT_EQ(told_by([](FrameWriter& writer) { writer.metadata(kUuid, "eleven byte"); }), 0U);
+    EXPECT_EQ(told_by([](FrameWriter& writer) { writer.metadata(std::string(37, '0'), ""); }), 0U);
+    EXPECT_EQ(told_by([](FrameWriter& writer) {
+                  writer.metadata(kUuid, "");
+                  writer.record({});
+              }),
+              0U)
+        << "what is in the trace";
 }
 
 }  // namespace
