@@ -48,14 +48,27 @@ BoundedTrace::~BoundedTrace() {
 }
 
 void BoundedTrace::add(std::string_view stream, std::string_view index) {
-    const fs::path file = fs::path{trace_} / stream;
+    if (const auto cut = cut_.find(stream); cut != cut_.end()) return append(stream, index, cut->second);
     std::error_code failed;
-    if (stream.find('/') != stream.npos || !fs::is_regular_file(file, failed))
+    const auto is_it = [&](const fs::directory_entry& entry) {
+        std::error_code none;
+        return entry.path().filename().native() == stream && entry.is_regular_file(none);
+    };
+    // looked for in the listing: more than one name can open a file, as one with a NUL behind it
+    fs::directory_iterator entry{trace_, failed};
+    while (!failed && entry != fs::directory_iterator{} && !is_it(*entry))
+        entry.increment(failed);
+    if (failed || entry == fs::directory_iterator{})
         throw Error{ErrorKind::system, "the decoding process told of a stream that there is not"};
-    std::uint64_t& bytes = cut_.try_emplace(std::string{stream}).first->second;
+    append(stream, index, cut_[std::string{stream}]);
+}
+
+void BoundedTrace::append(std::string_view stream, std::string_view index, std::uint64_t& bytes) {
+    std::error_code failed;
+    const std::uint64_t stream_bytes = fs::file_size(fs::path{trace_} / stream, failed);
     bytes += index.size();
-    const std::uint64_t stream_bytes = fs::file_size(file, failed);
-    if (failed || bytes > most_bytes(stream_bytes))
+    bytes_ += index.size();
+    if (failed || bytes > most_bytes(stream_bytes) || bytes_ > kMostIndexBytes)
         throw Error{ErrorKind::system, "the decoding process told of more packets than a stream has room for"};
     if (index.empty()) return;
     const fs::path path = index_of(fs::path{home_} / stream);

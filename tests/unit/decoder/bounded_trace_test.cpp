@@ -1,12 +1,18 @@
 // A decoder that was taken over names streams, and sends indexes, as it likes.
 #include "bounded_trace.hpp"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
+#include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <string>
+#include <string_view>
 #include <tiffany/pal/error.hpp>
 
 #include "../temporary_folder.hpp"
@@ -61,6 +67,7 @@ TEST_F(Bounded, IsOfFilesOfTheTraceAlone) {
     for (const char* stream : {"../secret", "index/whole.idx", "index", ".", "..", "", "none", "./cut"})
         EXPECT_THROW(bounded.add(stream, "some"), Error) << stream;
     EXPECT_THROW(bounded.add((home_.path() / "secret").string(), "some"), Error);
+    EXPECT_THROW(bounded.add(std::string_view{"cut\0x", 5}, "some"), Error) << "the file is another one's";
     EXPECT_TRUE(fs::is_empty(fs::path{bounded.directory()} / "index"));
 }
 
@@ -69,6 +76,19 @@ TEST_F(Bounded, HasAnIndexOfNoMorePacketsThanAStreamHasRoomFor) {
     const std::string one_packet(sizeof(IndexHeader) + sizeof(IndexEntry), 'x');  // of some 100 bytes
     bounded.add("cut", one_packet);
     EXPECT_THROW(bounded.add("cut", "x"), Error);
+}
+
+TEST_F(Bounded, HasNoMoreOfAStreamThatIsAllHoles) {
+    constexpr std::size_t kTooMuch = BoundedTrace::kMostIndexBytes + 1;
+    fs::resize_file(trace_ / "cut", std::uintmax_t{1} << 40U);
+    fs::resize_file(home_.path() / "secret", kTooMuch);
+    const int file = ::open((home_.path() / "secret").c_str(), O_RDONLY | O_CLOEXEC);
+    void* const bytes = ::mmap(nullptr, kTooMuch, PROT_READ, MAP_PRIVATE, file, 0);  // nobody has to read it
+    ::close(file);
+    ASSERT_NE(bytes, MAP_FAILED);
+    BoundedTrace bounded{trace_.string()};
+    EXPECT_THROW(bounded.add("cut", {static_cast<const char*>(bytes), kTooMuch}), Error);
+    ::munmap(bytes, kTooMuch);
 }
 
 }  // namespace
