@@ -471,6 +471,17 @@ def test_a_recording_that_has_lost_a_whole_file_is_not_good(tmp_path):
     assert verdict(checked(20)) == "good"
 
 
+def test_of_recordings_that_share_transitions_none_is_missing(tmp_path):
+    runs = [tmp_path / "all" / name for name in ("run", "copy")]
+    for run in runs:
+        small_trace(run / "trace")
+        (run / "record.json").write_text(json.dumps({"ended": "now", "processes": [], "records": 20}))
+    assert verdict(paltrace("check", tmp_path / "all")) == "good"
+    (runs[0] / "record.json").write_text(json.dumps({"ended": "now", "processes": [], "records": 25}))
+    done = paltrace("check", tmp_path / "all")
+    assert (done.returncode, verdict(done)) == (BAD_CONTENT, "bad: not all could be read"), done
+
+
 @pytest.mark.parametrize("name", ["/dev/stdin", "/dev/fd/0", "/proc/self/fd/0", "link", "-"])
 def test_a_directory_on_the_standard_input_is_called_one(tmp_path, name):
     trace = small_trace(tmp_path)
