@@ -89,6 +89,9 @@ def test_a_program_may_have_any_name(tmp_path, name, others_read_it):
         assert other.returncode == GOOD, other
     else:
         assert_refused(other, BAD_CONTENT, "the program's name has a quote", "--reader native")
+        (odd / "transitions_0").write_bytes((odd / "transitions_0").read_bytes()[:-7])
+        cut = paltrace("convert", "--reader", "babeltrace2", odd, "-o", tmp_path / "x")
+        assert cut.returncode == BAD_CONTENT and "the program's name has a quote" in cut.stderr and "--reader native" in cut.stderr, cut
 
 
 @pytest.mark.parametrize("of", ["/dev/fd/", "/proc/self/fd/"])

@@ -185,10 +185,12 @@ class Reading {
             ++whole_;
         } catch (const Error& error) {
             source.failed = true;
-            if (source.is_cut)
+            if (source.is_cut) {
                 bad_part(error);
-            else
+                first_failure_ = error;  // where nothing could be read this is why, and not that it is cut
+            } else {
                 unread(error);
+            }
         }
         source.next = nullptr;
         return false;

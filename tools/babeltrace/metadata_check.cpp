@@ -128,9 +128,8 @@ bool ends_well(std::string_view text) {
     return open == 0 && last == ';';
 }
 
-/// LTTng (2.13) writes the program's name, which is anything of 15 bytes, between quotes as it is. One with a quote, a
-/// backslash or a line's end is no text of TSDL: each byte of it that is not plain becomes `?`. Returns whether there
-/// is one. Nobody but a reader of env looks at that name.
+}  // namespace
+
 bool mend_program_name(std::string& text) {
     constexpr std::string_view kBefore = "procname = \"";
     constexpr std::string_view kBehind = "\";\n";
@@ -148,8 +147,6 @@ bool mend_program_name(std::string& text) {
         if (!is_plain(text[at])) text[at] = '?';
     return true;
 }
-
-}  // namespace
 
 std::string metadata_text(std::string_view bytes) {
     if (bytes.empty()) throw bad("it is empty");

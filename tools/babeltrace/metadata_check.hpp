@@ -22,6 +22,11 @@ std::string read_metadata(const std::string& directory, const std::function<void
 /// Errors (content): a packet is cut or its sizes are wrong, or it is neither packets nor CTF text.
 std::string metadata_text(std::string_view bytes);
 
+/// LTTng (2.13) writes the program's name, which is anything of 15 bytes, between quotes as it is. One with a quote, a
+/// backslash or a line's end is no text of TSDL: each byte of it that is not plain becomes `?`. Returns whether there
+/// is one. Nobody but a reader of env looks at that name.
+bool mend_program_name(std::string& text);
+
 struct CheckedFiles {
     std::string metadata;        ///< its text, with a name in it that can be read
     bool odd_name = false;       ///< of the program: the file's text has one that LTTng should have escaped

@@ -79,6 +79,14 @@ void read_with_babeltrace2(const std::string& directory, bool ticks, FrameWriter
     if (decoder.ticks_left_out() != 0) writer.left_out(decoder.ticks_left_out());
 }
 
+/// What babeltrace2 found wrong of a trace whose program has such a name, with that as the reason.
+Error told_of_odd_name(const std::string& directory, const Error& error) {
+    if (error.kind() != ErrorKind::content) return error;
+    return error.within("cannot read " + directory +
+                        " with babeltrace2: the program's name has a quote, a backslash or a newline, which LTTng "
+                        "writes into the metadata as it is (--reader native takes it as it is meant)");
+}
+
 /// What is missing of the trace's processes. `all`: stream files that are there all the same are something babeltrace2
 /// stumbles over.
 MissingBuffers tell_missing(const std::string& directory, const std::string& metadata, FrameHandler& handler) {
@@ -144,10 +152,8 @@ void read_trace(const TraceFiles& files, const TraceOptions& options, FrameWrite
     try {
         read_with_babeltrace2(files.directory, options.ticks, writer);
     } catch (const Error& error) {
-        if (!checked.odd_name || error.kind() != ErrorKind::content) throw;
-        throw error.within("cannot read " + files.directory +
-                           " with babeltrace2: the program's name has a quote, a backslash or a newline, which LTTng "
-                           "writes into the metadata as it is (--reader native takes it as it is meant)");
+        if (!checked.odd_name) throw;
+        throw told_of_odd_name(files.directory, error);
     }
 } catch (const Error& error) {
     throw Error{error.kind(), named(files, error.one_line())};
@@ -158,7 +164,13 @@ void go_on_with_babeltrace2(const TraceFiles& files, const TraceOptions& options
     load_plugins();
     confine({files.directory, files.bounded.empty() ? files.directory : files.bounded});
     writer.take_up(said);
-    read_with_babeltrace2(files.bounded.empty() ? files.directory : files.bounded, options.ticks, writer);
+    try {
+        read_with_babeltrace2(files.bounded.empty() ? files.directory : files.bounded, options.ticks, writer);
+    } catch (const Error& error) {
+        std::string metadata = metadata_text(read_metadata(files.directory, [&writer] { writer.alive(); }));
+        if (!mend_program_name(metadata)) throw;
+        throw told_of_odd_name(files.directory, error);
+    }
 } catch (const Error& error) {
     throw Error{error.kind(), named(files, error.one_line())};
 }
