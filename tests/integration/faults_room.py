@@ -3,11 +3,10 @@ recording says what it lacks."""
 
 import json
 import re
-import subprocess
 import tempfile
 
 import pytest
-from kit import DEADLINE, SOURCE, need_program, program
+from kit import DEADLINE, SOURCE, need_program, program, run_to_end
 from recording import PROMISED_END, check, mount_namespace, record, small_shm
 
 SPIN = str(program("spin_transitions"))
@@ -45,7 +44,7 @@ def record_on_a_small_disk(directory, size, *options, then, spin="", beside=":")
         {then}
     """
     prefix = mount_namespace(f"mount -t tmpfs -o size={size} tmpfs {small}")
-    done = subprocess.run([*prefix, "sh", "-c", inside], text=True, capture_output=True, timeout=3 * DEADLINE, check=False)
+    done = run_to_end([*prefix, "sh", "-c", inside], timeout=3 * DEADLINE)
     made = int(re.search(r"^transitions (\d+)$", done.stdout, re.M)[1])
     assert made > 800_000, "the program itself is unharmed"
     assert "record 3\n" in done.stdout and "its disk is full" in done.stderr, done
@@ -163,7 +162,7 @@ def test_a_disk_that_was_full_for_a_while_is_told_and_crash_safe_has_what_one_th
             ls {small}/run
         """
         prefix = mount_namespace(f"mount -t tmpfs -o size=16M tmpfs {small}")
-        done = subprocess.run([*prefix, "sh", "-c", inside], text=True, capture_output=True, timeout=2 * DEADLINE, check=False)
+        done = run_to_end([*prefix, "sh", "-c", inside], timeout=2 * DEADLINE)
     assert "record 3\n" in done.stdout and "its disk was full for a while" in done.stderr, done
     told = json.loads(re.search(r"^\{$.*?^\}$", done.stdout, re.M | re.S)[0])
     assert told["disk_was_full"] is True and told["bad_parts"] == []
@@ -222,7 +221,7 @@ def test_a_session_daemon_that_does_not_answer_is_given_up_only_while_the_disk_i
     command = ["sh", tmp_path / "stops_answering", SPIN, small / "run", room_later, looks, tmp_path]
     prefix = mount_namespace(f"mount -t tmpfs -o size=16M tmpfs {small}")
     command = [*prefix, program("paltrace"), "record", "-o", small / "run", "--buffers", "64kx4", "--", *command]
-    done = subprocess.run(list(map(str, command)), text=True, capture_output=True, timeout=2 * DEADLINE, check=False)
+    done = run_to_end(command, timeout=2 * DEADLINE)
     if room_later == "no":
         assert done.returncode == 3 and "cannot end the recording: lttng stop: no answer" in done.stderr, done
         assert "cannot hold the trace in " in done.stderr and "its disk is full (0 bytes left)" in done.stderr, done
@@ -244,7 +243,7 @@ def test_a_process_that_begins_on_a_full_disk_is_counted_with_its_cause(tmp_path
         {paltrace} check {small}/run
     """
     prefix = mount_namespace(f"mount -t tmpfs -o size=6M tmpfs {small}")
-    done = subprocess.run([*prefix, "sh", "-c", inside], text=True, capture_output=True, timeout=DEADLINE, check=False)
+    done = run_to_end([*prefix, "sh", "-c", inside], timeout=DEADLINE)
     said = "LTTng made no trace for 2 processes (Error appending to metadata file: No space left on device): they are missing, uncounted"
     assert f"cannot tell of every process: {said}\n" in done.stderr and "record 3\n" in done.stdout, done
     told = json.loads(re.search(r"^\{$.*?^\}$", done.stdout, re.M | re.S)[0])

@@ -14,6 +14,7 @@
 Everything started here is ended here, by its pid, also when the test fails.
 """
 
+import contextlib
 import ctypes
 import json
 import os
@@ -98,8 +99,7 @@ def poll(condition, what, deadline=DEADLINE):
 
 def checked(command, **options):
     """Runs a command to its end; fails with everything it printed unless it returns 0."""
-    options.setdefault("timeout", DEADLINE)
-    done = subprocess.run([str(part) for part in command], text=True, capture_output=True, **options)
+    done = run_to_end(command, **options)
     assert done.returncode == 0, (
         f"{' '.join(map(str, command))}: exit {done.returncode}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
     )
@@ -183,6 +183,34 @@ def children(pid):
         found += below
         todo += below
     return found
+
+
+def kill_with_all_below(pid):
+    """Kills a process, and what it and those below it have started: a command that is recorded outlives paltrace."""
+    stopped = []
+    while True:  # from above, so that none goes on to start another
+        found = [each for each in (pid, *children(pid)) if each not in stopped and alive(each)]
+        if not found:
+            break
+        for each in found:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(each, signal.SIGSTOP)
+        stopped += found
+    for each in stopped:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(each, signal.SIGKILL)
+
+
+def run_to_end(command, timeout=DEADLINE, **options):
+    """As subprocess.run, with what was said as text; but when the time is over, nothing that was started is left."""
+    command = [str(part) for part in command]
+    with subprocess.Popen(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options) as process:
+        try:
+            out, err = process.communicate(timeout=timeout)
+        except BaseException:
+            kill_with_all_below(process.pid)
+            raise
+    return subprocess.CompletedProcess(command, process.returncode, out, err)
 
 
 def end_process(process, first=signal.SIGTERM, deadline=DEADLINE):

@@ -15,7 +15,7 @@ import tempfile
 import time
 
 import pytest
-from kit import DEADLINE, alive, children, end_process, need_program, need_root, poll, program
+from kit import DEADLINE, alive, children, kill_with_all_below, need_program, need_root, poll, program, run_to_end
 
 
 @pytest.fixture
@@ -54,9 +54,7 @@ class Done:
 
 def record(directory, *arguments, prefix=(), **options):
     """Runs paltrace record -o DIRECTORY ARGUMENTS to its end."""
-    options.setdefault("timeout", DEADLINE)
-    command = [*prefix, program("paltrace"), "record", "-o", directory, *arguments]
-    done = subprocess.run([str(part) for part in command], text=True, capture_output=True, **options)
+    done = run_to_end([*prefix, program("paltrace"), "record", "-o", directory, *arguments], **options)
     return Done(done.returncode, done.stdout, done.stderr, directory)
 
 
@@ -76,11 +74,16 @@ class Running:
             [str(part) for part in command], stdout=self._out, stderr=self._err, start_new_session=True
         )
         self.started = []
-        if ready is not None:
+        if ready is None:
+            return
+        try:
             poll(lambda: ready.exists() or self.process.poll() is not None, "the command works")
             assert self.process.poll() is None, self._text(self._err)
             self.started = [pid for pid in children(self.process.pid) if alive(pid)]
             assert len(self.started) >= 5, "two keepers, two daemons and the command"
+        except BaseException:
+            self.__exit__()
+            raise
 
     @staticmethod
     def _text(file):
@@ -111,7 +114,9 @@ class Running:
         return self
 
     def __exit__(self, *_):
-        end_process(self.process, signal.SIGKILL)
+        if self.process.poll() is None:
+            kill_with_all_below(self.process.pid)  # also what began after it was ready
+            self.process.wait()
         for pid in self.started:
             with contextlib.suppress(ProcessLookupError):
                 if alive(pid):
