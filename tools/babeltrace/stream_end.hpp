@@ -24,8 +24,9 @@ struct StreamEnd {
 };
 
 /// Walks the packets of the stream file `file`, which LTTng laid out, in this machine's byte order, and its index.
-/// @param on_progress  called at each packet, at each MiB of what follows the last whole one, and at each of the
-/// index's Cost: a read of each packet's header, and of what follows the last whole packet (64 MiB of it at the most).
+/// @param on_progress  called at each packet, at each MiB of what follows the last whole one, and at each entry of the
+///                     index
+/// Cost: a read of each packet's header, and of what follows the last whole packet (64 MiB of it at the most).
 /// Errors: the file and the cause, as check_files has them: it cannot be read (system), or something else than its end
 /// is wrong (content), as a packet that would be longer than the file and that others follow.
 StreamEnd find_stream_end(const std::string& file, const std::function<void()>& on_progress);
