@@ -32,7 +32,7 @@ class SleptUntilItsEnd:
 
 @contextlib.contextmanager
 def parking(directory, *options):
-    """(recording, pid, counter) of workers that park more than they run; the consumer daemon is dead, and all went on."""
+    """(recording, pid, counter) of workers that park more than they run; some of it is on disk."""
     counter, announce, run = directory / "counter", directory / "go", directory / "run"
     command = [SPIN, "0", "--workers", WORKERS, "--parks", "16", "--again", "6", "--counter", counter, "--announce", announce]
     with Running(run, "--buffers", "1Mx8", *options, "--", *command, ready=announce) as running:
