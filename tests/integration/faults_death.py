@@ -1,7 +1,5 @@
 """The traced program is killed: what it told LTTng before is in the log, and other programs keep all of theirs."""
 
-import contextlib
-import ctypes
 import os
 import re
 import signal
@@ -10,7 +8,8 @@ import sys
 import pytest
 from faults_daemons import made
 from faults_waits import Slept
-from kit import need_program, poll, program
+from held_thread import take_ends
+from kit import held, need_program, poll, program
 from recording import PROMISED_END, Running, check, kill_at_once, record
 
 SPIN = str(program("spin_transitions"))
@@ -39,28 +38,20 @@ def test_who_is_killed_at_any_moment_has_every_event_in_the_log_that_was_committ
         assert check(run).returncode == 0
 
 
-def ptrace(request, thread):
-    call = ctypes.CDLL(None, use_errno=True).ptrace
-    call.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
-    assert call(request, thread, None, None) == 0, os.strerror(ctypes.get_errno())
-
-
 def kill_while_a_worker_stands_still(running, counter):
     """The other one goes on, on the same CPU; in most cases the first one has half an event there."""
     spin = running.child("spin_transitions")
-    held, goes_on = Slept(spin).tids
-    for worker in (held, goes_on):
+    stands_still, goes_on = Slept(spin).tids
+    for worker in (stands_still, goes_on):
         os.sched_setaffinity(worker, sorted(os.sched_getaffinity(0))[:1])
     poll(lambda: min(made(counter)) > 50_000, "both work")
-    ptrace(0x4206, held)  # PTRACE_SEIZE
-    ptrace(0x4207, held)  # PTRACE_INTERRUPT
+    held(stands_still)
     before = sum(made(counter))
     poll(lambda: sum(made(counter)) > before + 50_000, "the other one goes on")
     os.kill(spin, signal.SIGKILL)
 
     def is_over():
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(held, os.WNOHANG | 0x40000000)  # __WALL: who has held it is told of its end first
+        take_ends(stands_still)
         return running.process.poll() is not None
 
     poll(is_over, "paltrace ends")

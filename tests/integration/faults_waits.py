@@ -1,7 +1,6 @@
 """How long a program that waits for room waits, in all, and what it does when it stood still itself meanwhile."""
 
 import contextlib
-import ctypes
 import os
 import pathlib
 import signal
@@ -9,7 +8,7 @@ import time
 
 import pytest
 from faults_daemons import made, written
-from kit import DEADLINE, Bpftrace, counting, need_bpftrace, poll, private_copy, program
+from kit import DEADLINE, Bpftrace, counting, held, need_bpftrace, poll, private_copy, program
 from recording import Running, check
 
 SPIN = program("spin_transitions")
@@ -53,26 +52,6 @@ def spinning(directory, spin):
         yield running, running.child("spin_transitions"), counter
 
 
-class Suspended:
-    """A thread that gets no CPU until it is let go, as a debugger stops one: the others of its process go on."""
-
-    _SEIZE, _INTERRUPT, _DETACH, _ALL = 0x4206, 0x4207, 17, 0x40000000
-
-    def __init__(self, tid):
-        self._tid = tid
-        self._ptrace(self._SEIZE)
-        self._ptrace(self._INTERRUPT)
-        os.waitpid(tid, self._ALL)
-
-    def _ptrace(self, request):
-        ptrace = ctypes.CDLL(None, use_errno=True).ptrace
-        if ptrace(ctypes.c_long(request), ctypes.c_long(self._tid), None, None) != 0:
-            raise OSError(ctypes.get_errno(), "ptrace")
-
-    def let_go(self):
-        self._ptrace(self._DETACH)
-
-
 def times_asleep(pid, tid):
     status = pathlib.Path(f"/proc/{pid}/task/{tid}/status").read_text()
     return int(status.split("\nvoluntary_ctxt_switches:")[1].split()[0])
@@ -82,10 +61,7 @@ def suspended_in_an_event(spin, counter):
     """The second worker, stopped where the first one waits for it: it looks every 0.1 ms, while LTTng sleeps for 100."""
     first, second = Slept(spin).tids
     for _ in range(500):
-        try:
-            suspended = Suspended(second)
-        except PermissionError:
-            pytest.skip("ptrace is forbidden here")
+        suspended = held(second)
         looks, before = times_asleep(spin, first), made(counter)[0]
         poll(
             lambda: made(counter)[0] > before + 1_000_000 or times_asleep(spin, first) > looks + 300,

@@ -30,6 +30,7 @@ import time
 
 import pytest
 from end_bpftrace import end_bpftrace
+from held_thread import FORBIDDEN, HeldThread
 
 BUILD_DEADLINE = 3600  # seconds, for what compiles
 # CMake's variables for a build of this project that is made to be looked at
@@ -183,6 +184,14 @@ def children(pid):
         found += below
         todo += below
     return found
+
+
+def held(tid):
+    """Takes a thread's CPU away; skips where nobody may do that."""
+    try:
+        return HeldThread(tid)
+    except PermissionError:
+        pytest.skip(FORBIDDEN)
 
 
 def kill_with_all_below(pid):
