@@ -187,7 +187,8 @@ class Reading {
             source.failed = true;
             if (source.is_cut) {
                 bad_part(error);
-                first_failure_ = error;  // where nothing could be read this is why, and not that it is cut
+                // where nothing could be read, this is why, and not that it is cut
+                first_failure_ = Error{error.kind(), first_failure_->one_line() + "; " + error.one_line()};
             } else {
                 unread(error);
             }
