@@ -35,6 +35,8 @@ struct RecordFacts {
 
     /// That did not do its work to the end.
     std::optional<Daemon> failed_daemon() const { return dead_daemon ? dead_daemon : hung_daemon; }
+    /// What some process did in the end may be missing, in no count.
+    bool tail_unknown() const;
     /// It is another's and so was not ended, and may write still what is in its buffers.
     bool hangs_on() const { return hung_daemon && !private_daemon; }
 };

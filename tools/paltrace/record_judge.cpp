@@ -189,7 +189,7 @@ void Judge::judge(const ctf::ReadSummary& found) {
     }
     Notice{talk_} << "recorded " << found.records << " records, " << found.transitions << " transitions, in "
                   << directory_.name();
-    const std::string bound = bound_of_lost(found);
+    const std::string bound = bound_of_lost(found, facts_.tail_unknown());
     if (found.lost == 0 && bound.empty())
         Notice{talk_} << "lost no transition"
                       << (found.untraced != 0 || found.without_buffers != 0 ? " of what was traced"

@@ -17,11 +17,6 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t kMostTitles = 5;
 
-// in each sentence of an end that is missing, and in no other
-constexpr std::string_view kDidAfter = " did after ";
-constexpr std::string_view kDoneAfter = "what was done after ";
-constexpr std::string_view kLastSecond = " last second ";
-
 /// A directory is called NAME-PID-DATE-TIME, and the name may hold anything.
 std::optional<RecordedProcess> process_of(const std::string& directory) {
     std::string_view rest = directory;
@@ -102,13 +97,6 @@ std::string unwritten_is_missing(const std::string& failure) {
 
 std::string full_disk_took_the_rest(const std::string& titles) {
     return "what " + titles + " did after the disk was full is missing, and not counted";
-}
-
-bool ends_unknown(const std::vector<std::string>& uncounted) {
-    return std::ranges::any_of(uncounted, [](std::string_view sentence) {
-        return sentence.find(kDidAfter) != sentence.npos || sentence.find(kDoneAfter) != sentence.npos ||
-               sentence.find(kLastSecond) != sentence.npos;
-    });
 }
 
 std::string later_ones_are_missing(const std::string& failure) {

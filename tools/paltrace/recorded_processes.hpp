@@ -55,11 +55,6 @@ std::string unwritten_is_missing(const std::string& failure);
 /// What is said of processes whose end is not in the recording because the disk took no more.
 std::string full_disk_took_the_rest(const std::string& titles);
 
-/// Whether one of the sentences on what is not counted (these, and those of record_notes) tells that what some process
-/// did in the end is missing, so that nobody knows what it lost by then: a count of what was lost is then at least
-/// that.
-bool ends_unknown(const std::vector<std::string>& uncounted);
-
 /// What is said of those that LTTng had no daemon for any more: nobody knows whether there were any.
 /// @param failure  as above
 std::string later_ones_are_missing(const std::string& failure);
