@@ -170,6 +170,25 @@ def test_a_session_daemon_that_hangs_until_the_end_is_given_up(tmp_path):
     assert judged.stdout.splitlines()[-1] == "good, but some may be missing, uncounted"
 
 
+def test_what_goes_on_when_a_session_daemon_that_hangs_is_given_up_is_read_from_its_buffers(tmp_path):
+    """The consumer daemon is ended with it, and had not taken what was told last."""
+    need_program("lttng-crash")
+    counter, announce, over, run = (tmp_path / name for name in ("counter", "go", "over", "run"))
+    script = f"{SPIN} 0 --gently --counter {counter} --announce {announce} & until test -e {over}; do sleep 0.05; done"
+    with Running(run, "--buffers", "1Mx4", "--", "sh", "-c", script, ready=announce) as running:
+        poll(lambda: written(run), "something is on disk")
+        consumer, spin = map(running.child, ("lttng-consumerd", "spin_transitions"))
+        os.kill(running.child("lttng-sessiond"), signal.SIGSTOP)
+        over.touch()
+        told = []
+        poll(lambda: told.append(sum(made(counter))) or not alive(consumer), "it is given up")
+        done = running.wait(PROMISED_END).expect(3)
+        assert alive(spin)
+    (process,) = done.file["processes"]
+    assert (done.file["hung_daemon"], process["ended"], process["tail_unknown"]) == ("session", False, False)
+    assert done.file["transitions"] + done.file["lost"] >= told[-2] > 0, done.err
+
+
 def run_gently_and_kill(directory, daemon, *options, code):
     announce, run = directory / "go", directory / "run"
     command = [SPIN, "0", "--gently", "--announce", announce]

@@ -65,7 +65,7 @@ class Recording {
     void tell_of_lttng_off();
     std::optional<int> run_beside();
     void wait_beside(const SessionDaemon& daemon, EndSignals& signals, BufferKeeper& buffers);
-    void end_session(Session& session, SessionDaemon& daemon);
+    void end_session(Session& session, SessionDaemon& daemon, BufferKeeper& buffers);
     std::unique_ptr<BufferKeeper> hold_buffers(const SessionDaemon& daemon) const;
     void look_at_disk();
     void salvage(BufferKeeper& buffers);
@@ -168,7 +168,7 @@ std::optional<int> Recording::run_under_session() {
             Notice{talk_} << "COMMAND was ended by signal " << WTERMSIG(ended.status) << " ("
                           << strsignal(WTERMSIG(ended.status)) << ")";
     }
-    end_session(session, daemon);
+    end_session(session, daemon, *buffers);
     look_at_disk();
     const bool incomplete = facts_.failed_daemon() || facts_.disk_was_full || WIFSIGNALED(facts_.command_wait_status);
     if (incomplete && !facts_.hangs_on()) salvage(*buffers);
@@ -206,7 +206,7 @@ std::unique_ptr<BufferKeeper> Recording::hold_buffers(const SessionDaemon& daemo
     return std::make_unique<HeldBuffers>(trace_path(), directory_.path("shm-kept"), daemon.consumer());
 }
 
-void Recording::end_session(Session& session, SessionDaemon& daemon) {
+void Recording::end_session(Session& session, SessionDaemon& daemon, BufferKeeper& buffers) {
     facts_.ended = std::chrono::system_clock::now();
     if (facts_.dead_daemon) daemon.end(kPatienceWithHalf);  // the other one waits for it
     std::optional<Daemon> stopped;
@@ -216,6 +216,7 @@ void Recording::end_session(Session& session, SessionDaemon& daemon) {
     });
     facts_.disk_was_full = session.given_up() && !stopped && directory_.has_no_room();
     if (session.given_up() && !facts_.disk_was_full) facts_.hung_daemon = stopped.value_or(Daemon::session);
+    if (facts_.hung_daemon && daemon.is_ours()) buffers.daemon_died();  // it will, and those who go on have them still
     const bool answers = !facts_.dead_daemon && !session.given_up();
     // later than the end of the recording: who is gone now may have gone before it
     if (answers) end_.registered = daemon.instrumented_processes();
@@ -253,7 +254,7 @@ std::optional<int> Recording::run_beside() {
                   << ", and those that start, " << (options_.seconds ? "for a while" : "until Ctrl-C or SIGTERM");
     const std::unique_ptr<BufferKeeper> buffers = hold_buffers(daemon);
     wait_beside(daemon, signals, *buffers);
-    end_session(session, daemon);
+    end_session(session, daemon, *buffers);
     look_at_disk();
     if (facts_.dead_daemon) salvage(*buffers);
     return std::nullopt;

@@ -102,8 +102,10 @@ void Judge::run() try {
 
 void Judge::take_processes(const ctf::ReadSummary& read) {
     facts_.processes = recorded_processes(trace_path(), read.traces);
-    for (RecordedProcess& process : facts_.processes)
+    for (RecordedProcess& process : facts_.processes) {
         process.ended = has_ended(process.pid);
+        process.unread = facts_.hung_daemon && !end_.salvaged && process.ended == false;
+    }
 }
 
 /// Nothing: it is COMMAND, and died of a signal, which is said.

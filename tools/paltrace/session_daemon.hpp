@@ -60,6 +60,8 @@ class SessionDaemon {
     /// What a program needs in its environment to register here.
     Environment environment() const;
     bool is_private() const noexcept { return private_; }
+    /// It was started here and goes on: end() ends it, unless others have sessions in it.
+    bool is_ours() const noexcept { return daemon_ != nullptr; }
     /// The processes that are registered here and have tracepoints of Tiffany; nothing if it does not answer.
     std::optional<std::vector<pid_t>> instrumented_processes() const;
     /// How long programs have been able to find it.
