@@ -12,7 +12,7 @@ import sys
 import time
 
 import pytest
-from kit import DEADLINE, alive, children, need_program, poll, program
+from kit import DEADLINE, alive, children, need_program, parent, poll, program
 from recording import (
     PROMISED_END,
     Running,
@@ -31,10 +31,6 @@ from recording import (
 )
 
 pytestmark = pytest.mark.usefixtures("lttng_is_installed")
-
-
-def parent(pid):
-    return int(pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
 @pytest.mark.parametrize("whom", ["the group, as a terminal does", "paltrace alone"])
