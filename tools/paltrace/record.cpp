@@ -171,7 +171,7 @@ std::optional<int> Recording::run_under_session() {
     end_session(session, daemon, *buffers);
     look_at_disk();
     const bool incomplete = facts_.failed_daemon() || facts_.disk_was_full || WIFSIGNALED(facts_.command_wait_status);
-    if (incomplete && !facts_.hangs_on()) salvage(*buffers);
+    if (incomplete && !facts_.hangs_on) salvage(*buffers);
     return std::nullopt;
 }
 
@@ -215,23 +215,24 @@ void Recording::end_session(Session& session, SessionDaemon& daemon, BufferKeepe
         return stopped || directory_.has_no_room();
     });
     facts_.disk_was_full = session.given_up() && !stopped && directory_.has_no_room();
-    if (session.given_up() && !facts_.disk_was_full) facts_.hung_daemon = stopped.value_or(Daemon::session);
-    if (facts_.hung_daemon && daemon.is_ours()) buffers.daemon_died();  // it will, and those who go on have them still
+    if (session.given_up() && !facts_.disk_was_full) facts_.hung_daemon = stopped.value_or(Daemon::either);
+    if (facts_.hung_daemon && daemon.is_ours()) buffers.daemon_died();  // before it is ended
     const bool answers = !facts_.dead_daemon && !session.given_up();
     // later than the end of the recording: who is gone now may have gone before it
     if (answers) end_.registered = daemon.instrumented_processes();
     daemon.end(answers ? SessionDaemon::kPatience : kPatienceWithHalf);
+    facts_.hangs_on = facts_.hung_daemon && !daemon.was_ended();
     facts_.missed_processes = daemon.complaints().missed;
     if (daemon.complaints().failed_writes != 0) facts_.disk_was_full = true;
     if (!facts_.failed_daemon())
         end_.refused_channels = daemon.complaints().refused_channels;  // else it was not for want of room
     if (facts_.hung_daemon)
-        complain(facts_.hung_daemon == Daemon::consumer ? ExitCode::lost : ExitCode::system,
-                 "cannot end the recording in good order: LTTng's " + std::string{name_of(*facts_.hung_daemon)} +
-                     " daemon hangs" + (stopped ? " (it was stopped, by a signal or a debugger)" : "") +
-                     (facts_.hangs_on()
-                          ? ""
-                          : ": what it did not write is read from the buffers, as far as they are still there"));
+        complain(
+            facts_.hung_daemon == Daemon::consumer ? ExitCode::lost : ExitCode::system,
+            "cannot end the recording in good order: " + daemon_title(name_of(*facts_.hung_daemon)) + " hangs" +
+                (stopped ? " (it was stopped, by a signal or a debugger)" : "") +
+                (facts_.hangs_on ? ""
+                                 : ": what it did not write is read from the buffers, as far as they are still there"));
     else if (!trouble.empty() && facts_.own == ExitCode::good)
         complain(ExitCode::system, "cannot end the recording: " + trouble);
 }
@@ -256,7 +257,7 @@ std::optional<int> Recording::run_beside() {
     wait_beside(daemon, signals, *buffers);
     end_session(session, daemon, *buffers);
     look_at_disk();
-    if (facts_.dead_daemon) salvage(*buffers);
+    if (facts_.failed_daemon() && !facts_.hangs_on) salvage(*buffers);
     return std::nullopt;
 }
 

@@ -141,7 +141,7 @@ void Judge::judge_processes() {
     }
     if (!silent.empty() && silent.size() < facts_.processes.size())
         Notice{talk_} << "no transition was recorded of " << titles_of(silent);
-    if (facts_.hangs_on())
+    if (facts_.hangs_on)
         Notice{talk_} << unwritten_is_missing(failure());
     else if (!cut.empty() && facts_.failed_daemon())
         Notice{talk_} << rest_is_missing(titles_of(cut), failure());
@@ -283,7 +283,7 @@ void Judge::judge_daemon() {
     complain(ExitCode::bad_content, "cannot read all that was recorded: " + failure() +
                                         " before it had written what the events of a process mean, or in the middle of "
                                         "that; " +
-                                        (facts_.hangs_on()          ? "if it goes on it may still write it"
+                                        (facts_.hangs_on            ? "if it goes on it may still write it"
                                          : options_.command.empty() ? "with COMMAND, --crash-safe would keep it"
                                                                     : "--crash-safe would keep it"));
 }

@@ -113,14 +113,6 @@ std::optional<std::string> failure_in(const nlohmann::json& json) {
     return std::nullopt;
 }
 
-/// It was another's, and nobody has read its buffers.
-bool hangs_on(const nlohmann::json& json) {
-    const auto hung = json.find("hung_daemon");
-    const auto lttng = json.find("lttng");
-    return hung != json.end() && hung->is_string() && lttng != json.end() && lttng->is_object() &&
-           lttng->value("session_daemon", nlohmann::json{}) != "private";
-}
-
 void add_missed(const nlohmann::json& json, std::vector<std::string>& doubts) {
     const auto add = [&doubts](const nlohmann::json& count, const std::string& cause) {
         if (count.is_number_unsigned() && count != 0) doubts.push_back(missed(count.get<std::size_t>(), cause));
@@ -142,7 +134,7 @@ std::vector<std::string> doubts_of(const nlohmann::json& json) {
         doubts.emplace_back(
             "record.json has no end (paltrace was killed, goes on, or had no room for it): what was done since then is "
             "missing, and of the second before some may be, uncounted");
-    else if (failure && hangs_on(json))
+    else if (failure && says_in(json, "hangs_on"))
         doubts.push_back(unwritten_is_missing(*failure));
     else if (!cut.empty() && failure)
         doubts.push_back(rest_is_missing(cut, *failure));

@@ -83,8 +83,12 @@ std::string titles_of(const std::vector<RecordedProcess>& processes) {
     return titles;
 }
 
+std::string daemon_title(const std::string& daemon) {
+    return daemon == "either" ? "one of LTTng's daemons" : "LTTng's " + daemon + " daemon";
+}
+
 std::string failure_of(const std::string& daemon, bool hung) {
-    return "LTTng's " + daemon + " daemon had " + (hung ? "stopped answering" : "ended");
+    return daemon_title(daemon) + " had " + (hung ? "stopped answering" : "ended");
 }
 
 std::string rest_is_missing(const std::string& titles, const std::string& failure) {

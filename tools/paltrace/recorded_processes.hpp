@@ -41,8 +41,11 @@ pid_t pid_in_name(const std::string& directory);
 /// "process 812 (name), process 813 (name) and 5 more"
 std::string titles_of(const std::vector<RecordedProcess>& processes);
 
+/// "LTTng's consumer daemon", "one of LTTng's daemons".
+std::string daemon_title(const std::string& daemon);
+
 /// What befell a daemon of LTTng while it was needed: "LTTng's consumer daemon had ended".
-/// @param daemon  "session", "consumer"
+/// @param daemon  "session", "consumer", or "either", where nobody knows which
 /// @param hung    it was there, and answered nobody
 std::string failure_of(const std::string& daemon, bool hung);
 
