@@ -87,6 +87,10 @@ std::string daemon_title(const std::string& daemon) {
     return daemon == "either" ? "one of LTTng's daemons" : "LTTng's " + daemon + " daemon";
 }
 
+std::string untold_end(const std::string& titles) {
+    return titles + " ended, and did not tell that its workers had stopped (killed, or exit() while they worked?)";
+}
+
 std::string failure_of(const std::string& daemon, bool hung) {
     return daemon_title(daemon) + " had " + (hung ? "stopped answering" : "ended");
 }

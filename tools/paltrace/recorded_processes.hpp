@@ -44,6 +44,9 @@ std::string titles_of(const std::vector<RecordedProcess>& processes);
 /// "LTTng's consumer daemon", "one of LTTng's daemons".
 std::string daemon_title(const std::string& daemon);
 
+/// "process 812 (name) ended, and did not tell that its workers had stopped", and how that may be.
+std::string untold_end(const std::string& titles);
+
 /// What befell a daemon of LTTng while it was needed: "LTTng's consumer daemon had ended".
 /// @param daemon  "session", "consumer", or "either", where nobody knows which
 /// @param hung    it was there, and answered nobody
