@@ -60,6 +60,7 @@ class Recording {
     void choose_buffers(std::uint64_t processes);
     Environment command_environment(const SessionDaemon& daemon) const;
     std::optional<int> run_under_session();
+    CommandEnd watch(KeptChild& command, const SessionDaemon& daemon, EndSignals& signals, BufferKeeper& buffers);
     Session begin_session(SessionDaemon& daemon, const std::string& shm_path) const;
     std::size_t wait_for_processes(const SessionDaemon& daemon, EndSignals& signals);
     void tell_of_lttng_off();
@@ -157,7 +158,7 @@ std::optional<int> Recording::run_under_session() {
                            .outlives_us = true}};
         directory_.keep();
         end_.command = command.pid();
-        const CommandEnd ended = watch_command(command, daemon, signals, *buffers, talk_);
+        const CommandEnd ended = watch(command, daemon, signals, *buffers);
         facts_.command_wait_status = ended.status;
         facts_.dead_daemon = ended.dead_daemon;
         if (ended.dead_daemon) facts_.own = ended.dead_daemon == Daemon::consumer ? ExitCode::lost : ExitCode::system;
@@ -173,6 +174,15 @@ std::optional<int> Recording::run_under_session() {
     const bool incomplete = facts_.failed_daemon() || facts_.disk_was_full || WIFSIGNALED(facts_.command_wait_status);
     if (incomplete && !facts_.hangs_on) salvage(*buffers);
     return std::nullopt;
+}
+
+/// What an exception ends is the recording alone.
+CommandEnd Recording::watch(KeptChild& command, const SessionDaemon& daemon, EndSignals& signals,
+                            BufferKeeper& buffers) try {
+    return watch_command(command, daemon, signals, buffers, talk_);
+} catch (...) {
+    if (!command.wait({})) Notice{talk_} << "COMMAND (process " << command.pid() << ") goes on, and is not recorded";
+    throw;
 }
 
 /// LTTng writes no stream any further that the disk did not take a packet of; what is in its buffers stays there.
