@@ -1,5 +1,6 @@
 #include "reading.hpp"
 
+#include <algorithm>
 #include <filesystem>
 #include <ostream>
 #include <string_view>
@@ -7,6 +8,7 @@
 
 #include "notice.hpp"
 #include "process_table.hpp"
+#include "recorded_processes.hpp"
 
 namespace tiffany::paltrace {
 namespace {
@@ -131,7 +133,7 @@ std::string bound_of_lost(const ctf::ReadSummary& summary, bool more_uncounted) 
 }
 
 std::string bound_of_lost(const ctf::ReadSummary& summary) {
-    return bound_of_lost(summary, !summary.uncounted.empty());
+    return bound_of_lost(summary, std::ranges::any_of(summary.uncounted, is_known_to_be_missing));
 }
 
 std::string loss_remark(const ctf::ReadSummary& summary) {

@@ -17,6 +17,8 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t kMostTitles = 5;
 
+constexpr std::string_view kNobodyKnows = ": nobody knows";
+
 /// A directory is called NAME-PID-DATE-TIME, and the name may hold anything.
 std::optional<RecordedProcess> process_of(const std::string& directory) {
     std::string_view rest = directory;
@@ -108,7 +110,11 @@ std::string full_disk_took_the_rest(const std::string& titles) {
 }
 
 std::string later_ones_are_missing(const std::string& failure) {
-    return "if a process began after " + failure + ", it is missing, and not counted: nobody knows";
+    return "if a process began after " + failure + ", it is missing, and not counted" + std::string{kNobodyKnows};
+}
+
+bool is_known_to_be_missing(std::string_view uncounted) {
+    return !uncounted.ends_with(kNobodyKnows);
 }
 
 }  // namespace tiffany::paltrace

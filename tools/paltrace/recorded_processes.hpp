@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "tools/babeltrace/trace_reader.hpp"
@@ -65,5 +66,9 @@ std::string full_disk_took_the_rest(const std::string& titles);
 /// What is said of those that LTTng had no daemon for any more: nobody knows whether there were any.
 /// @param failure  as above
 std::string later_ones_are_missing(const std::string& failure);
+
+/// Whether a sentence on what is not counted, with whatever label before it, tells of more than those, so that a count
+/// of what was lost is at least that.
+bool is_known_to_be_missing(std::string_view uncounted);
 
 }  // namespace tiffany::paltrace
