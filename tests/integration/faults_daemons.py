@@ -14,7 +14,7 @@ import time
 import urllib.request
 
 import pytest
-from kit import DEADLINE, SOURCE, OrdinaryUser, alive, children, need_program, poll, program
+from kit import DEADLINE, SOURCE, OrdinaryUser, alive, children, need_program, parent, poll, program
 from recording import PROMISED_END, Running, check, record
 
 PALTRACE = program("paltrace")
@@ -168,6 +168,43 @@ def test_a_session_daemon_that_hangs_until_the_end_is_given_up(tmp_path):
     judged = check(run)
     assert judged.returncode == 0, judged
     assert judged.stdout.splitlines()[-1] == "good, but some may be missing, uncounted"
+
+
+@contextlib.contextmanager
+def left_beside_a_session_daemon_that_hangs(directory):
+    """COMMAND ends, and leaves a process whose transitions go on."""
+    counter, announce, over, run = (directory / name for name in ("counter", "go", "over", "run"))
+    script = f"{SPIN} 0 --gently --counter {counter} --announce {announce} & until test -e {over}; do sleep 0.05; done"
+    with Running(run, "--buffers", "1Mx4", "--", "sh", "-c", script, ready=announce) as running:
+        poll(lambda: written(run), "something is on disk")
+        os.kill(running.child("lttng-sessiond"), signal.SIGSTOP)
+        spin = running.child("spin_transitions")
+        over.touch()
+        poll(lambda: parent(spin) == running.process.pid, "COMMAND has ended")
+        yield running, spin, counter
+
+
+def test_what_goes_on_when_a_session_daemon_that_hangs_is_given_up_is_read_from_its_buffers(tmp_path):
+    """The consumer daemon is ended with it, and had not taken what was told last."""
+    need_program("lttng-crash")
+    with left_beside_a_session_daemon_that_hangs(tmp_path) as (running, spin, counter):
+        consumer = running.child("lttng-consumerd")
+        told = []
+        poll(lambda: told.append(sum(made(counter))) or not alive(consumer), "it is given up")
+        done = running.wait(PROMISED_END).expect(3)
+        assert alive(spin)
+    (process,) = done.file["processes"]
+    assert (done.file["hung_daemon"], process["ended"], process["tail_unknown"]) == ("session", False, False)
+    assert done.file["transitions"] + done.file["lost"] >= told[-2] > 0, done.err
+
+
+def test_what_the_command_left_and_is_killed_before_the_recording_ends_has_ended_although_nobody_waits_for_it(tmp_path):
+    with left_beside_a_session_daemon_that_hangs(tmp_path) as (running, spin, _):
+        os.kill(spin, signal.SIGKILL)
+        done = running.wait(PROMISED_END).expect(3)
+    (process,) = done.file["processes"]
+    assert (process["pid"], process["ended"], process["tail_unknown"]) == (spin, True, True)
+    assert f"what process {spin} (spin_transition) did after LTTng's session daemon had stopped answering is missing" in done.err
 
 
 def run_gently_and_kill(directory, daemon, *options, code):

@@ -167,6 +167,10 @@ def alive(pid):
     return status.rpartition(")")[2].split()[0] not in "ZX"
 
 
+def parent(pid):
+    return int(pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
 def children(pid):
     """The pids of a process's children and of theirs."""
     parents = {}

@@ -175,6 +175,7 @@ def test_a_command_that_is_killed_leaves_a_trace_that_can_be_read(tmp_path, spin
         judged = check(input_)
         assert "end not seen: 1" in judged.stdout
         assert "COMMAND was killed" in judged.stdout
+        assert re.search(r"^lost: (at least|counted at most) \d+ transitions", judged.stdout, re.M), judged
         assert "some may be missing, uncounted" in judged.stdout.splitlines()[-1]
 
 

@@ -12,7 +12,7 @@ import sys
 import time
 
 import pytest
-from kit import DEADLINE, alive, children, need_program, poll, program
+from kit import DEADLINE, alive, children, need_program, parent, poll, program
 from recording import (
     PROMISED_END,
     Running,
@@ -31,10 +31,6 @@ from recording import (
 )
 
 pytestmark = pytest.mark.usefixtures("lttng_is_installed")
-
-
-def parent(pid):
-    return int(pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
 @pytest.mark.parametrize("whom", ["the group, as a terminal does", "paltrace alone"])
@@ -166,6 +162,7 @@ def test_kill_9_of_paltrace_leaves_a_trace_that_can_be_read(tmp_path, spin):
         for input_ in (run, run / "trace", run / "trace" / "ust"):
             judged = check(input_)
             assert judged.returncode in (0, 4) and "note: record.json has no end" in judged.stdout  # 4: it lost some
+            assert re.search(r"^lost: (at least|counted at most) \d+ transitions", judged.stdout, re.M), judged
             verdict = judged.stdout.splitlines()[-1]
             assert verdict.startswith("good, but ") and verdict.endswith("some may be missing, uncounted")
         done = paltrace("convert", run / "trace", "-o", run / "run.pal")
@@ -311,8 +308,9 @@ def test_what_a_process_left_half_written_is_lost_without_advice_on_buffers(tmp_
     done = record_on_two_cpus(tmp_path, spin, lose_a_cpu, "--quit").expect(4)
     lost = done.file["lost"]
     assert lost > 1000 and done.file["bad_parts"] == [] and done.file["tail_unknown"] is True
-    assert f"lost {lost} transitions, {lost} of them because a process ended in the middle of an event" in done.err
-    assert "give --buffers" not in done.err and "did not discard" not in done.err
+    half = f"LTTng did not discard {lost} of them: perhaps a process ended in the middle of an event, and nobody reads what it left half written"
+    assert f"paltrace: lost at least {lost} transitions; {half}\n" in done.err
+    assert "give --buffers" not in done.err and "transitions are missing" not in done.err
     judged = check(tmp_path / "run")
     assert judged.returncode == 4
     assert judged.stdout.splitlines()[-1] == f"good, but {lost} transitions lost, some may be missing, uncounted"
@@ -322,7 +320,8 @@ def test_what_nobody_discarded_of_a_process_that_ended_in_good_order_is_an_error
     done = record_on_two_cpus(tmp_path, spin, lose_a_cpu).expect(1)
     lost = done.file["lost"]
     assert done.file["transitions"] + lost == done.transitions() and done.file["tail_unknown"] is False
-    assert f"paltrace: lost {lost} transitions\npaltrace: {lost} transitions are missing that the tracer did not discard" in done.err
+    assert f"paltrace: lost {lost} transitions\npaltrace: {lost} transitions are missing that the tracer did not discard, and nothing" in done.err
+    assert "--lossless" not in done.err and "filter" not in done.err
 
 
 def test_of_a_command_that_calls_exit_beside_threads_that_work_it_is_said_that_its_end_may_be_missing(tmp_path, spin):

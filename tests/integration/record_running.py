@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 from attach import ROOM, Crowd, check, expect_the_account
-from kit import DEADLINE, OrdinaryUser, PrivateLttng, alive, children, end_process, need_root, poll, program
+from kit import DEADLINE, OrdinaryUser, PrivateLttng, alive, children, end_process, need_program, need_root, poll, program
 
 
 def log_of(directory):
@@ -351,6 +351,24 @@ def test_the_daemon_that_it_started_stays_while_others_have_sessions_in_it(numbe
         finally:
             os.kill(daemon, signal.SIGTERM)
             poll(lambda: not alive(daemon), "the daemon ends")
+
+
+def test_the_daemon_that_it_started_is_ended_when_it_hangs_and_its_buffers_are_read():
+    need_program("lttng-crash")
+    with OrdinaryUser("paltrace", "tiffany-demo") as user:
+        demo = user.popen([user.program("tiffany-demo"), "--seconds", "0", "--tasks", "10"], stdout=subprocess.DEVNULL)
+        recorder = record_without_end(user.popen, user.program("paltrace"), "run")
+        daemon = int((user.home / ".lttng" / "lttng-sessiond.pid").read_text())
+        poll(lambda: any(file.stat().st_size for file in user.home.glob("run/trace/**/transitions_*")), "it records")
+        os.kill(daemon, signal.SIGSTOP)
+        recorder.send_signal(signal.SIGINT)
+        said = recorder.stderr.read()
+        assert recorder.wait(DEADLINE) == 3 and not alive(daemon), said
+        end_process(demo)
+        facts = json.loads((user.home / "run" / "record.json").read_text())
+    assert "session daemon hangs (it was stopped, by a signal or a debugger): what it did not write is read from" in said
+    assert (facts["hung_daemon"], facts["hangs_on"], facts["bad_parts"]) == ("session", False, []), said
+    assert "may write it" not in said and "what was done after LTTng's session daemon" not in said
 
 
 def test_a_process_that_is_stopped_and_so_not_registered_is_called_that():

@@ -17,7 +17,8 @@ class BufferKeeper {
     /// @param command  whose buffers are kept when it has ended
     virtual void look(pid_t command) noexcept = 0;
 
-    /// To be called at once when LTTng's session daemon or its consumer daemon has ended by itself.
+    /// To be called at once when LTTng's session daemon or its consumer daemon has ended by itself, and before one that
+    /// hangs is ended.
     virtual void daemon_died() noexcept = 0;
 
     /// Makes the trace readable as far as it was written, and extracts what was still in the buffers into the directory

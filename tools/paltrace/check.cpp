@@ -33,7 +33,7 @@ void print_coverage(const pal::LifecycleReport& report, const ctf::ReadSummary& 
         if (report.dumps.incomplete != 0)
             out << " whole, " << report.dumps.incomplete << " not: tasks that were there before may be missing";
     }
-    out << "\nlost: " << (seen.at_most ? "at most " : "") << seen.lost << " transitions (gaps: " << report.gaps
+    out << "\nlost: " << bound_of_lost(seen) << seen.lost << " transitions (gaps: " << report.gaps
         << ", after the last record: " << seen.tail << ", not explained: " << seen.unexplained << ")\n";
     if (seen.lost_others != 0) out << "lost of other events: at least " << seen.lost_others << '\n';
     out << "not traced: " << seen.untraced << " transitions\n";

@@ -14,7 +14,8 @@
 
 namespace tiffany::paltrace {
 
-/// Opens them by the descriptors that the processes have, in /proc, and not before a daemon dies or is stopped: memory
+/// Opens them by the descriptors that the processes have, in /proc, and not before a daemon dies, is stopped or is
+/// given up: memory
 /// that is open here would not be free for the next process. So of a process that ended with the daemon, or that we may
 /// not look into, nothing is held.
 class HeldBuffers final : public BufferKeeper {

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -30,6 +31,9 @@ using std::chrono::seconds;
 constexpr seconds kGrace{5};
 // A process that SIGKILL does not end in this time hangs in the kernel; nobody can help that.
 constexpr seconds kKillPatience{10};
+
+// How long the end of a child that has lost its keeper may go unseen where the kernel gives no descriptor for it.
+constexpr milliseconds kLookAtAdopted{20};
 
 // What a keeper is told. A signal that the kernel sends, and one that we send, so that it knows which it was.
 constexpr int kCallerDied = SIGHUP;
@@ -241,8 +245,9 @@ std::optional<int> KeptChild::wait(std::chrono::milliseconds patience) {
     while (!status_) {
         const auto left = std::chrono::ceil<milliseconds>(deadline - Clock::now());
         pollfd waiting{fd_, POLLIN, 0};
-        const int ready = poll(&waiting, 1, static_cast<int>(std::max<milliseconds::rep>(left.count(), 0)));
-        if (ready > 0) read_ending(true);
+        const auto nap = adopted_ ? std::min(left, kLookAtAdopted) : left;
+        const int ready = poll(&waiting, 1, static_cast<int>(std::max<milliseconds::rep>(nap.count(), 0)));
+        if (ready > 0 || adopted_) read_ending(true);
         if (left.count() <= 0) break;
     }
     return status_;
@@ -276,7 +281,11 @@ void KeptChild::read_ending(bool may_wait) noexcept {
     if (status_) return;
     int status = 0;
     if (adopted_) {
-        if (waitpid(pid_, &status, WNOHANG) == pid_) status_ = status;
+        const pid_t ended = waitpid(pid_, &status, WNOHANG);
+        if (ended == pid_)
+            status_ = status;
+        else if (ended < 0 && errno != EINTR && is_dead(pid_))
+            status_ = SIGKILL;  // nobody knows how, so as little is promised as of one that was killed
     } else if (receive(fd_, status)) {
         status_ = status;
     } else if (outlives_us_) {
@@ -293,9 +302,11 @@ void KeptChild::adopt() noexcept {
     keeper_ = -1;
     adopted_ = true;
     const int child = static_cast<int>(syscall(SYS_pidfd_open, pid_, 0));
-    if (child < 0) return;
-    dup3(child, fd_, O_CLOEXEC);  // who polls fd_ goes on to
-    close(child);
+    // who polls fd_ goes on to; the pipe at its end would be readable for ever, so else something that never is
+    const int other = child >= 0 ? child : eventfd(0, EFD_CLOEXEC);
+    if (other < 0) return;
+    dup3(other, fd_, O_CLOEXEC);
+    close(other);
 }
 
 }  // namespace tiffany::paltrace

@@ -45,19 +45,20 @@ class KeptChild {
   public:
     /// Errors: ErrorKind::system if the program cannot be started; then nothing is left behind.
     explicit KeptChild(const ChildOptions& options);
-    /// Ends the child and everything it started, unless it ended before; one that outlives us goes on.
+    /// Ends the child and everything it started, as end() does, unless it ended before; one that outlives us goes on.
     ~KeptChild();
     KeptChild(const KeptChild&) = delete;
     KeptChild& operator=(const KeptChild&) = delete;
 
     pid_t pid() const noexcept { return pid_; }
-    /// Readable once the child has ended.
+    /// Readable once the child has ended; it may never be if the keeper was killed: look at wait() now and then, too.
     int fd() const noexcept { return fd_; }
     /// How it ended, as of waitpid(); nothing while it runs. Waits at most `patience`.
     std::optional<int> wait(std::chrono::milliseconds patience);
     /// To the child alone.
     void signal(int number) noexcept;
-    /// Ends the child and everything it started by SIGKILL, and returns when they are gone.
+    /// Ends the child and everything it started by SIGKILL, and returns when they are gone. Of one that outlives us and
+    /// has lost its keeper, the child alone: what it started is not known.
     void end() noexcept;
     /// The child lives on, with what it started: only its keeper ends. Needs ChildOptions::lives_on, or outlives_us.
     void release() noexcept;
@@ -72,7 +73,7 @@ class KeptChild {
     pid_t pid_ = -1;
     int fd_ = -1;
     std::optional<int> status_;
-    bool adopted_ = false;  // its keeper was killed, so it is our own child, and fd_ refers to it
+    bool adopted_ = false;  // its keeper was killed, so it is our own child, and fd_ refers to it, if it can
 };
 
 }  // namespace tiffany::paltrace

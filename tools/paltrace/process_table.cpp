@@ -139,6 +139,11 @@ char state_of(pid_t process) {
     return stat_in("/proc/" + std::to_string(process)).state;
 }
 
+bool is_dead(pid_t process) {
+    const char state = state_of(process);
+    return state == 'Z' || state == 'X' || state == 0;
+}
+
 bool is_stopped(pid_t process) {
     const char state = state_of(process);
     return state == 'T' || state == 't';

@@ -44,6 +44,9 @@ std::size_t threads_called(pid_t process, std::string_view name);
 /// As in /proc/PID/stat: R, S, D, T (stopped), Z (ended, and nobody has asked how), ...; 0 if it is gone.
 char state_of(pid_t process);
 
+/// It does nothing any more, although somebody may still have to ask how it ended.
+bool is_dead(pid_t process);
+
 /// By a signal or a debugger: it does nothing until somebody lets it go on.
 bool is_stopped(pid_t process);
 

@@ -1,5 +1,6 @@
 #include "reading.hpp"
 
+#include <algorithm>
 #include <filesystem>
 #include <ostream>
 #include <string_view>
@@ -126,10 +127,13 @@ void print_remarks(const ctf::ReadSummary& summary, bool strict, std::ostream& e
         Notice{err} << summary.untraced << " transitions were not traced: the session was off, or not ready yet";
 }
 
+std::string bound_of_lost(const ctf::ReadSummary& summary, bool more_uncounted) {
+    if (summary.at_most) return more_uncounted ? "counted at most " : "at most ";
+    return more_uncounted ? "at least " : "";
+}
+
 std::string bound_of_lost(const ctf::ReadSummary& summary) {
-    const bool more = ends_unknown(summary.uncounted);
-    if (summary.at_most) return more ? "counted at most " : "at most ";
-    return more ? "at least " : "";
+    return bound_of_lost(summary, std::ranges::any_of(summary.uncounted, is_known_to_be_missing));
 }
 
 std::string loss_remark(const ctf::ReadSummary& summary) {

@@ -43,9 +43,12 @@ std::function<void(const std::string&)> teller(std::ostream& err);
 /// One line for each part that could not be read, and for what was not known.
 void print_remarks(const ctf::ReadSummary& summary, bool strict, std::ostream& err);
 
-/// What stands before the number of what was lost: "at most ", or "at least " where what some process did in the end is
-/// missing, and not counted; "" if the number is exact.
+/// What stands before the number of what was lost: "at most ", or "at least " where something else is missing, and not
+/// counted; "" if the number is exact.
 std::string bound_of_lost(const ctf::ReadSummary& summary);
+
+/// The same, for who knows whether that is so of what the number is said of.
+std::string bound_of_lost(const ctf::ReadSummary& summary, bool more_uncounted);
 
 /// ", 12 transitions lost"; empty if nothing was lost.
 std::string loss_remark(const ctf::ReadSummary& summary);

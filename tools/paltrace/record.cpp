@@ -60,12 +60,13 @@ class Recording {
     void choose_buffers(std::uint64_t processes);
     Environment command_environment(const SessionDaemon& daemon) const;
     std::optional<int> run_under_session();
+    CommandEnd watch(KeptChild& command, const SessionDaemon& daemon, EndSignals& signals, BufferKeeper& buffers);
     Session begin_session(SessionDaemon& daemon, const std::string& shm_path) const;
     std::size_t wait_for_processes(const SessionDaemon& daemon, EndSignals& signals);
     void tell_of_lttng_off();
     std::optional<int> run_beside();
     void wait_beside(const SessionDaemon& daemon, EndSignals& signals, BufferKeeper& buffers);
-    void end_session(Session& session, SessionDaemon& daemon);
+    void end_session(Session& session, SessionDaemon& daemon, BufferKeeper& buffers);
     std::unique_ptr<BufferKeeper> hold_buffers(const SessionDaemon& daemon) const;
     void look_at_disk();
     void salvage(BufferKeeper& buffers);
@@ -157,7 +158,7 @@ std::optional<int> Recording::run_under_session() {
                            .outlives_us = true}};
         directory_.keep();
         end_.command = command.pid();
-        const CommandEnd ended = watch_command(command, daemon, signals, *buffers, talk_);
+        const CommandEnd ended = watch(command, daemon, signals, *buffers);
         facts_.command_wait_status = ended.status;
         facts_.dead_daemon = ended.dead_daemon;
         if (ended.dead_daemon) facts_.own = ended.dead_daemon == Daemon::consumer ? ExitCode::lost : ExitCode::system;
@@ -168,11 +169,20 @@ std::optional<int> Recording::run_under_session() {
             Notice{talk_} << "COMMAND was ended by signal " << WTERMSIG(ended.status) << " ("
                           << strsignal(WTERMSIG(ended.status)) << ")";
     }
-    end_session(session, daemon);
+    end_session(session, daemon, *buffers);
     look_at_disk();
     const bool incomplete = facts_.failed_daemon() || facts_.disk_was_full || WIFSIGNALED(facts_.command_wait_status);
-    if (incomplete && !facts_.hangs_on()) salvage(*buffers);
+    if (incomplete && !facts_.hangs_on) salvage(*buffers);
     return std::nullopt;
+}
+
+/// What an exception ends is the recording alone.
+CommandEnd Recording::watch(KeptChild& command, const SessionDaemon& daemon, EndSignals& signals,
+                            BufferKeeper& buffers) try {
+    return watch_command(command, daemon, signals, buffers, talk_);
+} catch (...) {
+    if (!command.wait({})) Notice{talk_} << "COMMAND (process " << command.pid() << ") goes on, and is not recorded";
+    throw;
 }
 
 /// LTTng writes no stream any further that the disk did not take a packet of; what is in its buffers stays there.
@@ -206,7 +216,7 @@ std::unique_ptr<BufferKeeper> Recording::hold_buffers(const SessionDaemon& daemo
     return std::make_unique<HeldBuffers>(trace_path(), directory_.path("shm-kept"), daemon.consumer());
 }
 
-void Recording::end_session(Session& session, SessionDaemon& daemon) {
+void Recording::end_session(Session& session, SessionDaemon& daemon, BufferKeeper& buffers) {
     facts_.ended = std::chrono::system_clock::now();
     if (facts_.dead_daemon) daemon.end(kPatienceWithHalf);  // the other one waits for it
     std::optional<Daemon> stopped;
@@ -215,22 +225,24 @@ void Recording::end_session(Session& session, SessionDaemon& daemon) {
         return stopped || directory_.has_no_room();
     });
     facts_.disk_was_full = session.given_up() && !stopped && directory_.has_no_room();
-    if (session.given_up() && !facts_.disk_was_full) facts_.hung_daemon = stopped.value_or(Daemon::session);
+    if (session.given_up() && !facts_.disk_was_full) facts_.hung_daemon = stopped.value_or(Daemon::either);
+    if (facts_.hung_daemon && daemon.is_ours()) buffers.daemon_died();  // before it is ended
     const bool answers = !facts_.dead_daemon && !session.given_up();
     // later than the end of the recording: who is gone now may have gone before it
     if (answers) end_.registered = daemon.instrumented_processes();
     daemon.end(answers ? SessionDaemon::kPatience : kPatienceWithHalf);
+    facts_.hangs_on = facts_.hung_daemon && !daemon.was_ended();
     facts_.missed_processes = daemon.complaints().missed;
     if (daemon.complaints().failed_writes != 0) facts_.disk_was_full = true;
     if (!facts_.failed_daemon())
         end_.refused_channels = daemon.complaints().refused_channels;  // else it was not for want of room
     if (facts_.hung_daemon)
-        complain(facts_.hung_daemon == Daemon::consumer ? ExitCode::lost : ExitCode::system,
-                 "cannot end the recording in good order: LTTng's " + std::string{name_of(*facts_.hung_daemon)} +
-                     " daemon hangs" + (stopped ? " (it was stopped, by a signal or a debugger)" : "") +
-                     (facts_.hangs_on()
-                          ? ""
-                          : ": what it did not write is read from the buffers, as far as they are still there"));
+        complain(
+            facts_.hung_daemon == Daemon::consumer ? ExitCode::lost : ExitCode::system,
+            "cannot end the recording in good order: " + daemon_title(name_of(*facts_.hung_daemon)) + " hangs" +
+                (stopped ? " (it was stopped, by a signal or a debugger)" : "") +
+                (facts_.hangs_on ? ""
+                                 : ": what it did not write is read from the buffers, as far as they are still there"));
     else if (!trouble.empty() && facts_.own == ExitCode::good)
         complain(ExitCode::system, "cannot end the recording: " + trouble);
 }
@@ -253,9 +265,9 @@ std::optional<int> Recording::run_beside() {
                   << ", and those that start, " << (options_.seconds ? "for a while" : "until Ctrl-C or SIGTERM");
     const std::unique_ptr<BufferKeeper> buffers = hold_buffers(daemon);
     wait_beside(daemon, signals, *buffers);
-    end_session(session, daemon);
+    end_session(session, daemon, *buffers);
     look_at_disk();
-    if (facts_.dead_daemon) salvage(*buffers);
+    if (facts_.failed_daemon() && !facts_.hangs_on) salvage(*buffers);
     return std::nullopt;
 }
 

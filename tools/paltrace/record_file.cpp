@@ -95,16 +95,21 @@ Json document(const RecordOptions& options, const RecordFacts& facts) {
     json["disk_was_full"] = at_end(facts.disk_was_full);
     json["dead_daemon"] = facts.dead_daemon ? Json(name_of(*facts.dead_daemon)) : Json(nullptr);
     json["hung_daemon"] = facts.hung_daemon ? Json(name_of(*facts.hung_daemon)) : Json(nullptr);
-    // killed in the middle of an event: what lay behind that, or found no room, nobody counted
-    json["tail_unknown"] = !facts.ended || (by_signal && WTERMSIG(facts.command_wait_status) == SIGKILL) ||
-                           (facts.disk_was_full && !facts.found) ||  // and nobody could look
-                           facts.hangs_on() || std::ranges::any_of(facts.processes, &RecordedProcess::tail_unknown);
+    json["hangs_on"] = facts.hangs_on;
+    json["tail_unknown"] = facts.tail_unknown();
     json["processes"] = facts.ended && !facts.processes_unknown ? processes(facts) : Json(nullptr);
     json["bad_parts"] = facts.found ? Json(facts.found->bad_parts) : Json::array();
     return json;
 }
 
 }  // namespace
+
+bool RecordFacts::tail_unknown() const {
+    // killed in the middle of an event: what lay behind that, or found no room, nobody counted
+    return !ended || (WIFSIGNALED(command_wait_status) && WTERMSIG(command_wait_status) == SIGKILL) ||
+           (disk_was_full && !found) ||  // and nobody could look
+           hangs_on || std::ranges::any_of(processes, &RecordedProcess::tail_unknown);
+}
 
 std::string record_text(const RecordOptions& options, const RecordFacts& facts) {
     // A command line is bytes, JSON is UTF-8: what is none is replaced.

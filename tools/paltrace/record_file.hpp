@@ -28,6 +28,7 @@ struct RecordFacts {
     bool disk_was_full = false;           ///< the trace's: LTTng could not write all of it
     std::optional<Daemon> dead_daemon{};  ///< that ended before the recording did
     std::optional<Daemon> hung_daemon{};  ///< that did not answer when the recording was to end, and was given up
+    bool hangs_on = false;  ///< it was not ended, being another's, and may write still what is in its buffers
     ExitCode own = ExitCode::good;
     std::vector<RecordedProcess> processes;
     bool processes_unknown = false;         ///< nothing can be read: there may have been some
@@ -35,8 +36,8 @@ struct RecordFacts {
 
     /// That did not do its work to the end.
     std::optional<Daemon> failed_daemon() const { return dead_daemon ? dead_daemon : hung_daemon; }
-    /// It is another's and so was not ended, and may write still what is in its buffers.
-    bool hangs_on() const { return hung_daemon && !private_daemon; }
+    /// What some process did in the end may be missing, in no count.
+    bool tail_unknown() const;
 };
 
 /// What is in it.

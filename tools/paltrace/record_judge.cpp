@@ -18,8 +18,6 @@
 namespace tiffany::paltrace {
 namespace {
 
-constexpr char kHowItEnds[] = "killed, or exit() while they worked?";
-
 class Judge {
   public:
     Judge(const RecordOptions& options, const OutputDir& directory, const RecordingEnd& end, RecordFacts& facts,
@@ -89,7 +87,9 @@ void Judge::run() try {
     // The session has no filter. With --lossless a worker leaves out by itself what it would have to wait for too long:
     // ADR 46.
     if (facts_.found->unexplained != 0 && !options_.lossless && !may_lack_buffers())
-        facts_.found->bad_parts.push_back(ctf::unexplained_remark(facts_.found->unexplained));
+        facts_.found->bad_parts.push_back(std::to_string(facts_.found->unexplained) +
+                                          " transitions are missing that the tracer did not discard, and nothing that "
+                                          "was seen of the recording explains it");
     judge(*facts_.found);
 } catch (const Error& error) {
     complain(exit_code(error.kind()), error.one_line());
@@ -102,8 +102,10 @@ void Judge::run() try {
 
 void Judge::take_processes(const ctf::ReadSummary& read) {
     facts_.processes = recorded_processes(trace_path(), read.traces);
-    for (RecordedProcess& process : facts_.processes)
+    for (RecordedProcess& process : facts_.processes) {
         process.ended = has_ended(process.pid);
+        process.unread = facts_.hung_daemon && !end_.salvaged && process.ended == false;
+    }
 }
 
 /// Nothing: it is COMMAND, and died of a signal, which is said.
@@ -111,7 +113,7 @@ std::optional<bool> Judge::has_ended(pid_t process) const {
     const bool told = facts_.command_wait_status == SIGKILL || end_.salvaged;
     if (process == end_.command && told && !facts_.failed_daemon() && !facts_.disk_was_full) return std::nullopt;
     if (end_.registered) return std::ranges::find(*end_.registered, process) == end_.registered->end();
-    return state_of(process) == 0;
+    return is_dead(process);  // what COMMAND left becomes our child, and nobody waits for it
 }
 
 /// There are traces, and nothing of ours in them.
@@ -139,7 +141,7 @@ void Judge::judge_processes() {
     }
     if (!silent.empty() && silent.size() < facts_.processes.size())
         Notice{talk_} << "no transition was recorded of " << titles_of(silent);
-    if (facts_.hangs_on())
+    if (facts_.hangs_on)
         Notice{talk_} << unwritten_is_missing(failure());
     else if (!cut.empty() && facts_.failed_daemon())
         Notice{talk_} << rest_is_missing(titles_of(cut), failure());
@@ -148,8 +150,8 @@ void Judge::judge_processes() {
     else if (!cut.empty() && facts_.disk_was_full)
         Notice{talk_} << full_disk_took_the_rest(titles_of(cut));
     else if (!cut.empty())
-        Notice{talk_} << titles_of(cut) << " ended, and did not tell that its workers had stopped (" << kHowItEnds
-                      << "): of the last second, as a rule up to " << human_bytes(facts_.buffers.transitions.bytes)
+        Notice{talk_} << untold_end(titles_of(cut)) << ": of the last second, as a rule up to "
+                      << human_bytes(facts_.buffers.transitions.bytes)
                       << " on each CPU may be missing and not counted; so is what it did after exit()"
                       << (options_.crash_safe ? "; --crash-safe keeps the last buffers of COMMAND itself alone" : "");
 }
@@ -165,17 +167,22 @@ std::string Judge::how_to_lose_less(const ctf::ReadSummary& found) const {
     if (found.without_buffers != 0 || facts_.failed_daemon() || facts_.disk_was_full)
         return "";  // larger ones would not help
     const std::string larger = "give --buffers more than " + facts_.buffers.transitions.text();
-    std::string half_written;
-    if (found.unexplained != 0 && may_lack_buffers())
-        half_written = std::string{"a process ended in the middle of an event ("} + kHowItEnds +
-                       "), and nobody reads what it left half written";
+    const bool half_written = found.unexplained != 0 && may_lack_buffers();
     if (options_.lossless)
-        return ": " + (half_written.empty() ? "" : half_written + ", or ") +
+        return std::string{": "} +
+               (half_written ? "perhaps a process ended in the middle of an event, and nobody reads what it left half "
+                               "written, or "
+                             : "") +
                "a full buffer was not served, or a worker had no CPU in the middle of an event, for 2 s, and "
                "--lossless waits no longer: " +
                larger + ", or the machine less to do";
-    if (!half_written.empty()) return ", " + std::to_string(found.unexplained) + " of them because " + half_written;
-    return found.unexplained == found.lost ? "" : ": " + larger + ", or --lossless";
+    std::string said;
+    if (half_written)
+        said =
+            "; LTTng did not discard " + std::to_string(found.unexplained) +
+            " of them: perhaps a process ended in the middle of an event, and nobody reads what it left half written";
+    if (found.unexplained == found.lost) return said;
+    return said + (half_written ? "; for the rest " : ": ") + larger + ", or --lossless";
 }
 
 void Judge::judge(const ctf::ReadSummary& found) {
@@ -189,7 +196,7 @@ void Judge::judge(const ctf::ReadSummary& found) {
     }
     Notice{talk_} << "recorded " << found.records << " records, " << found.transitions << " transitions, in "
                   << directory_.name();
-    const std::string bound = bound_of_lost(found);
+    const std::string bound = bound_of_lost(found, facts_.tail_unknown());
     if (found.lost == 0 && bound.empty())
         Notice{talk_} << "lost no transition"
                       << (found.untraced != 0 || found.without_buffers != 0 ? " of what was traced"
@@ -281,7 +288,7 @@ void Judge::judge_daemon() {
     complain(ExitCode::bad_content, "cannot read all that was recorded: " + failure() +
                                         " before it had written what the events of a process mean, or in the middle of "
                                         "that; " +
-                                        (facts_.hangs_on()          ? "if it goes on it may still write it"
+                                        (facts_.hangs_on            ? "if it goes on it may still write it"
                                          : options_.command.empty() ? "with COMMAND, --crash-safe would keep it"
                                                                     : "--crash-safe would keep it"));
 }

@@ -113,14 +113,6 @@ std::optional<std::string> failure_in(const nlohmann::json& json) {
     return std::nullopt;
 }
 
-/// It was another's, and nobody has read its buffers.
-bool hangs_on(const nlohmann::json& json) {
-    const auto hung = json.find("hung_daemon");
-    const auto lttng = json.find("lttng");
-    return hung != json.end() && hung->is_string() && lttng != json.end() && lttng->is_object() &&
-           lttng->value("session_daemon", nlohmann::json{}) != "private";
-}
-
 void add_missed(const nlohmann::json& json, std::vector<std::string>& doubts) {
     const auto add = [&doubts](const nlohmann::json& count, const std::string& cause) {
         if (count.is_number_unsigned() && count != 0) doubts.push_back(missed(count.get<std::size_t>(), cause));
@@ -132,32 +124,31 @@ void add_missed(const nlohmann::json& json, std::vector<std::string>& doubts) {
         add(*all, "");  // of a version that told no cause
 }
 
+/// What is missing of the ends of processes that were recorded.
+std::optional<std::string> doubt_of_ends(const nlohmann::json& json) {
+    const std::string cut = titles(json, [](const auto& process) { return says_in(process, "tail_unknown"); });
+    const auto is_null = [&json](const char* key) { return json.contains(key) && json[key].is_null(); };
+    if (is_null("ended"))
+        return "record.json has no end (paltrace was killed, goes on, or had no room for it): what was done since then "
+               "is missing, and of the second before some may be, uncounted";
+    if (const std::optional<std::string> failure = failure_in(json)) {
+        if (says_in(json, "hangs_on")) return unwritten_is_missing(*failure);
+        if (!cut.empty()) return rest_is_missing(cut, *failure);
+    }
+    if (says_in(json, "disk_was_full")) {
+        if (!cut.empty()) return full_disk_took_the_rest(cut);
+        if (is_null("records"))
+            return "the disk was full, and what was recorded could not be read back then: what was done after that is "
+                   "missing, and not counted";
+    }
+    if (cut.empty()) return std::nullopt;
+    return untold_end(cut) + ": of the last second and after exit() some may be missing, uncounted";
+}
+
 std::vector<std::string> doubts_of(const nlohmann::json& json) {
     std::vector<std::string> doubts;
-    const std::string cut = titles(json, [](const auto& process) { return says_in(process, "tail_unknown"); });
-    const auto ended = json.find("ended");
+    if (std::optional<std::string> doubt = doubt_of_ends(json)) doubts.push_back(std::move(*doubt));
     const std::optional<std::string> failure = failure_in(json);
-    const auto records = json.find("records");
-    if (ended != json.end() && ended->is_null())
-        doubts.emplace_back(
-            "record.json has no end (paltrace was killed, goes on, or had no room for it): what was done since then is "
-            "missing, and of the second before some may be, uncounted");
-    else if (failure && hangs_on(json))
-        doubts.push_back(unwritten_is_missing(*failure));
-    else if (!cut.empty() && failure)
-        doubts.push_back(rest_is_missing(cut, *failure));
-    else if (!cut.empty() && says_in(json, "disk_was_full"))
-        doubts.push_back(full_disk_took_the_rest(cut));
-    else if (!cut.empty())
-        doubts.push_back(cut +
-                         " ended, and did not tell that its workers had stopped (killed, or exit() while they "
-                         "worked?): of the last second and after exit() some may "
-                         "be missing, uncounted");
-    else if (says_in(json, "disk_was_full") && records != json.end() && records->is_null())
-        doubts.emplace_back(
-            "the disk was full, and what was recorded could not be read back then: what was done after that is "
-            "missing, "
-            "and not counted");
     if (const auto by = json.find("command_signal"); by != json.end() && by->is_number_integer() && *by == SIGKILL)
         doubts.emplace_back("COMMAND was killed: of its last second some may be missing, uncounted");
     add_missed(json, doubts);

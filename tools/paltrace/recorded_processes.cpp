@@ -17,10 +17,7 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t kMostTitles = 5;
 
-// in each sentence of an end that is missing, and in no other
-constexpr std::string_view kDidAfter = " did after ";
-constexpr std::string_view kDoneAfter = "what was done after ";
-constexpr std::string_view kLastSecond = " last second ";
+constexpr std::string_view kNobodyKnows = ": nobody knows";
 
 /// A directory is called NAME-PID-DATE-TIME, and the name may hold anything.
 std::optional<RecordedProcess> process_of(const std::string& directory) {
@@ -88,8 +85,16 @@ std::string titles_of(const std::vector<RecordedProcess>& processes) {
     return titles;
 }
 
+std::string daemon_title(const std::string& daemon) {
+    return daemon == "either" ? "one of LTTng's daemons" : "LTTng's " + daemon + " daemon";
+}
+
+std::string untold_end(const std::string& titles) {
+    return titles + " ended, and did not tell that its workers had stopped (killed, or exit() while they worked?)";
+}
+
 std::string failure_of(const std::string& daemon, bool hung) {
-    return "LTTng's " + daemon + " daemon had " + (hung ? "stopped answering" : "ended");
+    return daemon_title(daemon) + " had " + (hung ? "stopped answering" : "ended");
 }
 
 std::string rest_is_missing(const std::string& titles, const std::string& failure) {
@@ -104,15 +109,12 @@ std::string full_disk_took_the_rest(const std::string& titles) {
     return "what " + titles + " did after the disk was full is missing, and not counted";
 }
 
-bool ends_unknown(const std::vector<std::string>& uncounted) {
-    return std::ranges::any_of(uncounted, [](std::string_view sentence) {
-        return sentence.find(kDidAfter) != sentence.npos || sentence.find(kDoneAfter) != sentence.npos ||
-               sentence.find(kLastSecond) != sentence.npos;
-    });
+std::string later_ones_are_missing(const std::string& failure) {
+    return "if a process began after " + failure + ", it is missing, and not counted" + std::string{kNobodyKnows};
 }
 
-std::string later_ones_are_missing(const std::string& failure) {
-    return "if a process began after " + failure + ", it is missing, and not counted: nobody knows";
+bool is_known_to_be_missing(std::string_view uncounted) {
+    return !uncounted.ends_with(kNobodyKnows);
 }
 
 }  // namespace tiffany::paltrace

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "tools/babeltrace/trace_reader.hpp"
@@ -21,10 +22,11 @@ struct RecordedProcess {
     std::uint64_t transitions = 0;
     std::size_t open_workers = 0;  ///< that did not say they stopped
     std::optional<bool> ended{};   ///< before the recording did; nothing: not known
+    bool unread = false;           ///< it goes on, and nobody could read what a daemon that was given up had of it
 
     /// It ended and did not tell that its workers had stopped, so it may have been killed in the middle of an event:
-    /// then its last sub-buffers are unreadable, and nobody counted what was in them.
-    bool tail_unknown() const { return ended.value_or(false) && (open_workers != 0 || records == 0); }
+    /// then its last sub-buffers are unreadable, and nobody counted what was in them. Or nobody could read them.
+    bool tail_unknown() const { return (unread || ended.value_or(false)) && (open_workers != 0 || records == 0); }
     /// "process 812 (name)"
     std::string title() const { return "process " + std::to_string(pid) + " (" + name + ")"; }
 };
@@ -40,8 +42,14 @@ pid_t pid_in_name(const std::string& directory);
 /// "process 812 (name), process 813 (name) and 5 more"
 std::string titles_of(const std::vector<RecordedProcess>& processes);
 
+/// "LTTng's consumer daemon", "one of LTTng's daemons".
+std::string daemon_title(const std::string& daemon);
+
+/// "process 812 (name) ended, and did not tell that its workers had stopped", and how that may be.
+std::string untold_end(const std::string& titles);
+
 /// What befell a daemon of LTTng while it was needed: "LTTng's consumer daemon had ended".
-/// @param daemon  "session", "consumer"
+/// @param daemon  "session", "consumer", or "either", where nobody knows which
 /// @param hung    it was there, and answered nobody
 std::string failure_of(const std::string& daemon, bool hung);
 
@@ -55,13 +63,12 @@ std::string unwritten_is_missing(const std::string& failure);
 /// What is said of processes whose end is not in the recording because the disk took no more.
 std::string full_disk_took_the_rest(const std::string& titles);
 
-/// Whether one of the sentences on what is not counted (these, and those of record_notes) tells that what some process
-/// did in the end is missing, so that nobody knows what it lost by then: a count of what was lost is then at least
-/// that.
-bool ends_unknown(const std::vector<std::string>& uncounted);
-
 /// What is said of those that LTTng had no daemon for any more: nobody knows whether there were any.
 /// @param failure  as above
 std::string later_ones_are_missing(const std::string& failure);
+
+/// Whether a sentence on what is not counted, with whatever label before it, tells of more than those, so that a count
+/// of what was lost is at least that.
+bool is_known_to_be_missing(std::string_view uncounted);
 
 }  // namespace tiffany::paltrace

@@ -321,6 +321,7 @@ void SessionDaemon::end(std::chrono::seconds patience) noexcept {
         daemon_->wait(patience);
         daemon_->end();
         daemon_.reset();
+        ended_ = true;
     }
     if (other_fd_ >= 0) close(other_fd_);
     other_fd_ = -1;

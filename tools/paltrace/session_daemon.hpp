@@ -21,11 +21,19 @@
 namespace tiffany::paltrace {
 
 /// Of LTTng's two: without the session daemon nothing is recorded; without the consumer daemon, its child, what finds
-/// room in the buffers.
-enum class Daemon { session, consumer };
+/// room in the buffers. `either`: one of them, and nobody can tell which.
+enum class Daemon { session, consumer, either };
 
 constexpr const char* name_of(Daemon daemon) noexcept {
-    return daemon == Daemon::session ? "session" : "consumer";
+    switch (daemon) {
+        case Daemon::session:
+            return "session";
+        case Daemon::consumer:
+            return "consumer";
+        case Daemon::either:
+            break;
+    }
+    return "either";
 }
 
 /// Where the daemon lives depends on who we are. An ordinary user's is told by LTTNG_HOME. Root's ignores that and
@@ -60,6 +68,8 @@ class SessionDaemon {
     /// What a program needs in its environment to register here.
     Environment environment() const;
     bool is_private() const noexcept { return private_; }
+    /// It was started here and goes on: end() ends it, unless others have sessions in it.
+    bool is_ours() const noexcept { return daemon_ != nullptr; }
     /// The processes that are registered here and have tracepoints of Tiffany; nothing if it does not answer.
     std::optional<std::vector<pid_t>> instrumented_processes() const;
     /// How long programs have been able to find it.
@@ -90,6 +100,8 @@ class SessionDaemon {
     static constexpr std::chrono::seconds kPatience{15};
     /// @param patience  with its last writes
     void end(std::chrono::seconds patience = kPatience) noexcept;
+    /// It was ours, and end() has ended it.
+    bool was_ended() const noexcept { return ended_; }
 
   private:
     void start(const std::string& log);
@@ -111,6 +123,7 @@ class SessionDaemon {
     pid_t other_ = 0;  // a daemon that is not ours
     int other_fd_ = -1;
     std::unique_ptr<KeptChild> daemon_;
+    bool ended_ = false;
     pid_t consumer_ = 0;
     int consumer_fd_ = -1;
     DaemonComplaints complaints_;

@@ -71,10 +71,7 @@ class Watch {
     }
 
     /// Its descriptor is readable when the last of its threads has gone, a while after the first one.
-    bool consumer_is_dying() const {
-        const char state = state_of(consumer_);
-        return waiting_[3].fd >= 0 && (state == 'Z' || state == 'X' || state == 0);
-    }
+    bool consumer_is_dying() const { return waiting_[3].fd >= 0 && is_dead(consumer_); }
 
     void look_at_daemons() {
         if (waiting_[2].revents != 0)
