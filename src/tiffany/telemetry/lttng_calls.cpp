@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <ctime>
 #include <new>
 #include <string_view>
 #include <tiffany/tracepoints/unseen.hpp>
@@ -31,11 +30,6 @@ bool is_asleep(pid_t thread) noexcept {
     const std::string_view stat{text, static_cast<std::size_t>(std::max<ssize_t>(size, 0))};
     const std::size_t name_end = stat.rfind(')');  // a name is at most 15 bytes, whatever they are
     return name_end != std::string_view::npos && name_end + 2 < stat.size() && stat[name_end + 2] == 'S';
-}
-
-void rest() noexcept {
-    constexpr timespec kRest{.tv_sec = 0, .tv_nsec = 100'000};
-    nanosleep(&kRest, nullptr);
 }
 
 }  // namespace

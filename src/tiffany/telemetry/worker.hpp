@@ -392,7 +392,7 @@ class alignas(64) Worker {
     void get_loop() noexcept;
     void begin_busy_stretch(std::uint64_t now) noexcept;
     void settle() noexcept;
-    void tell_stopped() noexcept;
+    void tell_stopped(std::uint64_t now) noexcept;
     void end_busy_stretch(std::uint64_t now) noexcept;
     void become_child(std::uint64_t instance, bool held) noexcept;
 
