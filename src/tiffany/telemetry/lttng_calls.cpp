@@ -14,9 +14,8 @@
 namespace tiffany::detail {
 namespace {
 
-constexpr std::uint64_t kLookAgain = std::uint64_t{1} << 62;  // who must not call looks again before its next call
-constexpr std::uint64_t kNoticedNs = 10'000'000;              // a shorter wait for a worker is not counted
-constexpr std::uint64_t kStoodStillNs = 100'000'000;          // no look comes later but where the program stood still
+constexpr std::uint64_t kNoticedNs = 10'000'000;      // a shorter wait for a worker is not counted
+constexpr std::uint64_t kStoodStillNs = 100'000'000;  // no look comes later but where the program stood still
 constexpr std::uint64_t kLeastShare = 4096;  // with more than 384 workers a look at all of them would cost too much
 
 /// Whether a thread of this process sleeps, as `S` in proc(5). Not where the kernel does not tell.

@@ -102,7 +102,7 @@ void SchedulerCore::give_back(Worker& worker) noexcept {
     free_.push_back(&worker);
     if ((worker.on_ & kDumping) != 0 && worker.lists_) {
         // it had not gone over all live tasks: another one begins anew
-        if (std::any_of(held_.begin(), held_.end(), [](const Held& other) { return other.has_loop; }))
+        if (std::any_of(held_.begin(), held_.end(), [](const Held& other) { return other.has_loop && !other.leaves; }))
             process.bump();
         else
             dump_turn.abandon(worker.generation_);
@@ -182,12 +182,18 @@ void SchedulerCore::close() noexcept {
     std::vector<Held> held;
     while (!give_up_all(held))
         rest();
+    std::uint64_t left_out = 0;  // of their last words: the sums do not have them yet
     // without the locks, as tell_started(). A child that is forked meanwhile has these indices in use for ever.
     for (const Held& each : held) {
         if (each.leaves) continue;  // its thread is in the middle of this
+        left_out -= each.worker->lttng_left_out();
+        each.worker->lend_lttng_call();
         each.worker->tell_stopped(clock.ticks());
+        left_out += each.worker->lttng_left_out();
         retire(*each.worker);
     }
+    if (!metrics || left_out == 0) return;
+    process.with_schedulers([&](const auto&, EndedSchedulers& ended) { ended.add_left_out(name, left_out); });
 }
 
 /// Takes the workers off the lists. Returns false, and nothing is done, while a thread has its worker tell of a new
@@ -353,6 +359,7 @@ std::uint16_t SchedulerCore::group(std::string_view group_name, Worker& by) {
     const std::uint16_t number = find_group(wanted, is_told);
     if (number == 0 || is_told) return number;
     tell_group(by, number, groups_[number].data());  // without the lock, as tell_started()
+    if (&by == refused.get()) return number;         // which fires nothing: who asks next tells of it
     const std::lock_guard lock{mutex()};
     told_once_.set(number);
     return number;

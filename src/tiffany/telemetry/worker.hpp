@@ -363,6 +363,7 @@ class alignas(64) Worker {
     void make_on_word(std::uint64_t position) noexcept;
     void announce(std::uint64_t position) noexcept;
     void join_lttng_calls() noexcept;
+    void lend_lttng_call() noexcept;
     template <typename Event>
     Event event_of_worker(std::uint64_t position) const noexcept;
     void fire_started(std::uint64_t position) noexcept;

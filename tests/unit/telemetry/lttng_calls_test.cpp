@@ -126,6 +126,17 @@ TEST(LttngCalls, WhoHasWaitedInVainNeitherWritesNorWaitsUntilTheOtherIsDone) {
     EXPECT_TRUE(writer.write(calls, kMuch));
 }
 
+TEST(LttngCalls, TheNextWorkerOfAnIndexKnowsNothingOfWhomTheLastOneWaitedForInVain) {
+    LttngCalls calls;
+    Writer writer;
+    InACall other{calls, false};
+    EXPECT_FALSE(writer.write(calls, kMuch));
+    EXPECT_FALSE(writer.write(calls, kEvent));
+    LttngCalls::join(*calls.of(0), gettid());
+    EXPECT_TRUE(writer.write(calls, kEvent));
+    other.end();
+}
+
 // What it waits for the consumer afterwards would come on top.
 TEST(LttngCalls, WhoWaitedForOneThatNowWaitsForTheConsumerGoesOnWaitingAndThenGivesTheConsumerUp) {
     LttngCalls calls;
