@@ -160,7 +160,8 @@ struct SchedulerCore {
     std::atomic<std::uint32_t> groups_told_{0};  // the generation in which they were told last
 };
 
-/// The calling thread's workers need not wait for their next ticks to see who listens.
+/// The calling thread's workers need not wait for their next ticks to see who listens; but for one that is leased at
+/// the end of a thread or of the process, which the thread no longer knows of.
 void catch_up_here() noexcept;
 
 /// As tiffany::named_snapshots, if `of` is null; else as SchedulerTelemetry::named_snapshot_source, and empty if no
