@@ -11,6 +11,10 @@
 
 namespace tiffany::pal {
 
+constexpr std::uint64_t add_capped(std::uint64_t a, std::uint64_t b) {
+    return a > ~std::uint64_t{0} - b ? ~std::uint64_t{0} : a + b;
+}
+
 /// Memory is bounded: of very many holes it is known only about when they were found.
 class Holes {
   public:
@@ -43,9 +47,6 @@ class Holes {
     };
     static constexpr std::size_t kMostParts = 4096;
 
-    static constexpr std::uint64_t add_capped(std::uint64_t a, std::uint64_t b) {
-        return a > ~std::uint64_t{0} - b ? ~std::uint64_t{0} : a + b;
-    }
     std::uint64_t sum_until(std::uint64_t ns, std::uint64_t Part::*what) const {
         std::uint64_t sum = 0;
         for (const Part& part : parts_)

@@ -133,10 +133,6 @@ class LifecycleChecker::State {
     };
     using Rules = std::array<Rule, kTransitions>;
 
-    static constexpr std::uint64_t add_capped(std::uint64_t a, std::uint64_t b) {
-        return a > ~std::uint64_t{0} - b ? ~std::uint64_t{0} : a + b;
-    }
-
     // ---- saying what is wrong ----
 
     static std::string place(const WorkerId& worker) {

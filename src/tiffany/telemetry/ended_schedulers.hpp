@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <string>
+#include <string_view>
 #include <tiffany/telemetry/metrics_snapshot.hpp>
 #include <utility>
 #include <vector>
@@ -44,6 +46,13 @@ class EndedSchedulers {
         const auto gone = [&](const Of& one) { return !lives(one.name); };
         if (static_cast<std::size_t>(std::count_if(all_.begin(), all_.end(), gone)) > kMostNames)
             all_.erase(std::find_if(all_.begin(), all_.end(), gone));
+    }
+    /// Of one that was added: what LTTng was not given of its workers' last words.
+    void add_left_out(std::string_view name, std::uint64_t events) noexcept {
+        const auto found = std::find_if(all_.begin(), all_.end(), [&](const Of& one) { return one.name == name; });
+        if (found == all_.end()) return;  // no memory, or forgotten
+        // where none of its name lives, all was before, and `lately` has no groups
+        (found->lately.groups.empty() ? found->before : found->lately).lttng_left_out += events;
     }
     const std::vector<Of>& all() const noexcept { return all_; }
     void clear() noexcept { all_.clear(); }

@@ -18,4 +18,10 @@ inline std::uint64_t coarse_kernel_ns() noexcept {
     return kernel_ns(CLOCK_MONOTONIC_COARSE);
 }
 
+/// For who looks again and again until another thread is done. A cancellation point.
+inline void rest() noexcept {
+    constexpr timespec kRest{.tv_sec = 0, .tv_nsec = 100'000};
+    nanosleep(&kRest, nullptr);
+}
+
 }  // namespace tiffany::detail

@@ -54,18 +54,24 @@ void LogControl::configure(const Settings& settings) {
 }
 
 void LogControl::start_once(PalHub& hub) noexcept {
-    const std::lock_guard lock{mutex_};
-    if (started_.load(std::memory_order_relaxed)) return;
-    try {
-        open(hub);
-    } catch (const std::system_error& error) {
-        problem_ = PalProblem::refused;
-        error_ = error.code().value();
-    } catch (...) {
-        problem_ = PalProblem::refused;
-        error_ = ENOMEM;
+    {
+        const std::lock_guard lock{mutex_};
+        if (started_.load(std::memory_order_relaxed)) return;
+        try {
+            open(hub);
+        } catch (const std::system_error& error) {
+            problem_ = PalProblem::refused;
+            error_ = error.code().value();
+        } catch (...) {
+            problem_ = PalProblem::refused;
+            error_ = ENOMEM;
+        }
+        started_.store(true, std::memory_order_release);
+        if (!active_) return;
     }
-    started_.store(true, std::memory_order_release);
+    // A plugin that is opened again would begin the log anew, in place of what it has told. Without the lock: a
+    // constructor that another thread's dlopen runs, with the loader's lock, may make a scheduler, or fork.
+    stay_loaded();
 }
 
 void LogControl::open(PalHub& hub) {
@@ -112,7 +118,6 @@ void LogControl::open(PalHub& hub) {
     options.flush_timeout = kPatience;
     hub.install(std::make_unique<PalLog>(std::move(target), std::move(lines)), options, kPace, false);
     active_ = true;
-    stay_loaded();  // a plugin that is opened again would begin the log anew, in place of what it has told
 }
 
 PalStatus LogControl::status(const PalHub& hub) const {

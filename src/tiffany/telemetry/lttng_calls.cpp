@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <ctime>
 #include <new>
 #include <string_view>
 #include <tiffany/tracepoints/unseen.hpp>
@@ -15,9 +14,8 @@
 namespace tiffany::detail {
 namespace {
 
-constexpr std::uint64_t kLookAgain = std::uint64_t{1} << 62;  // who must not call looks again before its next call
-constexpr std::uint64_t kNoticedNs = 10'000'000;              // a shorter wait for a worker is not counted
-constexpr std::uint64_t kStoodStillNs = 100'000'000;          // no look comes later but where the program stood still
+constexpr std::uint64_t kNoticedNs = 10'000'000;      // a shorter wait for a worker is not counted
+constexpr std::uint64_t kStoodStillNs = 100'000'000;  // no look comes later but where the program stood still
 constexpr std::uint64_t kLeastShare = 4096;  // with more than 384 workers a look at all of them would cost too much
 
 /// Whether a thread of this process sleeps, as `S` in proc(5). Not where the kernel does not tell.
@@ -31,11 +29,6 @@ bool is_asleep(pid_t thread) noexcept {
     const std::string_view stat{text, static_cast<std::size_t>(std::max<ssize_t>(size, 0))};
     const std::size_t name_end = stat.rfind(')');  // a name is at most 15 bytes, whatever they are
     return name_end != std::string_view::npos && name_end + 2 < stat.size() && stat[name_end + 2] == 'S';
-}
-
-void rest() noexcept {
-    constexpr timespec kRest{.tv_sec = 0, .tv_nsec = 100'000};
-    nanosleep(&kRest, nullptr);
 }
 
 }  // namespace

@@ -42,6 +42,12 @@ class LttngCalls {
     /// The call of the worker with that index; null without memory.
     LttngCall* of(std::uint16_t index) noexcept;
 
+    /// A worker begins, on this thread: whom the last one of its index has waited for in vain it does not know.
+    static void join(LttngCall& mine, pid_t thread) noexcept {
+        mine.thread.store(thread, std::memory_order_relaxed);
+        mine.held_by = nullptr;
+        if (mine.untold >= kLookAgain) mine.untold = 0;
+    }
     /// Before a call. Any thread, but each call has one.
     /// @param bytes     that it writes at most
     /// @param patience  the worker's: what is left of it is as long as this waits. It is over afterwards if that ended
@@ -71,6 +77,8 @@ class LttngCalls {
     void become_child() noexcept;
 
   private:
+    // who must not call looks again before its next call
+    static constexpr std::uint64_t kLookAgain = std::uint64_t{1} << 62;
     static constexpr std::size_t kEach = 64;
     using Chunk = std::array<LttngCall, kEach>;
 

@@ -5,12 +5,24 @@
 #include <tiffany/telemetry/detail/lttng_polls.hpp>
 
 namespace tiffany::detail {
+namespace {
 
-/// Not where the system does not count sleeps, or a filter forbids to ask.
+/// A system that counts none says that no thread of the process ever slept: those of LTTng have, since it has them.
+bool counts_sleeps() noexcept {
+    const int error = errno;
+    rusage usage{};
+    const bool counts = getrusage(RUSAGE_SELF, &usage) == 0 && usage.ru_nvcsw != 0;
+    errno = error;
+    return counts;
+}
+
+}  // namespace
+
+/// Not where a filter forbids to ask.
 void LttngPolls::count(std::uint64_t now) noexcept {
     const int error = errno;
     rusage usage{};
-    sleeps_ = getrusage(RUSAGE_THREAD, &usage) == 0 ? static_cast<std::uint64_t>(usage.ru_nvcsw) : 0;
+    sleeps_ = getrusage(RUSAGE_THREAD, &usage) == 0 ? static_cast<std::uint64_t>(usage.ru_nvcsw) : kNotKnown;
     errno = error;
     counted_ns_ = now;
 }
@@ -19,7 +31,8 @@ std::uint64_t LttngPolls::most_ns(std::uint64_t began, std::uint64_t now) noexce
     const std::uint64_t before = sleeps_;
     count(now);
     const std::uint64_t took = now - began;
-    return sleeps_ == 0 ? took : std::min(took, (sleeps_ - before) * kPollNs);
+    if (before == kNotKnown || sleeps_ == kNotKnown || (sleeps_ == 0 && !counts_sleeps())) return took;
+    return std::min(took, (sleeps_ - before) * kPollNs);
 }
 
 }  // namespace tiffany::detail

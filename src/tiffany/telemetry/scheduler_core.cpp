@@ -9,6 +9,7 @@
 #include <tiffany/tracepoints/event_structs.hpp>
 #include <utility>
 
+#include "kernel_time.hpp"
 #include "pal_ring.hpp"
 #include "text.hpp"
 
@@ -81,7 +82,7 @@ Worker& SchedulerCore::hold_one(bool has_loop, std::optional<std::uint64_t> dela
     free_.pop_back();
     offer_ring(worker, false);
     worker.start(has_loop);
-    held_.push_back({&worker, pthread_self(), delay_ns, has_loop, process.take_hold(), false});
+    held_.push_back({&worker, pthread_self(), delay_ns, has_loop, process.take_hold(), false, false});
     worker.run_delay_known_ = worker.run_delay_known_ || delay_ns.has_value();
     return worker;
 }
@@ -89,8 +90,9 @@ Worker& SchedulerCore::hold_one(bool has_loop, std::optional<std::uint64_t> dela
 void SchedulerCore::give_back(Worker& worker) noexcept {
     if (&worker == refused.get()) return;
     const std::optional<std::uint64_t> delay_ns = read_delay(worker.shard_.thread.load(std::memory_order_relaxed));
-    if (!begin_to_leave(worker, delay_ns)) return;
-    worker.tell_stopped();  // without the lock, as tell_started()
+    const std::optional<std::uint64_t> stopped = begin_to_leave(worker, delay_ns);
+    if (!stopped) return;
+    worker.tell_stopped(*stopped);  // without the lock, as tell_started()
     const std::lock_guard lock{mutex()};
     if (closed.load(std::memory_order_relaxed)) {  // meanwhile: it left this worker to us
         retire(worker);
@@ -100,7 +102,7 @@ void SchedulerCore::give_back(Worker& worker) noexcept {
     free_.push_back(&worker);
     if ((worker.on_ & kDumping) != 0 && worker.lists_) {
         // it had not gone over all live tasks: another one begins anew
-        if (std::any_of(held_.begin(), held_.end(), [](const Held& other) { return other.has_loop; }))
+        if (std::any_of(held_.begin(), held_.end(), [](const Held& other) { return other.has_loop && !other.leaves; }))
             process.bump();
         else
             dump_turn.abandon(worker.generation_);
@@ -116,16 +118,18 @@ Worker* SchedulerCore::held_here() noexcept {
     return nullptr;
 }
 
-/// Returns whether it was held: else the scheduler was closed before this thread ended.
-bool SchedulerCore::begin_to_leave(Worker& worker, std::optional<std::uint64_t> delay_ns) noexcept {
+/// Returns when it stops, ticks, if it was held: else the scheduler was closed before this thread ended. Who closes it
+/// does not wait for this thread, and the clock may be gone then.
+std::optional<std::uint64_t> SchedulerCore::begin_to_leave(Worker& worker,
+                                                           std::optional<std::uint64_t> delay_ns) noexcept {
     const std::lock_guard lock{mutex()};
     const auto held = std::find_if(held_.begin(), held_.end(), [&](const Held& h) { return h.worker == &worker; });
-    if (held == held_.end()) return false;
+    if (held == held_.end()) return std::nullopt;
     keep_delay(*held, delay_ns);
     worker.run_delay_before_ns_ = worker.run_delay_told_ns_;
     worker.settle();
     held->leaves = true;
-    return true;
+    return clock.ticks();
 }
 
 /// Of the workers that can go the one that was given back first does; its numbers stay, and its index is another's,
@@ -176,9 +180,31 @@ void SchedulerCore::give_loop(Worker& worker) noexcept {
 
 void SchedulerCore::close() noexcept {
     std::vector<Held> held;
+    while (!give_up_all(held))
+        rest();
+    std::uint64_t left_out = 0;  // of their last words: the sums do not have them yet
+    // without the locks, as tell_started(). A child that is forked meanwhile has these indices in use for ever.
+    for (const Held& each : held) {
+        if (each.leaves) continue;  // its thread is in the middle of this
+        left_out -= each.worker->lttng_left_out();
+        each.worker->lend_lttng_call();
+        each.worker->tell_stopped(clock.ticks());
+        left_out += each.worker->lttng_left_out();
+        retire(*each.worker);
+    }
+    if (!metrics || left_out == 0) return;
+    process.with_schedulers([&](const auto&, EndedSchedulers& ended) { ended.add_left_out(name, left_out); });
+}
+
+/// Takes the workers off the lists. Returns false, and nothing is done, while a thread has its worker tell of a new
+/// sink: that writes to the worker, and reads the clock, which may be gone when this is closed.
+bool SchedulerCore::give_up_all(std::vector<Held>& held) noexcept {
+    bool done = false;
     // in one step to who adds up a name's schedulers: it lives, or its numbers are among those of the ended
     process.with_schedulers([&](const std::vector<SchedulerCore*>& cores, EndedSchedulers& ended) {
         const std::lock_guard lock{mutex()};
+        if (std::any_of(held_.begin(), held_.end(), [](const Held& each) { return each.catches_up; })) return;
+        done = true;
         closed.store(true, std::memory_order_release);
         for (const Held& each : held_)
             if (!each.leaves) each.worker->settle();
@@ -197,12 +223,7 @@ void SchedulerCore::close() noexcept {
         free_.clear();
         held = std::exchange(held_, {});
     });
-    // without the locks, as tell_started(). A child that is forked meanwhile has these indices in use for ever.
-    for (const Held& each : held) {
-        if (each.leaves) continue;  // its thread is in the middle of this
-        each.worker->tell_stopped();
-        retire(*each.worker);
-    }
+    return done;
 }
 
 void SchedulerCore::become_child(std::uint64_t instance, std::uint8_t fork) noexcept {
@@ -289,7 +310,18 @@ void SchedulerCore::offer_rings() noexcept {
 }
 
 void SchedulerCore::catch_up(Worker& by) noexcept {
-    if (!closed.load(std::memory_order_acquire) && by.generation_ != process.generation()) by.catch_up(by.seq());
+    if (!set_catches_up(by, true)) return;
+    if (by.generation_ != process.generation()) by.catch_up(by.seq());  // without the lock, as tell_started()
+    set_catches_up(by, false);
+}
+
+/// Returns whether it is held: else the scheduler was closed.
+bool SchedulerCore::set_catches_up(const Worker& worker, bool catches_up) noexcept {
+    const std::lock_guard lock{mutex()};
+    const auto held = std::find_if(held_.begin(), held_.end(), [&](const Held& h) { return h.worker == &worker; });
+    if (held == held_.end()) return false;
+    held->catches_up = catches_up;
+    return true;
 }
 
 void SchedulerCore::offer_ring(Worker& worker, bool held) noexcept {
@@ -327,6 +359,7 @@ std::uint16_t SchedulerCore::group(std::string_view group_name, Worker& by) {
     const std::uint16_t number = find_group(wanted, is_told);
     if (number == 0 || is_told) return number;
     tell_group(by, number, groups_[number].data());  // without the lock, as tell_started()
+    if (&by == refused.get()) return number;         // which fires nothing: who asks next tells of it
     const std::lock_guard lock{mutex()};
     told_once_.set(number);
     return number;

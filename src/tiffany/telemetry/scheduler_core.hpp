@@ -40,7 +40,8 @@ struct SchedulerCore {
     Worker* held_here() noexcept;
     /// A worker that a foreign hook took is a runtime's own from now on.
     void give_loop(Worker& worker) noexcept;
-    /// Stops all workers, whoever holds them: the runtime is gone.
+    /// Stops all workers, whoever holds them: the runtime is gone. One whose thread is in the middle of its last word
+    /// is left to that thread.
     void close() noexcept;
     /// @param fork  its number, for InheritedMark; 0 = there are no more numbers
     void become_child(std::uint64_t instance, std::uint8_t fork) noexcept;
@@ -118,12 +119,15 @@ struct SchedulerCore {
         bool has_loop;                              // runs tasks, and parks when there are none
         std::uint64_t hold;                         // its number
         bool leaves;                                // its thread tells that it stops, and will give it back
+        bool catches_up;                            // its thread tells of a new sink: it is not closed meanwhile
     };
     // Workers that were given back and are kept for the next threads. Of more the one that was given back first goes:
     // what a crowd of threads that ended has left would not be used again.
     static constexpr std::size_t kMostFree = 16;
     Worker& hold_one(bool has_loop, std::optional<std::uint64_t> delay_ns);
-    bool begin_to_leave(Worker& worker, std::optional<std::uint64_t> delay_ns) noexcept;
+    std::optional<std::uint64_t> begin_to_leave(Worker& worker, std::optional<std::uint64_t> delay_ns) noexcept;
+    bool give_up_all(std::vector<Held>& held) noexcept;
+    bool set_catches_up(const Worker& worker, bool catches_up) noexcept;
     bool fold_one() noexcept;
     void retire(const Worker& worker) noexcept;
     void offer_ring(Worker& worker, bool held) noexcept;
@@ -156,7 +160,8 @@ struct SchedulerCore {
     std::atomic<std::uint32_t> groups_told_{0};  // the generation in which they were told last
 };
 
-/// The calling thread's workers need not wait for their next ticks to see who listens.
+/// The calling thread's workers need not wait for their next ticks to see who listens; but for one that is leased at
+/// the end of a thread or of the process, which the thread no longer knows of.
 void catch_up_here() noexcept;
 
 /// As tiffany::named_snapshots, if `of` is null; else as SchedulerTelemetry::named_snapshot_source, and empty if no

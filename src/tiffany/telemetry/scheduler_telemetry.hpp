@@ -65,7 +65,8 @@ class SchedulerTelemetry {
     /// The first one in a process loads the LTTng provider, if it is there. Errors: std::bad_alloc;
     /// std::invalid_argument, bounds of buckets that do not rise, or more than 32.
     explicit SchedulerTelemetry(std::string_view name, const TelemetryOptions& options = {});
-    /// Waits, within its flush_timeout, until an installed sink has everything.
+    /// Waits, within its flush_timeout, until an installed sink has everything, but for the last word of a worker that
+    /// a thread gives back at this moment.
     ~SchedulerTelemetry();
     SchedulerTelemetry(const SchedulerTelemetry&) = delete;
     SchedulerTelemetry& operator=(const SchedulerTelemetry&) = delete;

@@ -10,9 +10,9 @@
 ///     run(task);
 ///     worker.done(task.times);
 ///
-/// All hooks: noexcept, no allocation, no lock, no system call; no cancellation point, and errno stays, also while
-/// LTTng records. Nothing listens: the task's word and the worker's seq are kept, no clock is read. Something listens:
-/// one clock read, or none if the caller hands on a stamp, then each listener's price.
+/// All hooks: noexcept, no allocation, no lock, no system call but where LTTng may block; no cancellation point, and
+/// errno stays, also while LTTng records. Nothing listens: the task's word and the worker's seq are kept, no clock is
+/// read. Something listens: one clock read, or none if the caller hands on a stamp, then each listener's price.
 ///
 /// The last argument of each, `at`: when it happened; unknown = the hook reads the clock. The times in events and
 /// histograms are taken between these stamps. One from before the task's last transition, which another thread may have
@@ -243,8 +243,8 @@ class alignas(64) Worker {
     std::uint64_t count(TaskEvent event) const noexcept;
     /// Transitions since the worker was made, or in a forked child since the fork. Any thread; may be one late.
     std::uint64_t transitions() const noexcept { return seq() - first_seq_; }
-    /// LTTng events left out because a blocking channel's consumer seems dead, or another worker has
-    /// had no CPU in the middle of an event for long. Any thread.
+    /// LTTng events left out because a blocking channel's consumer seems dead, or another worker has had no CPU in the
+    /// middle of an event for long. Any thread.
     std::uint64_t lttng_left_out() const noexcept { return lttng_left_out_.load(std::memory_order_relaxed); }
 
   private:
@@ -363,6 +363,7 @@ class alignas(64) Worker {
     void make_on_word(std::uint64_t position) noexcept;
     void announce(std::uint64_t position) noexcept;
     void join_lttng_calls() noexcept;
+    void lend_lttng_call() noexcept;
     template <typename Event>
     Event event_of_worker(std::uint64_t position) const noexcept;
     void fire_started(std::uint64_t position) noexcept;
@@ -392,7 +393,7 @@ class alignas(64) Worker {
     void get_loop() noexcept;
     void begin_busy_stretch(std::uint64_t now) noexcept;
     void settle() noexcept;
-    void tell_stopped() noexcept;
+    void tell_stopped(std::uint64_t now) noexcept;
     void end_busy_stretch(std::uint64_t now) noexcept;
     void become_child(std::uint64_t instance, bool held) noexcept;
 
@@ -416,8 +417,8 @@ class alignas(64) Worker {
     std::uint64_t first_seq_ = 0;              // seq is an index's: it goes on from its last worker's
     std::uint64_t on_seq_ = 1;                 // first seq since LTTng was last seen off
     detail::LttngPatience patience_;           // with LTTng's consumer, in this session
-    detail::LttngPolls polls_;                 // of LTTng, for it, in this worker's calls:
-    detail::LttngCall* lttng_call_ = nullptr;  // its place among them, if LTTng may block
+    detail::LttngPolls polls_;                 // of LTTng, for that consumer
+    detail::LttngCall* lttng_call_ = nullptr;  // its place among all workers' calls, if LTTng may block
     std::uint32_t session_ = 0;                // Process::lttng_sessions() when on_ was made
     std::uint64_t looked_ns_ = 0;              // when it last read the clock to see whether a look is due
     std::uint32_t ticks_per_look_ = 1;         // how many ticks it then was to let pass: look_pace.hpp

@@ -120,12 +120,12 @@ void Worker::settle() noexcept {
 }
 
 /// After settle(), before another thread gets it, or its index. Its thread may have to wait for LTTng.
-void Worker::tell_stopped() noexcept {
+void Worker::tell_stopped(std::uint64_t now) noexcept {
     if ((on_ & kTracers) == 0) return;
     tiffany_worker_stopped event;
     event.worker = id();
     event.seq = seq();
-    fire(EventId::WorkerStopped, event);
+    fire(EventId::WorkerStopped, event, now);
 }
 
 void Worker::become_child(std::uint64_t instance, bool held) noexcept {

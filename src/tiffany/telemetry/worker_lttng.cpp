@@ -1,6 +1,7 @@
 // Events go to LTTng, which may block, or be given up.
 
 #include <sched.h>
+#include <unistd.h>
 
 #include <tiffany/telemetry/detail/on_word.hpp>
 #include <tiffany/telemetry/worker.hpp>
@@ -49,7 +50,14 @@ std::uint64_t most_bytes(EventId id) noexcept {
 void Worker::join_lttng_calls() noexcept {
     if (!core_->process.lttng_may_block()) return;
     if (lttng_call_ == nullptr) lttng_call_ = core_->process.lttng_calls().of(static_cast<std::uint16_t>(id()));
-    if (lttng_call_ != nullptr) lttng_call_->thread.store(static_cast<pid_t>(thread_), std::memory_order_relaxed);
+    if (lttng_call_ != nullptr) LttngCalls::join(*lttng_call_, static_cast<pid_t>(thread_));
+}
+
+/// The calling thread tells its last word for the one that has it.
+void Worker::lend_lttng_call() noexcept {
+    polls_ = {};                                 // those are another thread's
+    session_ = core_->process.lttng_sessions();  // what words have waited for is of one session
+    if (lttng_call_ != nullptr) lttng_call_->thread.store(gettid(), std::memory_order_relaxed);
 }
 
 /// It waits for LTTng's consumer as one that begins in this session does: not at all, if that was found dead.
@@ -61,7 +69,8 @@ void Worker::renew_patience(std::uint32_t session) noexcept {
 
 void Worker::fire_lttng(EventId id, const void* event) noexcept {
     const bool given_up = (on_ & (kLeftOut | kTickLeftOut)) != 0;
-    if (given_up && (!is_word(id) || core_->process.dead_consumer().takes_no_word(session_))) {
+    // words are told by who has given up, too, until those of all workers together have waited for long
+    if (is_word(id) ? core_->process.dead_consumer().takes_no_word(session_) : given_up) {
         leave_out_of_lttng();
     } else if (core_->process.lttng_may_block()) {
         call_lttng_timed(id, event);
@@ -75,7 +84,7 @@ void Worker::call_lttng_timed(EventId id, const void* event) noexcept {
     if (lttng_call_ != nullptr && !core_->process.lttng_calls().enter(*lttng_call_, most_bytes(id), patience_)) {
         give_up_if_over();
         // who tells how many are missing calls all the same
-        if (id != EventId::WorkerStopped) return leave_out_of_lttng();
+        if (!is_word(id)) return leave_out_of_lttng();
         core_->process.lttng_calls().begin(*lttng_call_);
     }
     const LttngPatience::Ring ring{sched_getcpu(), kind_of(id)};
@@ -86,8 +95,8 @@ void Worker::call_lttng_timed(EventId id, const void* event) noexcept {
     const std::uint64_t end = kernel_ns();
     if (end - begin < kBlockedNs) {
         // on another CPU by now: in the ring of which one it found room is not known
-        if (patience_.is_tried() && sched_getcpu() == ring.cpu && patience_.came_early(ring))
-            core_->process.dead_consumer().is_alive();
+        if (patience_.is_tried() && sched_getcpu() == ring.cpu && patience_.came_early(ring) && !patience_.is_tried())
+            core_->process.dead_consumer().is_alive();  // a longer wait than that one would speak against it
     } else if (const std::uint64_t waited = polls_.most_ns(begin, end); waited != 0) {
         patience_.waited(ring, waited);
         give_up_if_over();

@@ -126,8 +126,13 @@ int main(int argc, char** argv) {
         for (int pair = std::atoi(argv[1]); pair > 0; --pair) {
             shared->fired_by_second = 0;
             const pthread_t first = begin(asks_for_its_own), second = begin(is_cancelled_by_another);
-            while (shared->fired_by_second < 1'000)
+            for (int looks = 0; shared->fired_by_second < 1'000; ++looks) {
+                if (looks == 60'000) {  // a minute and more
+                    std::fprintf(stderr, "the second thread does not fire\n");
+                    return 1;
+                }
                 usleep(1'000);
+            }
             pthread_cancel(second);
             for (const pthread_t thread : {first, second})
                 if (result_of(thread) == PTHREAD_CANCELED) ++cancelled;

@@ -320,6 +320,17 @@ TEST(LifecycleChecker, TellsManyHolesThatNothingExplainsFromThoseOfAnUncountedEn
     EXPECT_EQ(checked(log).findings_total, kHoles);
 }
 
+TEST(LifecycleChecker, CountsNoLessThanItSaysWhereTheNumberOfHolesIsKnownOnlyAbout) {
+    std::vector<Record> log;
+    for (std::uint64_t i = 1; i <= 10'000; ++i)
+        log.push_back(at(10 * i, step(Running, i, i, 2)));
+    log.push_back(at(155, started(1)));
+    log.push_back(at(155, step(Spawned, 1, 10'001, 1, kReady, 2)));
+    const LifecycleReport report = checked(log, {}, {.uncounted = {"somebody was killed"}}, {.max_findings = 20});
+    EXPECT_THAT(report.findings, testing::SizeIs(15));
+    EXPECT_EQ(report.findings_total, 15u);
+}
+
 TEST(LifecycleChecker, CountsTasksApartWhoseStartALateTraceDidNotSee) {
     const LifecycleReport report =
         checked({step(Ready, 100, 7, 50), step(Running, 101, 7, 51), step(Spawned, 102, 8, 1, kReady)});

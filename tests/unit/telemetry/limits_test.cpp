@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <chrono>
 #include <latch>
 #include <memory>
@@ -258,6 +259,43 @@ TEST_F(Limits, WhoStopsWhileAnotherWorkerIsInTheMiddleOfAnEventTellsHowManyAreMi
         recording().clear();
     }
     EXPECT_EQ(recording().ids(), std::vector{EventId::WorkerStopped});
+    recording().clear();
+    const WorkerLease next = telemetry.worker();  // the same index
+    TaskTimes task;
+    next->spawned(task, {.name = "t"});
+    EXPECT_EQ(recording().ids(), (std::vector{EventId::WorkerStarted, EventId::TaskSpawned}))
+        << "it has not looked at the others yet";
+}
+
+TEST_F(Limits, WhoClosesASchedulerWaitsInVainForTheLastWordsOfAllItsWorkersTogether) {
+    constexpr int kThreads = 3;
+    auto telemetry = std::make_unique<SchedulerTelemetry>("idle");
+    start_session();
+    std::latch taken{kThreads}, may_end{1};
+    std::vector<std::thread> threads;
+    std::atomic<std::uint64_t> one{0};
+    for (int i = 0; i < kThreads; ++i)
+        threads.emplace_back([&] {
+            one = telemetry->here().id();
+            taken.count_down();
+            may_end.wait();
+        });
+    taken.wait();
+    recording().clear();
+    recording().block_ns = LttngPatience::kGiveUpNs + 100'000'000;
+    telemetry.reset();
+    recording().block_ns = 0;
+    EXPECT_EQ(recording().ids(), std::vector{EventId::WorkerStopped});
+    const LttngCall& call = *Process::get().lttng_calls().of(static_cast<std::uint16_t>(one.load()));
+    EXPECT_EQ(call.thread, gettid()) << "who told it";
+    std::uint64_t left_out = 0;
+    for (const MetricsSnapshot& each : named_snapshots())
+        if (each.scheduler == "idle") left_out += each.lttng_left_out;
+    EXPECT_EQ(left_out, 2u);
+    start_session();  // in which nothing is known of the consumer
+    may_end.count_down();
+    for (std::thread& thread : threads)
+        thread.join();
 }
 
 /// A scheduler that comes and goes: what of it reached LTTng, and how many of its events were left out.

@@ -6,7 +6,6 @@
 
 #include <atomic>
 #include <cerrno>
-#include <chrono>
 #include <fstream>
 #include <semaphore>
 #include <string>
@@ -74,6 +73,13 @@ struct Writer {
         }
         return true;
     }
+    /// How often its thread has slept so far.
+    long slept() const {
+        std::ifstream file{"/proc/self/task/" + std::to_string(thread) + "/status"};
+        for (std::string word; file >> word;)
+            if (long times = 0; word == "voluntary_ctxt_switches:" && file >> times) return times;
+        return 0;
+    }
     bool is_asleep() const {
         std::ifstream file{"/proc/self/task/" + std::to_string(thread) + "/stat"};
         std::string stat;
@@ -83,6 +89,7 @@ struct Writer {
     LttngPatience patience;
     std::atomic<pid_t> thread{0};
     std::atomic<std::uint64_t> written{0};
+    std::atomic<bool> ended{false};
 };
 
 TEST(LttngCalls, WhoHasNoCpuInTheMiddleOfACallIsWaitedFor) {
@@ -126,15 +133,28 @@ TEST(LttngCalls, WhoHasWaitedInVainNeitherWritesNorWaitsUntilTheOtherIsDone) {
     EXPECT_TRUE(writer.write(calls, kMuch));
 }
 
+TEST(LttngCalls, TheNextWorkerOfAnIndexKnowsNothingOfWhomTheLastOneWaitedForInVain) {
+    LttngCalls calls;
+    Writer writer;
+    InACall other{calls, false};
+    EXPECT_FALSE(writer.write(calls, kMuch));
+    EXPECT_FALSE(writer.write(calls, kEvent));
+    LttngCalls::join(*calls.of(0), gettid());
+    EXPECT_TRUE(writer.write(calls, kEvent));
+    other.end();
+}
+
 // What it waits for the consumer afterwards would come on top.
 TEST(LttngCalls, WhoWaitedForOneThatNowWaitsForTheConsumerGoesOnWaitingAndThenGivesTheConsumerUp) {
     LttngCalls calls;
     Writer writer;
     InACall other{calls, false};
-    std::thread writes{[&] { EXPECT_FALSE(writer.write(calls, kMuch)); }};
-    while (writer.thread == 0 || !writer.is_asleep())
+    std::thread writes{[&] {
+        EXPECT_FALSE(writer.write(calls, kMuch));
+        writer.ended = true;
+    }};
+    while (writer.slept() < 150 && !writer.ended)  // 0.1 ms each at least: more than a wait that is not counted
         std::this_thread::yield();
-    std::this_thread::sleep_for(std::chrono::milliseconds{300});  // it has seen that
     other.sleep();
     writes.join();
     EXPECT_LE(writer.written, kBound);

@@ -29,8 +29,10 @@ class Held {
         recording().is_held = recording().released = false;
         recording().hold = static_cast<int>(id);
         thread_ = std::thread{std::move(what)};
-        while (!recording().is_held)
+        const auto until = std::chrono::steady_clock::now() + kHang;
+        while (!recording().is_held && std::chrono::steady_clock::now() < until)
             std::this_thread::yield();
+        EXPECT_TRUE(recording().is_held) << "the event did not fire";
     }
     ~Held() { end(); }
     Held(const Held&) = delete;

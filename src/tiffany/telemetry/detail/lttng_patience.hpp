@@ -57,7 +57,7 @@ class LttngPatience {
             if (wait.ns == 0 || wait.ring != ring || ++wait.came_early < kProof) continue;
             const std::uint64_t explained = wait.ns;
             for (Wait& other : waits_)
-                if (other.ns <= explained) other = {};
+                if (other.ns <= explained && (other.ring != Ring{} || other.ns < kGiveUpNs)) other = {};
             tried_ = sum() != 0;
             return true;
         }

@@ -34,7 +34,8 @@ class LttngPolls {
     void count(std::uint64_t now) noexcept;
 
     std::uint64_t counted_ns_ = 0;
-    std::uint64_t sleeps_ = 0;  // of this thread, then; 0 = not known
+    static constexpr std::uint64_t kNotKnown = ~std::uint64_t{0};
+    std::uint64_t sleeps_ = kNotKnown;  // of this thread, then
 };
 
 }  // namespace tiffany::detail
