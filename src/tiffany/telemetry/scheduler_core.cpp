@@ -55,8 +55,10 @@ Worker& SchedulerCore::take(bool has_loop) {
     if (const LttngTable* lttng = process.lttng()) lttng->prepare_thread();
     const std::optional<std::uint64_t> delay_ns = read_delay(static_cast<std::uint32_t>(gettid()));
     Worker& worker = hold_one(has_loop, delay_ns);
+    if (&worker == refused.get()) return worker;
     // without the lock: LTTng may let its thread wait, and others are not to wait for that
-    if (&worker != refused.get()) worker.tell_started(has_loop);
+    worker.tell_started(has_loop);
+    set_catches_up(worker, false);
     return worker;
 }
 
@@ -82,7 +84,7 @@ Worker& SchedulerCore::hold_one(bool has_loop, std::optional<std::uint64_t> dela
     free_.pop_back();
     offer_ring(worker, false);
     worker.start(has_loop);
-    held_.push_back({&worker, pthread_self(), delay_ns, has_loop, process.take_hold(), false, false});
+    held_.push_back({&worker, pthread_self(), delay_ns, has_loop, process.take_hold(), false, true});
     worker.run_delay_known_ = worker.run_delay_known_ || delay_ns.has_value();
     return worker;
 }
@@ -196,8 +198,8 @@ void SchedulerCore::close() noexcept {
     process.with_schedulers([&](const auto&, EndedSchedulers& ended) { ended.add_left_out(name, left_out); });
 }
 
-/// Takes the workers off the lists. Returns false, and nothing is done, while a thread has its worker tell of a new
-/// sink: that writes to the worker, and reads the clock, which may be gone when this is closed.
+/// Takes the workers off the lists. Returns false, and nothing is done, while a thread has its worker tell that it
+/// begins, or of a new sink: that writes to the worker, and reads the clock, which may be gone when this is closed.
 bool SchedulerCore::give_up_all(std::vector<Held>& held) noexcept {
     bool done = false;
     // in one step to who adds up a name's schedulers: it lives, or its numbers are among those of the ended

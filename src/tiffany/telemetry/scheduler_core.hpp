@@ -119,7 +119,7 @@ struct SchedulerCore {
         bool has_loop;                              // runs tasks, and parks when there are none
         std::uint64_t hold;                         // its number
         bool leaves;                                // its thread tells that it stops, and will give it back
-        bool catches_up;                            // its thread tells of a new sink: it is not closed meanwhile
+        bool catches_up;  // its thread tells that it begins, or of a new sink: no close meanwhile
     };
     // Workers that were given back and are kept for the next threads. Of more the one that was given back first goes:
     // what a crowd of threads that ended has left would not be used again.
