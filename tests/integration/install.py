@@ -267,7 +267,7 @@ def test_metrics_by_find_package_and_by_pkg_config(consumer, library_dir, tmp_pa
     one_worker = 'scheduler_workers{scheduler="jobs"} '
     assert one_worker in scraped([consumer / "metrics"])
     unasked = {name: value for name, value in os.environ.items() if name != "TIFFANY_METRICS"}
-    assert checked([consumer / "metrics"], env=unasked, input="").stderr == ""
+    assert checked([consumer / "metrics"], env=unasked, stdin=subprocess.DEVNULL).stderr == ""
     (tmp_path / "metrics.cpp").write_text(METRICS)
     environment = dict(os.environ, PKG_CONFIG_PATH=str(library_dir / "pkgconfig"))
     flags = checked(["pkg-config", "--cflags", "--libs", "tiffany-metrics"], env=environment).stdout.split()
