@@ -19,6 +19,7 @@
 #include <ostream>
 #include <sstream>
 #include <string_view>
+#include <thread>
 #include <tiffany/pal/error.hpp>
 #include <utility>
 
@@ -34,6 +35,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr std::chrono::seconds kStartDeadline{20};
+constexpr std::chrono::seconds kTimeToShow{2};  // in /proc
 // The consumer daemon has to empty the rings before they are full, whatever else the machine does. Root may ask for
 // that.
 constexpr int kNice = -10;
@@ -71,10 +73,12 @@ std::string last_line_of(const std::string& path) {
     return ToolResult{.status = 0, .timed_out = false, .output = all.str()}.last_line();
 }
 
-/// There is one for the kernel's events, too.
-bool serves_user_space(pid_t consumer) {
-    std::ifstream file{"/proc/" + std::to_string(consumer) + "/cmdline", std::ios::binary};
-    for (std::string word; std::getline(file, word, '\0');)
+/// Of the user's events: there is one for the kernel's, too.
+bool is_consumer_daemon(pid_t process) {
+    std::ifstream file{"/proc/" + std::to_string(process) + "/cmdline", std::ios::binary};
+    std::string word;
+    if (!std::getline(file, word, '\0') || word != "lttng-consumerd") return false;
+    while (std::getline(file, word, '\0'))
         if (word == "-u") return true;
     return false;
 }
@@ -278,14 +282,22 @@ std::string SessionDaemon::version() const {
     return said.substr(begin + 2, said.find_first_of(" \n", begin + 2) - begin - 2);
 }
 
+/// What /proc says of a process that has just begun is not always whole at once.
 void SessionDaemon::find_consumer() {
     const pid_t daemon = daemon_ ? daemon_->pid() : other_;
     if (daemon == 0) return;
-    for (const pid_t child : children_of(daemon))
-        if (name_of(child) == "lttng-consumerd" && serves_user_space(child) && consumer_ == 0) {
-            consumer_ = child;
-            consumer_fd_ = static_cast<int>(syscall(SYS_pidfd_open, child, 0));
-        }
+    const auto until = std::chrono::steady_clock::now() + kTimeToShow;
+    for (;;) {
+        for (const pid_t child : children_of(daemon))
+            if (is_consumer_daemon(child)) {
+                consumer_ = child;
+                consumer_fd_ = static_cast<int>(syscall(SYS_pidfd_open, child, 0));
+            }
+        if (consumer_fd_ >= 0) return;
+        if (std::chrono::steady_clock::now() >= until) break;
+        std::this_thread::sleep_for(10ms);
+    }
+    Notice{talk_} << "cannot find LTTng's consumer daemon among the processes: should it end, that will not be noticed";
 }
 
 std::optional<Daemon> SessionDaemon::stopped() const {

@@ -83,7 +83,8 @@ class SessionDaemon {
     int consumer_fd() const noexcept { return consumer_fd_; }
     /// That daemon; 0 if none was found.
     pid_t consumer() const noexcept { return consumer_; }
-    /// To be called when a session exists, which is when the consumer daemon does.
+    /// To be called when a session exists, which is when the consumer daemon does. Where none is found, which takes 2
+    /// s, that is said. Not where nobody knows which process the session daemon is.
     void find_consumer();
 
     /// Which of the two a signal or a debugger has stopped; it answers nobody, and only somebody else can tell for how
