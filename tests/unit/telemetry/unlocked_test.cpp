@@ -5,53 +5,22 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
 #include <future>
 #include <memory>
 #include <optional>
-#include <thread>
 #include <tiffany/telemetry/sink.hpp>
 
+#include "held.hpp"
 #include "recorded.hpp"
 
 namespace tiffany::testing {
 namespace {
 
-using namespace std::chrono_literals;
-
-constexpr std::chrono::seconds kHang{20};  // a guard: who waits for a held event would do so for ever
-
-/// A thread that does what fires an event, and stands still in it.
-class Held {
-  public:
-    template <typename Do>
-    Held(EventId id, Do what) {
-        recording().is_held = recording().released = false;
-        recording().hold = static_cast<int>(id);
-        thread_ = std::thread{std::move(what)};
-        const auto until = std::chrono::steady_clock::now() + kHang;
-        while (!recording().is_held && std::chrono::steady_clock::now() < until)
-            std::this_thread::yield();
-        EXPECT_TRUE(recording().is_held) << "the event did not fire";
-    }
-    ~Held() { end(); }
-    Held(const Held&) = delete;
-    Held& operator=(const Held&) = delete;
-
-    void end() {
-        recording().released = true;
-        if (thread_.joinable()) thread_.join();
-    }
-
-  private:
-    std::thread thread_;
-};
-
 /// Whether `what` ends while the event is held.
 template <typename Do>
 bool goes_on(Held& held, const Do& what) {
     auto done = std::async(std::launch::async, what);
-    const bool in_time = done.wait_for(kHang) == std::future_status::ready;
+    const bool in_time = done.wait_for(kHeldHang) == std::future_status::ready;
     held.end();
     done.get();
     return in_time;
