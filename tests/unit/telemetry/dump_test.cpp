@@ -13,8 +13,10 @@
 #include <tiffany/telemetry/hooks.hpp>
 #include <vector>
 
+#include "held.hpp"
 #include "kept.hpp"
 #include "recorded.hpp"
+#include "telemetry/process.hpp"
 
 namespace tiffany::testing {
 namespace {
@@ -330,6 +332,27 @@ TEST_F(Dump, AWorkerThatIsGivenBackHalfWayLeavesItToAnother) {
     tick_until_the_end(*lease);
     EXPECT_EQ(dumps(DumpPhase::end).front().worker, lease->id());
     EXPECT_EQ(dumps(DumpPhase::end).front().tasks, 600u);
+}
+
+TEST_F(Dump, AWorkerThatIsGivenBackHalfWayWhileTheOnlyOtherOneEndsLeavesItToTheNext) {
+    recording().set_enabled(false);
+    WorkerLease lease = telemetry.worker();
+    for (int i = 0; i < 600; ++i)
+        spawn(*lease);
+    start_session();
+    tick(*lease);
+    tick(*lease);
+    Held other{EventId::WorkerStopped, [this] { const WorkerLease worker = telemetry.worker(); }};
+    const std::uint32_t generation = detail::Process::get().generation();
+    lease = {};
+    EXPECT_EQ(detail::Process::get().generation(), generation) << "all schedulers would dump once more, this one not";
+    other.end();
+    EXPECT_TRUE(dumps(DumpPhase::end).empty());
+    const WorkerLease next = telemetry.worker();
+    tick_until_the_end(*next);
+    EXPECT_EQ(dumps(DumpPhase::end).front().worker, next->id());
+    EXPECT_EQ(told().size(), 600u);
+    EXPECT_EQ(told_tids().size(), 600u);
 }
 
 TEST_F(Dump, AWorkerThatIsTakenAfterTheTracerCameTellsOfTheTasksBefore) {
