@@ -365,6 +365,24 @@ TEST_F(Blocked, AFullRingThatHasRoomAgainShowsWhoBeginsThenThatTheConsumerLives)
     EXPECT_EQ(reach(1), 0u) << "who gave it up goes on so until the next session";
 }
 
+TEST_F(Blocked, RoomWhereTheWaitWasShortShowsWhoBeginsThenNothingWhileALongOneIsUnexplained) {
+    const OnCpu stays{cpus().front()};
+    SchedulerTelemetry beside{"beside", {.metrics = false}};
+    const WorkerLease worker = beside.worker();
+    TaskTimes task;
+    worker->spawned(task, {.name = "t"});
+    recording().block_ns = kLong;
+    worker->note(task, "key", "value");  // in another ring
+    recording().block_ns = 20'000'000;
+    worker->running(task);
+    recording().block_ns = 0;
+    for (int i = 0; i < 2; ++i)
+        run_for(kLong);
+    for (int i = 0; i < 4 * kProof; ++i)
+        worker->running(task);
+    EXPECT_EQ(come_and_go().told, kWords);
+}
+
 TEST_F(Blocked, AnotherListenerThatComesIsNoNewChance) {
     for (int i = 0; i < 2; ++i)
         run_for(kLong);
