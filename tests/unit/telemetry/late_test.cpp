@@ -81,6 +81,17 @@ TEST_F(Late, HooksWithoutALeaseFireNothingAndAreCounted) {
     EXPECT_EQ(refused_hooks(), before + 3);
 }
 
+// Who lists no tasks is told of a group by who asks for it first.
+TEST_F(Late, AGroupThatWasAskedForWithoutALeaseIsToldOfByWhoAsksNext) {
+    const auto sink = std::make_shared<Kept>();
+    install_sink(sink);
+    late([&] { EXPECT_EQ(telemetry.group("io"), 1u); });
+    for (int i = 0; i < 2; ++i)
+        EXPECT_EQ(telemetry.group("io"), 1u);
+    uninstall_sink();
+    EXPECT_EQ(sink->of("Group").size(), 1u);
+}
+
 TEST_F(Late, TheProcessEndsWithALeaseInAnExitHandler) {
     const auto end = [] {
         static SchedulerTelemetry& ended = *new SchedulerTelemetry{"ended"};
