@@ -55,8 +55,9 @@ void Worker::join_lttng_calls() noexcept {
 
 /// The calling thread tells its last word for the one that has it.
 void Worker::lend_lttng_call() noexcept {
-    polls_ = {};                                 // those are another thread's
-    session_ = core_->process.lttng_sessions();  // what words have waited for is of one session
+    polls_ = {};  // those are another thread's
+    // what it and what words have waited for is of one session
+    if (const std::uint32_t session = core_->process.lttng_sessions(); session != session_) renew_patience(session);
     if (lttng_call_ != nullptr) lttng_call_->thread.store(gettid(), std::memory_order_relaxed);
 }
 

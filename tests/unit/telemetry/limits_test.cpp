@@ -298,6 +298,27 @@ TEST_F(Limits, WhoClosesASchedulerWaitsInVainForTheLastWordsOfAllItsWorkersToget
         thread.join();
 }
 
+TEST_F(Limits, WhoClosesASchedulerDoesNotHoldAgainstTheConsumerWhatAnIdleWorkerWaitedForInAnEarlierSession) {
+    auto telemetry = std::make_unique<SchedulerTelemetry>("idle", TelemetryOptions{.metrics = false});
+    start_session();
+    Worker& worker = telemetry->here();
+    TaskTimes task;
+    worker.spawned(task, {.name = "t"});
+    recording().block_ns = LttngPatience::kGiveUpNs + 100'000'000;
+    worker.running(task);
+    recording().block_ns = 0;
+    worker.done(task);
+    EXPECT_EQ(worker.lttng_left_out(), 1u) << "it has given up";
+    start_session();
+    recording().clear();
+    recording().block_ns = 20'000'000;  // which is a wait, and no long one
+    telemetry.reset();
+    recording().block_ns = 0;
+    EXPECT_EQ(recording().ids(), std::vector{EventId::WorkerStopped});
+    Process& process = Process::get();
+    EXPECT_FALSE(process.dead_consumer().is_found(process.lttng_sessions()));
+}
+
 /// A scheduler that comes and goes: what of it reached LTTng, and how many of its events were left out.
 struct Came {
     std::vector<EventId> told;
