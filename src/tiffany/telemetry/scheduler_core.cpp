@@ -9,7 +9,6 @@
 #include <tiffany/tracepoints/event_structs.hpp>
 #include <utility>
 
-#include "kernel_time.hpp"
 #include "pal_ring.hpp"
 #include "text.hpp"
 
@@ -54,17 +53,17 @@ Worker& SchedulerCore::take(bool has_loop) {
     // before our lock: with liblttng-ust-fork a fork holds LTTng's lock first and then wants ours
     if (const LttngTable* lttng = process.lttng()) lttng->prepare_thread();
     const std::optional<std::uint64_t> delay_ns = read_delay(static_cast<std::uint32_t>(gettid()));
-    Worker& worker = hold_one(has_loop, delay_ns);
-    if (&worker == refused.get()) return worker;
+    const Begun begun = hold_one(has_loop, delay_ns);
+    if (&begun.worker == refused.get()) return begun.worker;
     // without the lock: LTTng may let its thread wait, and others are not to wait for that
-    worker.tell_started(has_loop);
-    set_catches_up(worker, false);
-    return worker;
+    begun.worker.tell_started(has_loop, begun.at);
+    return end_telling(begun) ? begun.worker : *refused;
 }
 
-Worker& SchedulerCore::hold_one(bool has_loop, std::optional<std::uint64_t> delay_ns) {
+SchedulerCore::Begun SchedulerCore::hold_one(bool has_loop, std::optional<std::uint64_t> delay_ns) {
     const std::lock_guard lock{mutex()};
-    held_.reserve(all_.size() + 1);  // so that nothing below can fail half way
+    if (closed.load(std::memory_order_relaxed)) return {*refused, {}};  // while this thread was on its way
+    held_.reserve(all_.size() + 1);                                     // so that nothing below can fail half way
     free_.reserve(all_.size() + 1);
     if (free_.empty()) {
         all_.reserve(all_.size() + 1);
@@ -73,7 +72,7 @@ Worker& SchedulerCore::hold_one(bool has_loop, std::optional<std::uint64_t> dela
         for (std::uint16_t i = 0; metrics && i < groups; ++i)
             made->shard_.add_group(i);
         const std::optional<Process::Index> index = process.take_index();
-        if (!index) return *refused;
+        if (!index) return {*refused, {}};
         made->draft_.worker.store((process.instance() << 16) | index->index, std::memory_order_relaxed);
         made->draft_.seq.store(index->seq, std::memory_order_relaxed);
         made->first_seq_ = index->seq;
@@ -83,18 +82,18 @@ Worker& SchedulerCore::hold_one(bool has_loop, std::optional<std::uint64_t> dela
     Worker& worker = *free_.back();
     free_.pop_back();
     offer_ring(worker, false);
-    worker.start(has_loop);
+    const Stamp at = worker.start(has_loop);
     held_.push_back({&worker, pthread_self(), delay_ns, has_loop, process.take_hold(), false, true});
     worker.run_delay_known_ = worker.run_delay_known_ || delay_ns.has_value();
-    return worker;
+    return {worker, at};
 }
 
 void SchedulerCore::give_back(Worker& worker) noexcept {
     if (&worker == refused.get()) return;
     const std::optional<std::uint64_t> delay_ns = read_delay(worker.shard_.thread.load(std::memory_order_relaxed));
-    const std::optional<std::uint64_t> stopped = begin_to_leave(worker, delay_ns);
-    if (!stopped) return;
-    worker.tell_stopped(*stopped);  // without the lock, as tell_started()
+    const Stamp stopped = begin_to_leave(worker, delay_ns);
+    if (!stopped.known()) return;
+    worker.tell_stopped(stopped);  // without the lock, as tell_started()
     const std::lock_guard lock{mutex()};
     if (closed.load(std::memory_order_relaxed)) {  // meanwhile: it left this worker to us
         retire(worker);
@@ -118,20 +117,6 @@ Worker* SchedulerCore::held_here() noexcept {
     for (const Held& held : held_)
         if (pthread_equal(held.thread, pthread_self()) != 0) return held.worker;
     return nullptr;
-}
-
-/// Returns when it stops, ticks, if it was held: else the scheduler was closed before this thread ended. Who closes it
-/// does not wait for this thread, and the clock may be gone then.
-std::optional<std::uint64_t> SchedulerCore::begin_to_leave(Worker& worker,
-                                                           std::optional<std::uint64_t> delay_ns) noexcept {
-    const std::lock_guard lock{mutex()};
-    const auto held = std::find_if(held_.begin(), held_.end(), [&](const Held& h) { return h.worker == &worker; });
-    if (held == held_.end()) return std::nullopt;
-    keep_delay(*held, delay_ns);
-    worker.run_delay_before_ns_ = worker.run_delay_told_ns_;
-    worker.settle();
-    held->leaves = true;
-    return clock.ticks();
 }
 
 /// Of the workers that can go the one that was given back first does; its numbers stay, and its index is another's,
@@ -178,54 +163,6 @@ void SchedulerCore::give_loop(Worker& worker) noexcept {
         held.has_loop = true;
         worker.get_loop();
     }
-}
-
-void SchedulerCore::close() noexcept {
-    std::vector<Held> held;
-    while (!give_up_all(held))
-        rest();
-    std::uint64_t left_out = 0;  // of their last words: the sums do not have them yet
-    // without the locks, as tell_started(). A child that is forked meanwhile has these indices in use for ever.
-    for (const Held& each : held) {
-        if (each.leaves) continue;  // its thread is in the middle of this
-        left_out -= each.worker->lttng_left_out();
-        each.worker->lend_lttng_call();
-        each.worker->tell_stopped(clock.ticks());
-        left_out += each.worker->lttng_left_out();
-        retire(*each.worker);
-    }
-    if (!metrics || left_out == 0) return;
-    process.with_schedulers([&](const auto&, EndedSchedulers& ended) { ended.add_left_out(name, left_out); });
-}
-
-/// Takes the workers off the lists. Returns false, and nothing is done, while a thread has its worker tell that it
-/// begins, or of a new sink: that writes to the worker, and reads the clock, which may be gone when this is closed.
-bool SchedulerCore::give_up_all(std::vector<Held>& held) noexcept {
-    bool done = false;
-    // in one step to who adds up a name's schedulers: it lives, or its numbers are among those of the ended
-    process.with_schedulers([&](const std::vector<SchedulerCore*>& cores, EndedSchedulers& ended) {
-        const std::lock_guard lock{mutex()};
-        if (std::any_of(held_.begin(), held_.end(), [](const Held& each) { return each.catches_up; })) return;
-        done = true;
-        closed.store(true, std::memory_order_release);
-        for (const Held& each : held_)
-            if (!each.leaves) each.worker->settle();
-        if (metrics) {
-            try {
-                ended.add(add_up({}, false), [&](std::string_view of) {
-                    return std::any_of(cores.begin(), cores.end(), [&](const SchedulerCore* core) {
-                        return core->metrics && !core->closed.load(std::memory_order_relaxed) && core->name == of;
-                    });
-                });
-            } catch (...) {  // no memory: what it counted ends with it
-            }
-        }
-        for (const Worker* worker : free_)
-            retire(*worker);
-        free_.clear();
-        held = std::exchange(held_, {});
-    });
-    return done;
 }
 
 void SchedulerCore::become_child(std::uint64_t instance, std::uint8_t fork) noexcept {
@@ -312,18 +249,10 @@ void SchedulerCore::offer_rings() noexcept {
 }
 
 void SchedulerCore::catch_up(Worker& by) noexcept {
-    if (!set_catches_up(by, true)) return;
-    if (by.generation_ != process.generation()) by.catch_up(by.seq());  // without the lock, as tell_started()
-    set_catches_up(by, false);
-}
-
-/// Returns whether it is held: else the scheduler was closed.
-bool SchedulerCore::set_catches_up(const Worker& worker, bool catches_up) noexcept {
-    const std::lock_guard lock{mutex()};
-    const auto held = std::find_if(held_.begin(), held_.end(), [&](const Held& h) { return h.worker == &worker; });
-    if (held == held_.end()) return false;
-    held->catches_up = catches_up;
-    return true;
+    const Stamp at = begin_to_tell(by);
+    if (!at.known()) return;
+    if (by.generation_ != process.generation()) by.catch_up(by.seq(), true, at);  // without the lock, as tell_started()
+    end_telling({by, at});
 }
 
 void SchedulerCore::offer_ring(Worker& worker, bool held) noexcept {
@@ -360,8 +289,8 @@ std::uint16_t SchedulerCore::group(std::string_view group_name, Worker& by) {
     bool is_told = false;
     const std::uint16_t number = find_group(wanted, is_told);
     if (number == 0 || is_told) return number;
-    tell_group(by, number, groups_[number].data());  // without the lock, as tell_started()
-    if (&by == refused.get()) return number;         // which fires nothing: who asks next tells of it
+    tell_group(by, number, groups_[number].data(), {});  // without the lock, as tell_started()
+    if (&by == refused.get()) return number;             // which fires nothing: who asks next tells of it
     const std::lock_guard lock{mutex()};
     told_once_.set(number);
     return number;
@@ -388,15 +317,15 @@ std::uint16_t SchedulerCore::find_group(const std::array<char, kGroupBytes>& wan
     return count;
 }
 
-void SchedulerCore::tell_group(Worker& by, std::uint16_t number, const char* group_name) noexcept {
-    by.tell_group(number, group_name);
+void SchedulerCore::tell_group(Worker& by, std::uint16_t number, const char* group_name, Stamp at) noexcept {
+    by.tell_group(number, group_name, at);
 }
 
-void SchedulerCore::tell_groups(Worker& by, std::uint32_t generation) noexcept {
+void SchedulerCore::tell_groups(Worker& by, std::uint32_t generation, Stamp at) noexcept {
     if (groups_told_.exchange(generation, std::memory_order_relaxed) == generation) return;
     const std::uint16_t count = group_count_.load(std::memory_order_acquire);
     for (std::uint16_t i = 1; i < count; ++i)
-        tell_group(by, i, groups_[i].data());
+        tell_group(by, i, groups_[i].data(), at);
 }
 
 std::uint64_t SchedulerCore::count(TaskEvent event) const {

@@ -32,7 +32,8 @@ struct SchedulerCore {
     SchedulerCore(const SchedulerCore&) = delete;
     SchedulerCore& operator=(const SchedulerCore&) = delete;
 
-    /// A worker for the calling thread: one that was given back, or a new one; `refused` when there is none to be had.
+    /// A worker for the calling thread: one that was given back, or a new one; `refused` when there is none to be had,
+    /// or this is closed meanwhile. Who calls it shares in the ownership of this.
     Worker& take(bool has_loop);
     /// The calling thread gives its worker back.
     void give_back(Worker& worker) noexcept;
@@ -40,8 +41,9 @@ struct SchedulerCore {
     Worker* held_here() noexcept;
     /// A worker that a foreign hook took is a runtime's own from now on.
     void give_loop(Worker& worker) noexcept;
-    /// Stops all workers, whoever holds them: the runtime is gone. One whose thread is in the middle of its last word
-    /// is left to that thread.
+    /// Stops all workers, whoever holds them: the runtime is gone. Waits for those whose threads have them tell that
+    /// they begin, or of a new sink, for 2.5 s at most. One that takes longer, the calling thread's own and one whose
+    /// thread is in the middle of its last word are left to their threads, which read the clock no more.
     void close() noexcept;
     /// @param fork  its number, for InheritedMark; 0 = there are no more numbers
     void become_child(std::uint64_t instance, std::uint8_t fork) noexcept;
@@ -59,8 +61,8 @@ struct SchedulerCore {
 
     std::uint16_t group(std::string_view name, Worker& by);
     /// Fires `scheduler_group` for each group, once in a generation. Any worker.
-    void tell_groups(Worker& by, std::uint32_t generation) noexcept;
-    static void tell_group(Worker& by, std::uint16_t number, const char* name) noexcept;
+    void tell_groups(Worker& by, std::uint32_t generation, Stamp at) noexcept;
+    static void tell_group(Worker& by, std::uint16_t number, const char* name, Stamp at) noexcept;
 
     // ---- runs that do not end ----
 
@@ -119,15 +121,20 @@ struct SchedulerCore {
         bool has_loop;                              // runs tasks, and parks when there are none
         std::uint64_t hold;                         // its number
         bool leaves;                                // its thread tells that it stops, and will give it back
-        bool catches_up;  // its thread tells that it begins, or of a new sink: no close meanwhile
+        bool catches_up;  // its thread tells that it begins, or of a new sink: who closes this waits for that
     };
     // Workers that were given back and are kept for the next threads. Of more the one that was given back first goes:
     // what a crowd of threads that ended has left would not be used again.
     static constexpr std::size_t kMostFree = 16;
-    Worker& hold_one(bool has_loop, std::optional<std::uint64_t> delay_ns);
-    std::optional<std::uint64_t> begin_to_leave(Worker& worker, std::optional<std::uint64_t> delay_ns) noexcept;
-    bool give_up_all(std::vector<Held>& held) noexcept;
-    bool set_catches_up(const Worker& worker, bool catches_up) noexcept;
+    struct Begun {
+        Worker& worker;
+        Stamp at;
+    };
+    Begun hold_one(bool has_loop, std::optional<std::uint64_t> delay_ns);
+    Stamp begin_to_tell(const Worker& worker) noexcept;
+    bool end_telling(const Begun& begun) noexcept;
+    Stamp begin_to_leave(Worker& worker, std::optional<std::uint64_t> delay_ns) noexcept;
+    bool give_up_all(std::vector<Held>& held, bool may_wait) noexcept;
     bool fold_one() noexcept;
     void retire(const Worker& worker) noexcept;
     void offer_ring(Worker& worker, bool held) noexcept;

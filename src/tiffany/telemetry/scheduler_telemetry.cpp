@@ -86,17 +86,20 @@ ThreadWorkers::~ThreadWorkers() {
         Worker* const leased = core->held_here();
         return leased != nullptr ? *leased : *core->refused;
     }
-    Worker* worker = thread_workers.find(*core);
+    SchedulerCore* const its = core.get();
+    Worker* worker = thread_workers.find(*its);
     if (worker == nullptr) {
         try {
             thread_workers.reserve_one();
-            worker = &core->take(false);
-            thread_workers.add(core, *worker, false);
+            // its owner may be gone when the worker has told that it begins
+            std::shared_ptr<SchedulerCore> kept = core;
+            worker = &kept->take(false);
+            thread_workers.add(std::move(kept), *worker, false);
         } catch (...) {  // no memory: this hook is counted as refused, the next one tries again
-            return *core->refused;
+            return *its->refused;
         }
     }
-    last = {core.get(), worker, false};
+    last = {its, worker, false};
     return *worker;
 }
 
@@ -149,21 +152,23 @@ WorkerLease SchedulerTelemetry::worker() {
     const auto refuse_another = [this] {
         throw std::logic_error{"this thread already has a worker of scheduler " + core_->name};
     };
-    if (last.thread_ended) {  // the lease alone knows of it then, and what the core holds
-        if (core_->held_here() != nullptr) refuse_another();
-        return WorkerLease{core_, &core_->take(true)};
+    std::shared_ptr<SchedulerCore> core = core_;  // this may be gone when the worker has told that it begins
+    if (last.thread_ended) {                      // the lease alone knows of it then, and what the core holds
+        if (core->held_here() != nullptr) refuse_another();
+        Worker& worker = core->take(true);
+        return WorkerLease{std::move(core), &worker};
     }
     thread_workers.reserve_one();
-    Worker* worker = thread_workers.find(*core_);
+    Worker* worker = thread_workers.find(*core);
     if (worker == nullptr) {
-        worker = &core_->take(true);
-        thread_workers.add(core_, *worker, true);
-    } else if (thread_workers.lease(*core_)) {
-        core_->give_loop(*worker);
+        worker = &core->take(true);
+        thread_workers.add(core, *worker, true);
+    } else if (thread_workers.lease(*core)) {
+        core->give_loop(*worker);
     } else {
         refuse_another();
     }
-    return WorkerLease{core_, worker};
+    return WorkerLease{std::move(core), worker};
 }
 
 Worker& SchedulerTelemetry::here() noexcept {

@@ -65,8 +65,10 @@ class SchedulerTelemetry {
     /// The first one in a process loads the LTTng provider, if it is there. Errors: std::bad_alloc;
     /// std::invalid_argument, bounds of buckets that do not rise, or more than 32.
     explicit SchedulerTelemetry(std::string_view name, const TelemetryOptions& options = {});
-    /// Waits, within its flush_timeout, until an installed sink has everything, but for the last word of a worker that
-    /// a thread gives back at this moment.
+    /// Tells that the workers end that threads still have, as at exit(). Waits for those which at this moment tell that
+    /// they begin, or of a new sink: for LTTng they may wait 2 s or so; after 2.5 s no longer. Then waits, within its
+    /// flush_timeout, until an installed sink has everything, but for what a worker tells after that, and for the last
+    /// word of one that a thread gives back at this moment.
     ~SchedulerTelemetry();
     SchedulerTelemetry(const SchedulerTelemetry&) = delete;
     SchedulerTelemetry& operator=(const SchedulerTelemetry&) = delete;
@@ -148,8 +150,8 @@ struct WorkerCounts {
 /// Of all schedulers of the process. Any thread. Locks.
 WorkerCounts worker_counts() noexcept;
 
-/// Hooks that fired nothing: 65,536 workers were alive, the thread had given its workers back at its end, or there was
-/// no memory for one. Any thread.
+/// Hooks that fired nothing: 65,536 workers were alive, the thread had given its workers back at its end, the scheduler
+/// was closed while the thread's worker began, or there was no memory for one. Any thread.
 std::uint64_t refused_hooks() noexcept;
 
 }  // namespace tiffany

@@ -296,7 +296,7 @@ class alignas(64) Worker {
     bool fire_at_once(EventId id, const TaskTimes& task, std::uint64_t before, Stamp at,
                       const Measure& measure) noexcept;
     template <typename Event>
-    void fire(EventId id, const Event& event) noexcept;
+    void fire(EventId id, const Event& event, Stamp at = {}) noexcept;
     template <typename Event>
     void fire_tick(EventId id, const Event& event) noexcept;
     void fire_lttng(EventId id, const void* event) noexcept;
@@ -357,7 +357,7 @@ class alignas(64) Worker {
     void end_tick() noexcept;
     void look() noexcept;
     void end_park() noexcept;
-    void catch_up(std::uint64_t position, bool may_have_spawned = true) noexcept;
+    void catch_up(std::uint64_t position, bool may_have_spawned = true, Stamp at = {}) noexcept;
     void drop_what_is_off() noexcept;
     std::uint32_t take_rings(std::uint64_t position) noexcept;
     void make_on_word(std::uint64_t position) noexcept;
@@ -366,13 +366,13 @@ class alignas(64) Worker {
     void lend_lttng_call() noexcept;
     template <typename Event>
     Event event_of_worker(std::uint64_t position) const noexcept;
-    void fire_started(std::uint64_t position) noexcept;
-    void tell_group(std::uint16_t number, const char* name) noexcept;
+    void fire_started(std::uint64_t position, Stamp at = {}) noexcept;
+    void tell_group(std::uint16_t number, const char* name, Stamp at) noexcept;
 
     // state dumps: dump.cpp
     void introduce(TaskTimes& task, std::uint64_t before, std::uint64_t age_ns) noexcept;
     [[gnu::noinline]] void tell_task(TaskTimes& task, std::uint64_t before, std::uint64_t age_ns) noexcept;
-    void begin_dump(std::uint64_t position, bool may_have_spawned) noexcept;
+    void begin_dump(std::uint64_t position, bool may_have_spawned, Stamp at) noexcept;
     void join_dump(bool may_have_spawned) noexcept;
     bool finds_dump_open() const noexcept;
     bool takes_dump_turn() noexcept;
@@ -380,7 +380,7 @@ class alignas(64) Worker {
     [[gnu::noinline]] void dump_some() noexcept;
     void list_inherited(TaskTimes& task) noexcept;
     bool is_stuck(bool went_on, std::uint64_t now_ns) noexcept;
-    void fire_dump(std::uint64_t position, DumpPhase phase, std::uint64_t tasks) noexcept;
+    void fire_dump(std::uint64_t position, DumpPhase phase, std::uint64_t tasks, Stamp at = {}) noexcept;
     void fire_task(const tiffany_dump_task& event) noexcept;
 
     // for SchedulerCore; the first two: any thread; is_stalled: whoever holds workers_mutex
@@ -388,12 +388,12 @@ class alignas(64) Worker {
     std::uint64_t current_run_ns() const noexcept;
     bool is_stalled(std::uint64_t bound_ns, detail::Stall& stall) noexcept;
     bool tell_stall(const detail::Stall& stall) noexcept;
-    void start(bool has_loop) noexcept;
-    void tell_started(bool has_loop) noexcept;
+    Stamp start(bool has_loop) noexcept;
+    void tell_started(bool has_loop, Stamp at) noexcept;
     void get_loop() noexcept;
     void begin_busy_stretch(std::uint64_t now) noexcept;
     void settle() noexcept;
-    void tell_stopped(std::uint64_t now) noexcept;
+    void tell_stopped(Stamp at) noexcept;
     void end_busy_stretch(std::uint64_t now) noexcept;
     void become_child(std::uint64_t instance, bool held) noexcept;
 

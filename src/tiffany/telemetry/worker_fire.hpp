@@ -120,10 +120,10 @@ template <typename Event, typename Measure>
     return true;
 }
 
-/// An event that is no transition: nobody has read the clock for it.
+/// An event that is no transition: nobody has read the clock for it, unless `at` is known.
 template <typename Event>
-void Worker::fire(EventId id, const Event& event) noexcept {
-    fire(id, event, (on_ & detail::kPalAny) != 0 ? clock_->ticks() : 0);
+void Worker::fire(EventId id, const Event& event, Stamp at) noexcept {
+    fire(id, event, at.known() || (on_ & detail::kPalAny) == 0 ? at.ticks() : clock_->ticks());
 }
 
 template <typename Event>

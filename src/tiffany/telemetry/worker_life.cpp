@@ -71,8 +71,8 @@ bool Worker::tell_stall(const Stall& stall) noexcept {
     return true;
 }
 
-/// It is another thread's from now on.
-void Worker::start(bool has_loop) noexcept {
+/// It is another thread's from now on. Returns when.
+Stamp Worker::start(bool has_loop) noexcept {
     thread_ = static_cast<std::uint32_t>(gettid());
     polls_ = {};
     join_lttng_calls();
@@ -83,16 +83,19 @@ void Worker::start(bool has_loop) noexcept {
     make_on_word(seq());
     shard_.parked_at.store(0, std::memory_order_relaxed);
     shard_.thread.store(thread_, std::memory_order_relaxed);
-    begin_busy_stretch(clock_->ticks());
+    const std::uint64_t now = clock_->ticks();
+    begin_busy_stretch(now);
     on_seq_ = seq() + 1;
+    return Stamp{now};
 }
 
-/// After start(), before any hook. Its thread may have to wait for LTTng.
-void Worker::tell_started(bool has_loop) noexcept {
-    fire_started(seq());
+/// After start(), before any hook. Its thread may have to wait for LTTng, and the clock may be gone by then.
+/// @param at  what start() returned
+void Worker::tell_started(bool has_loop, Stamp at) noexcept {
+    fire_started(seq(), at);
     if (!has_loop || !finds_dump_open()) return;
     if ((on_ & kTracers) != 0)
-        begin_dump(seq(), false);
+        begin_dump(seq(), false, at);
     else
         join_dump(false);
 }
@@ -120,12 +123,13 @@ void Worker::settle() noexcept {
 }
 
 /// After settle(), before another thread gets it, or its index. Its thread may have to wait for LTTng.
-void Worker::tell_stopped(std::uint64_t now) noexcept {
+/// @param at  known: the clock may be gone
+void Worker::tell_stopped(Stamp at) noexcept {
     if ((on_ & kTracers) == 0) return;
     tiffany_worker_stopped event;
     event.worker = id();
     event.seq = seq();
-    fire(EventId::WorkerStopped, event, now);
+    fire(EventId::WorkerStopped, event, at);
 }
 
 void Worker::become_child(std::uint64_t instance, bool held) noexcept {

@@ -63,20 +63,21 @@ void Worker::make_on_word(std::uint64_t position) noexcept {
 }
 
 /// @param may_have_spawned  since the new generation began
-void Worker::catch_up(std::uint64_t position, bool may_have_spawned) noexcept {
+/// @param at  known: of all that is told, and the clock is not read
+void Worker::catch_up(std::uint64_t position, bool may_have_spawned, Stamp at) noexcept {
     generation_ = core_->process.generation();
     const bool had_lttng = (on_ & kLttng) != 0;
     make_on_word(position);
     if (!had_lttng && (on_ & kLttng) != 0) on_seq_ = position + 1;
     if ((on_ & kTracers) != 0)
-        begin_dump(position, may_have_spawned);
+        begin_dump(position, may_have_spawned, at);
     else if (core_->wants_inherited())
         join_dump(false);
 }
 
-void Worker::begin_dump(std::uint64_t position, bool may_have_spawned) noexcept {
-    fire_dump(position, DumpPhase::begin, 0);
-    core_->tell_groups(*this, generation_);
+void Worker::begin_dump(std::uint64_t position, bool may_have_spawned, Stamp at) noexcept {
+    fire_dump(position, DumpPhase::begin, 0, at);
+    core_->tell_groups(*this, generation_, at);
     join_dump(may_have_spawned);
 }
 

@@ -90,31 +90,31 @@ Event Worker::event_of_worker(std::uint64_t position) const noexcept {
     return event;
 }
 
-void Worker::fire_started(std::uint64_t position) noexcept {
+void Worker::fire_started(std::uint64_t position, Stamp at) noexcept {
     if ((on_ & kTracers) == 0) return;
-    fire(EventId::WorkerStarted, event_of_worker<tiffany_worker_started>(position));
+    fire(EventId::WorkerStarted, event_of_worker<tiffany_worker_started>(position), at);
 }
 
-void Worker::fire_dump(std::uint64_t position, DumpPhase phase, std::uint64_t tasks) noexcept {
+void Worker::fire_dump(std::uint64_t position, DumpPhase phase, std::uint64_t tasks, Stamp at) noexcept {
     auto event = event_of_worker<tiffany_dump_worker>(position);
     event.on_seq = on_seq_;
     event.generation = generation_;
     event.phase = number(phase);
     event.tasks = tasks;
-    fire(EventId::WorkerDumped, event);
+    fire(EventId::WorkerDumped, event, at);
 }
 
 void Worker::fire_task(const tiffany_dump_task& event) noexcept {
     fire(EventId::State, event);
 }
 
-void Worker::tell_group(std::uint16_t group, const char* name) noexcept {
+void Worker::tell_group(std::uint16_t group, const char* name, Stamp at) noexcept {
     if ((on_ & kTracers) == 0) return;
     tiffany_scheduler_group event;
     event.worker = id();
     event.group = group;
     copy_text(event.name, name);
-    fire(EventId::Group, event);
+    fire(EventId::Group, event, at);
 }
 
 }  // namespace tiffany

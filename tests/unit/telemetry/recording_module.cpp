@@ -31,6 +31,7 @@ void hold_here(EventId id) noexcept {
     int wanted = static_cast<int>(id);
     if (!recording.hold.compare_exchange_strong(wanted, -1)) return;
     recording.is_held = true;
+    if (void (*const handler)() = std::exchange(recording.meanwhile, nullptr)) handler();
     while (!recording.released)
         std::this_thread::sleep_for(std::chrono::milliseconds{1});
 }

@@ -39,6 +39,7 @@ struct Recording {
     std::atomic<int> hold{-1};
     std::atomic<bool> is_held{false};
     std::atomic<bool> released{false};
+    void (*meanwhile)() = nullptr;           ///< what its thread does then, once: as a signal handler would
     void (*statedump)() noexcept = nullptr;  ///< what LTTng would call at a session's start
 
     std::vector<Fired> of(EventId id) {

@@ -1,0 +1,114 @@
+// A scheduler is closed, while its workers may be in the middle of a word: who tells that they end.
+
+#include <pthread.h>
+
+#include <algorithm>
+#include <mutex>
+#include <string_view>
+#include <tiffany/telemetry/detail/lttng_patience.hpp>
+#include <utility>
+
+#include "kernel_time.hpp"
+#include "scheduler_core.hpp"
+
+namespace tiffany::detail {
+namespace {
+
+// What a worker that begins takes where LTTng's consumer is dead, and some more. One that takes longer is in the hands
+// of a debugger, say, or in a channel that blocks for ever.
+constexpr std::uint64_t kMostWaitNs = LttngPatience::kGiveUpNs + 500'000'000;
+
+}  // namespace
+
+/// The worker's thread has it tell of a new sink. Returns when, if it is held: else the scheduler was closed.
+Stamp SchedulerCore::begin_to_tell(const Worker& worker) noexcept {
+    const std::lock_guard lock{mutex()};
+    const auto held = std::find_if(held_.begin(), held_.end(), [&](const Held& h) { return h.worker == &worker; });
+    if (held == held_.end()) return {};
+    held->catches_up = true;
+    return Stamp{clock.ticks()};
+}
+
+/// The worker has told that it begins, or of a new sink. Returns whether it is held: else who closed the scheduler has
+/// waited long enough, and left it to this thread.
+bool SchedulerCore::end_telling(const Begun& begun) noexcept {
+    {
+        const std::lock_guard lock{mutex()};
+        for (Held& held : held_) {
+            if (held.worker != &begun.worker) continue;
+            held.catches_up = false;
+            return true;
+        }
+    }
+    begun.worker.tell_stopped(begun.at);  // the clock may be gone
+    retire(begun.worker);
+    return false;
+}
+
+/// Returns when it stops, if it was held: else the scheduler was closed before this thread ended. Who closes it does
+/// not wait for this thread, and the clock may be gone then.
+Stamp SchedulerCore::begin_to_leave(Worker& worker, std::optional<std::uint64_t> delay_ns) noexcept {
+    const std::lock_guard lock{mutex()};
+    const auto held = std::find_if(held_.begin(), held_.end(), [&](const Held& h) { return h.worker == &worker; });
+    if (held == held_.end()) return {};
+    keep_delay(*held, delay_ns);
+    worker.run_delay_before_ns_ = worker.run_delay_told_ns_;
+    worker.settle();
+    held->leaves = true;
+    return Stamp{clock.ticks()};
+}
+
+void SchedulerCore::close() noexcept {
+    std::vector<Held> held;
+    for (const std::uint64_t until_ns = kernel_ns() + kMostWaitNs; !give_up_all(held, kernel_ns() < until_ns);)
+        rest();
+    std::uint64_t left_out = 0;  // of their last words: the sums do not have them yet
+    // without the locks, as tell_started(). A child that is forked meanwhile has these indices in use for ever.
+    for (const Held& each : held) {
+        if (each.leaves || each.catches_up) continue;  // its thread is in the middle of a word, and does this after it
+        left_out -= each.worker->lttng_left_out();
+        each.worker->lend_lttng_call();
+        each.worker->tell_stopped(Stamp{clock.ticks()});
+        left_out += each.worker->lttng_left_out();
+        retire(*each.worker);
+    }
+    if (!metrics || left_out == 0) return;
+    process.with_schedulers([&](const auto&, EndedSchedulers& ended) { ended.add_left_out(name, left_out); });
+}
+
+/// Takes the workers off the lists.
+/// @param may_wait  it returns false, and nothing is done, while a thread has its worker tell that it begins, or of a
+///                  new sink: what is told later comes after the flush of this scheduler's end, and after exit(). The
+///                  calling thread's own worker is waited for by nobody: a signal handler has closed this in between.
+bool SchedulerCore::give_up_all(std::vector<Held>& held, bool may_wait) noexcept {
+    const auto is_waited_for = [](const Held& each) {
+        return each.catches_up && pthread_equal(each.thread, pthread_self()) == 0;
+    };
+    bool done = false;
+    // in one step to who adds up a name's schedulers: it lives, or its numbers are among those of the ended
+    process.with_schedulers([&](const std::vector<SchedulerCore*>& cores, EndedSchedulers& ended) {
+        const std::lock_guard lock{mutex()};
+        if (may_wait && std::any_of(held_.begin(), held_.end(), is_waited_for)) return;
+        done = true;
+        closed.store(true, std::memory_order_release);
+        for (const Held& each : held_)
+            if (!each.leaves) each.worker->settle();
+        if (metrics) {
+            try {
+                ended.add(add_up({}, false), [&](std::string_view of) {
+                    return std::any_of(cores.begin(), cores.end(), [&](const SchedulerCore* core) {
+                        return core->metrics && !core->closed.load(std::memory_order_relaxed) && core->name == of;
+                    });
+                });
+            } catch (...) {  // no memory: what it counted ends with it
+            }
+        }
+        for (const Worker* worker : free_)
+            retire(*worker);
+        free_.clear();
+        held = std::exchange(held_, {});
+    });
+    return done;
+}
+
+}  // namespace tiffany::detail
