@@ -41,7 +41,7 @@ bool SchedulerCore::end_telling(const Begun& begun) noexcept {
         }
     }
     begun.worker.tell_stopped(begun.at);  // the clock may be gone
-    retire(begun.worker);
+    give_up(begun.worker);
     return false;
 }
 
@@ -62,18 +62,13 @@ void SchedulerCore::close() noexcept {
     std::vector<Held> held;
     for (const std::uint64_t until_ns = kernel_ns() + kMostWaitNs; !give_up_all(held, kernel_ns() < until_ns);)
         rest();
-    std::uint64_t left_out = 0;  // of their last words: the sums do not have them yet
     // without the locks, as tell_started(). A child that is forked meanwhile has these indices in use for ever.
     for (const Held& each : held) {
         if (each.leaves || each.catches_up) continue;  // its thread is in the middle of a word, and does this after it
-        left_out -= each.worker->lttng_left_out();
         each.worker->lend_lttng_call();
         each.worker->tell_stopped(Stamp{clock.ticks()});
-        left_out += each.worker->lttng_left_out();
-        retire(*each.worker);
+        give_up(*each.worker);
     }
-    if (!metrics || left_out == 0) return;
-    process.with_schedulers([&](const auto&, EndedSchedulers& ended) { ended.add_left_out(name, left_out); });
 }
 
 /// Takes the workers off the lists.
@@ -93,9 +88,12 @@ bool SchedulerCore::give_up_all(std::vector<Held>& held, bool may_wait) noexcept
         closed.store(true, std::memory_order_release);
         for (const Held& each : held_)
             if (!each.leaves) each.worker->settle();
+        const std::uint64_t left_out = keep_left_out();
         if (metrics) {
             try {
-                ended.add(add_up({}, false), [&](std::string_view of) {
+                MetricsSnapshot last = add_up({}, false);
+                last.lttng_left_out = left_out;
+                ended.add(std::move(last), [&](std::string_view of) {
                     return std::any_of(cores.begin(), cores.end(), [&](const SchedulerCore* core) {
                         return core->metrics && !core->closed.load(std::memory_order_relaxed) && core->name == of;
                     });
@@ -109,6 +107,22 @@ bool SchedulerCore::give_up_all(std::vector<Held>& held, bool may_wait) noexcept
         held = std::exchange(held_, {});
     });
     return done;
+}
+
+/// Of all its workers up to now. A last word that is told meanwhile may leave more out.
+std::uint64_t SchedulerCore::keep_left_out() noexcept {
+    std::uint64_t all = ended_ != nullptr ? ended_->lttng_left_out : 0;
+    for (const Owned& worker : all_)
+        all += worker->left_out_kept_ = worker->lttng_left_out();
+    return all;
+}
+
+/// The last word of a worker is told, after this was closed: what that left out is not in the sums yet. Locks.
+void SchedulerCore::give_up(const Worker& worker) noexcept {
+    const std::uint64_t left_out = worker.lttng_left_out() - worker.left_out_kept_;
+    retire(worker);
+    if (!metrics || left_out == 0) return;
+    process.with_schedulers([&](const auto&, EndedSchedulers& ended) { ended.add_left_out(name, left_out); });
 }
 
 }  // namespace tiffany::detail

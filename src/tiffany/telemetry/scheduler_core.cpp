@@ -94,9 +94,10 @@ void SchedulerCore::give_back(Worker& worker) noexcept {
     const Stamp stopped = begin_to_leave(worker, delay_ns);
     if (!stopped.known()) return;
     worker.tell_stopped(stopped);  // without the lock, as tell_started()
-    const std::lock_guard lock{mutex()};
+    std::unique_lock lock{mutex()};
     if (closed.load(std::memory_order_relaxed)) {  // meanwhile: it left this worker to us
-        retire(worker);
+        lock.unlock();
+        give_up(worker);
         return;
     }
     std::erase_if(held_, [&](const Held& held) { return held.worker == &worker; });

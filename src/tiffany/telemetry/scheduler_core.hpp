@@ -135,6 +135,8 @@ struct SchedulerCore {
     bool end_telling(const Begun& begun) noexcept;
     Stamp begin_to_leave(Worker& worker, std::optional<std::uint64_t> delay_ns) noexcept;
     bool give_up_all(std::vector<Held>& held, bool may_wait) noexcept;
+    std::uint64_t keep_left_out() noexcept;
+    void give_up(const Worker& worker) noexcept;
     bool fold_one() noexcept;
     void retire(const Worker& worker) noexcept;
     void offer_ring(Worker& worker, bool held) noexcept;

@@ -442,6 +442,7 @@ class alignas(64) Worker {
     std::uint64_t busy_told_ns_ = 0;                            // the largest busy time that a scrape was told
     detail::ToldPending told_pending_{};                        // what a scrape told that was pending
     detail::ToldPending told_pending_waits_{};
+    std::uint64_t left_out_kept_ = 0;        // lttng_left_out(), as it was added up when the scheduler was closed
     std::uint64_t run_delay_before_ns_ = 0;  // of the threads that gave it back
     std::uint64_t run_delay_told_ns_ = 0;    // with that of its thread, as it was read last
     bool run_delay_known_ = false;           // it was read

@@ -3,15 +3,15 @@
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 
-#include <algorithm>
-#include <atomic>
 #include <memory>
 #include <string>
 #include <thread>
+#include <tiffany/telemetry/detail/lttng_patience.hpp>
 
 #include "held.hpp"
 #include "kept.hpp"
 #include "recorded.hpp"
+#include "telemetry/process.hpp"
 
 namespace tiffany::testing {
 namespace {
@@ -83,6 +83,26 @@ TEST_F(LeftWorker, ThatTellsOfANewSinkNeedsTheClockNoMore) {
     close_while_held(EventId::WorkerDumped, install);
     EXPECT_TRUE(flush_sink());
     EXPECT_EQ(another->names(), (std::vector<std::string>{"WorkerDumped", "Group", "WorkerStopped"}));
+}
+
+TEST_F(LeftWorker, WhoseLastWordIsLeftOutIsCountedUnderTheNameOfItsScheduler) {
+    const auto left_out = [] {
+        std::uint64_t sum = 0;
+        for (const MetricsSnapshot& each : named_snapshots())
+            if (each.scheduler == "left") sum += each.lttng_left_out;
+        return sum;
+    };
+    const std::uint64_t before = left_out();
+    detail::DeadConsumer& consumer = detail::Process::get().dead_consumer();
+    Held held{EventId::WorkerStarted, [its = telemetry_.get()] { its->here(); }};
+    telemetry_.reset();
+    EXPECT_EQ(left_out(), before);
+    consumer.found(detail::Process::get().lttng_sessions());
+    consumer.word_waited(detail::LttngPatience::kGiveUpNs);
+    held.end();
+    consumer.is_alive();
+    EXPECT_EQ(recording().ids(), std::vector{EventId::WorkerStarted});
+    EXPECT_EQ(left_out(), before + 1);
 }
 
 // As a signal handler that calls exit() in the middle of an event: what it waits for is what it has interrupted.
