@@ -25,9 +25,14 @@ def rows():
 
 
 def is_unit_test(program, name):
-    (source,) = (SOURCE / "tests/unit").rglob(f"{program}.cpp")
+    """Whether the program, as tests/unit builds it, has that test."""
     suite, _, case = name.partition(".")
-    return re.search(rf"^TEST(?:_F)?\({suite}, {case}\) ", source.read_text(), re.M)
+    for lists in (SOURCE / "tests/unit").rglob("CMakeLists.txt"):
+        built = re.search(rf"^tiffany_unit_test\({program} SOURCES\s([^)]*?)\sLIBS\s", lists.read_text(), re.M)
+        sources = [(lists.parent / source).read_text() for source in built[1].split()] if built else []
+        if any(re.search(rf"^TEST(?:_F|_P)?\({suite}, {case}\) ", source, re.M) for source in sources):
+            return True
+    return False
 
 
 def test_of_each_fault_it_is_told_what_was_seen():
