@@ -8,7 +8,7 @@ import tempfile
 
 import pytest
 from held_thread import FORBIDDEN
-from kit import DEADLINE, SOURCE, need_program, program, run_to_end
+from kit import DEADLINE, SOURCE, lacking, need_program, program, run_to_end
 from recording import PROMISED_END, check, mount_namespace, record, small_shm
 
 SPIN = str(program("spin_transitions"))
@@ -220,7 +220,7 @@ def test_a_session_daemon_that_does_not_answer_is_given_up_only_while_the_disk_i
     command = [*prefix, program("paltrace"), "record", "-o", small / "run", "--buffers", "64kx4", "--", *command]
     done = run_to_end(command, timeout=2 * DEADLINE)
     if FORBIDDEN in done.stderr:
-        pytest.skip(FORBIDDEN)
+        lacking(FORBIDDEN)
     if room_later == "no":
         assert done.returncode == 3 and "cannot end the recording: lttng stop: no answer" in done.stderr, done
         assert "cannot hold the trace in " in done.stderr and "its disk is full (0 bytes left)" in done.stderr, done

@@ -6,9 +6,8 @@ import pathlib
 import signal
 import time
 
-import pytest
 from faults_daemons import made, written
-from kit import DEADLINE, Bpftrace, counting, held, need_bpftrace, poll, private_copy, program
+from kit import DEADLINE, Bpftrace, counting, held, need_bpftrace, poll, private_copy, program, two_cpus
 from recording import Running, check
 
 SPIN = program("spin_transitions")
@@ -90,9 +89,7 @@ def end(running, spin):
 
 
 def test_a_worker_that_moves_to_a_cpu_where_there_is_room_waits_no_longer_for_a_dead_consumer_daemon(tmp_path):
-    cpus = sorted(os.sched_getaffinity(0))
-    if len(cpus) < 2:
-        pytest.skip("one CPU")
+    cpus = two_cpus()
     with spinning(tmp_path, SPIN) as (running, spin, counter):
         for tid in Slept(spin).tids:
             os.sched_setaffinity(tid, cpus[:1])
@@ -122,9 +119,7 @@ def test_tracers_that_come_later_make_no_worker_wait_again_for_a_dead_consumer_d
 
 
 def test_a_worker_that_has_waited_for_another_one_without_a_cpu_waits_for_no_dead_consumer_daemon_on_top(tmp_path):
-    cpus = sorted(os.sched_getaffinity(0))
-    if len(cpus) < 2:
-        pytest.skip("one CPU")
+    cpus = two_cpus()
     with spinning(tmp_path, SPIN) as (running, spin, counter):
         for tid, cpu in zip(Slept(spin).tids, cpus):  # in one buffer LTTng would discard, and not wait
             os.sched_setaffinity(tid, [cpu])

@@ -12,7 +12,7 @@ import sys
 import time
 
 import pytest
-from kit import DEADLINE, alive, children, need_program, parent, poll, program
+from kit import DEADLINE, alive, children, need_program, parent, poll, program, two_cpus
 from recording import (
     PROMISED_END,
     Running,
@@ -275,9 +275,7 @@ def test_what_a_command_leaves_running_in_good_order_lives_on(tmp_path, spin):
 @pytest.fixture
 def lose_a_cpu(tmp_path, monkeypatch):
     """Once LTTng has written all of a trace, what was recorded on the second CPU is deleted."""
-    cpus = sorted(os.sched_getaffinity(0))
-    if len(cpus) < 2:
-        pytest.skip("needs two CPUs")
+    cpus = two_cpus()
     wrapper = tmp_path / "bin" / "lttng"
     wrapper.parent.mkdir()
     wrapper.write_text(

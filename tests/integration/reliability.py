@@ -4,6 +4,7 @@ import os
 import re
 import sys
 
+import kit
 import pytest
 from guides import PATH, commands
 from kit import DEADLINE, SOURCE, checked, need_program
@@ -74,6 +75,27 @@ def test_each_start_pace_and_wait_of_the_table_is_one_of_the_figures():
             digits = len(number.partition(".")[2])
             assert any(f"{figure:.{digits}f}" == number for figure in measured), (kind, number, measured)
     assert count == 9
+
+
+def test_what_a_row_needs_and_is_not_there_is_a_failure_where_nothing_may_be_lacking(monkeypatch, tmp_path):
+    def forbidden(_):
+        raise PermissionError
+
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})
+    monkeypatch.setattr(kit, "HeldThread", forbidden)
+    for allowed, outcome in (("0", pytest.skip.Exception), ("1", pytest.fail.Exception)):
+        monkeypatch.setenv("TIFFANY_NO_SKIP", allowed)
+        for need in (kit.need_root, kit.need_bpftrace, kit.two_cpus, lambda: kit.held(1), lambda: kit.full_device(tmp_path)):
+            with pytest.raises((pytest.skip.Exception, pytest.fail.Exception)) as raised:
+                need()
+            assert raised.type is outcome
+
+
+def test_no_row_is_skipped_but_by_who_looks_whether_it_may_be():
+    files = {test[1] for test in rows().values() if test[1].endswith(".py")} | {"fuzz.py", "recording.py"}
+    texts = {file: (SOURCE / "tests/integration" / file).read_text() for file in files}
+    assert [file for file, text in texts.items() if "pytest.skip(" in text or "mark.skip" in text] == []
 
 
 def test_the_commands_of_the_page(tmp_path):

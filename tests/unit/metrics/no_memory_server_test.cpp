@@ -54,9 +54,11 @@ void operator delete(void* memory, std::size_t) noexcept {
 }
 #else  // libmicrohttpd's, too
 extern "C" {
+// NOLINTBEGIN(bugprone-reserved-identifier): glibc's own names
 void* __libc_malloc(std::size_t bytes);
 void* __libc_calloc(std::size_t count, std::size_t bytes);
 void* __libc_realloc(void* memory, std::size_t bytes);
+// NOLINTEND(bugprone-reserved-identifier)
 
 void* malloc(std::size_t bytes) noexcept {
     return is_refused() ? nullptr : __libc_malloc(bytes);
