@@ -120,7 +120,7 @@ def test_program_and_daemons_killed_at_once_leave_a_recording_that_paltrace_reco
     for attempt in range(3):
         counter, announce, run = (tmp_path / f"{name}{attempt}" for name in ("counter", "go", "run"))
         command = [SPIN, "0", "--counter", counter, "--announce", announce]
-        with Running(run, "--crash-safe", "--", *command, ready=announce) as running:
+        with Running(run, "--crash-safe", "--lossless", "--", *command, ready=announce) as running:
             poll(lambda: any(file.stat().st_size > 4096 for file in run.glob("trace/**/transitions_*")), "a sub-buffer")
             kill_at_once(*map(running.child, ("spin_transitions", "lttng-sessiond", "lttng-consumerd")))
             done = running.wait(PROMISED_END).expect(128 + signal.SIGKILL)
