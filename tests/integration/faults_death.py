@@ -8,10 +8,10 @@ import sys
 
 import pytest
 from faults_daemons import made
-from faults_waits import Slept
 from held_thread import take_ends
 from kit import held, need_program, poll, program
 from recording import PROMISED_END, Running, check, kill_at_once, record
+from slept import Slept
 
 SPIN = str(program("spin_transitions"))
 SLEEPS = {"115", "128", "219", "230"}  # clock_nanosleep, and that again, of aarch64 and x86-64
