@@ -14,7 +14,7 @@ import subprocess
 import pytest
 
 from ctf_writer import Field, Trace, catalogue, life, worker
-from kit import full_device, program
+from kit import full_device, need_root, program
 
 DEADLINE = 60  # seconds: a hang is an endless loop, so any deadline finds it
 INSTANCE = 0xABC
@@ -400,8 +400,7 @@ def test_a_report_into_a_device_is_written_into_it(tmp_path):
 
 
 def test_a_full_disk_is_named_and_nothing_is_left_on_it(tmp_path):
-    if os.geteuid() != 0:
-        pytest.skip("mounting a small tmpfs needs root")
+    need_root()
     trace = small_trace(tmp_path, tasks=2000)
     disk = tmp_path / "disk"
     disk.mkdir()

@@ -1,18 +1,20 @@
 """The traced program is killed: what it told LTTng before is in the log, and other programs keep all of theirs."""
 
 import os
+import pathlib
 import re
 import signal
 import sys
 
 import pytest
 from faults_daemons import made
-from faults_waits import Slept
 from held_thread import take_ends
 from kit import held, need_program, poll, program
 from recording import PROMISED_END, Running, check, kill_at_once, record
+from slept import Slept
 
 SPIN = str(program("spin_transitions"))
+SLEEPS = {"115", "128", "219", "230"}  # clock_nanosleep, and that again, of aarch64 and x86-64
 
 
 def test_who_kills_itself_between_two_events_has_all_of_them_in_the_log(tmp_path):
@@ -20,13 +22,14 @@ def test_who_kills_itself_between_two_events_has_all_of_them_in_the_log(tmp_path
     assert (done.file["transitions"], done.file["lost"]) == (done.transitions(), 0)
 
 
-def test_who_is_killed_at_any_moment_has_every_event_in_the_log_that_was_committed(tmp_path):
+@pytest.mark.parametrize("options, pace", [(["--lossless"], []), ([], ["--gently"])], ids=["at full speed, lossless", "gently"])
+def test_who_is_killed_at_any_moment_has_every_event_in_the_log_that_was_committed(tmp_path, options, pace):
     """At full speed it is mostly in the middle of an event: LTTng's consumer then reads nothing that lies behind that."""
     need_program("lttng-crash")
     for attempt in range(3):
         counter, announce, run = (tmp_path / f"{name}{attempt}" for name in ("counter", "go", "run"))
-        command = [SPIN, "0", "--counter", counter, "--announce", announce]
-        with Running(run, "--crash-safe", "--lossless", "--buffers", "1Mx8", "--", *command, ready=announce) as running:
+        command = [SPIN, "0", *pace, "--counter", counter, "--announce", announce]
+        with Running(run, "--crash-safe", *options, "--buffers", "1Mx8", "--", *command, ready=announce) as running:
             poll(lambda: int.from_bytes(counter.read_bytes(), sys.byteorder) > 100_000, "some transitions")
             os.kill(running.child("spin_transitions"), signal.SIGKILL)
             done = running.wait(PROMISED_END).expect(128 + signal.SIGKILL)
@@ -36,6 +39,41 @@ def test_who_is_killed_at_any_moment_has_every_event_in_the_log_that_was_committ
         assert done.file["transitions"] in (made, made + 1) and done.file["lost"] == 0, done.err
         assert "COMMAND was killed: what was in its buffers is here, too, but for " in done.err
         assert check(run).returncode == 0
+
+
+def stop_between_two_events(spin):
+    """All its threads, the workers where they rest."""
+
+    def rests(tid):
+        return pathlib.Path(f"/proc/{spin}/task/{tid}/syscall").read_text().split()[0] in SLEEPS
+
+    def all_rest():
+        os.kill(spin, signal.SIGSTOP)
+        threads = [pathlib.Path(f"/proc/{spin}/task/{tid}/stat") for tid in os.listdir(f"/proc/{spin}/task")]
+        poll(lambda: all(thread.read_text().rpartition(")")[2].split()[0] == "T" for thread in threads), "it is stopped")
+        if all(rests(tid) for tid in Slept(spin).tids):
+            return True
+        os.kill(spin, signal.SIGCONT)
+        return False
+
+    poll(all_rest, "its workers rest")
+
+
+@pytest.mark.parametrize("crash_safe", [[], ["--crash-safe"]], ids=["memory", "crash-safe"])
+def test_of_two_workers_that_are_killed_between_two_events_every_event_is_in_the_log(tmp_path, crash_safe):
+    need_program("lttng-crash")
+    counter, announce, run = (tmp_path / name for name in ("counter", "go", "run"))
+    command = [SPIN, "0", "--workers", "2", "--gently", "--counter", counter, "--announce", announce]
+    with Running(run, *crash_safe, "--buffers", "1Mx8", "--", *command, ready=announce) as running:
+        poll(lambda: min(made(counter)) > 50_000, "both work")
+        spin = running.child("spin_transitions")
+        stop_between_two_events(spin)
+        fired = sum(made(counter))
+        os.kill(spin, signal.SIGKILL)
+        done = running.wait(PROMISED_END).expect(128 + signal.SIGKILL)
+    print(f"{fired} made, {done.file['transitions']} recorded, {done.file['lost']} lost")
+    assert (done.file["transitions"], done.file["lost"]) == (fired, 0), done.err
+    assert check(run).returncode == 0
 
 
 def kill_while_a_worker_stands_still(running, counter):
@@ -82,7 +120,7 @@ def test_program_and_daemons_killed_at_once_leave_a_recording_that_paltrace_reco
     for attempt in range(3):
         counter, announce, run = (tmp_path / f"{name}{attempt}" for name in ("counter", "go", "run"))
         command = [SPIN, "0", "--counter", counter, "--announce", announce]
-        with Running(run, "--crash-safe", "--", *command, ready=announce) as running:
+        with Running(run, "--crash-safe", "--lossless", "--", *command, ready=announce) as running:
             poll(lambda: any(file.stat().st_size > 4096 for file in run.glob("trace/**/transitions_*")), "a sub-buffer")
             kill_at_once(*map(running.child, ("spin_transitions", "lttng-sessiond", "lttng-consumerd")))
             done = running.wait(PROMISED_END).expect(128 + signal.SIGKILL)

@@ -9,25 +9,12 @@ import subprocess
 
 import pytest
 from faults_daemons import written
-from faults_waits import PROMISED, SPIN, Slept, go_on
+from faults_waits import PROMISED, SPIN, go_on
 from kit import DEADLINE, PrivateLttng, poll
 from recording import Running, check
+from slept import Slept, SleptUntilItsEnd
 
 WORKERS = 8
-
-
-class SleptUntilItsEnd:
-    """How long a thread has slept, as far as that was seen."""
-
-    def __init__(self, thread):
-        self._thread = thread
-        self._begin = Slept._awake(thread)
-        self.seconds = 0.0
-
-    def look(self):
-        with contextlib.suppress(OSError, ValueError):
-            now = Slept._awake(self._thread)
-            self.seconds = (now[0] - self._begin[0]) - (now[1] - self._begin[1])
 
 
 @contextlib.contextmanager
@@ -50,7 +37,7 @@ def test_of_a_program_that_parks_much_the_loss_is_exact_though_its_parks_have_no
         assert len(slept.tids) == WORKERS
         poll(lambda: "consumer daemon ended" in pathlib.Path(f"{running.directory}.err").read_text(), "paltrace says so")
         go_on(counter, 100_000)  # by each: the room for parks is gone after a fifth of that
-        waited = slept()
+        waited = slept.said()
         if crash_safe:
             pass  # its buffers are files: who writes to them may sleep for the disk
         elif lossless:
@@ -60,6 +47,7 @@ def test_of_a_program_that_parks_much_the_loss_is_exact_though_its_parks_have_no
         ends = SleptUntilItsEnd(pathlib.Path(f"/proc/{spin}/task/{spin}"))  # it then has six more schedulers
         os.kill(spin, signal.SIGINT)
         poll(lambda: ends.look() or running.process.poll() is not None, "it ends", 2 * DEADLINE)
+        print(f"six more schedulers: {ends.seconds:.2f} s")
         assert crash_safe or ends.seconds < 1.5, f"nobody waits anew: {ends.seconds} s"
         done = running.wait(2 * DEADLINE).expect(4)
     assert done.file["lost"] > 0 and done.file["tail_unknown"] is False, "each worker told how far it came"
@@ -93,5 +81,6 @@ def test_the_ends_of_workers_that_wait_for_a_dead_consumer_daemon_add_up_for_nob
         spin.send_signal(signal.SIGINT)
         poll(lambda: others.look() or ends.look() or spin.poll() is not None, "it ends", 4 * DEADLINE)
         assert spin.returncode == 0
+        print(f"asleep at the ends: {ends.seconds:.2f} s, beside them: {others.seconds:.2f} s")
         assert ends.seconds < 0.5 * 2 * WORKERS, f"{ends.seconds} s of {2 * WORKERS}"
         assert others.seconds < 1.0, f"a count of an idle scheduler, or a fork, waited {others.seconds} s"

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import subprocess
+import time
 
 import pytest
 from kit import DEADLINE, PrivateLttng, checked, poll, program
@@ -76,7 +77,9 @@ def test_of_twenty_forks_under_follow_fork_each_has_a_recording_of_its_own(tmp_p
     run = tmp_path / "run"
     command = [program("paltrace"), "record", "-o", run, "--convert", "--follow-fork", "--buffers", "1Mx8", "--", FORKS, 20]
     patient = os.environ | {"LTTNG_UST_REGISTER_TIMEOUT": "-1"}  # how long buffers take is the machine's affair
+    begin = time.monotonic()
     said = checked(command + ["--beside"] * beside, env=patient, timeout=5 * DEADLINE).stdout
+    print(f"{(time.monotonic() - begin) / 20:.2f} s for each fork")
     told = json.loads((run / "record.json").read_text())
     assert (told["lost"], told["not_traced"], told["processes_without_buffers"]) == (0, 0, 0)
     assert sorted(process["transitions"] for process in told["processes"])[:20] == [7 if beside else 4] * 20

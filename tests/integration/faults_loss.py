@@ -8,9 +8,10 @@ import time
 
 import pytest
 from faults_daemons import made
-from faults_waits import Slept, go_on
+from faults_waits import go_on
 from kit import DEADLINE, PrivateLttng, poll, program
 from recording import Running, check, losses_and_records, paltrace, record
+from slept import Slept
 
 SPIN = str(program("spin_transitions"))
 LONG = os.environ.get("TIFFANY_PART") == "long"

@@ -5,10 +5,11 @@ import json
 import pathlib
 import re
 import tempfile
+import time
 
 import pytest
 from held_thread import FORBIDDEN
-from kit import DEADLINE, SOURCE, need_program, program, run_to_end
+from kit import DEADLINE, SOURCE, lacking, need_program, program, run_to_end
 from recording import PROMISED_END, check, mount_namespace, record, small_shm
 
 SPIN = str(program("spin_transitions"))
@@ -89,6 +90,7 @@ def test_a_trace_whose_metadata_was_written_before_the_disk_was_full_is_a_part_t
     options = {"spin": "--hold $small/go", "beside": AFTER_ITS_METADATA}
     made, told, later, said = record_on_a_small_disk(tmp_path, "6M", "--buffers", "64kx16", *log, then=convert, **options)
     assert ("the trace is kept, convert it to another disk" in said) is bool(log) and "tiffany.pal\n" not in later, said
+    print(f"{told['transitions']} of {made} transitions")
     assert 0 < told["transitions"] <= told["transitions"] + told["lost"] < made and told["tail_unknown"] is True
     (process,) = told["processes"]
     missing = f"what process {process['pid']} (spin_transition) did after the disk was full is missing, and not counted"
@@ -169,6 +171,7 @@ def test_a_disk_that_was_full_for_a_while_is_told_and_crash_safe_has_what_one_th
     told = json.loads(re.search(r"^\{$.*?^\}$", done.stdout, re.M | re.S)[0])
     assert told["disk_was_full"] is True and told["bad_parts"] == []
     made = int(re.search(r"^transitions (\d+)$", done.stdout, re.M)[1])
+    print(f"{told['transitions']} of {made} transitions, {told['lost']} lost")
     assert 0 < told["transitions"] <= told["transitions"] + told["lost"] <= made
     if crash_safe:
         assert done.stdout.splitlines()[-3:] == ["record.json", "recovered", "trace"], done
@@ -220,7 +223,8 @@ def test_a_session_daemon_that_does_not_answer_is_given_up_only_while_the_disk_i
     command = [*prefix, program("paltrace"), "record", "-o", small / "run", "--buffers", "64kx4", "--", *command]
     done = run_to_end(command, timeout=2 * DEADLINE)
     if FORBIDDEN in done.stderr:
-        pytest.skip(FORBIDDEN)
+        lacking(FORBIDDEN)
+    print(f"over {time.time() - (tmp_path / 'held').stat().st_mtime:.1f} s after the daemon had stopped answering")
     if room_later == "no":
         assert done.returncode == 3 and "cannot end the recording: lttng stop: no answer" in done.stderr, done
         assert "cannot hold the trace in " in done.stderr and "its disk is full (0 bytes left)" in done.stderr, done

@@ -6,11 +6,10 @@ import signal
 import subprocess
 import sys
 
-import pytest
 from faults_daemons import SPIN, written
 from faults_room import HOLDER
 from held_thread import FORBIDDEN
-from kit import DEADLINE, poll
+from kit import DEADLINE, lacking, poll
 from recording import Running, check
 
 
@@ -27,7 +26,7 @@ def test_that_one_of_the_daemons_hangs_is_said_where_neither_is_stopped(tmp_path
             try:
                 poll(lambda: held.exists() or holding.poll() is not None, "it is held")
                 if not held.exists() and FORBIDDEN in holding.stderr.read():
-                    pytest.skip(FORBIDDEN)
+                    lacking(FORBIDDEN)
                 os.kill(running.child("spin_transitions"), signal.SIGINT)
                 done = running.wait(2 * DEADLINE).expect(3)
             finally:

@@ -8,7 +8,7 @@ import tempfile
 import urllib.request
 
 import pytest
-from kit import DEADLINE, end_process, need_program, need_root, private_copy, program
+from kit import DEADLINE, PrivateLttng, end_process, need_program, need_root, poll, private_copy, program
 from recording import check, record
 
 FILES = ("tiffany-demo", "steady", "libtiffany-lttng.so")
@@ -70,6 +70,30 @@ def test_it_runs_and_the_metric_says_why_it_is_not_traced(programs, script, laun
     assert re.search(r'^task_transitions_total\{scheduler="demo",event="Running"\} [1-9]', text, re.M)
     assert re.findall(r'^tiffany_tracing_unavailable\{reason="(\w+)"\} 1$', text, re.M) == ([reason] if reason else [])
     assert re.search(r'^tiffany_tracing_attached\{tracer="lttng"\} 0$', text, re.M)
+
+
+def test_a_uid_without_a_name_or_a_home_on_a_read_only_root_is_traced_by_roots_daemon(programs, tmp_path):
+    def attached(url):
+        text = urllib.request.urlopen(url, timeout=DEADLINE).read().decode()
+        return re.search(r'^tiffany_tracing_attached\{tracer="lttng"\} 1$', text, re.M)
+
+    with PrivateLttng(tmp_path) as lttng:
+        lttng.lttng("create", "run", f"--output={tmp_path}/trace")
+        lttng.lttng("enable-event", "-u", "tiffany:*")
+        lttng.lttng("start")
+        demo = [programs / "tiffany-demo", "--seconds", "0", "--tasks", "10", "--metrics-port", "0"]
+        command = in_mounts(READ_ONLY_ROOT, demo, NOBODY_AT_HOME)
+        traced = lttng.popen(command, cwd="/", stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        url = re.search(r"metrics on (\S+)", traced.stderr.readline()).group(1)
+        poll(lambda: attached(url), "the metric tells of the session")
+        poll(lambda: any(file.stat().st_size > 8192 for file in (tmp_path / "trace/ust/uid/54321").rglob("channel0_*")), "it is recorded")
+        end_process(traced)
+        lttng.lttng("destroy", "run")
+    assert traced.returncode == 0
+    judged = check(tmp_path / "trace")
+    recorded = int(re.search(r"of them transitions: (\d+)", judged.stdout)[1])
+    print(f"{recorded} transitions")
+    assert judged.returncode in (0, 4) and recorded > 0, judged
 
 
 def threads(status):

@@ -6,35 +6,13 @@ import pathlib
 import signal
 import time
 
-import pytest
-from faults_daemons import made, written
-from kit import DEADLINE, Bpftrace, counting, held, need_bpftrace, poll, private_copy, program
+from faults_daemons import PROMISED_WAIT as PROMISED, made, written
+from kit import DEADLINE, Bpftrace, counting, held, need_bpftrace, poll, private_copy, program, two_cpus
 from recording import Running, check
+from slept import Slept
 
 SPIN = program("spin_transitions")
-PROMISED = 2.5  # s: 2 s, and what a wait may be longer than the one before it left
 STANDS_STILL = 2.5  # s: longer than a worker waits
-
-class Slept:
-    """How long each worker's thread has slept since this was made: neither ran, nor waited for a CPU.
-
-    A spinning worker sleeps in LTTng's calls alone, so a busy machine adds nothing to it."""
-
-    def __init__(self, pid):
-        threads = pathlib.Path(f"/proc/{pid}/task").iterdir()
-        self._threads = [thread for thread in threads if not (thread / "comm").read_text().strip().endswith("-ust")]
-        self._begin = [self._awake(thread) for thread in self._threads]
-        self.tids = [int(thread.name) for thread in self._threads]
-
-    @staticmethod
-    def _awake(thread):
-        """(now, how long it was on a CPU or waited for one), s."""
-        ran, waited, _ = map(int, (thread / "schedstat").read_text().split())
-        return time.monotonic(), (ran + waited) / 1e9
-
-    def __call__(self):
-        ends = [self._awake(thread) for thread in self._threads]
-        return [(end[0] - begin[0]) - (end[1] - begin[1]) for begin, end in zip(self._begin, ends)]
 
 
 def go_on(counter, by):
@@ -90,9 +68,7 @@ def end(running, spin):
 
 
 def test_a_worker_that_moves_to_a_cpu_where_there_is_room_waits_no_longer_for_a_dead_consumer_daemon(tmp_path):
-    cpus = sorted(os.sched_getaffinity(0))
-    if len(cpus) < 2:
-        pytest.skip("one CPU")
+    cpus = two_cpus()
     with spinning(tmp_path, SPIN) as (running, spin, counter):
         for tid in Slept(spin).tids:
             os.sched_setaffinity(tid, cpus[:1])
@@ -101,7 +77,7 @@ def test_a_worker_that_moves_to_a_cpu_where_there_is_room_waits_no_longer_for_a_
         for tid in slept.tids:
             os.sched_setaffinity(tid, cpus[1:])
         go_on(counter, 3_000_000)
-        assert 1.5 < max(slept()) <= PROMISED, slept()
+        assert 1.5 < max(slept.said()) <= PROMISED
         end(running, spin)
 
 
@@ -117,14 +93,12 @@ def test_tracers_that_come_later_make_no_worker_wait_again_for_a_dead_consumer_d
                 tracer.wait_for_printed(1)
                 go_on(counter, 100_000)
         go_on(counter, 3_000_000)
-        assert 1.5 < max(slept()) <= PROMISED, slept()
+        assert 1.5 < max(slept.said()) <= PROMISED
         end(running, spin)
 
 
 def test_a_worker_that_has_waited_for_another_one_without_a_cpu_waits_for_no_dead_consumer_daemon_on_top(tmp_path):
-    cpus = sorted(os.sched_getaffinity(0))
-    if len(cpus) < 2:
-        pytest.skip("one CPU")
+    cpus = two_cpus()
     with spinning(tmp_path, SPIN) as (running, spin, counter):
         for tid, cpu in zip(Slept(spin).tids, cpus):  # in one buffer LTTng would discard, and not wait
             os.sched_setaffinity(tid, [cpu])
@@ -133,7 +107,7 @@ def test_a_worker_that_has_waited_for_another_one_without_a_cpu_waits_for_no_dea
         os.kill(running.child("lttng-consumerd"), signal.SIGKILL)
         before = made(counter)[0]
         poll(lambda: made(counter)[0] > before + 3_000_000, "the first one goes on", 2 * DEADLINE)
-        assert slept()[0] <= 2.3, slept()  # s: 2, and a look at the other one; a wait for the consumer on top made it 2.43 to 2.54
+        assert slept.said()[0] <= 2.3  # s: 2, and a look at the other one; a wait for the consumer on top made it 2.43 to 2.54
         second.let_go()
         go_on(counter, 3_000_000)
         end(running, spin)
@@ -186,5 +160,5 @@ def test_a_program_that_stood_still_waits_no_longer_for_a_dead_consumer_daemon(t
         time.sleep(STANDS_STILL)
         os.kill(spin, signal.SIGCONT)
         go_on(counter, 3_000_000)
-        assert max(slept()) <= STANDS_STILL + PROMISED, slept()
+        assert max(slept.said()) <= STANDS_STILL + PROMISED
         end(running, spin)

@@ -8,7 +8,7 @@ import os
 import subprocess
 
 import pytest
-from kit import BIN, BUILD_DEADLINE, QUICK_BUILD, SOURCE, checked, need_program
+from kit import BIN, BUILD_DEADLINE, QUICK_BUILD, SOURCE, checked, lacking, need_program
 
 RUNS = {"pal_log": 1500, "pal_line": 3000, "frames": 30_000, "babeltrace2_reader": 1500, "native_reader": 3000, "trace_files": 20_000}
 MOST_BYTES = {"babeltrace2_reader": 8192, "native_reader": 8192}  # of an input: a trace says first what its events are
@@ -28,7 +28,7 @@ def targets(tmp_path_factory):
         ["clang++", "-fsanitize=fuzzer", source, "-o", source.with_suffix("")], capture_output=True, text=True
     )
     if tried.returncode != 0:
-        pytest.skip(f"clang++ has no libFuzzer: {tried.stderr.splitlines()[-1]}")
+        lacking(f"clang++ has no libFuzzer: {tried.stderr.splitlines()[-1]}")
     folder = BIN.parent / "fuzz"
     options = [f"-D{name}={value}" for name, value in QUICK_BUILD.items()]
     checked(["cmake", "--preset", "fuzz", "-B", folder, *options], cwd=SOURCE, timeout=BUILD_DEADLINE)

@@ -16,6 +16,7 @@ from kit import (
     PrivateLttng,
     checked,
     end_process,
+    lacking,
     need_bpftrace,
     need_program,
     need_root,
@@ -233,7 +234,7 @@ def test_the_kit_for_tests_by_find_package_and_by_pkg_config(prefix, consumer, t
 def test_an_adapter_by_find_package_and_by_pkg_config(prefix, consumer, adapter, tmp_path):
     *_, printed = ADAPTERS[adapter]
     if not (consumer / adapter).exists():
-        pytest.skip("the library that it adapts is missing (libboost-dev, libtbb-dev)")
+        lacking("the library that it adapts is missing (libboost-dev, libtbb-dev)")
     assert checked([consumer / adapter], env={"TIFFANY_LTTNG": "0"}).stdout == printed
     need_program("pkg-config")
     environment = dict(os.environ, PKG_CONFIG_PATH=str(lib_of(prefix) / "pkgconfig"))

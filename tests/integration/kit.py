@@ -56,7 +56,7 @@ def program(name):
 
 
 def lacking(why):
-    """Skips, because a tool is not there. Where TIFFANY_NO_SKIP=1 says that all were installed (.ci/run), it fails."""
+    """Skips, because a tool or a right is not there. Where TIFFANY_NO_SKIP=1 says that nothing is lacking (.ci/run), it fails."""
     if os.environ.get("TIFFANY_NO_SKIP") == "1":
         pytest.fail(f"would be skipped, where nothing may be lacking (TIFFANY_NO_SKIP): {why}", pytrace=False)
     pytest.skip(why)
@@ -80,7 +80,7 @@ def set_uid_copy(source, directory):
     """One that belongs to another user and runs as that; skips where there can be none."""
     need_root()
     if os.statvfs(directory).f_flag & os.ST_NOSUID:
-        pytest.skip(f"{directory} is mounted nosuid")
+        lacking(f"{directory} is mounted nosuid")
     copied = private_copy(source, directory)
     os.chown(copied, 65534, 65534)
     copied.chmod(0o4755)
@@ -112,7 +112,15 @@ def checked(command, **options):
 
 def need_root():
     if os.geteuid() != 0:
-        pytest.skip("needs root")
+        lacking("needs root")
+
+
+def two_cpus():
+    """The first two that this may run on."""
+    cpus = sorted(os.sched_getaffinity(0))
+    if len(cpus) < 2:
+        lacking("needs two CPUs")
+    return cpus[:2]
 
 
 def need_program(name):
@@ -128,7 +136,7 @@ def full_device(directory):
     try:
         os.close(os.open(path, os.O_WRONLY))
     except OSError as error:
-        pytest.skip(f"no device can be used in {directory}: {error}")
+        lacking(f"no device can be used in {directory}: {error}")
     return path
 
 
@@ -137,14 +145,14 @@ def need_bpftrace():
     need_root()
     need_program("bpftrace")
     if not pathlib.Path("/sys/bus/event_source/devices/uprobe").exists():
-        pytest.skip("the kernel has no uprobes")
+        lacking("the kernel has no uprobes")
     tracefs = pathlib.Path("/sys/kernel/tracing")
     if not (tracefs / "trace").exists():
         mounted = subprocess.run(
             ["mount", "-t", "tracefs", "tracefs", tracefs], check=False, capture_output=True, text=True
         )
         if mounted.returncode != 0:
-            pytest.skip(f"tracefs cannot be mounted: {mounted.stderr.strip()}")
+            lacking(f"tracefs cannot be mounted: {mounted.stderr.strip()}")
 
 
 # ---- processes ----
@@ -195,7 +203,7 @@ def held(tid):
     try:
         return HeldThread(tid)
     except PermissionError:
-        pytest.skip(FORBIDDEN)
+        lacking(FORBIDDEN)
 
 
 def kill_with_all_below(pid):

@@ -17,7 +17,7 @@ import urllib.request
 
 import pytest
 import schema
-from kit import DEADLINE, PrivateLttng, checked, end_process, full_device, need_root, poll, private_copy, program
+from kit import DEADLINE, PrivateLttng, checked, end_process, full_device, lacking, need_root, poll, private_copy, program
 
 PALTRACE = program("paltrace")
 ITSELF = program("log_itself")
@@ -390,7 +390,7 @@ def test_a_set_uid_program_does_not_trust_its_environment(tmp_path):
     copy.chmod(0o4755)
     mounted = subprocess.run(["findmnt", "-no", "OPTIONS", "-T", copy], text=True, capture_output=True)
     if "nosuid" in mounted.stdout:
-        pytest.skip("set-uid programs are not honoured here")
+        lacking("set-uid programs are not honoured here")
     as_nobody = dict(user=65534, group=65534, extra_groups=[])
     (tmp_path / "plain").mkdir()
     plain = private_copy(ITSELF, tmp_path / "plain")

@@ -43,7 +43,8 @@ def kill_all_and_recover(directory, spin):
     directory.mkdir()
     counter, announce, run = directory / "counter", directory / "go", directory / "run"
     command = [spin, "0", "--counter", counter, "--announce", announce]
-    with Running(run, "--crash-safe", "--", *command, ready=announce) as running:
+    # --lossless: on a slow machine a consumer that lags would cost events that nobody counts, of the last moments
+    with Running(run, "--crash-safe", "--lossless", "--", *command, ready=announce) as running:
         # part of it written out, part of it in the buffers
         poll(lambda: any(file.stat().st_size > 4096 for file in run.glob("trace/**/transitions_*")), "a sub-buffer")
         kill_at_once(running.child("spin_transitions"), running.process.pid, *running.started)

@@ -4,6 +4,7 @@ import os
 import re
 import sys
 
+import kit
 import pytest
 from guides import PATH, commands
 from kit import DEADLINE, SOURCE, checked, need_program
@@ -25,9 +26,14 @@ def rows():
 
 
 def is_unit_test(program, name):
-    (source,) = (SOURCE / "tests/unit").rglob(f"{program}.cpp")
+    """Whether the program, as tests/unit builds it, has that test."""
     suite, _, case = name.partition(".")
-    return re.search(rf"^TEST(?:_F)?\({suite}, {case}\) ", source.read_text(), re.M)
+    for lists in (SOURCE / "tests/unit").rglob("CMakeLists.txt"):
+        built = re.search(rf"^tiffany_unit_test\({program} SOURCES\s([^)]*?)\sLIBS\s", lists.read_text(), re.M)
+        sources = [(lists.parent / source).read_text() for source in built[1].split()] if built else []
+        if any(re.search(rf"^TEST(?:_F|_P)?\({suite}, {case}\) ", source, re.M) for source in sources):
+            return True
+    return False
 
 
 def test_of_each_fault_it_is_told_what_was_seen():
@@ -69,6 +75,27 @@ def test_each_start_pace_and_wait_of_the_table_is_one_of_the_figures():
             digits = len(number.partition(".")[2])
             assert any(f"{figure:.{digits}f}" == number for figure in measured), (kind, number, measured)
     assert count == 9
+
+
+def test_what_a_row_needs_and_is_not_there_is_a_failure_where_nothing_may_be_lacking(monkeypatch, tmp_path):
+    def forbidden(_):
+        raise PermissionError
+
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})
+    monkeypatch.setattr(kit, "HeldThread", forbidden)
+    for allowed, outcome in (("0", pytest.skip.Exception), ("1", pytest.fail.Exception)):
+        monkeypatch.setenv("TIFFANY_NO_SKIP", allowed)
+        for need in (kit.need_root, kit.need_bpftrace, kit.two_cpus, lambda: kit.held(1), lambda: kit.full_device(tmp_path)):
+            with pytest.raises((pytest.skip.Exception, pytest.fail.Exception)) as raised:
+                need()
+            assert raised.type is outcome
+
+
+def test_no_row_is_skipped_but_by_who_looks_whether_it_may_be():
+    files = {test[1] for test in rows().values() if test[1].endswith(".py")} | {"fuzz.py", "recording.py"}
+    texts = {file: (SOURCE / "tests/integration" / file).read_text() for file in files}
+    assert [file for file, text in texts.items() if "pytest.skip(" in text or "mark.skip" in text] == []
 
 
 def test_the_commands_of_the_page(tmp_path):
