@@ -317,19 +317,21 @@ void Recording::tell_of_lttng_off() {
 void Recording::wait_beside(const SessionDaemon& daemon, EndSignals& signals, BufferKeeper& buffers) {
     using Clock = std::chrono::steady_clock;
     constexpr int kDaemonFollowsMs = 5000;
+    constexpr int kLookMs = 200;  // at a consumer daemon of which there is no descriptor
     const auto begin = Clock::now();
     std::array<pollfd, 3> waiting{
         {{signals.fd(), POLLIN, 0}, {daemon.fd(), POLLIN, 0}, {daemon.consumer_fd(), POLLIN, 0}}};
     for (;;) {
-        int timeout_ms = -1;
+        const bool look = daemon.consumer() != 0 && daemon.consumer_fd() < 0;
+        int timeout_ms = look ? kLookMs : -1;
         if (options_.seconds) {
             const double left = *options_.seconds - std::chrono::duration<double>(Clock::now() - begin).count();
             if (left <= 0) return;
-            timeout_ms = static_cast<int>(std::min(left, 3600.0) * 1000) + 1;
+            timeout_ms = static_cast<int>(std::min(left, look ? kLookMs / 1e3 : 3600.0) * 1000) + 1;
         }
         poll(waiting.data(), waiting.size(), timeout_ms);
         if (signals.take()) return;
-        if (waiting[1].revents == 0 && waiting[2].revents == 0) continue;
+        if (waiting[1].revents == 0 && waiting[2].revents == 0 && !(look && daemon.consumer_is_dead())) continue;
         buffers.daemon_died();
         // a session daemon that is told to end ends its consumer first
         const bool session_daemon = waiting[1].revents != 0 || poll(&waiting[1], 1, kDaemonFollowsMs) > 0;

@@ -25,7 +25,6 @@
 
 #include "notice.hpp"
 #include "private_directory.hpp"
-#include "process_table.hpp"
 #include "tools/babeltrace/recording_name.hpp"
 #include "user_daemon.hpp"
 
@@ -288,12 +287,12 @@ void SessionDaemon::find_consumer() {
     if (daemon == 0) return;
     const auto until = std::chrono::steady_clock::now() + kTimeToShow;
     for (;;) {
-        for (const pid_t child : children_of(daemon))
-            if (is_consumer_daemon(child)) {
-                consumer_ = child;
-                consumer_fd_ = static_cast<int>(syscall(SYS_pidfd_open, child, 0));
-            }
-        if (consumer_fd_ >= 0) return;
+        const std::vector<pid_t> children = children_of(daemon);
+        if (const auto found = std::ranges::find_if(children, is_consumer_daemon); found != children.end()) {
+            consumer_ = *found;
+            consumer_fd_ = static_cast<int>(syscall(SYS_pidfd_open, consumer_, 0));
+            return;
+        }
         if (std::chrono::steady_clock::now() >= until) break;
         std::this_thread::sleep_for(10ms);
     }

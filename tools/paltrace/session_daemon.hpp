@@ -15,6 +15,7 @@
 
 #include "daemon_log.hpp"
 #include "kept_child.hpp"
+#include "process_table.hpp"
 #include "run_tool.hpp"
 #include "session_guard.hpp"
 
@@ -79,10 +80,15 @@ class SessionDaemon {
 
     /// Readable once the daemon has ended; -1 if that cannot be seen.
     int fd() const noexcept { return daemon_ ? daemon_->fd() : other_fd_; }
-    /// Readable once the consumer daemon, which writes the trace, has ended; -1 if none was found.
+    /// Readable once the consumer daemon, which writes the trace, has ended; -1 if none was found, or where the kernel,
+    /// or a container, gives no descriptor of a process.
     int consumer_fd() const noexcept { return consumer_fd_; }
     /// That daemon; 0 if none was found.
     pid_t consumer() const noexcept { return consumer_; }
+    /// It was found, and does nothing any more: to be asked now and then where consumer_fd() is -1, and where it has to
+    /// be known at once: the descriptor is readable when the last of its threads has gone, a while after the first one.
+    /// Cost: reads /proc.
+    bool consumer_is_dead() const { return consumer_ != 0 && is_dead(consumer_); }
     /// To be called when a session exists, which is when the consumer daemon does. Where none is found, which takes 2
     /// s, that is said. Not where nobody knows which process the session daemon is.
     void find_consumer();

@@ -1,0 +1,86 @@
+"""LTTng's consumer daemon cannot be found among the processes, or nobody says that it has ended."""
+
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+
+from kit import DEADLINE, PrivateLttng, lacking, need_program, poll, program
+from recording import PROMISED_END, Running, record
+
+SPIN = str(program("spin_transitions"))
+NOT_FOUND = "paltrace: cannot find LTTng's consumer daemon among the processes: should it end, that will not be noticed\n"
+REFUSED = 3  # exit status of what follows where there are no filters of system calls
+WITHOUT_PIDFD_OPEN = f"""
+import ctypes, errno, os, sys
+try:
+    seccomp = ctypes.CDLL("libseccomp.so.2")
+except OSError:
+    sys.exit({REFUSED})
+seccomp.seccomp_init.restype = ctypes.c_void_p
+filter = ctypes.c_void_p(seccomp.seccomp_init(0x7fff0000))  # allow
+call = seccomp.seccomp_syscall_resolve_name(b"pidfd_open")
+if seccomp.seccomp_rule_add(filter, 0x00050000 | errno.ENOSYS, call, 0) or seccomp.seccomp_load(filter):
+    sys.exit({REFUSED})
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
+
+
+def without_pidfd_open():
+    """A prefix for a command, which then sees a kernel as before Linux 5.3."""
+    prefix = [sys.executable, "-c", WITHOUT_PIDFD_OPEN]
+    script = "import os, sys\ntry: os.pidfd_open(os.getpid())\nexcept OSError: sys.exit(0)\nsys.exit(1)"
+    if os.spawnv(os.P_WAIT, sys.executable, [*prefix, sys.executable, "-c", script]) != 0:
+        lacking("a process cannot be kept from pidfd_open here")
+    return prefix
+
+
+def consumer_daemon():
+    """The program; where it lies depends on the system."""
+    need_program("lttng-sessiond")
+    places = ("lib/*/lttng/libexec", "lib*/lttng/libexec", "libexec")
+    for root in ("/usr", "/usr/local"):
+        for place in places:
+            for path in pathlib.Path(root).glob(f"{place}/lttng-consumerd"):
+                return path
+    return lacking("lttng-consumerd is in no directory that is known for it")
+
+
+def test_a_consumer_daemon_that_is_killed_is_noticed_where_the_kernel_gives_no_descriptor_of_a_process(tmp_path):
+    announce, run = tmp_path / "go", tmp_path / "run"
+    command = [SPIN, "0", "--gently", "--announce", announce]
+    with Running(run, "--buffers", "1Mx4", "--", *command, ready=announce, prefix=without_pidfd_open()) as running:
+        os.kill(running.child("lttng-consumerd"), signal.SIGKILL)
+        poll(lambda: "consumer daemon ended" in pathlib.Path(f"{run}.err").read_text(), "paltrace says so")
+        os.kill(running.child("spin_transitions"), signal.SIGINT)
+        done = running.wait(PROMISED_END)
+    assert NOT_FOUND not in done.err
+    assert done.file["dead_daemon"] == "consumer" and done.file["own_status"] != 0, done.err
+
+
+def test_that_of_others_is_noticed_too(tmp_path):
+    """`record` without COMMAND ends then."""
+    prefix = without_pidfd_open()
+    with PrivateLttng(tmp_path) as lttng, open(tmp_path / "said", "w+", encoding="utf-8") as said:
+        lttng.popen([program("steady"), "0", "100"], stdout=subprocess.DEVNULL)
+        command = [*prefix, program("paltrace"), "record", "-o", tmp_path / "run"]
+        recorder = lttng.popen(command, stderr=said)
+        poll(lambda: "until Ctrl-C" in (tmp_path / "said").read_text(), "it records")
+        for pid in lttng.consumers():
+            os.kill(pid, signal.SIGKILL)
+        recorder.wait(DEADLINE)
+        assert "the consumer daemon ended, and with it the recording" in (tmp_path / "said").read_text()
+
+
+def test_a_consumer_daemon_that_is_not_found_is_said(tmp_path, monkeypatch):
+    """Its end would be noticed by nobody."""
+    daemon = consumer_daemon()
+    disguised = tmp_path / "disguised"
+    disguised.write_text(f'#!/bin/bash\nexec -a somebody {daemon} "$@"\n')
+    disguised.chmod(0o755)
+    said = "paltrace: cannot find LTTng's consumer daemon among the processes: should it end, that will not be noticed\n"
+    assert said not in record(tmp_path / "found", "--", SPIN, "10").expect(0).err
+    monkeypatch.setenv("LTTNG_CONSUMERD64_BIN", str(disguised))
+    done = record(tmp_path / "run", "--", SPIN, "10").expect(0)
+    assert said in done.err and done.file["lost"] == 0 and done.file["transitions"] == done.transitions()
