@@ -1,5 +1,6 @@
 """LTTng's consumer daemon cannot be found among the processes, or nobody says that it has ended."""
 
+import json
 import os
 import pathlib
 import signal
@@ -7,7 +8,7 @@ import subprocess
 import sys
 
 from kit import DEADLINE, PrivateLttng, lacking, need_program, poll, program
-from recording import PROMISED_END, Running, record
+from recording import PROMISED_END, Running, check, record
 
 SPIN = str(program("spin_transitions"))
 NOT_FOUND = "paltrace: cannot find LTTng's consumer daemon among the processes: should it end, that will not be noticed\n"
@@ -79,8 +80,27 @@ def test_a_consumer_daemon_that_is_not_found_is_said(tmp_path, monkeypatch):
     disguised = tmp_path / "disguised"
     disguised.write_text(f'#!/bin/bash\nexec -a somebody {daemon} "$@"\n')
     disguised.chmod(0o755)
-    said = "paltrace: cannot find LTTng's consumer daemon among the processes: should it end, that will not be noticed\n"
-    assert said not in record(tmp_path / "found", "--", SPIN, "10").expect(0).err
+    found = record(tmp_path / "found", "--", SPIN, "10").expect(0)
+    assert NOT_FOUND not in found.err and found.file["consumer_found"] is True
+    assert check(tmp_path / "found").stdout.endswith("\ngood\n")
     monkeypatch.setenv("LTTNG_CONSUMERD64_BIN", str(disguised))
     done = record(tmp_path / "run", "--", SPIN, "10").expect(0)
-    assert said in done.err and done.file["lost"] == 0 and done.file["transitions"] == done.transitions()
+    assert NOT_FOUND in done.err and done.file["lost"] == 0 and done.file["transitions"] == done.transitions()
+    assert done.file["consumer_found"] is False and done.file["tail_unknown"] is False
+    doubt = "LTTng's consumer daemon was not found: if it ended, what was done after that is missing, and not counted: nobody knows"
+    judged = check(tmp_path / "run")
+    assert judged.returncode == 0 and f"note: {doubt}\n" in judged.stdout, judged
+    assert "\nlost: 0 transitions (" in judged.stdout, judged
+    assert judged.stdout.splitlines()[-1] == "good, but some may be missing, uncounted"
+
+
+def test_that_of_the_systems_session_daemon_is_found(tmp_path):
+    """Which root uses that may not mount."""
+    need_program("setpriv")
+    with PrivateLttng(tmp_path) as lttng:
+        weak = ["setpriv", "--bounding-set=-sys_admin", "--inh-caps=-sys_admin"]
+        run = tmp_path / "run"
+        done = lttng.run([*weak, program("paltrace"), "record", "-o", run, "--", SPIN, "10"])
+    assert "using the system's" in done.stderr and NOT_FOUND not in done.stderr, done
+    assert json.loads((run / "record.json").read_text())["consumer_found"] is True
+    assert check(run).stdout.endswith("\ngood\n")

@@ -143,6 +143,7 @@ std::optional<int> Recording::run_under_session() {
     facts_.private_daemon = daemon.is_private();
     facts_.lttng_version = daemon.version();
     Session session = begin_session(daemon, files ? files->shm_path() : "");
+    facts_.consumer_found = daemon.consumer() != 0;
     const std::unique_ptr<BufferKeeper> buffers =
         files ? std::unique_ptr<BufferKeeper>{std::move(files)} : hold_buffers(daemon);
     if (const auto got = signals.take()) return got->number;
@@ -257,6 +258,7 @@ std::optional<int> Recording::run_beside() {
     const std::size_t processes = wait_for_processes(daemon, signals);
     choose_buffers(processes);
     Session session = begin_session(daemon, "");
+    facts_.consumer_found = daemon.consumer() != 0;
     if (const auto got = signals.take()) return got->number;
     facts_.started = std::chrono::system_clock::now();
     save();

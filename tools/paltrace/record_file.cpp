@@ -93,6 +93,7 @@ Json document(const RecordOptions& options, const RecordFacts& facts) {
     json["missed_causes"] = at_end(facts.missed_processes);
     json["shm_was_full"] = at_end(facts.shm_was_full);
     json["disk_was_full"] = at_end(facts.disk_was_full);
+    json["consumer_found"] = facts.consumer_found;
     json["dead_daemon"] = facts.dead_daemon ? Json(name_of(*facts.dead_daemon)) : Json(nullptr);
     json["hung_daemon"] = facts.hung_daemon ? Json(name_of(*facts.hung_daemon)) : Json(nullptr);
     json["hangs_on"] = facts.hangs_on;

@@ -20,6 +20,7 @@ struct RecordFacts {
     unsigned cpus = 0;
     std::string lttng_version;
     bool private_daemon = true;
+    bool consumer_found = true;  ///< among the processes: else nobody would notice its end
     std::chrono::system_clock::time_point started;
     std::optional<std::chrono::system_clock::time_point> ended;  ///< COMMAND's end; nothing: it goes on
     int command_wait_status = 0;                                 ///< as of waitpid(), if it has ended

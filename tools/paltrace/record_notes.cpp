@@ -155,6 +155,8 @@ std::vector<std::string> doubts_of(const nlohmann::json& json) {
     if (says_in(json, "shm_was_full"))
         doubts.emplace_back("/dev/shm was full while COMMAND ran: a process that started then is missing, uncounted");
     if (failure) doubts.push_back(later_ones_are_missing(*failure));
+    if (const auto found = json.find("consumer_found"); found != json.end() && *found == false)
+        doubts.push_back(unseen_end_of_consumer());
     return doubts;
 }
 

@@ -99,6 +99,8 @@ SessionDaemon::SessionDaemon(std::ostream& talk) : talk_{talk} {
         if (private_ || !answers()) {
             if (!private_) need_silence();
             start(log_path());
+        } else {
+            watch_other();
         }
     } catch (...) {
         end();
@@ -111,7 +113,9 @@ SessionDaemon::SessionDaemon(std::ostream& talk, OfUser) : talk_{talk}, private_
     try {
         if (geteuid() != 0) link_to_own_daemon(home_);
         if (answers()) {
-            watch_other(talk);
+            watch_other();
+            Notice{talk} << "using the session daemon that runs"
+                         << (other_ != 0 ? ", process " + std::to_string(other_) : "");
         } else {
             need_silence();
             start(log_path());
@@ -137,15 +141,9 @@ void SessionDaemon::need_silence() const {
                     "): it " + (running.stopped ? "is stopped" : "does not answer") + "; mend: " + mend_of(running)};
 }
 
-void SessionDaemon::watch_other(std::ostream& talk) {
-    const UserDaemon other = daemon_of_user();
-    Notice notice{talk};
-    notice << "using the session daemon that runs";
-    if (other.pid != 0) {
-        other_ = other.pid;
-        other_fd_ = static_cast<int>(syscall(SYS_pidfd_open, other.pid, 0));
-        notice << ", process " << other.pid;
-    }
+void SessionDaemon::watch_other() {
+    other_ = daemon_of_user().pid;
+    if (other_ != 0) other_fd_ = static_cast<int>(syscall(SYS_pidfd_open, other_, 0));
 }
 
 std::optional<std::vector<pid_t>> SessionDaemon::instrumented_processes() const {
@@ -284,9 +282,8 @@ std::string SessionDaemon::version() const {
 /// What /proc says of a process that has just begun is not always whole at once.
 void SessionDaemon::find_consumer() {
     const pid_t daemon = daemon_ ? daemon_->pid() : other_;
-    if (daemon == 0) return;
     const auto until = std::chrono::steady_clock::now() + kTimeToShow;
-    for (;;) {
+    while (daemon != 0) {
         const std::vector<pid_t> children = children_of(daemon);
         if (const auto found = std::ranges::find_if(children, is_consumer_daemon); found != children.end()) {
             consumer_ = *found;

@@ -90,7 +90,7 @@ class SessionDaemon {
     /// Cost: reads /proc.
     bool consumer_is_dead() const { return consumer_ != 0 && is_dead(consumer_); }
     /// To be called when a session exists, which is when the consumer daemon does. Where none is found, which takes 2
-    /// s, that is said. Not where nobody knows which process the session daemon is.
+    /// s unless nobody knows which process the session daemon is, that is said.
     void find_consumer();
 
     /// Which of the two a signal or a debugger has stopped; it answers nobody, and only somebody else can tell for how
@@ -115,7 +115,7 @@ class SessionDaemon {
     bool answers() const;
     bool has_sessions_beside(const std::string& own) const;
     void need_silence() const;
-    void watch_other(std::ostream& talk);
+    void watch_other();
     std::vector<std::string> lttng_command(std::vector<std::string> arguments) const;
     Environment client_environment() const;
     Environment daemon_environment() const;

@@ -31,6 +31,12 @@ TEST(BoundOfLost, IsExactBesideADaemonThatWasKilledWhereNobodyKnowsOfMore) {
     EXPECT_EQ(bound_beside(R"({"ended": "", "dead_daemon": "consumer", )" + cut + "}"), "at least ");
 }
 
+TEST(BoundOfLost, IsExactWhereOnlyTheConsumerDaemonWasNotFound) {
+    EXPECT_EQ(doubts_in(R"({"ended": "", "consumer_found": true})").size(), 0u);
+    EXPECT_EQ(doubts_in(R"({"ended": "", "consumer_found": false})").size(), 1u);
+    EXPECT_EQ(bound_beside(R"({"ended": "", "consumer_found": false})"), "");
+}
+
 TEST(BoundOfLost, SaysBothOfAnUpperBound) {
     ctf::ReadSummary summary;
     summary.at_most = true;
