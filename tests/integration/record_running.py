@@ -9,6 +9,7 @@ import subprocess
 import pytest
 from attach import ROOM, Crowd, check, expect_the_account
 from kit import DEADLINE, OrdinaryUser, PrivateLttng, alive, children, end_process, need_program, need_root, poll, program
+from recording import PROMISED_END
 
 
 def log_of(directory):
@@ -360,10 +361,13 @@ def test_the_daemon_that_it_started_is_ended_when_it_hangs_and_its_buffers_are_r
         recorder = record_without_end(user.popen, user.program("paltrace"), "run")
         daemon = int((user.home / ".lttng" / "lttng-sessiond.pid").read_text())
         poll(lambda: any(file.stat().st_size for file in user.home.glob("run/trace/**/transitions_*")), "it records")
+        mine = user.run(["lttng", "--no-sessiond", "create", "mine", f"--output={user.home}/mine"])
+        assert mine.returncode == 0, mine
         os.kill(daemon, signal.SIGSTOP)
         recorder.send_signal(signal.SIGINT)
-        said = recorder.stderr.read()
-        assert recorder.wait(DEADLINE) == 3 and not alive(daemon), said
+        _, said = recorder.communicate(timeout=PROMISED_END)
+        assert recorder.returncode == 3 and not alive(daemon), said
+        assert "started here answers nobody, and is ended: so is what others may have in it\n" in said, said
         end_process(demo)
         facts = json.loads((user.home / "run" / "record.json").read_text())
     assert "session daemon hangs (it was stopped, by a signal or a debugger): what it did not write is read from" in said

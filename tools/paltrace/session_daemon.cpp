@@ -172,7 +172,7 @@ void SessionDaemon::start(const std::string& log) {
     std::function<bool()> lives_on;
     if (!private_)
         lives_on = [this, own = ctf::recording_name(private_, getpid())] {  // in the keeper
-            if (!has_sessions_beside(own)) return false;
+            if (!has_sessions_beside(own).value_or(false)) return false;
             lttng({"destroy", "--no-wait", own}, 20s);  // else it goes on, and nobody reads it
             return true;
         };
@@ -222,11 +222,12 @@ std::vector<std::string> session_names(const std::string& listing) {
 
 }  // namespace
 
-/// A daemon that does not answer serves nobody.
-bool SessionDaemon::has_sessions_beside(const std::string& own) const {
+/// Nothing if it does not answer: then it serves nobody.
+std::optional<bool> SessionDaemon::has_sessions_beside(const std::string& own) const {
+    if (stopped() == Daemon::session) return std::nullopt;
     const ToolResult listing = lttng({"list"}, 10s);
-    return listing.good() &&
-           std::ranges::any_of(session_names(listing.output), [&](const std::string& name) { return name != own; });
+    if (!listing.good()) return std::nullopt;
+    return std::ranges::any_of(session_names(listing.output), [&](const std::string& name) { return name != own; });
 }
 
 Environment SessionDaemon::daemon_environment() const {
@@ -313,14 +314,24 @@ void SessionDaemon::read_log() {
     complaints_ = complaints_so_far();
 }
 
+bool SessionDaemon::leave_to_others() {
+    if (private_ || daemon_->wait(0ms)) return false;
+    const std::optional<bool> others = has_sessions_beside(ctf::recording_name(private_, getpid()));
+    if (!others)
+        Notice{talk_} << "the session daemon that was started here answers nobody, and is ended: so is what others may "
+                         "have in it";
+    else if (*others)
+        Notice{talk_} << "the session daemon that was started here stays, because others have sessions in it; to end "
+                         "it later: kill "
+                      << daemon_->pid();
+    return others.value_or(false);
+}
+
 void SessionDaemon::end(std::chrono::seconds patience) noexcept {
     if (consumer_fd_ >= 0) close(consumer_fd_);
     consumer_fd_ = -1;
     if (daemon_) read_log();
-    if (daemon_ && !private_ && !daemon_->wait(0ms) && has_sessions_beside(ctf::recording_name(private_, getpid()))) {
-        Notice{talk_} << "the session daemon that was started here stays, because others have sessions in it; to end "
-                         "it later: kill "
-                      << daemon_->pid();
+    if (daemon_ && leave_to_others()) {
         daemon_->release();
         daemon_.reset();
     }

@@ -69,7 +69,7 @@ class SessionDaemon {
     /// What a program needs in its environment to register here.
     Environment environment() const;
     bool is_private() const noexcept { return private_; }
-    /// It was started here and goes on: end() ends it, unless others have sessions in it.
+    /// It was started here and goes on: end() ends it, unless it says that others have sessions in it.
     bool is_ours() const noexcept { return daemon_ != nullptr; }
     /// The processes that are registered here and have tracepoints of Tiffany; nothing if it does not answer.
     std::optional<std::vector<pid_t>> instrumented_processes() const;
@@ -103,7 +103,8 @@ class SessionDaemon {
     DaemonComplaints complaints_so_far() const;
 
     /// Asks it to end, waits for its last writes, and ends by force what does not end by itself. One that others found,
-    /// too, and have sessions in, stays; that is said.
+    /// too, and have sessions in, stays; that is said. So is that one is ended which does not answer, and of which
+    /// nobody knows whether others have sessions in it.
     static constexpr std::chrono::seconds kPatience{15};
     /// @param patience  with its last writes
     void end(std::chrono::seconds patience = kPatience) noexcept;
@@ -113,7 +114,8 @@ class SessionDaemon {
   private:
     void start(const std::string& log);
     bool answers() const;
-    bool has_sessions_beside(const std::string& own) const;
+    std::optional<bool> has_sessions_beside(const std::string& own) const;
+    bool leave_to_others();
     void need_silence() const;
     void watch_other();
     std::vector<std::string> lttng_command(std::vector<std::string> arguments) const;
