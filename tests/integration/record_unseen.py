@@ -7,34 +7,42 @@ import signal
 import subprocess
 import sys
 
-from kit import DEADLINE, PrivateLttng, lacking, need_program, poll, program
+from kit import DEADLINE, PrivateLttng, lacking, need_program, parent, poll, program
 from recording import PROMISED_END, Running, check, record
 
 SPIN = str(program("spin_transitions"))
 NOT_FOUND = "paltrace: cannot find LTTng's consumer daemon among the processes: should it end, that will not be noticed\n"
-REFUSED = 3  # exit status of what follows where there are no filters of system calls
-WITHOUT_PIDFD_OPEN = f"""
+# CALL [VALUE] COMMAND...: runs it where that system call (with VALUE as its first argument) fails with ENOSYS
+REFUSING = """
 import ctypes, errno, os, sys
-try:
-    seccomp = ctypes.CDLL("libseccomp.so.2")
-except OSError:
-    sys.exit({REFUSED})
+class Equals(ctypes.Structure):
+    _fields_ = [("argument", ctypes.c_uint), ("equal", ctypes.c_int), ("to", ctypes.c_uint64), ("none", ctypes.c_uint64)]
+call, value, command = sys.argv[1].encode(), sys.argv[2], sys.argv[3:]
+seccomp = ctypes.CDLL("libseccomp.so.2")
 seccomp.seccomp_init.restype = ctypes.c_void_p
 filter = ctypes.c_void_p(seccomp.seccomp_init(0x7fff0000))  # allow
-call = seccomp.seccomp_syscall_resolve_name(b"pidfd_open")
-if seccomp.seccomp_rule_add(filter, 0x00050000 | errno.ENOSYS, call, 0) or seccomp.seccomp_load(filter):
-    sys.exit({REFUSED})
-os.execvp(sys.argv[1], sys.argv[1:])
+only = (Equals * 1)(Equals(0, 4, int(value or 0), 0))
+number = seccomp.seccomp_syscall_resolve_name(call)
+failed = seccomp.seccomp_rule_add_array(filter, 0x00050000 | errno.ENOSYS, number, 1 if value else 0, only)
+if failed or seccomp.seccomp_load(filter):
+    sys.exit("no filter")
+os.execvp(command[0], command)
 """
+PR_SET_CHILD_SUBREAPER = 36
+
+
+def refusing(call, value=""):
+    """A prefix for a command; skips where there are no filters of system calls."""
+    prefix = [sys.executable, "-c", REFUSING, call, str(value)]
+    done = subprocess.run([*prefix, "true"], check=False, capture_output=True, text=True, timeout=DEADLINE)
+    if done.returncode != 0:
+        lacking(f"a process cannot be kept from {call} here: {done.stderr[-200:]}")
+    return prefix
 
 
 def without_pidfd_open():
-    """A prefix for a command, which then sees a kernel as before Linux 5.3."""
-    prefix = [sys.executable, "-c", WITHOUT_PIDFD_OPEN]
-    script = "import os, sys\ntry: os.pidfd_open(os.getpid())\nexcept OSError: sys.exit(0)\nsys.exit(1)"
-    if os.spawnv(os.P_WAIT, sys.executable, [*prefix, sys.executable, "-c", script]) != 0:
-        lacking("a process cannot be kept from pidfd_open here")
-    return prefix
+    """As a kernel before Linux 5.3 is."""
+    return refusing("pidfd_open")
 
 
 def consumer_daemon():
@@ -72,6 +80,32 @@ def test_that_of_others_is_noticed_too(tmp_path):
             os.kill(pid, signal.SIGKILL)
         recorder.wait(DEADLINE)
         assert "the consumer daemon ended, and with it the recording" in (tmp_path / "said").read_text()
+
+
+def test_of_a_command_of_which_nobody_knows_how_it_ended_no_end_is_made_up(tmp_path):
+    """Its keeper was killed, and somebody else has adopted it."""
+    announce, run = tmp_path / "go", tmp_path / "run"
+    command = [SPIN, "0", "--gently", "--announce", announce]
+    prefix = refusing("prctl", PR_SET_CHILD_SUBREAPER)
+    with Running(run, "--buffers", "1Mx4", "--", *command, ready=announce, prefix=prefix) as running:
+        spin = running.child("spin_transitions")
+        keeper = parent(spin)
+        os.kill(keeper, signal.SIGKILL)
+        poll(lambda: parent(spin) not in (keeper, running.process.pid), "it has another parent")
+        os.kill(spin, signal.SIGINT)
+        done = running.wait(PROMISED_END).expect(3)
+    assert "paltrace: cannot tell how COMMAND ended: its keeper was killed before it could say\n" in done.err
+    assert "was ended by signal" not in done.err and "COMMAND was killed" not in done.err, done.err
+    assert [done.file[key] for key in ("command_status", "command_signal", "exit_status")] == [None, None, 3]
+    judged = check(run)
+    assert "note: nobody knows how COMMAND ended: of its last second some may be missing, uncounted\n" in judged.stdout, judged
+
+
+def test_what_begins_it_may_ignore_the_end_of_children(tmp_path):
+    """Then the kernel would tell nobody of it."""
+    ignoring = "import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); os.execvp(sys.argv[1], sys.argv[1:])"
+    done = record(tmp_path / "run", "--", SPIN, "10", prefix=[sys.executable, "-c", ignoring]).expect(0)
+    assert done.file["lost"] == 0 and done.file["transitions"] == done.transitions()
 
 
 def test_a_consumer_daemon_that_is_not_found_is_said(tmp_path, monkeypatch):

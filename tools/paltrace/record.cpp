@@ -94,7 +94,7 @@ ExitCode Recording::run() {
     save();
     judge_recording(options_, directory_, end_, facts_, talk_);
     save();
-    const int command_status = shell_status(facts_.command_wait_status);
+    const int command_status = facts_.command_end_known ? shell_status(facts_.command_wait_status) : 0;
     return command_status != 0 ? static_cast<ExitCode>(command_status) : facts_.own;
 }
 
@@ -161,11 +161,14 @@ std::optional<int> Recording::run_under_session() {
         end_.command = command.pid();
         const CommandEnd ended = watch(command, daemon, signals, *buffers);
         facts_.command_wait_status = ended.status;
+        facts_.command_end_known = ended.known;
         facts_.dead_daemon = ended.dead_daemon;
         if (ended.dead_daemon) facts_.own = ended.dead_daemon == Daemon::consumer ? ExitCode::lost : ExitCode::system;
         facts_.shm_was_full = ended.shm_was_full;
         if (ended.forced)
             Notice{talk_} << "COMMAND did not end when asked, and was killed";
+        else if (!ended.known)
+            complain(ExitCode::system, "cannot tell how COMMAND ended: its keeper was killed before it could say");
         else if (WIFSIGNALED(ended.status))
             Notice{talk_} << "COMMAND was ended by signal " << WTERMSIG(ended.status) << " ("
                           << strsignal(WTERMSIG(ended.status)) << ")";

@@ -50,6 +50,7 @@ class Watch {
             end_.shm_was_full = end_.shm_was_full || shm_is_full();
             if (const std::optional<int> status = command_.wait(0ms)) {
                 end_.status = *status;
+                end_.known = command_.ending_is_known();
                 poll(waiting_.data(), waiting_.size(), 0);  // a daemon may have died just before
                 look_at_daemons(daemon_.consumer_is_dead());
                 return end_;

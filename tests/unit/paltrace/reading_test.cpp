@@ -22,6 +22,9 @@ TEST(BoundOfLost, IsAtLeastWhereverSomethingIsMissingUncounted) {
     EXPECT_EQ(bound_beside(R"({"ended": "", "command_signal": 9})"), "at least ");
     EXPECT_EQ(bound_beside(R"({"ended": "", "hung_daemon": "either", "hangs_on": true})"), "at least ");
     EXPECT_EQ(bound_beside(R"({"ended": "", "shm_was_full": true})"), "at least ");
+    EXPECT_EQ(bound_beside(R"({"ended": "", "command": ["run"], "command_status": null})"), "at least ");
+    EXPECT_EQ(bound_beside(R"({"ended": "", "command": ["run"], "command_status": 3})"), "");
+    EXPECT_EQ(bound_beside(R"({"ended": "", "command": [], "command_status": null})"), "");
     EXPECT_EQ(bound_beside(R"({"ended": ""})"), "");
 }
 
