@@ -20,7 +20,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integratio
 
 from measure import deviation  # noqa: E402
 from kit import PrivateLttng, poll, program  # noqa: E402
-from record import PROMISED_END, Running, mount_namespace, record  # noqa: E402
+from recording import PROMISED_END, Running, mount_namespace, record  # noqa: E402
 
 PAIRS = 9
 EACH = 3_000_000  # transitions of each worker
