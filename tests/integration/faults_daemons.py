@@ -302,19 +302,6 @@ def test_a_process_that_ends_with_the_consumer_daemon_is_readable_and_its_missin
     assert f"lost: at least {done.file['lost']} transitions" in check(run).stdout
 
 
-def test_a_consumer_daemon_that_is_not_found_is_said(tmp_path, monkeypatch):
-    """Its end would be noticed by nobody."""
-    (daemon,) = pathlib.Path("/usr/lib").glob("*/lttng/libexec/lttng-consumerd")
-    disguised = tmp_path / "disguised"
-    disguised.write_text(f'#!/bin/bash\nexec -a somebody {daemon} "$@"\n')
-    disguised.chmod(0o755)
-    said = "paltrace: cannot find LTTng's consumer daemon among the processes: should it end, that will not be noticed\n"
-    assert said not in record(tmp_path / "found", "--", SPIN, "10").expect(0).err
-    monkeypatch.setenv("LTTNG_CONSUMERD64_BIN", str(disguised))
-    done = record(tmp_path / "run", "--", SPIN, "10").expect(0)
-    assert said in done.err and done.file["lost"] == 0 and done.file["transitions"] == done.transitions()
-
-
 class Scraped:
     """A demo that runs, and its metrics."""
 

@@ -6,7 +6,7 @@ import pathlib
 import re
 import subprocess
 
-from kit import DEADLINE, children, program
+from kit import DEADLINE, children, kill_with_all_below, program
 
 SECONDS, PAUSE_MS = (600, 10) if os.environ.get("TIFFANY_PART") == "long" else (3, 0)
 PARTS, QUARTER = 20, 5  # how often churn says what memory it has, and the number that the later ones are held against
@@ -50,7 +50,8 @@ def test_schedulers_that_come_and_go_keep_memory_flat_and_counts_exact(tmp_path)
         errors = recorder.stderr.read()
         code = recorder.wait(SECONDS + 5 * DEADLINE)
     finally:
-        recorder.kill()
+        if recorder.poll() is None:
+            kill_with_all_below(recorder.pid)
     assert code in (0, 4), errors
     told = re.search(r"recorded \d+ records, (\d+) transitions", errors), re.search(r"lost (\d+) transitions", errors)
     recorded = int(told[0][1]) + (int(told[1][1]) if told[1] else 0)

@@ -389,6 +389,9 @@ class OrdinaryUser:
         for process in reversed(self._started):
             below = children(process.pid)
             process.send_signal(signal.SIGCONT)
+            for pid in below:  # a test that failed may have left a daemon stopped
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGCONT)
             end_process(process)
             for pid in below:
                 poll(lambda: not alive(pid), f"process {pid} ends with {process.args}")

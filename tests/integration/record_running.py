@@ -5,14 +5,28 @@ import os
 import pathlib
 import signal
 import subprocess
+import threading
 
 import pytest
 from attach import ROOM, Crowd, check, expect_the_account
 from kit import DEADLINE, OrdinaryUser, PrivateLttng, alive, children, end_process, need_program, need_root, poll, program
+from recording import PROMISED_END
 
 
 def log_of(directory):
     return [json.loads(line) for line in (directory / "tiffany.pal").read_text().splitlines()]
+
+
+def said_until_its_end(recorder, within=DEADLINE):
+    """What it says from now on; one that does not end is killed, and has an exit status that nobody expects."""
+    in_vain = threading.Timer(within, recorder.kill)
+    in_vain.start()
+    try:
+        said = recorder.stderr.read()
+        recorder.wait(within)
+        return said
+    finally:
+        in_vain.cancel()
 
 
 def sessions(lttng):
@@ -59,7 +73,7 @@ def test_what_starts_meanwhile_is_recorded_from_its_start_until_a_signal(tmp_pat
         for _ in range(2):
             lttng.run([program("tiffany-demo"), "--tasks", "20", "--transitions", "2000", "--report", report])
         recorder.send_signal(number)
-        said += recorder.stderr.read()
+        said += said_until_its_end(recorder)
         assert recorder.wait(DEADLINE) == 0, said
     entries = log_of(run)
     assert len({entry["pid"] for entry in entries if "pid" in entry}) == 2
@@ -122,7 +136,7 @@ def test_a_daemon_that_ends_is_an_error_and_what_was_recorded_is_there(tmp_path)
                                text=True)
         poll(lambda: (run / "record.json").exists(), "the recording has begun")
         lttng.daemon.terminate()
-        said = recorder.stderr.read()
+        said = said_until_its_end(recorder)
         assert recorder.wait(DEADLINE) == 3, said
         assert "the session daemon ended" in said
         end_process(demo)
@@ -139,7 +153,7 @@ def test_a_consumer_daemon_that_is_killed_ends_the_recording_and_no_program(tmp_
             assert line, said
         for pid in lttng.consumers():
             os.kill(pid, signal.SIGKILL)
-        said += recorder.stderr.read()
+        said += said_until_its_end(recorder)
         assert recorder.wait(DEADLINE) in (1, 4), said
         assert "the consumer daemon ended, and with it the recording" in said
         assert demo.poll() is None
@@ -158,7 +172,7 @@ def test_anothers_consumer_daemon_that_hangs_at_the_end_is_left_alone_and_what_i
         size = stream.stat().st_size
         recorder.send_signal(signal.SIGINT)
         try:
-            said = recorder.stderr.read()
+            said = said_until_its_end(recorder)
             assert recorder.wait(DEADLINE) in (1, 4), said  # 1: another's daemon may write only later what the events mean
             assert stream.stat().st_size == size, "nobody cuts what may still be written"
         finally:
@@ -237,7 +251,7 @@ def test_the_tail_of_a_process_that_was_killed_is_unknown_and_of_others_it_is_no
         ended.terminate()
         assert (killed.wait(DEADLINE), ended.wait(DEADLINE)) == (-signal.SIGKILL, 0)
         recorder.send_signal(signal.SIGINT)
-        said = recorder.stderr.read()
+        said = said_until_its_end(recorder)
         assert recorder.wait(DEADLINE) == 0, said
         goes_on.terminate()
     name = f"process {killed.pid} (steady)"
@@ -298,7 +312,7 @@ def test_the_current_session_of_an_ordinary_user_stays_what_it_is():
         assert user.run(["lttng", "enable-event", "--userspace", "tiffany:*"]).returncode == 0
         assert user.run(["lttng", "start"]).returncode == 0
         recorder.send_signal(signal.SIGINT)
-        said = recorder.stderr.read()
+        said = said_until_its_end(recorder)
         assert recorder.wait(DEADLINE) == 0, said
         assert f"{user.home}" not in said
         assert (user.home / ".lttngrc").read_text() == current
@@ -319,7 +333,7 @@ def test_an_ordinary_user_without_a_daemon_gets_one_that_their_programs_find():
         demo = [user.program("tiffany-demo"), "--tasks", "20", "--transitions", "2000"]
         assert user.run(demo).returncode == 0
         recorder.send_signal(signal.SIGTERM)
-        said = recorder.stderr.read()
+        said = said_until_its_end(recorder)
         assert recorder.wait(DEADLINE) == 0, said
         assert user.run([user.program("paltrace"), "check", "run"]).stdout.endswith("good\n")
         assert not (user.home / ".lttngrc").exists()
@@ -338,7 +352,7 @@ def test_the_daemon_that_it_started_stays_while_others_have_sessions_in_it(numbe
             keepers = [pid for pid in children(recorder.pid) if is_keeper(pid)]
             assert keepers
             recorder.send_signal(number)
-            said = recorder.stderr.read()
+            said = said_until_its_end(recorder)
             assert recorder.wait(DEADLINE) == (-number if number == signal.SIGKILL else 1), said
             assert number == signal.SIGKILL or f"others have sessions in it; to end it later: kill {daemon}\n" in said, said
             for pid in keepers:
@@ -360,10 +374,13 @@ def test_the_daemon_that_it_started_is_ended_when_it_hangs_and_its_buffers_are_r
         recorder = record_without_end(user.popen, user.program("paltrace"), "run")
         daemon = int((user.home / ".lttng" / "lttng-sessiond.pid").read_text())
         poll(lambda: any(file.stat().st_size for file in user.home.glob("run/trace/**/transitions_*")), "it records")
+        mine = user.run(["lttng", "--no-sessiond", "create", "mine", f"--output={user.home}/mine"])
+        assert mine.returncode == 0, mine
         os.kill(daemon, signal.SIGSTOP)
         recorder.send_signal(signal.SIGINT)
-        said = recorder.stderr.read()
-        assert recorder.wait(DEADLINE) == 3 and not alive(daemon), said
+        said = said_until_its_end(recorder, PROMISED_END)
+        assert recorder.returncode == 3 and not alive(daemon), said
+        assert "started here answers nobody, and is ended: so is what others may have in it\n" in said, said
         end_process(demo)
         facts = json.loads((user.home / "run" / "record.json").read_text())
     assert "session daemon hangs (it was stopped, by a signal or a debugger): what it did not write is read from" in said

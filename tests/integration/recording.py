@@ -65,9 +65,9 @@ PROMISED_END = 10
 class Running:
     """A paltrace record that goes on, in a process group of its own, and every process that it started."""
 
-    def __init__(self, directory, *arguments, ready=None):
+    def __init__(self, directory, *arguments, ready=None, prefix=()):
         self.directory = pathlib.Path(directory)
-        command = [program("paltrace"), "record", "-o", directory, *arguments]
+        command = [*prefix, program("paltrace"), "record", "-o", directory, *arguments]
         self._out = open(f"{directory}.out", "w+", encoding="utf-8")
         self._err = open(f"{directory}.err", "w+", encoding="utf-8")
         self.process = subprocess.Popen(

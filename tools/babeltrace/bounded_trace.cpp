@@ -33,7 +33,8 @@ std::uint64_t most_bytes(std::uint64_t stream_bytes) {
 
 }  // namespace
 
-BoundedTrace::BoundedTrace(std::string trace) : trace_{std::move(trace)}, home_{make_private_directory()} {
+BoundedTrace::BoundedTrace(std::string trace, std::uint64_t most_index_bytes)
+    : trace_{std::move(trace)}, home_{make_private_directory()}, most_index_bytes_{most_index_bytes} {
     std::error_code failed;
     fs::create_directory(fs::path{home_} / "index", failed);
     if (!failed) return;
@@ -68,8 +69,10 @@ void BoundedTrace::append(std::string_view stream, std::string_view index, std::
     const std::uint64_t stream_bytes = fs::file_size(fs::path{trace_} / stream, failed);
     bytes += index.size();
     bytes_ += index.size();
-    if (failed || bytes > most_bytes(stream_bytes) || bytes_ > kMostIndexBytes)
+    if (failed || bytes > most_bytes(stream_bytes))
         throw Error{ErrorKind::system, "the decoding process told of more packets than a stream has room for"};
+    if (bytes_ > most_index_bytes_)
+        throw Error{ErrorKind::system, "the streams that are cut have more whole packets than indexes are made for"};
     if (index.empty()) return;
     const fs::path path = index_of(fs::path{home_} / stream);
     errno = 0;

@@ -188,7 +188,8 @@ class Reading {
             if (source.is_cut) {
                 bad_part(error);
                 // where nothing could be read, this is why, and not that it is cut
-                first_failure_ = Error{error.kind(), first_failure_->one_line() + "; " + error.one_line()};
+                if (first_failed_ == &source)
+                    first_failure_ = Error{error.kind(), first_failure_->one_line() + "; " + error.one_line()};
             } else {
                 unread(error);
             }
@@ -270,6 +271,7 @@ class Reading {
 
     void cut(Source& source, const std::string& what) {
         if (!std::exchange(source.is_cut, true)) ++unread_;
+        if (!first_failure_) first_failed_ = &source;
         bad_part(Error{ErrorKind::content, what});
     }
 
@@ -360,8 +362,9 @@ class Reading {
     Duplicates duplicates_;
     std::size_t window_ = kWindow;
     std::optional<Error> first_failure_;
-    std::size_t whole_ = 0;     // sources that were read to their end
-    std::uint64_t unread_ = 0;  // those that were not, and what logs say that they lack
+    const Source* first_failed_ = nullptr;  // whose that is, if it is that a source is cut
+    std::size_t whole_ = 0;                 // sources that were read to their end
+    std::uint64_t unread_ = 0;              // those that were not, and what logs say that they lack
 };
 
 }  // namespace

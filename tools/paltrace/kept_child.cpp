@@ -282,10 +282,12 @@ void KeptChild::read_ending(bool may_wait) noexcept {
     int status = 0;
     if (adopted_) {
         const pid_t ended = waitpid(pid_, &status, WNOHANG);
-        if (ended == pid_)
+        if (ended == pid_) {
             status_ = status;
-        else if (ended < 0 && errno != EINTR && is_dead(pid_))
-            status_ = SIGKILL;  // nobody knows how, so as little is promised as of one that was killed
+        } else if (ended < 0 && errno != EINTR && is_dead(pid_)) {
+            status_ = SIGKILL;
+            known_ = false;
+        }
     } else if (receive(fd_, status)) {
         status_ = status;
     } else if (outlives_us_) {

@@ -55,6 +55,9 @@ class KeptChild {
     int fd() const noexcept { return fd_; }
     /// How it ended, as of waitpid(); nothing while it runs. Waits at most `patience`.
     std::optional<int> wait(std::chrono::milliseconds patience);
+    /// False: it has ended, and nobody can say how, as its keeper was killed before it could. wait() then tells
+    /// SIGKILL: as little is promised as of one that was killed.
+    bool ending_is_known() const noexcept { return known_; }
     /// To the child alone.
     void signal(int number) noexcept;
     /// Ends the child and everything it started by SIGKILL, and returns when they are gone. Of one that outlives us and
@@ -73,6 +76,7 @@ class KeptChild {
     pid_t pid_ = -1;
     int fd_ = -1;
     std::optional<int> status_;
+    bool known_ = true;
     bool adopted_ = false;  // its keeper was killed, so it is our own child, and fd_ refers to it, if it can
 };
 

@@ -88,9 +88,15 @@ void fail_at_file_size_limit() {
     if (std::signal(SIGXFSZ, [](int) {}) == SIG_IGN) std::signal(SIGXFSZ, SIG_IGN);
 }
 
+/// Who ignores it, and began us, would have the kernel tell nobody how a child ended.
+void take_ends_of_children() {
+    std::signal(SIGCHLD, SIG_DFL);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
+    take_ends_of_children();
     fail_at_file_size_limit();
     const PrintableStream all_of_it{std::cerr};
     return run(argc, argv);

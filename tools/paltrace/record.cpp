@@ -94,7 +94,7 @@ ExitCode Recording::run() {
     save();
     judge_recording(options_, directory_, end_, facts_, talk_);
     save();
-    const int command_status = shell_status(facts_.command_wait_status);
+    const int command_status = facts_.command_end_known ? shell_status(facts_.command_wait_status) : 0;
     return command_status != 0 ? static_cast<ExitCode>(command_status) : facts_.own;
 }
 
@@ -143,6 +143,7 @@ std::optional<int> Recording::run_under_session() {
     facts_.private_daemon = daemon.is_private();
     facts_.lttng_version = daemon.version();
     Session session = begin_session(daemon, files ? files->shm_path() : "");
+    facts_.consumer_found = daemon.consumer() != 0;
     const std::unique_ptr<BufferKeeper> buffers =
         files ? std::unique_ptr<BufferKeeper>{std::move(files)} : hold_buffers(daemon);
     if (const auto got = signals.take()) return got->number;
@@ -160,11 +161,14 @@ std::optional<int> Recording::run_under_session() {
         end_.command = command.pid();
         const CommandEnd ended = watch(command, daemon, signals, *buffers);
         facts_.command_wait_status = ended.status;
+        facts_.command_end_known = ended.known;
         facts_.dead_daemon = ended.dead_daemon;
         if (ended.dead_daemon) facts_.own = ended.dead_daemon == Daemon::consumer ? ExitCode::lost : ExitCode::system;
         facts_.shm_was_full = ended.shm_was_full;
         if (ended.forced)
             Notice{talk_} << "COMMAND did not end when asked, and was killed";
+        else if (!ended.known)
+            complain(ExitCode::system, "cannot tell how COMMAND ended: its keeper was killed before it could say");
         else if (WIFSIGNALED(ended.status))
             Notice{talk_} << "COMMAND was ended by signal " << WTERMSIG(ended.status) << " ("
                           << strsignal(WTERMSIG(ended.status)) << ")";
@@ -257,6 +261,7 @@ std::optional<int> Recording::run_beside() {
     const std::size_t processes = wait_for_processes(daemon, signals);
     choose_buffers(processes);
     Session session = begin_session(daemon, "");
+    facts_.consumer_found = daemon.consumer() != 0;
     if (const auto got = signals.take()) return got->number;
     facts_.started = std::chrono::system_clock::now();
     save();
@@ -317,19 +322,21 @@ void Recording::tell_of_lttng_off() {
 void Recording::wait_beside(const SessionDaemon& daemon, EndSignals& signals, BufferKeeper& buffers) {
     using Clock = std::chrono::steady_clock;
     constexpr int kDaemonFollowsMs = 5000;
+    constexpr int kLookMs = 200;  // at a consumer daemon of which there is no descriptor
     const auto begin = Clock::now();
     std::array<pollfd, 3> waiting{
         {{signals.fd(), POLLIN, 0}, {daemon.fd(), POLLIN, 0}, {daemon.consumer_fd(), POLLIN, 0}}};
     for (;;) {
-        int timeout_ms = -1;
+        const bool look = daemon.consumer() != 0 && daemon.consumer_fd() < 0;
+        int timeout_ms = look ? kLookMs : -1;
         if (options_.seconds) {
             const double left = *options_.seconds - std::chrono::duration<double>(Clock::now() - begin).count();
             if (left <= 0) return;
-            timeout_ms = static_cast<int>(std::min(left, 3600.0) * 1000) + 1;
+            timeout_ms = static_cast<int>(std::min(left, look ? kLookMs / 1e3 : 3600.0) * 1000) + 1;
         }
         poll(waiting.data(), waiting.size(), timeout_ms);
         if (signals.take()) return;
-        if (waiting[1].revents == 0 && waiting[2].revents == 0) continue;
+        if (waiting[1].revents == 0 && waiting[2].revents == 0 && !(look && daemon.consumer_is_dead())) continue;
         buffers.daemon_died();
         // a session daemon that is told to end ends its consumer first
         const bool session_daemon = waiting[1].revents != 0 || poll(&waiting[1], 1, kDaemonFollowsMs) > 0;

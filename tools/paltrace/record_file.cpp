@@ -52,14 +52,15 @@ Json processes(const RecordFacts& facts) {
 Json document(const RecordOptions& options, const RecordFacts& facts) {
     // null, not 0: what has not ended, or was not read back, is not known
     const auto at_end = [&](const auto& value) { return facts.ended ? Json(value) : Json(nullptr); };
-    const int command_status = shell_status(facts.command_wait_status);
-    const bool by_signal = facts.ended && WIFSIGNALED(facts.command_wait_status);
+    const int command_status = facts.command_end_known ? shell_status(facts.command_wait_status) : 0;
+    const bool by_signal = facts.ended && facts.command_end_known && WIFSIGNALED(facts.command_wait_status);
     const int own_status = static_cast<int>(facts.own);
     Json json{{"paltrace", TIFFANY_VERSION}, {"command", options.command}};
     json["started"] = utc(facts.started);
     json["ended"] = facts.ended ? Json(utc(*facts.ended)) : Json(nullptr);
     json["seconds"] = options.seconds ? Json(*options.seconds) : Json(nullptr);
-    json["command_status"] = options.command.empty() ? Json(nullptr) : at_end(command_status);
+    json["command_status"] =
+        options.command.empty() || !facts.command_end_known ? Json(nullptr) : at_end(command_status);
     json["command_signal"] = by_signal ? Json(WTERMSIG(facts.command_wait_status)) : Json(nullptr);
     json["own_status"] = at_end(own_status);
     json["exit_status"] = at_end(command_status != 0 ? command_status : own_status);
@@ -93,6 +94,7 @@ Json document(const RecordOptions& options, const RecordFacts& facts) {
     json["missed_causes"] = at_end(facts.missed_processes);
     json["shm_was_full"] = at_end(facts.shm_was_full);
     json["disk_was_full"] = at_end(facts.disk_was_full);
+    json["consumer_found"] = facts.consumer_found;
     json["dead_daemon"] = facts.dead_daemon ? Json(name_of(*facts.dead_daemon)) : Json(nullptr);
     json["hung_daemon"] = facts.hung_daemon ? Json(name_of(*facts.hung_daemon)) : Json(nullptr);
     json["hangs_on"] = facts.hangs_on;

@@ -20,10 +20,13 @@ struct RecordFacts {
     unsigned cpus = 0;
     std::string lttng_version;
     bool private_daemon = true;
+    bool consumer_found = true;  ///< among the processes: else nobody would notice its end
     std::chrono::system_clock::time_point started;
     std::optional<std::chrono::system_clock::time_point> ended;  ///< COMMAND's end; nothing: it goes on
     int command_wait_status = 0;                                 ///< as of waitpid(), if it has ended
-    MissedProcesses missed_processes;                            ///< that LTTng made no trace for
+    bool command_end_known =
+        true;  ///< else nobody can say, and command_wait_status is SIGKILL: it may have been killed
+    MissedProcesses missed_processes;     ///< that LTTng made no trace for
     bool shm_was_full = false;            ///< a process that started then is not in the trace at all
     bool disk_was_full = false;           ///< the trace's: LTTng could not write all of it
     std::optional<Daemon> dead_daemon{};  ///< that ended before the recording did

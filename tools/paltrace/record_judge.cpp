@@ -212,7 +212,7 @@ void Judge::judge(const ctf::ReadSummary& found) {
                       << (options_.ticks ? ", ticks" : "") << ")";
     if (facts_.command_wait_status == SIGKILL)  // in the middle of an event, perhaps
         Notice{talk_}
-            << "COMMAND was killed: "
+            << (facts_.command_end_known ? "COMMAND was killed: " : "COMMAND may have been killed: ")
             << (end_.salvaged
                     ? "what was in its buffers is here, too, but for what found no room in its last moments, or lies "
                       "behind an event that a worker had half written on the same CPU, which is not counted"

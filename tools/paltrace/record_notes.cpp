@@ -145,16 +145,26 @@ std::optional<std::string> doubt_of_ends(const nlohmann::json& json) {
     return untold_end(cut) + ": of the last second and after exit() some may be missing, uncounted";
 }
 
+bool is_command_end_unknown(const nlohmann::json& json) {
+    const auto command = json.find("command"), status = json.find("command_status"), ended = json.find("ended");
+    return command != json.end() && !command->empty() && status != json.end() && status->is_null() &&
+           ended != json.end() && !ended->is_null();
+}
+
 std::vector<std::string> doubts_of(const nlohmann::json& json) {
     std::vector<std::string> doubts;
     if (std::optional<std::string> doubt = doubt_of_ends(json)) doubts.push_back(std::move(*doubt));
     const std::optional<std::string> failure = failure_in(json);
     if (const auto by = json.find("command_signal"); by != json.end() && by->is_number_integer() && *by == SIGKILL)
         doubts.emplace_back("COMMAND was killed: of its last second some may be missing, uncounted");
+    if (is_command_end_unknown(json))
+        doubts.emplace_back("nobody knows how COMMAND ended: of its last second some may be missing, uncounted");
     add_missed(json, doubts);
     if (says_in(json, "shm_was_full"))
         doubts.emplace_back("/dev/shm was full while COMMAND ran: a process that started then is missing, uncounted");
     if (failure) doubts.push_back(later_ones_are_missing(*failure));
+    if (const auto found = json.find("consumer_found"); found != json.end() && *found == false)
+        doubts.push_back(unseen_end_of_consumer());
     return doubts;
 }
 

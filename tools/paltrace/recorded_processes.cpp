@@ -113,6 +113,11 @@ std::string later_ones_are_missing(const std::string& failure) {
     return "if a process began after " + failure + ", it is missing, and not counted" + std::string{kNobodyKnows};
 }
 
+std::string unseen_end_of_consumer() {
+    return "LTTng's consumer daemon was not found: if it ended, what was done after that is missing, and not counted" +
+           std::string{kNobodyKnows};
+}
+
 bool is_known_to_be_missing(std::string_view uncounted) {
     return !uncounted.ends_with(kNobodyKnows);
 }

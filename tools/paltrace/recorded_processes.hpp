@@ -67,8 +67,12 @@ std::string full_disk_took_the_rest(const std::string& titles);
 /// @param failure  as above
 std::string later_ones_are_missing(const std::string& failure);
 
-/// Whether a sentence on what is not counted, with whatever label before it, tells of more than those, so that a count
-/// of what was lost is at least that.
+/// What is said of a recording whose consumer daemon could not be found among the processes: nobody knows whether it
+/// went on to the end.
+std::string unseen_end_of_consumer();
+
+/// Whether a sentence on what is not counted, with whatever label before it, tells of more than what nobody knows of,
+/// so that a count of what was lost is at least that.
 bool is_known_to_be_missing(std::string_view uncounted);
 
 }  // namespace tiffany::paltrace

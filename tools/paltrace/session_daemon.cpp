@@ -25,7 +25,6 @@
 
 #include "notice.hpp"
 #include "private_directory.hpp"
-#include "process_table.hpp"
 #include "tools/babeltrace/recording_name.hpp"
 #include "user_daemon.hpp"
 
@@ -100,6 +99,8 @@ SessionDaemon::SessionDaemon(std::ostream& talk) : talk_{talk} {
         if (private_ || !answers()) {
             if (!private_) need_silence();
             start(log_path());
+        } else {
+            watch_other();
         }
     } catch (...) {
         end();
@@ -112,7 +113,9 @@ SessionDaemon::SessionDaemon(std::ostream& talk, OfUser) : talk_{talk}, private_
     try {
         if (geteuid() != 0) link_to_own_daemon(home_);
         if (answers()) {
-            watch_other(talk);
+            watch_other();
+            Notice{talk} << "using the session daemon that runs"
+                         << (other_ != 0 ? ", process " + std::to_string(other_) : "");
         } else {
             need_silence();
             start(log_path());
@@ -138,15 +141,9 @@ void SessionDaemon::need_silence() const {
                     "): it " + (running.stopped ? "is stopped" : "does not answer") + "; mend: " + mend_of(running)};
 }
 
-void SessionDaemon::watch_other(std::ostream& talk) {
-    const UserDaemon other = daemon_of_user();
-    Notice notice{talk};
-    notice << "using the session daemon that runs";
-    if (other.pid != 0) {
-        other_ = other.pid;
-        other_fd_ = static_cast<int>(syscall(SYS_pidfd_open, other.pid, 0));
-        notice << ", process " << other.pid;
-    }
+void SessionDaemon::watch_other() {
+    other_ = daemon_of_user().pid;
+    if (other_ != 0) other_fd_ = static_cast<int>(syscall(SYS_pidfd_open, other_, 0));
 }
 
 std::optional<std::vector<pid_t>> SessionDaemon::instrumented_processes() const {
@@ -175,7 +172,7 @@ void SessionDaemon::start(const std::string& log) {
     std::function<bool()> lives_on;
     if (!private_)
         lives_on = [this, own = ctf::recording_name(private_, getpid())] {  // in the keeper
-            if (!has_sessions_beside(own)) return false;
+            if (!has_sessions_beside(own).value_or(false)) return false;
             lttng({"destroy", "--no-wait", own}, 20s);  // else it goes on, and nobody reads it
             return true;
         };
@@ -225,11 +222,12 @@ std::vector<std::string> session_names(const std::string& listing) {
 
 }  // namespace
 
-/// A daemon that does not answer serves nobody.
-bool SessionDaemon::has_sessions_beside(const std::string& own) const {
+/// Nothing if it does not answer: then it serves nobody.
+std::optional<bool> SessionDaemon::has_sessions_beside(const std::string& own) const {
+    if (stopped() == Daemon::session) return std::nullopt;
     const ToolResult listing = lttng({"list"}, 10s);
-    return listing.good() &&
-           std::ranges::any_of(session_names(listing.output), [&](const std::string& name) { return name != own; });
+    if (!listing.good()) return std::nullopt;
+    return std::ranges::any_of(session_names(listing.output), [&](const std::string& name) { return name != own; });
 }
 
 Environment SessionDaemon::daemon_environment() const {
@@ -285,15 +283,14 @@ std::string SessionDaemon::version() const {
 /// What /proc says of a process that has just begun is not always whole at once.
 void SessionDaemon::find_consumer() {
     const pid_t daemon = daemon_ ? daemon_->pid() : other_;
-    if (daemon == 0) return;
     const auto until = std::chrono::steady_clock::now() + kTimeToShow;
-    for (;;) {
-        for (const pid_t child : children_of(daemon))
-            if (is_consumer_daemon(child)) {
-                consumer_ = child;
-                consumer_fd_ = static_cast<int>(syscall(SYS_pidfd_open, child, 0));
-            }
-        if (consumer_fd_ >= 0) return;
+    while (daemon != 0) {
+        const std::vector<pid_t> children = children_of(daemon);
+        if (const auto found = std::ranges::find_if(children, is_consumer_daemon); found != children.end()) {
+            consumer_ = *found;
+            consumer_fd_ = static_cast<int>(syscall(SYS_pidfd_open, consumer_, 0));
+            return;
+        }
         if (std::chrono::steady_clock::now() >= until) break;
         std::this_thread::sleep_for(10ms);
     }
@@ -317,14 +314,24 @@ void SessionDaemon::read_log() {
     complaints_ = complaints_so_far();
 }
 
+bool SessionDaemon::leave_to_others() {
+    if (private_ || daemon_->wait(0ms)) return false;
+    const std::optional<bool> others = has_sessions_beside(ctf::recording_name(private_, getpid()));
+    if (!others)
+        Notice{talk_} << "the session daemon that was started here answers nobody, and is ended: so is what others may "
+                         "have in it";
+    else if (*others)
+        Notice{talk_} << "the session daemon that was started here stays, because others have sessions in it; to end "
+                         "it later: kill "
+                      << daemon_->pid();
+    return others.value_or(false);
+}
+
 void SessionDaemon::end(std::chrono::seconds patience) noexcept {
     if (consumer_fd_ >= 0) close(consumer_fd_);
     consumer_fd_ = -1;
     if (daemon_) read_log();
-    if (daemon_ && !private_ && !daemon_->wait(0ms) && has_sessions_beside(ctf::recording_name(private_, getpid()))) {
-        Notice{talk_} << "the session daemon that was started here stays, because others have sessions in it; to end "
-                         "it later: kill "
-                      << daemon_->pid();
+    if (daemon_ && leave_to_others()) {
         daemon_->release();
         daemon_.reset();
     }

@@ -15,6 +15,7 @@
 
 #include "daemon_log.hpp"
 #include "kept_child.hpp"
+#include "process_table.hpp"
 #include "run_tool.hpp"
 #include "session_guard.hpp"
 
@@ -68,7 +69,7 @@ class SessionDaemon {
     /// What a program needs in its environment to register here.
     Environment environment() const;
     bool is_private() const noexcept { return private_; }
-    /// It was started here and goes on: end() ends it, unless others have sessions in it.
+    /// It was started here and goes on: end() ends it, unless it says that others have sessions in it.
     bool is_ours() const noexcept { return daemon_ != nullptr; }
     /// The processes that are registered here and have tracepoints of Tiffany; nothing if it does not answer.
     std::optional<std::vector<pid_t>> instrumented_processes() const;
@@ -79,12 +80,17 @@ class SessionDaemon {
 
     /// Readable once the daemon has ended; -1 if that cannot be seen.
     int fd() const noexcept { return daemon_ ? daemon_->fd() : other_fd_; }
-    /// Readable once the consumer daemon, which writes the trace, has ended; -1 if none was found.
+    /// Readable once the consumer daemon, which writes the trace, has ended; -1 if none was found, or where the kernel,
+    /// or a container, gives no descriptor of a process.
     int consumer_fd() const noexcept { return consumer_fd_; }
     /// That daemon; 0 if none was found.
     pid_t consumer() const noexcept { return consumer_; }
+    /// It was found, and does nothing any more: to be asked now and then where consumer_fd() is -1, and where it has to
+    /// be known at once: the descriptor is readable when the last of its threads has gone, a while after the first one.
+    /// Cost: reads /proc.
+    bool consumer_is_dead() const { return consumer_ != 0 && is_dead(consumer_); }
     /// To be called when a session exists, which is when the consumer daemon does. Where none is found, which takes 2
-    /// s, that is said. Not where nobody knows which process the session daemon is.
+    /// s unless nobody knows which process the session daemon is, that is said.
     void find_consumer();
 
     /// Which of the two a signal or a debugger has stopped; it answers nobody, and only somebody else can tell for how
@@ -97,7 +103,8 @@ class SessionDaemon {
     DaemonComplaints complaints_so_far() const;
 
     /// Asks it to end, waits for its last writes, and ends by force what does not end by itself. One that others found,
-    /// too, and have sessions in, stays; that is said.
+    /// too, and have sessions in, stays; that is said. So is that one is ended which does not answer, and of which
+    /// nobody knows whether others have sessions in it.
     static constexpr std::chrono::seconds kPatience{15};
     /// @param patience  with its last writes
     void end(std::chrono::seconds patience = kPatience) noexcept;
@@ -107,9 +114,10 @@ class SessionDaemon {
   private:
     void start(const std::string& log);
     bool answers() const;
-    bool has_sessions_beside(const std::string& own) const;
+    std::optional<bool> has_sessions_beside(const std::string& own) const;
+    bool leave_to_others();
     void need_silence() const;
-    void watch_other(std::ostream& talk);
+    void watch_other();
     std::vector<std::string> lttng_command(std::vector<std::string> arguments) const;
     Environment client_environment() const;
     Environment daemon_environment() const;

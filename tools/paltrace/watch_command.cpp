@@ -10,7 +10,6 @@
 #include <ostream>
 
 #include "notice.hpp"
-#include "process_table.hpp"
 
 namespace tiffany::paltrace {
 namespace {
@@ -38,7 +37,7 @@ class Watch {
           signals_{signals},
           buffers_{buffers},
           talk_{talk},
-          consumer_{daemon.consumer()},
+          daemon_{daemon},
           waiting_{{{command.fd(), POLLIN, 0},
                     {signals.fd(), POLLIN, 0},
                     {daemon.fd(), POLLIN, 0},
@@ -51,14 +50,14 @@ class Watch {
             end_.shm_was_full = end_.shm_was_full || shm_is_full();
             if (const std::optional<int> status = command_.wait(0ms)) {
                 end_.status = *status;
+                end_.known = command_.ending_is_known();
                 poll(waiting_.data(), waiting_.size(), 0);  // a daemon may have died just before
-                if (consumer_is_dying()) waiting_[3].revents = POLLIN;
-                look_at_daemons();
+                look_at_daemons(daemon_.consumer_is_dead());
                 return end_;
             }
             while (const std::optional<EndSignals::Got> got = signals_.take())
                 answer(*got);
-            look_at_daemons();
+            look_at_daemons(daemon_.consumer_fd() < 0 && daemon_.consumer_is_dead());
             if (deadline_ && Clock::now() >= *deadline_) kill_command();
         }
     }
@@ -70,13 +69,11 @@ class Watch {
         return static_cast<int>(std::max<std::chrono::milliseconds::rep>(left.count(), 0));
     }
 
-    /// Its descriptor is readable when the last of its threads has gone, a while after the first one.
-    bool consumer_is_dying() const { return waiting_[3].fd >= 0 && is_dead(consumer_); }
-
-    void look_at_daemons() {
+    void look_at_daemons(bool consumer_is_dead) {
+        if (end_.dead_daemon) return;
         if (waiting_[2].revents != 0)
             daemon_died(Daemon::session);
-        else if (waiting_[3].revents != 0)
+        else if (waiting_[3].revents != 0 || consumer_is_dead)
             daemon_died(Daemon::consumer);
     }
 
@@ -118,7 +115,7 @@ class Watch {
     EndSignals& signals_;
     BufferKeeper& buffers_;
     std::ostream& talk_;
-    pid_t consumer_;
+    const SessionDaemon& daemon_;
     std::array<pollfd, 4> waiting_;
     std::optional<Clock::time_point> deadline_;
     Clock::time_point first_asked_{};

@@ -13,6 +13,7 @@ namespace tiffany::paltrace {
 
 struct CommandEnd {
     int status = 0;                       ///< as of waitpid()
+    bool known = true;                    ///< else nobody can say, and `status` is SIGKILL
     std::optional<Daemon> dead_daemon{};  ///< that ended while COMMAND ran
     bool forced = false;                  ///< we ended it by SIGKILL
     bool shm_was_full = false;  ///< /dev/shm had no room left at some time: who starts then does not load LTTng

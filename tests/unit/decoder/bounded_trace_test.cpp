@@ -78,7 +78,21 @@ TEST_F(Bounded, HasAnIndexOfNoMorePacketsThanAStreamHasRoomFor) {
     EXPECT_THROW(bounded.add("cut", "x"), Error);
 }
 
-TEST_F(Bounded, HasNoMoreOfAStreamThatIsAllHoles) {
+TEST_F(Bounded, HasNoMoreOfStreamsThatAreAllHolesThanItMayHaveOfAllTogether) {
+    for (const char* stream : {"cut", "nothing"})
+        fs::resize_file(trace_ / stream, std::uintmax_t{1} << 40U);
+    BoundedTrace bounded{trace_.string(), 8};
+    bounded.add("cut", "four");
+    bounded.add("nothing", "four");
+    try {
+        bounded.add("cut", "x");
+        FAIL() << "nine bytes";
+    } catch (const Error& error) {
+        EXPECT_EQ(error.one_line(), "the streams that are cut have more whole packets than indexes are made for");
+    }
+}
+
+TEST_F(Bounded, HasNoMoreThanItIsToHaveOfOneStream) {
     constexpr std::size_t kTooMuch = BoundedTrace::kMostIndexBytes + 1;
     fs::resize_file(trace_ / "cut", std::uintmax_t{1} << 40U);
     fs::resize_file(home_.path() / "secret", kTooMuch);

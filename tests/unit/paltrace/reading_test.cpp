@@ -22,6 +22,9 @@ TEST(BoundOfLost, IsAtLeastWhereverSomethingIsMissingUncounted) {
     EXPECT_EQ(bound_beside(R"({"ended": "", "command_signal": 9})"), "at least ");
     EXPECT_EQ(bound_beside(R"({"ended": "", "hung_daemon": "either", "hangs_on": true})"), "at least ");
     EXPECT_EQ(bound_beside(R"({"ended": "", "shm_was_full": true})"), "at least ");
+    EXPECT_EQ(bound_beside(R"({"ended": "", "command": ["run"], "command_status": null})"), "at least ");
+    EXPECT_EQ(bound_beside(R"({"ended": "", "command": ["run"], "command_status": 3})"), "");
+    EXPECT_EQ(bound_beside(R"({"ended": "", "command": [], "command_status": null})"), "");
     EXPECT_EQ(bound_beside(R"({"ended": ""})"), "");
 }
 
@@ -29,6 +32,12 @@ TEST(BoundOfLost, IsExactBesideADaemonThatWasKilledWhereNobodyKnowsOfMore) {
     EXPECT_EQ(bound_beside(R"({"ended": "", "dead_daemon": "consumer"})"), "");
     const std::string cut = R"("processes": [{"pid": 12, "name": "pool", "tail_unknown": true}])";
     EXPECT_EQ(bound_beside(R"({"ended": "", "dead_daemon": "consumer", )" + cut + "}"), "at least ");
+}
+
+TEST(BoundOfLost, IsExactWhereOnlyTheConsumerDaemonWasNotFound) {
+    EXPECT_EQ(doubts_in(R"({"ended": "", "consumer_found": true})").size(), 0u);
+    EXPECT_EQ(doubts_in(R"({"ended": "", "consumer_found": false})").size(), 1u);
+    EXPECT_EQ(bound_beside(R"({"ended": "", "consumer_found": false})"), "");
 }
 
 TEST(BoundOfLost, SaysBothOfAnUpperBound) {
