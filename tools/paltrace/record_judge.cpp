@@ -113,7 +113,7 @@ std::optional<bool> Judge::has_ended(pid_t process) const {
     const bool told = facts_.command_wait_status == SIGKILL || end_.salvaged;
     if (process == end_.command && told && !facts_.failed_daemon() && !facts_.disk_was_full) return std::nullopt;
     if (end_.registered) return std::ranges::find(*end_.registered, process) == end_.registered->end();
-    return is_dead(process);  // what COMMAND left becomes our child, and nobody waits for it
+    return is_dead(process);  // or is not there: its parent has waited for it
 }
 
 /// There are traces, and nothing of ours in them.
