@@ -18,15 +18,18 @@ namespace tiffany::paltrace {
 namespace {
 
 /// They load nothing of LTTng, so nobody else would miss them.
-void tell_of_lttng_off(std::ostream& talk) {
-    for (const pid_t process : processes_with_lttng_off())
+/// Returns whether there are any.
+bool tell_of_lttng_off(std::ostream& talk) {
+    const std::vector<pid_t> processes = processes_with_lttng_off();
+    for (const pid_t process : processes)
         Notice{talk} << "not recorded: process " << process << " (" << name_of(process)
                      << "): its LTTng is off by TIFFANY_LTTNG=0; mend: start it again without TIFFANY_LTTNG=0";
+    return !processes.empty();
 }
 
 }  // namespace
 
-std::size_t find_running(const SessionDaemon& daemon, EndSignals& signals, std::ostream& talk) {
+Running find_running(const SessionDaemon& daemon, EndSignals& signals, std::ostream& talk) {
     constexpr std::chrono::seconds kAllHaveAsked{7};
     bool said = false;
     for (;;) {
@@ -35,6 +38,7 @@ std::size_t find_running(const SessionDaemon& daemon, EndSignals& signals, std::
         std::erase_if(missing, [&](pid_t process) {
             return std::find(registered.begin(), registered.end(), process) != registered.end();
         });
+        const bool all = missing.empty();
         const bool waits = !missing.empty() && daemon.age() < kAllHaveAsked;
         if (!waits)
             std::erase_if(missing, [&](pid_t process) {
@@ -47,15 +51,12 @@ std::size_t find_running(const SessionDaemon& daemon, EndSignals& signals, std::
             Notice{talk} << "not registered, and so not recorded: process " << missing.front()
                          << (missing.size() > 1 ? " and " + std::to_string(missing.size() - 1) + " more" : "")
                          << " (in a container, or of a user who uses another session daemon)";
-        if (!waits) {
-            tell_of_lttng_off(talk);
-            return registered.size();
-        }
+        if (!waits) return {registered.size(), !tell_of_lttng_off(talk) && all};
         if (!std::exchange(said, true))
             Notice{talk} << "waiting, at most " << kAllHaveAsked.count() << " s, for " << missing.size()
                          << (missing.size() == 1 ? " process" : " processes") << " to find the new session daemon";
         pollfd ended{signals.fd(), POLLIN, 0};
-        if (poll(&ended, 1, 200) > 0) return registered.size();
+        if (poll(&ended, 1, 200) > 0) return {registered.size(), all};
     }
 }
 

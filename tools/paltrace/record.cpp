@@ -251,7 +251,8 @@ std::optional<int> Recording::run_beside() {
     SessionDaemon daemon{talk_, SessionDaemon::OfUser{}};
     facts_.private_daemon = false;
     facts_.lttng_version = daemon.version();
-    const std::size_t processes = find_running(daemon, signals, talk_);
+    const auto [processes, all] = find_running(daemon, signals, talk_);
+    end_.passed_over = !all;
     choose_buffers(processes);
     Session session = begin_session(daemon, "");
     if (const auto got = signals.take()) return got->number;
