@@ -184,8 +184,9 @@ def left_beside_a_session_daemon_that_hangs(directory):
         poll(lambda: written(run), "something is on disk")
         os.kill(running.child("lttng-sessiond"), signal.SIGSTOP)
         spin = running.child("spin_transitions")
+        command = parent(spin)
         over.touch()
-        poll(lambda: parent(spin) == running.process.pid, "COMMAND has ended")
+        poll(lambda: parent(spin) != command, "COMMAND has ended")
         yield running, spin, counter
 
 

@@ -253,6 +253,59 @@ def test_a_command_whose_keeper_was_killed_and_that_ignores_the_end_is_killed(tm
         running.nothing_is_left()
 
 
+def test_orphans_of_a_command_whose_keeper_was_killed_are_reaped_as_they_end(tmp_path):
+    announce, go, pids, stop = (tmp_path / name for name in ("announce", "go", "pids", "stop"))
+    orphans = f"for i in 1 2 3 4 5 6 7 8; do (sh -c 'echo $$' >>{pids} &); done"
+    wait_for = "while [ ! -e {} ]; do sleep 0.05; done"
+    script = f"touch {announce}; {wait_for.format(go)}; {orphans}; {wait_for.format(stop)}; exit 7"
+    with Running(tmp_path / "run", "--", "sh", "-c", script, ready=announce) as running:
+        command = running.child("sh")
+        os.kill(parent(command), signal.SIGKILL)
+        poll(lambda: parent(command) == running.process.pid, "paltrace is its parent")
+        go.touch()
+        ended = poll(lambda: pids.exists() and len(pids.read_text().split()) == 8 and pids.read_text().split(), "all have begun")
+        for pid in ended:
+            poll(lambda: not pathlib.Path(f"/proc/{pid}").exists(), f"process {pid} has been reaped")
+        assert running.process.poll() is None
+        stop.touch()
+        assert running.wait().code == 7
+
+
+@pytest.mark.parametrize("keeper", ["lives", "was killed"])
+def test_paltrace_adopts_nothing_once_the_command_has_ended(tmp_path, monkeypatch, keeper):
+    """It is busy with the recording then, for as long as that takes, and reaps nobody."""
+    announce, go, ending, later, orphan, done = (
+        tmp_path / name for name in ("announce", "go", "ending", "later", "orphan", "done")
+    )
+    wait_for = "while [ ! -e {} ]; do sleep 0.05; done"
+    wrapper = tmp_path / "bin" / "lttng"
+    wrapper.parent.mkdir()
+    wrapper.write_text(
+        f'#!/bin/sh\ncase " $* " in *" stop "*) touch {ending}; {wait_for.format(done)};; esac\n'
+        f'exec {shutil.which("lttng")} "$@"\n'
+    )
+    wrapper.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{wrapper.parent}:{os.environ['PATH']}")
+    last = f"sh -c 'echo $$ >{orphan}.new; mv {orphan}.new {orphan}; {wait_for.format(done)}'"
+    left = f'setsid sh -c "{wait_for.format(later)}; {last.replace("$", chr(92) + "$")} &" >/dev/null 2>&1 &'
+    script = f"touch {announce}; {left} {wait_for.format(go)}"
+    with Running(tmp_path / "run", "--", "sh", "-c", script, ready=announce) as running:
+        if keeper == "was killed":
+            command = running.child("sh")
+            os.kill(parent(command), signal.SIGKILL)
+            poll(lambda: parent(command) == running.process.pid, "paltrace is its parent")
+        go.touch()
+        poll(ending.exists, "COMMAND has ended")
+        later.touch()
+        poll(orphan.exists, "what it left has started a process")
+        left_by_it = int(orphan.read_text())
+        names = {"sh"}  # of its parent, until that has ended
+        poll(lambda: pathlib.Path(f"/proc/{parent(left_by_it)}/comm").read_text().strip() not in names, "it is an orphan")
+        assert left_by_it not in children(running.process.pid)
+        done.touch()
+        running.wait()
+
+
 def test_the_command_goes_on_when_the_session_daemon_dies(tmp_path, spin):
     with run_until_announced(tmp_path, spin) as running:
         os.kill(running.child("lttng-sessiond"), signal.SIGKILL)

@@ -15,6 +15,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
+#include <exception>
 #include <filesystem>
 #include <tiffany/pal/error.hpp>
 
@@ -132,6 +133,7 @@ class Keeper {
             const int got = sigwaitinfo(&of_interest, nullptr);
             if (got == kRelease) finish();
             if (got == kCallerDied || got == kEndNow) {
+                if (child_ended_) finish();
                 if (got == kCallerDied && outlives_us()) finish();
                 if (got == kCallerDied && options_.grace.count() != 0) {
                     kill(child_, SIGTERM);
@@ -142,7 +144,8 @@ class Keeper {
             }
             reap();
             if (!child_ended_) continue;
-            if (options_.keeps_leftovers) finish();
+            // stays until the caller is ready to have them go elsewhere, and reaps them as they end
+            if (options_.keeps_leftovers) continue;
             let_finish(kGrace);
             kill_all();
             finish();
@@ -200,6 +203,7 @@ class Keeper {
 KeptChild::KeptChild(const ChildOptions& options) : outlives_us_{options.outlives_us} {
     // Should its keeper be killed, it becomes our child, and we learn how it ends.
     if (outlives_us_) prctl(PR_SET_CHILD_SUBREAPER, 1);
+    if (outlives_us_) older_children_ = children_of(getpid());
     const Pipe to_us = make_pipe();
     const Pipe exec = make_pipe();
     const pid_t caller = getpid();
@@ -226,7 +230,10 @@ KeptChild::KeptChild(const ChildOptions& options) : outlives_us_{options.outlive
         pid_ = pid;
         return;
     }
-    if (keeper_ > 0) waitpid(keeper_, nullptr, 0);
+    if (keeper_ > 0) {
+        kill(keeper_, kEndNow);  // one that keeps what a child leaves stays else, though there was none
+        waitpid(keeper_, nullptr, 0);
+    }
     close(fd_);
     throw Error{ErrorKind::system, "cannot run " + options.argv.front() + ": " +
                                        (failed ? std::strerror(cause) : "its keeper was killed")};
@@ -250,6 +257,7 @@ std::optional<int> KeptChild::wait(std::chrono::milliseconds patience) {
         if (ready > 0 || adopted_) read_ending(true);
         if (left.count() <= 0) break;
     }
+    if (adopted_) reap_orphans();
     return status_;
 }
 
@@ -265,12 +273,14 @@ void KeptChild::end() noexcept {
 }
 
 void KeptChild::release() noexcept {
+    // before its keeper goes: what it started is then adopted by whoever would have done so without us, and reaps it
+    if (outlives_us_) prctl(PR_SET_CHILD_SUBREAPER, 0);
     end_keeper(kRelease);
 }
 
 void KeptChild::end_keeper(int number) noexcept {
     if (keeper_ < 0) return;
-    if (!status_) kill(keeper_, number);
+    kill(keeper_, number);
     while (waitpid(keeper_, nullptr, 0) < 0 && errno == EINTR) {
     }
     keeper_ = -1;
@@ -295,6 +305,16 @@ void KeptChild::read_ending(bool may_wait) noexcept {
     } else if (may_wait) {
         status_ = SIGKILL;  // the keeper itself was killed, and the kernel ended the child with it
     }
+}
+
+/// What its keeper would have reaped.
+void KeptChild::reap_orphans() const noexcept try {
+    siginfo_t any{};
+    if (waitid(P_ALL, 0, &any, WEXITED | WNOHANG | WNOWAIT) != 0 || any.si_pid == 0) return;  // the usual case is cheap
+    for (const pid_t child : children_of(getpid()))
+        if (child != pid_ && std::ranges::find(older_children_, child) == older_children_.end())
+            waitpid(child, nullptr, WNOHANG);
+} catch (const std::exception&) {  // no memory: another time
 }
 
 void KeptChild::adopt() noexcept {

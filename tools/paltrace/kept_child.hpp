@@ -54,6 +54,8 @@ class KeptChild {
     /// Readable once the child has ended; it may never be if the keeper was killed: look at wait() now and then, too.
     int fd() const noexcept { return fd_; }
     /// How it ended, as of waitpid(); nothing while it runs. Waits at most `patience`.
+    /// Of a child that outlives us and has lost its keeper, reaps the orphans: every other child of this process that
+    /// was made later has to be waited for before.
     std::optional<int> wait(std::chrono::milliseconds patience);
     /// False: it has ended, and nobody can say how, as its keeper was killed before it could. wait() then tells
     /// SIGKILL: as little is promised as of one that was killed.
@@ -63,15 +65,18 @@ class KeptChild {
     /// Ends the child and everything it started by SIGKILL, and returns when they are gone. Of one that outlives us and
     /// has lost its keeper, the child alone: what it started is not known.
     void end() noexcept;
-    /// The child lives on, with what it started: only its keeper ends. Needs ChildOptions::lives_on, or outlives_us.
+    /// The child lives on, with what it started: only its keeper ends. Needs ChildOptions::lives_on, or outlives_us;
+    /// with that this process then adopts no orphans any more.
     void release() noexcept;
 
   private:
     void end_keeper(int number) noexcept;
     void read_ending(bool may_wait) noexcept;
     void adopt() noexcept;
+    void reap_orphans() const noexcept;
 
     const bool outlives_us_;
+    std::vector<pid_t> older_children_;  // of this process; if it outlives us
     pid_t keeper_ = -1;
     pid_t pid_ = -1;
     int fd_ = -1;

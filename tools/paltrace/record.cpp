@@ -19,13 +19,12 @@
 
 #include "buffer_files.hpp"
 #include "end_signals.hpp"
-#include "examine_process.hpp"
 #include "find_program.hpp"
+#include "find_running.hpp"
 #include "held_buffers.hpp"
 #include "kept_child.hpp"
 #include "notice.hpp"
 #include "output_dir.hpp"
-#include "process_table.hpp"
 #include "record_file.hpp"
 #include "record_judge.hpp"
 #include "run_tool.hpp"
@@ -62,8 +61,6 @@ class Recording {
     std::optional<int> run_under_session();
     CommandEnd watch(KeptChild& command, const SessionDaemon& daemon, EndSignals& signals, BufferKeeper& buffers);
     Session begin_session(SessionDaemon& daemon, const std::string& shm_path) const;
-    std::size_t wait_for_processes(const SessionDaemon& daemon, EndSignals& signals);
-    void tell_of_lttng_off();
     std::optional<int> run_beside();
     void wait_beside(const SessionDaemon& daemon, EndSignals& signals, BufferKeeper& buffers);
     void end_session(Session& session, SessionDaemon& daemon, BufferKeeper& buffers);
@@ -258,7 +255,8 @@ std::optional<int> Recording::run_beside() {
     SessionDaemon daemon{talk_, SessionDaemon::OfUser{}};
     facts_.private_daemon = false;
     facts_.lttng_version = daemon.version();
-    const std::size_t processes = wait_for_processes(daemon, signals);
+    const auto [processes, all] = find_running(daemon, signals, talk_);
+    end_.passed_over = !all;
     choose_buffers(processes);
     Session session = begin_session(daemon, "");
     facts_.consumer_found = daemon.consumer() != 0;
@@ -274,48 +272,6 @@ std::optional<int> Recording::run_beside() {
     look_at_disk();
     if (facts_.failed_daemon() && !facts_.hangs_on) salvage(*buffers);
     return std::nullopt;
-}
-
-/// A program whose session daemon went away asks every 5 s whether there is a new one. Returns how many are registered.
-std::size_t Recording::wait_for_processes(const SessionDaemon& daemon, EndSignals& signals) {
-    constexpr std::chrono::seconds kAllHaveAsked{7};
-    bool said = false;
-    for (;;) {
-        const std::vector<pid_t> registered = daemon.instrumented_processes().value_or(std::vector<pid_t>{});
-        std::vector<pid_t> missing = processes_with("libtiffany-lttng.so");
-        std::erase_if(missing, [&](pid_t process) {
-            return std::find(registered.begin(), registered.end(), process) != registered.end();
-        });
-        const bool waits = !missing.empty() && daemon.age() < kAllHaveAsked;
-        if (!waits)
-            std::erase_if(missing, [&](pid_t process) {
-                const char state = state_of(process);
-                if (state != 'T' && state != 't') return false;
-                Notice{talk_} << "not registered, and so not recorded: process " << process
-                              << " is stopped; mend: kill -CONT " << process;
-                return true;
-            });
-        if (!waits && !missing.empty())
-            Notice{talk_} << "not registered, and so not recorded: process " << missing.front()
-                          << (missing.size() > 1 ? " and " + std::to_string(missing.size() - 1) + " more" : "")
-                          << " (in a container, or of a user who uses another session daemon)";
-        if (!waits) {
-            tell_of_lttng_off();
-            return registered.size();
-        }
-        if (!std::exchange(said, true))
-            Notice{talk_} << "waiting, at most " << kAllHaveAsked.count() << " s, for " << missing.size()
-                          << (missing.size() == 1 ? " process" : " processes") << " to find the new session daemon";
-        pollfd ended{signals.fd(), POLLIN, 0};
-        if (poll(&ended, 1, 200) > 0) return registered.size();
-    }
-}
-
-/// They load nothing of LTTng, so nobody else would miss them.
-void Recording::tell_of_lttng_off() {
-    for (const pid_t process : processes_with_lttng_off())
-        Notice{talk_} << "not recorded: process " << process << " (" << name_of(process)
-                      << "): its LTTng is off by TIFFANY_LTTNG=0; mend: start it again without TIFFANY_LTTNG=0";
 }
 
 /// Until a signal, the time is over, or the daemon has ended.

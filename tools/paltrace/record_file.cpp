@@ -23,9 +23,9 @@ using Json = nlohmann::ordered_json;
 
 std::string utc(std::chrono::system_clock::time_point when) {
     const auto since = std::chrono::duration_cast<std::chrono::milliseconds>(when.time_since_epoch());
-    const std::time_t seconds = since.count() / 1000;
+    const std::time_t whole = since.count() / 1000;
     std::tm parts{};
-    gmtime_r(&seconds, &parts);
+    gmtime_r(&whole, &parts);
     std::array<char, 32> date{};
     std::strftime(date.data(), date.size(), "%Y-%m-%dT%H:%M:%S", &parts);
     std::array<char, 48> text{};

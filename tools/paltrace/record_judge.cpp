@@ -25,10 +25,12 @@ class Judge {
         : options_{options}, directory_{directory}, end_{end}, facts_{facts}, talk_{talk} {}
 
     void run();
+    void judge(const ctf::ReadSummary& found);
 
   private:
     void take_processes(const ctf::ReadSummary& read);
-    void judge(const ctf::ReadSummary& found);
+    std::vector<std::string> doubts_of(const ctf::ReadSummary& found) const;
+    std::string of_what(const ctf::ReadSummary& found) const;
     bool may_lack_buffers() const;
     std::string how_to_lose_less(const ctf::ReadSummary& found) const;
     std::optional<bool> has_ended(pid_t process) const;
@@ -74,7 +76,7 @@ void Judge::run() try {
     if (end_.salvaged && holds_trace(recovered_path())) inputs.push_back(recovered_path());
     const auto uncounted = [this](const ctf::ReadSummary& read) {
         take_processes(read);
-        return doubts_in(record_text(options_, facts_));
+        return doubts_of(read);
     };
     const ReadBackOptions wish{.ticks = options_.ticks, .uncounted = uncounted};
     try {
@@ -108,12 +110,19 @@ void Judge::take_processes(const ctf::ReadSummary& read) {
     }
 }
 
+/// As whoever reads the recording later is told.
+std::vector<std::string> Judge::doubts_of(const ctf::ReadSummary& found) const {
+    RecordFacts told = facts_;
+    told.found = found;
+    return doubts_in(record_text(options_, told));
+}
+
 /// Nothing: it is COMMAND, and died of a signal, which is said.
 std::optional<bool> Judge::has_ended(pid_t process) const {
     const bool told = facts_.command_wait_status == SIGKILL || end_.salvaged;
     if (process == end_.command && told && !facts_.failed_daemon() && !facts_.disk_was_full) return std::nullopt;
     if (end_.registered) return std::ranges::find(*end_.registered, process) == end_.registered->end();
-    return is_dead(process);  // what COMMAND left becomes our child, and nobody waits for it
+    return is_dead(process);  // or is not there: its parent has waited for it
 }
 
 /// There are traces, and nothing of ours in them.
@@ -185,6 +194,15 @@ std::string Judge::how_to_lose_less(const ctf::ReadSummary& found) const {
     return said + (half_written ? "; for the rest " : ": ") + larger + ", or --lossless";
 }
 
+/// What no transition was lost of: what else there was, or may have been, is said beside that, and is in no count.
+std::string Judge::of_what(const ctf::ReadSummary& found) const {
+    if (found.untraced != 0 || found.without_buffers != 0) return " of what was traced";
+    if (!found.bad_parts.empty()) return " of what can be read";
+    const bool all = facts_.own == ExitCode::good && !facts_.failed_daemon() && !facts_.disk_was_full &&
+                     end_.refused_channels == 0 && !end_.passed_over;
+    return all ? "" : " of what was recorded";
+}
+
 void Judge::judge(const ctf::ReadSummary& found) {
     if (found.records == 0 && found.lost == 0 && found.lost_others == 0 && found.bad_parts.empty()) {
         judge_nothing();
@@ -196,13 +214,10 @@ void Judge::judge(const ctf::ReadSummary& found) {
     }
     Notice{talk_} << "recorded " << found.records << " records, " << found.transitions << " transitions, in "
                   << directory_.name();
-    const std::string bound = bound_of_lost(found, facts_.tail_unknown());
+    const std::string bound =
+        bound_of_lost(found, std::ranges::any_of(doubts_of(found), is_known_to_be_missing));  // as `check` has it
     if (found.lost == 0 && bound.empty())
-        Notice{talk_} << "lost no transition"
-                      << (found.untraced != 0 || found.without_buffers != 0 ? " of what was traced"
-                          : !found.bad_parts.empty()                        ? " of what can be read"
-                          : facts_.failed_daemon() || facts_.disk_was_full  ? " of what was recorded"
-                                                                            : "");
+        Notice{talk_} << "lost no transition" << of_what(found);
     else
         Notice{talk_} << "lost " << bound << found.lost << " transitions"
                       << (found.lost == 0 ? "" : how_to_lose_less(found));
@@ -303,6 +318,11 @@ void complain(RecordFacts& facts, std::ostream& talk, ExitCode code, const std::
 void judge_recording(const RecordOptions& options, const OutputDir& directory, const RecordingEnd& end,
                      RecordFacts& facts, std::ostream& talk) {
     Judge{options, directory, end, facts, talk}.run();
+}
+
+void judge_found(const RecordOptions& options, const OutputDir& directory, const RecordingEnd& end, RecordFacts& facts,
+                 std::ostream& talk) {
+    Judge{options, directory, end, facts, talk}.judge(*facts.found);
 }
 
 }  // namespace tiffany::paltrace

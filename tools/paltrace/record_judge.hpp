@@ -24,6 +24,7 @@ struct RecordingEnd {
     std::uint64_t disk_left = 0;                   ///< bytes, before the buffers that may lie there, too, went
     std::size_t refused_channels = 0;              ///< how often LTTng could not make buffers
     std::optional<std::vector<pid_t>> registered;  ///< who was there in the end; nothing: not known
+    bool passed_over = false;                      ///< a process that runs could not be recorded, which was said
 };
 
 /// One line to `talk`, and the exit status that it means.
@@ -33,5 +34,9 @@ void complain(RecordFacts& facts, std::ostream& talk, ExitCode code, const std::
 /// Errors: none; they are said, and are in the exit status.
 void judge_recording(const RecordOptions& options, const OutputDir& directory, const RecordingEnd& end,
                      RecordFacts& facts, std::ostream& talk);
+
+/// The last part of that: what is said of `facts.found`, which has been read.
+void judge_found(const RecordOptions& options, const OutputDir& directory, const RecordingEnd& end, RecordFacts& facts,
+                 std::ostream& talk);
 
 }  // namespace tiffany::paltrace
