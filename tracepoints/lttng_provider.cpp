@@ -16,6 +16,7 @@
 #include <tiffany/tracepoints/lttng_table.hpp>
 #include <tiffany/tracepoints/unseen.hpp>
 
+#include "lttng_fork.hpp"
 #include "lttng_provider_whole.hpp"
 
 // Exported by liblttng-ust-tracepoint and liblttng-ust-common; no installed header declares them.
@@ -168,11 +169,14 @@ constexpr LttngTable kTable{
     &probes_hash,
     &prepare_thread,
     &call_on_statedump,
+    &before_fork,
+    &after_fork_in_parent,
+    &after_fork_in_child,
 };
 
 }  // namespace
 }  // namespace tiffany::detail
 
-extern "C" __attribute__((visibility("default"))) const tiffany::detail::LttngTable* tiffany_lttng_table_1() {
+extern "C" __attribute__((visibility("default"))) const tiffany::detail::LttngTable* tiffany_lttng_table_2() {
     return &tiffany::detail::kTable;
 }

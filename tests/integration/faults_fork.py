@@ -4,12 +4,15 @@ identity of its own."""
 import collections
 import json
 import os
+import pathlib
 import re
+import shutil
 import subprocess
+import threading
 import time
 
 import pytest
-from kit import DEADLINE, PrivateLttng, checked, poll, program
+from kit import DEADLINE, PrivateLttng, checked, kill_with_all_below, poll, program
 
 FORKS = program("forks")
 
@@ -59,6 +62,63 @@ def test_a_fork_while_other_threads_fire_and_schedulers_come_and_go_hangs_nobody
     """A lock that another thread holds at that moment is held for ever in the child."""
     said, seqs = traced(tmp_path, [FORKS, 1000, "--beside"])
     expect_own_counts_beside(said, seqs, 1000)
+
+
+# bounded: what a thread tells without a pause while a child hangs must not fill the disk
+SMALL = ["enable-channel", "-u", "--buffers-pid", "--subbuf-size=64k", "--num-subbuf=4", "--tracefile-size=1M", "--tracefile-count=2", "all"]
+
+
+def test_a_child_ends_by_exit_although_another_thread_told_an_event_at_the_fork(tmp_path):
+    """LTTng waits at exit() for all who read its lists of tracepoints; in the child that thread does so for ever."""
+    with PrivateLttng(tmp_path) as lttng:
+        lttng.lttng("create", "run", f"--output={tmp_path / 'trace'}")
+        lttng.lttng(*SMALL)
+        lttng.lttng("enable-event", "-u", "tiffany:*", "-c", "all")
+        lttng.lttng("start")
+        assert "good 100\n" in lttng.run([FORKS, 100, "--exit"], timeout=5 * DEADLINE).stdout
+        lttng.lttng("destroy", "run")
+
+
+def test_a_child_ends_by_exit_although_a_session_came_or_went_at_the_fork(tmp_path):
+    """LTTng's listener thread, which holds its locks meanwhile, is not in the child."""
+    sessions = 0
+    with PrivateLttng(tmp_path) as lttng:
+        process = lttng.popen([FORKS, 1000, "--exit"], stdout=subprocess.PIPE, text=True)
+        try:
+            while process.poll() is None:
+                lttng.lttng("create", "run", f"--output={tmp_path / 'trace'}")
+                lttng.lttng(*SMALL)
+                lttng.lttng("enable-event", "-u", "tiffany:*", "-c", "all")
+                lttng.lttng("start")
+                lttng.lttng("destroy", "run")
+                shutil.rmtree(tmp_path / "trace")
+                sessions += 1
+            assert (process.returncode, "good 1000\n" in process.stdout.read()) == (0, True)
+        finally:
+            kill_with_all_below(process.pid)
+            process.wait()
+    assert sessions > 1
+
+
+@pytest.mark.parametrize("modules", [1, 2])
+def test_a_plugin_with_a_copy_of_the_library_makes_no_fork_wait_for_itself(tmp_path, modules):
+    """Each copy has its handlers; told twice of one fork LTTng would wait for what it holds itself."""
+    plugin = program("plugin.so")
+    if modules == 2:
+        shutil.copy(plugin.parent / "libtiffany-lttng.so", tmp_path)
+        plugin = shutil.copy(plugin, tmp_path)
+    with PrivateLttng(tmp_path) as lttng:
+        host = lttng.popen([program("plugin_host"), plugin, 1], stdout=subprocess.PIPE, text=True)
+        watchdog = threading.Timer(DEADLINE, kill_with_all_below, [host.pid])
+        watchdog.start()
+        try:
+            assert [host.stdout.readline() for _ in range(2)] == ["closed 1\n", "child 0\n"]
+            maps = pathlib.Path(f"/proc/{host.pid}/maps").read_text()
+            assert len(set(re.findall(r"/\S*/libtiffany-lttng.so", maps))) == modules
+        finally:
+            watchdog.cancel()
+            kill_with_all_below(host.pid)
+            host.wait()
 
 
 def expect_own_counts_beside(said, seqs, forks):

@@ -180,6 +180,8 @@ void Process::lock_all() noexcept {
     indices_mutex_.lock();
     for (PalHub& hub : pal_)
         hub.lock();
+    forking_ = lttng();
+    if (forking_ != nullptr) forking_->before_fork();
 }
 
 void Process::unlock_all() noexcept {
@@ -216,10 +218,12 @@ void Process::before_fork() noexcept {
     get().lock_all();
 }
 void Process::after_fork_in_parent() noexcept {
+    if (const LttngTable* table = get().forking_) table->after_fork_in_parent();
     get().unlock_all();
 }
 void Process::after_fork_in_child() noexcept {
     const Unseen unseen;
+    if (const LttngTable* table = get().forking_) table->after_fork_in_child();
     get().become_child();
     get().unlock_all();
 }

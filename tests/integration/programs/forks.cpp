@@ -1,5 +1,6 @@
-// forks COUNT [--beside | --exec | --daemon FILE]: one task; forks COUNT children, each of which makes 4 transitions
-// with the parent's scheduler and looks whether it counts from 1, under an identity of its own. Says at its end
+// forks COUNT [--beside | --exit | --exec | --daemon FILE]: one task; forks COUNT children, each of which makes 4
+// transitions with the parent's scheduler and looks whether it counts from 1, under an identity of its own. Says at its
+// end
 //
 //     good 1000
 //     transitions 2002
@@ -7,6 +8,8 @@
 // --beside: meanwhile a thread makes transitions with a worker of its own, and another one has schedulers begin and
 // end; each child makes 3 transitions more, with a scheduler of its own. "transitions" is then of all schedulers
 // together.
+// --exit: as --beside, but that the thread makes its transitions without a pause, and each child ends by exit(), others
+// by _exit().
 // --exec: each child becomes this program with COUNT 0, which does the same with a scheduler of its own.
 // --daemon FILE: becomes a daemon first, and says it in FILE.
 
@@ -14,6 +17,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <csignal>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -55,14 +59,14 @@ std::uint64_t live_once() {
 /// What other threads do while this one forks; until it is destroyed.
 class Beside {
   public:
-    explicit Beside(tiffany::SchedulerTelemetry& telemetry)
-        : steady_{[&telemetry](const std::stop_token& end) {
+    Beside(tiffany::SchedulerTelemetry& telemetry, useconds_t pause_us)
+        : steady_{[&telemetry, pause_us](const std::stop_token& end) {
               const tiffany::WorkerLease lease = telemetry.worker();
               tiffany::TaskTimes task;
               lease->spawned(task, {.name = "steady", .site = tiffany::Site::here()});
               while (!end.stop_requested()) {
                   make_two({*lease, task});
-                  usleep(20);
+                  if (pause_us != 0) usleep(pause_us);
               }
               lease->running(task);
               lease->done(task);
@@ -89,7 +93,20 @@ class Beside {
     std::jthread short_;
 };
 
-enum class Child { runs, begins_a_scheduler, execs };
+enum class Child { runs, begins_a_scheduler, exits, execs };
+
+/// Its end; a child that hangs is killed, because the thread beside fills the disk meanwhile.
+int status_of(pid_t child) {
+    constexpr int kLooks = 60'000;
+    int status = 0;
+    for (int look = 0; look < kLooks; ++look) {
+        if (waitpid(child, &status, WNOHANG) == child) return status;
+        usleep(look < 100 ? 50 : 1000);
+    }
+    kill(child, SIGKILL);
+    waitpid(child, &status, 0);
+    return status;
+}
 
 bool child_is_good(Place place, std::uint64_t parent, const char* program, Child what) {
     const pid_t child = fork();
@@ -99,10 +116,11 @@ bool child_is_good(Place place, std::uint64_t parent, const char* program, Child
     }
     if (child == 0) {
         const bool good = is_its_own(place, parent) && (what == Child::runs || live_once() == 3);
+        if (what == Child::exits) std::exit(good ? 0 : 1);
         _exit(good ? 0 : 1);
     }
-    int status = 0;
-    return waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    const int status = status_of(child);
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
 }  // namespace
@@ -123,12 +141,17 @@ int main(int argc, char** argv) {
         if (lease->id() >> 16 == before >> 16 || lease->seq() != 0) return 4;
     }
     std::optional<Beside> beside;
-    if (option == "--beside") beside.emplace(telemetry);
-    const Child what = option == "--exec" ? Child::execs : beside ? Child::begins_a_scheduler : Child::runs;
+    if (option == "--beside") beside.emplace(telemetry, 20);
+    if (option == "--exit") beside.emplace(telemetry, 0);
+    const Child what = option == "--exec"   ? Child::execs
+                       : option == "--exit" ? Child::exits
+                       : beside             ? Child::begins_a_scheduler
+                                            : Child::runs;
     int good = 0;
     for (int i = 0; i < count; ++i) {
         make_two(place);
-        if (child_is_good(place, lease->id(), argv[0], what)) ++good;
+        if (!child_is_good(place, lease->id(), argv[0], what)) break;
+        ++good;
     }
     const std::uint64_t others = beside ? beside->end() : 0;
     lease->running(task);

@@ -1,10 +1,13 @@
 // plugin_host PLUGIN TIMES: opens a plugin that carries the telemetry library, uses it and closes it, TIMES times, and
-// then goes on with a scheduler of its own, parking every millisecond, until SIGTERM. Says:
+// then goes on with a scheduler of its own, forks a child that ends by exit(), and parks every millisecond until
+// SIGTERM. Says:
 //
 //     closed 100
+//     child 0
 //     transitions 12345
 
 #include <dlfcn.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -38,6 +41,12 @@ int main(int argc, char** argv) {
     const tiffany::WorkerLease lease = telemetry.worker();
     tiffany::TaskTimes task;
     lease->spawned(task, {.name = "host", .site = tiffany::Site::here()});
+    const pid_t child = fork();
+    if (child == 0) std::exit(0);
+    int status = 1;
+    waitpid(child, &status, 0);
+    std::printf("child %d\n", status);
+    std::fflush(stdout);
     while (asked_to_end == 0) {
         lease->running(task);
         lease->yield(task);

@@ -86,11 +86,14 @@ const tiffany::detail::LttngTable table{
         recording.statedump = callback;
         return true;
     },
+    []() noexcept {},
+    []() noexcept {},
+    []() noexcept {},
 };
 
 }  // namespace
 
-extern "C" const tiffany::detail::LttngTable* tiffany_lttng_table_1() {
+extern "C" const tiffany::detail::LttngTable* tiffany_lttng_table_2() {
     return &table;
 }
 extern "C" Recording* tiffany_testing_recording() {
