@@ -151,3 +151,24 @@ def test_a_life_is_not_broken_by_what_the_recording_says_is_missing_uncounted(tm
     log = tmp_path / "run.pal"
     assert paltrace("convert", recording_without_an_end(tmp_path), "-o", log).returncode == GOOD
     assert verdict(paltrace("check", log)) == "good, but some may be missing, uncounted", "the log says it itself"
+
+
+def test_a_task_whose_maker_has_no_record_at_all_is_not_broken_where_more_is_missing_uncounted(tmp_path):
+    """The first packet of its CPU found the disk full: of a worker that was there alone nothing tells, not even that it was."""
+    for uncounted, status, judged in ((True, GOOD, "good, but some may be missing, uncounted"), (False, BAD_CONTENT, "bad: 1 findings")):
+        run = tmp_path / f"run-{uncounted}"
+        trace = Trace(catalogue())
+        own = [event for event in trace.events if event.startswith("task_")]
+        transitions, others = trace.channel("transitions", own), trace.channel("others", [e for e in trace.events if e not in own])
+        by = {"worker": worker(INSTANCE, 1), "tid": 1}
+        transitions.stream().packet([("task_running", 3000, by | {"seq": 1, "step": 2, "ready_ns": 1000})])
+        others.stream().packet([("worker_started", 1000, {"worker": worker(INSTANCE, 1), "scheduler": "pool", "pid": 12, "thread": 13,
+                                                          "catalogue": 1}),
+                                ("worker_stopped", 5000, {"worker": worker(INSTANCE, 1), "seq": 1})])
+        trace.write(run / "trace")
+        process = {"pid": 12, "name": "pool", "transitions": 1, "tail_unknown": uncounted}
+        (run / "record.json").write_text(json.dumps({"ended": "now", "disk_was_full": True, "processes": [process]}))
+        for reader in READERS:
+            done = paltrace("check", "--reader", reader, run)
+            assert (done.returncode, verdict(done)) == (status, judged), done
+            assert uncounted or "Running: expected step 1, Spawned, found step 2" in done.stdout, done

@@ -76,7 +76,7 @@ def test_of_two_workers_that_are_killed_between_two_events_every_event_is_in_the
     assert check(run).returncode == 0
 
 
-def kill_while_a_worker_stands_still(running, counter):
+def kill_while_a_worker_stands_still(running, counter, number):
     """The other one goes on, on the same CPU; in most cases the first one has half an event there."""
     spin = running.child("spin_transitions")
     stands_still, goes_on = Slept(spin).tids
@@ -86,7 +86,7 @@ def kill_while_a_worker_stands_still(running, counter):
     held(stands_still)
     before = sum(made(counter))
     poll(lambda: sum(made(counter)) > before + 50_000, "the other one goes on")
-    os.kill(spin, signal.SIGKILL)
+    os.kill(spin, number)
 
     def is_over():
         take_ends(stands_still)
@@ -95,21 +95,25 @@ def kill_while_a_worker_stands_still(running, counter):
     poll(is_over, "paltrace ends")
 
 
-def test_of_two_workers_of_which_one_was_killed_in_the_middle_of_an_event_no_more_is_promised_than_can_be_read(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGHUP], ids=["SIGKILL", "SIGHUP"])
+def test_of_two_workers_of_which_one_was_killed_in_the_middle_of_an_event_no_more_is_promised_than_can_be_read(tmp_path, number):
     """lttng-crash reads nothing that lies behind half an event in its sub-buffer; if that has nothing else, nothing behind it."""
     need_program("lttng-crash")
     for attempt in range(3):
         counter, announce, run = (tmp_path / f"{name}{attempt}" for name in ("counter", "go", "run"))
         command = [SPIN, "0", "--workers", "2", "--counter", counter, "--announce", announce]
         with Running(run, "--crash-safe", "--buffers", "1Mx8", "--", *command, ready=announce) as running:
-            kill_while_a_worker_stands_still(running, counter)
-            done = running.wait().expect(128 + signal.SIGKILL)
+            kill_while_a_worker_stands_still(running, counter, number)
+            done = running.wait().expect(128 + number)
         fired = sum(made(counter))
         print(f"{fired} made, {done.file['transitions']} recorded, {done.file['lost']} lost")
         # each one's last one may lie between its hook and the counter
         assert 0 < done.file["transitions"] <= done.file["transitions"] + done.file["lost"] <= fired + 2
         limit = "or lies behind an event that a worker had half written on the same CPU, which is not counted"
-        assert f"COMMAND was killed: what was in its buffers is here, too, but for what found no room in its last moments, {limit}" in done.err
+        how = "killed" if number == signal.SIGKILL else "ended by a signal while its workers worked"
+        assert f"COMMAND was {how}: what was in its buffers is here, too, but for what found no room in its last moments, {limit}" in done.err
+        bound = "counted at most" if done.file["lost_at_most"] else "at least"
+        assert f"\npaltrace: lost {bound} {done.file['lost']} transitions" in done.err, done.err
         assert (done.file["bad_parts"], done.file["tail_unknown"]) == ([], True)
         judged = check(run)
         assert judged.returncode in (0, 4) and judged.stdout.splitlines()[-1].endswith("some may be missing, uncounted"), judged

@@ -159,6 +159,18 @@ def test_a_command_that_crashes_is_128_and_its_signal_and_its_trace_is_whole(tmp
     assert done.file["transitions"] == done.transitions()
 
 
+@pytest.mark.parametrize("options", [[], ["--crash-safe"]], ids=["memory", "crash-safe"])
+def test_of_a_command_that_a_signal_ends_while_its_workers_work_the_end_is_not_called_whole(tmp_path, spin, options):
+    """The default action of a signal kills as SIGKILL does: in the middle of an event, perhaps."""
+    done = record(tmp_path / "run", *options, "--", spin, "20000", "--abort").expect(128 + signal.SIGABRT)
+    assert "\npaltrace: lost at least 0 transitions\n" in done.err, done.err
+    assert [process["tail_unknown"] for process in done.file["processes"]] == [done.file["tail_unknown"]] == [True]
+    assert done.err.count("ended by a signal while its workers worked: what was in its buffers is here, too, but for") == len(options), done.err
+    assert done.err.count("did not tell that its workers had stopped") == 1 - len(options), done.err
+    judged = check(tmp_path / "run")
+    assert judged.returncode == 0 and judged.stdout.splitlines()[-1] == "good, but some may be missing, uncounted", judged
+
+
 def test_a_command_that_is_killed_leaves_a_trace_that_can_be_read(tmp_path, spin):
     counter, announce, run = tmp_path / "counter", tmp_path / "go", tmp_path / "run"
     with Running(run, "--", spin, "0", "--counter", counter, "--announce", announce, ready=announce) as running:

@@ -270,7 +270,7 @@ class Reading {
     }
 
     void cut(Source& source, const std::string& what) {
-        if (!std::exchange(source.is_cut, true)) ++unread_;
+        if (!std::exchange(source.is_cut, true) && !source.failed) ++unread_;
         if (!first_failure_) first_failed_ = &source;
         bad_part(Error{ErrorKind::content, what});
     }
@@ -335,6 +335,9 @@ class Reading {
         for (std::size_t i = 0; i < found_.size(); ++i)
             if (const SourceCounts& counts = sources_[i]->counts; found_[i].is_trace)
                 summary_.traces.push_back({found_[i].name, counts.records, counts.transitions, counts.open_workers()});
+        for (std::size_t i = 0; i < found_.size(); ++i)
+            if (const std::string& why = judge_.impossible(i); !why.empty())
+                cut(*sources_[i], "cannot read all of " + found_[i].name + ": " + why);
         if (options_.uncounted) add_sentences(summary_.uncounted, options_.uncounted(summary_));
         const pal::End end = judge_.finish(unread_, summary_.uncounted);
         summary_.records = end.records;

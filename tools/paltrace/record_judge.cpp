@@ -34,6 +34,7 @@ class Judge {
     bool may_lack_buffers() const;
     std::string how_to_lose_less(const ctf::ReadSummary& found) const;
     std::optional<bool> has_ended(pid_t process) const;
+    bool is_salvaged(const RecordedProcess& process) const;
     void judge_nothing();
     void judge_processes();
     void judge_missing(const ctf::ReadSummary& found);
@@ -117,12 +118,19 @@ std::vector<std::string> Judge::doubts_of(const ctf::ReadSummary& found) const {
     return doubts_in(record_text(options_, told));
 }
 
-/// Nothing: it is COMMAND, and died of a signal, which is said.
+/// Nothing: it is COMMAND, and was killed, which is said.
 std::optional<bool> Judge::has_ended(pid_t process) const {
-    const bool told = facts_.command_wait_status == SIGKILL || end_.salvaged;
+    const bool told = facts_.command_wait_status == SIGKILL;
     if (process == end_.command && told && !facts_.failed_daemon() && !facts_.disk_was_full) return std::nullopt;
     if (end_.registered) return std::ranges::find(*end_.registered, process) == end_.registered->end();
     return is_dead(process);  // or is not there: its parent has waited for it
+}
+
+/// It is COMMAND, and a signal ended it while its workers worked: the default action of any kills in the middle of an
+/// event as SIGKILL does. Its buffers were read, and what that leaves out is said.
+bool Judge::is_salvaged(const RecordedProcess& process) const {
+    return end_.salvaged && !facts_.failed_daemon() && !facts_.disk_was_full && process.pid == end_.command &&
+           process.tail_unknown();
 }
 
 /// There are traces, and nothing of ours in them.
@@ -146,7 +154,7 @@ void Judge::judge_processes() {
     std::vector<RecordedProcess> cut;
     for (const RecordedProcess& process : facts_.processes) {
         if (process.transitions == 0) silent.push_back(process);
-        if (process.tail_unknown()) cut.push_back(process);
+        if (process.tail_unknown() && !is_salvaged(process)) cut.push_back(process);
     }
     if (!silent.empty() && silent.size() < facts_.processes.size())
         Notice{talk_} << "no transition was recorded of " << titles_of(silent);
@@ -225,9 +233,12 @@ void Judge::judge(const ctf::ReadSummary& found) {
         Notice{talk_} << "lost at least " << found.lost_others
                       << " events that are no transitions (parks, notes, state dumps"
                       << (options_.ticks ? ", ticks" : "") << ")";
-    if (facts_.command_wait_status == SIGKILL)  // in the middle of an event, perhaps
-        Notice{talk_}
-            << (facts_.command_end_known ? "COMMAND was killed: " : "COMMAND may have been killed: ")
+    const bool killed = facts_.command_wait_status == SIGKILL;
+    if (killed || std::ranges::any_of(facts_.processes, [this](const auto& process) { return is_salvaged(process); }))
+        Notice{talk_}  // in the middle of an event, perhaps
+            << (!killed                    ? "COMMAND was ended by a signal while its workers worked: "
+                : facts_.command_end_known ? "COMMAND was killed: "
+                                           : "COMMAND may have been killed: ")
             << (end_.salvaged
                     ? "what was in its buffers is here, too, but for what found no room in its last moments, or lies "
                       "behind an event that a worker had half written on the same CPU, which is not counted"

@@ -182,7 +182,9 @@ void LifecycleChecker::State::judge_tails() {
 }
 
 /// Each missing step is a transition of some worker that is not in the log: there cannot be more of the one than
-/// of the other. What happened before a late trace began can be any number.
+/// of the other. What happened before a late trace began can be any number. So can be the tasks that were made by a
+/// worker of which the log has nothing at all, where it says that more may be missing: a full disk can take a CPU's
+/// only packet.
 void LifecycleChecker::State::judge_holes(Instance& instance) {
     std::uint64_t absent = report_.has_end ? end_.tail : 0;
     bool late = false;
@@ -190,24 +192,25 @@ void LifecycleChecker::State::judge_holes(Instance& instance) {
         absent = add_capped(absent, worker.absent());
         late |= worker.is_late();
     }
-    const auto missing_until = [&](std::uint64_t ns) {
+    const bool starts_counted = !late && !more_may_be_missing();
+    const auto missing_until = [&](std::uint64_t ns, bool with_starts) {
         const std::uint64_t steps = instance.missing_steps.steps_until(ns);
-        return late ? steps : add_capped(steps, instance.unseen_starts.steps_until(ns));
+        return with_starts ? add_capped(steps, instance.unseen_starts.steps_until(ns)) : steps;
     };
     const std::uint64_t until_ns = counted_until(instance);
-    if (missing_until(until_ns) <= absent) {
-        report_.missing_steps = add_capped(report_.missing_steps, missing_until(kForEver));
+    if (missing_until(until_ns, starts_counted) <= absent) {
+        report_.missing_steps = add_capped(report_.missing_steps, missing_until(kForEver, !late));
         return;
     }
     find_holes(instance.missing_steps, until_ns);
-    if (!late) find_holes(instance.unseen_starts, until_ns);
+    if (starts_counted) find_holes(instance.unseen_starts, until_ns);
 }
 
 /// Up to when each missing transition of the instance is counted. If the log says that more may be missing, a worker
 /// whose stop it does not have may have gone on after its last transition, uncounted; no other one.
 std::uint64_t LifecycleChecker::State::counted_until(const Instance& instance) const {
     std::uint64_t until_ns = kForEver;
-    if (end_.uncounted.empty() && end_.bad_parts == 0) return until_ns;
+    if (!more_may_be_missing()) return until_ns;
     for (const auto& [index, worker] : instance.workers)
         if (!worker.stopped) until_ns = std::min(until_ns, worker.last_ns);
     return until_ns;

@@ -202,6 +202,8 @@ class LifecycleChecker::State {
 
     void judge_holes(Instance& instance);
     std::uint64_t counted_until(const Instance& instance) const;
+    /// The log says so itself: in no count.
+    bool more_may_be_missing() const { return !end_.uncounted.empty() || end_.bad_parts != 0; }
     void find_holes(const Holes& holes, std::uint64_t until_ns);
     bool judge_queues(std::uint64_t id, const Instance& instance);
 

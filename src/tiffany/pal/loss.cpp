@@ -105,6 +105,7 @@ void LossJudge::record(std::size_t source, const Record& record) {
 void LossJudge::judged_record(std::size_t source, const Record& record) {
     if (waiting_ != 0) settle_old(record.ts_ns);
     Worker& worker = worker_of(source, record.worker);
+    if (!is_possible(source, worker, record)) return;
     pass(source, worker, record);
     if (record.is_transition() && record.seq != 0)
         transition(source, worker, record);

@@ -40,6 +40,7 @@
 #include <list>
 #include <map>
 #include <memory>
+#include <string>
 #include <tiffany/pal/record.hpp>
 #include <vector>
 
@@ -100,6 +101,9 @@ class LossJudge {
 
     std::uint64_t transitions() const { return transitions_; }
     std::uint64_t duplicates() const { return duplicates_; }
+    /// The first seq of a source that cannot be, a sentence; empty: there is none. What has such a one is damaged: it
+    /// is left out, and counts for nothing.
+    const std::string& impossible(std::size_t source) const;
     /// Transitions lost that no discarded count accounts for.
     std::uint64_t unexplained() const { return unexplained_; }
     /// Transitions that were not traced: the tracer was off, or not ready yet.
@@ -115,6 +119,7 @@ class LossJudge {
 
     Worker& worker_of(std::size_t source, const WorkerId& id);
     void judged_record(std::size_t source, const Record& record);
+    bool is_possible(std::size_t source, const Worker& worker, const Record& record);
     void transition(std::size_t source, Worker& worker, const Record& record);
     void position(std::size_t source, Worker& worker, const Record& record);
     void meet(std::size_t source, Worker& worker, std::uint64_t next, std::uint64_t ts_ns, bool excused);

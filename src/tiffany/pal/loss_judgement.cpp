@@ -1,12 +1,34 @@
-// What a jump of seq was: lost, as a log or a discarded count says, or not traced. Gaps wait here for what may excuse
-// them, and entries behind them.
+// Whether a seq can be. What a jump of seq was: lost, as a log or a discarded count says, or not traced. Gaps wait here
+// for what may excuse them, and entries behind them.
 
 #include <algorithm>
+#include <string>
 #include <tiffany/pal/loss.hpp>
 
 #include "loss_parts.hpp"
 
 namespace tiffany::pal {
+
+/// A seq counts a worker's transitions, each of which is a call and several stores: more than 1 ns on any processor.
+/// What is further from the last one than there were ns in between was not written by a worker. kLateNs more, because
+/// records come out of order by that, and stamps may stand still for a while.
+bool LossJudge::is_possible(std::size_t source, const Worker& worker, const Record& record) {
+    const bool tells_seq = (record.is_transition() && record.seq != 0) || is(record, EventId::WorkerStopped) ||
+                           is(record, EventId::WorkerStarted) || is(record, EventId::WorkerDumped);
+    if (!tells_seq || !worker.judged || !worker.known) return true;
+    const std::uint64_t most = minus(record.ts_ns, worker.last_ns) + kLateNs;
+    if (record.seq <= worker.last || record.seq - worker.last <= most) return true;
+    if (std::string& said = sources_[source]->impossible; said.empty())
+        said = "worker " + std::to_string(record.worker.index) + " has seq " + std::to_string(record.seq) + " in its " +
+               std::string{record.info != nullptr ? record.info->name : record.unknown} + ", and " +
+               std::to_string(worker.last) + " was its last " + std::to_string(minus(record.ts_ns, worker.last_ns)) +
+               " ns before: it is damaged";
+    return false;
+}
+
+const std::string& LossJudge::impossible(std::size_t source) const {
+    return sources_[source]->impossible;
+}
 
 /// No source has it.
 void LossJudge::judge(Held& held) {

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <set>
+#include <string>
 #include <tiffany/pal/loss.hpp>
 #include <vector>
 
@@ -62,6 +63,7 @@ struct LossJudge::Source {
     SeqByWorker last;                                            // the last seq in this source
     SeqByWorker told_to;                                         // the last seq that a Gap of this log tells of
     std::uint64_t missing = 0;                                   // jumps of seq in this source alone
+    std::string impossible{};                                    // of the first record that was left out
 };
 
 /// How far a source is that tells of a worker.

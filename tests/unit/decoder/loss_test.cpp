@@ -118,6 +118,30 @@ TEST_F(LossJudgeTest, WhatIsDiscardedWhereNoTransitionGoesIsNoTransition) {
     EXPECT_FALSE(kept.gaps[0].explained) << "what is no transition explains no missing one";
 }
 
+// More than one a ns: damage, and no number that could be told.
+TEST_F(LossJudgeTest, ASeqThatNoWorkerCanHaveReachedIsLeftOutAndSaid) {
+    const std::uint64_t most = kMs + LossJudge::kLateNs;
+    give(1, 2, kMs);
+    give(position(EventId::WorkerStopped, 2 + most, 2 * kMs));
+    EXPECT_EQ(judge.impossible(source), "") << "just possible";
+    give(position(EventId::WorkerStopped, 2'089'670'227'099'910'144, 2 * kMs));
+    EXPECT_EQ(judge.impossible(source),
+              "worker 0 has seq 2089670227099910144 in its WorkerStopped, and 2 was its last 1000000 ns before: it is "
+              "damaged");
+    EXPECT_EQ(judge.finish().lost, most);
+}
+
+TEST_F(LossJudgeTest, ATransitionWhoseSeqCannotBeIsMissingLikeOneThatIsNotThere) {
+    give(1, 2, kMs);
+    give(transition(std::uint64_t{1} << 60, kMs + 1));
+    give(transition(4, kMs + 2));
+    const End end = judge.finish();
+    EXPECT_EQ(kept.transitions, (std::vector<std::uint64_t>{1, 2, 4}));
+    EXPECT_EQ(end.lost, 1u);
+    EXPECT_THAT(judge.impossible(source),
+                testing::HasSubstr("has seq 1152921504606846976 in its Yield, and 2 was its last 1 ns before"));
+}
+
 TEST_F(LossJudgeTest, AMissingOneThatNobodyDiscardedIsLostButNotExplained) {
     give(1, 2, kMs);
     give(4, 5, 2 * kMs);
