@@ -206,8 +206,8 @@ std::string Judge::how_to_lose_less(const ctf::ReadSummary& found) const {
 std::string Judge::of_what(const ctf::ReadSummary& found) const {
     if (found.untraced != 0 || found.without_buffers != 0) return " of what was traced";
     if (!found.bad_parts.empty()) return " of what can be read";
-    const bool all = facts_.own == ExitCode::good && !facts_.failed_daemon() && !facts_.disk_was_full &&
-                     end_.refused_channels == 0 && !end_.passed_over;
+    const bool all = facts_.own == ExitCode::good && !facts_.failed_daemon() && facts_.consumer_found &&
+                     !facts_.disk_was_full && end_.refused_channels == 0 && !end_.passed_over;
     return all ? "" : " of what was recorded";
 }
 

@@ -326,8 +326,8 @@ void LossJudge::discarded(std::size_t source, const Discarded& discarded) {
     here.ranges.pop_front();
     ++here.merged;
     Range& next = here.ranges.front();
-    next = {std::min(oldest.begin_ns, next.begin_ns), std::max(oldest.end_ns, next.end_ns), oldest.left + next.left,
-            oldest.counted && next.counted};
+    next = {std::min(oldest.begin_ns, next.begin_ns), std::max(oldest.end_ns, next.end_ns),
+            add_capped(oldest.left, next.left), oldest.counted && next.counted};
 }
 
 /// What a log says of these seqs is of no use any more: each is there, or was judged.

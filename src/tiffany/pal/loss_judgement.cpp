@@ -73,7 +73,8 @@ void LossJudge::excuse(Held& held) {
     if (held.awaits) return;
     for (const Taken& taken : held.taken) {
         Source& source = *sources_[taken.source];
-        source.ranges[minus(taken.range, source.merged)].left += static_cast<std::int64_t>(taken.count);
+        Range& range = source.ranges[minus(taken.range, source.merged)];
+        range.left = add_capped(range.left, static_cast<std::int64_t>(taken.count));  // merged since, perhaps
         held.gap.lost -= taken.count;
         held.unexplained += taken.count;
     }
@@ -88,7 +89,7 @@ std::uint64_t LossJudge::left_for(Held& held) const {
         for (const Range& range : sources_[source]->ranges) {
             if (!range.touches(held.since_ns, held.gap.ts_ns)) continue;
             if (range.left < 0 || !range.counted) held.unsure = true;
-            net += range.left;
+            net = add_capped(net, range.left);
         }
     return net <= 0 ? 0 : std::min(held.unexplained, static_cast<std::uint64_t>(net));
 }

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <limits>
 #include <map>
 #include <memory>
 #include <set>
@@ -42,6 +43,14 @@ constexpr std::uint64_t clamped(std::uint64_t count) {
 
 constexpr std::uint64_t minus(std::uint64_t a, std::uint64_t b) {
     return a > b ? a - b : 0;
+}
+
+/// A damaged trace may tell of any numbers.
+constexpr std::int64_t add_capped(std::int64_t a, std::int64_t b) {
+    using Limits = std::numeric_limits<std::int64_t>;
+    std::int64_t sum = 0;
+    if (!__builtin_add_overflow(a, b, &sum)) return sum;
+    return b < 0 ? Limits::min() : Limits::max();
 }
 
 struct LossJudge::Source {

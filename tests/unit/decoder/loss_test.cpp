@@ -200,6 +200,47 @@ TEST_F(LossJudgeTest, DiscardedCountsAreSummedModulo2To64) {
     EXPECT_TRUE(kept.gaps[0].explained);
 }
 
+// No tracer discards so many; a trace that says so is a damaged one.
+constexpr std::uint64_t kHuge = std::numeric_limits<std::int64_t>::max();
+
+TEST_F(LossJudgeTest, HugeCountsTogetherAccountForWhatEachOfThemDoes) {
+    discarded(kHuge, kMs, 2 * kMs);
+    discarded(kHuge, kMs, 2 * kMs);
+    give(1, 1, kMs);
+    give(4, 4, 2 * kMs);
+    judge.finish();
+    ASSERT_EQ(kept.gaps.size(), 1u);
+    EXPECT_EQ(kept.gaps[0].lost, 2u);
+    EXPECT_TRUE(kept.gaps[0].explained);
+}
+
+TEST_F(LossJudgeTest, HugeCountsThatAreMergedAccountForWhatEachOfThemDoes) {
+    discarded(kHuge, kMs, 2 * kMs);
+    discarded(kHuge, kMs, 2 * kMs);
+    for (std::size_t i = 1; i < LossJudge::kMaxRanges; ++i)  // one more than are kept apart
+        discarded(0, 900 * kMs, 999 * kMs);
+    give(1, 1, kMs);
+    give(4, 4, 2 * kMs);
+    judge.finish();
+    ASSERT_EQ(kept.gaps.size(), 1u);
+    EXPECT_TRUE(kept.gaps[0].explained);
+    EXPECT_EQ(judge.unexplained(), 0u);
+}
+
+TEST_F(LossJudgeTest, AHugeCountThatHasGrownSinceTakesWhatItIsGivenBack) {
+    discarded(kHuge, kMs, 2 * kMs);
+    give(1, 1, kMs);
+    give(4, 4, 2 * kMs);
+    discarded(kHuge, kMs, 2 * kMs);
+    for (std::size_t i = 1; i < LossJudge::kMaxRanges; ++i)
+        discarded(0, 900 * kMs, 999 * kMs);
+    give(position(EventId::WorkerDumped, 4, 3 * kMs, 1));  // the jump gives back, and takes what is left
+    judge.finish();
+    ASSERT_EQ(kept.gaps.size(), 1u);
+    EXPECT_EQ(kept.gaps[0].lost, 2u);
+    EXPECT_TRUE(kept.gaps[0].explained);
+}
+
 TEST_F(LossJudgeTest, ASumOfCountsBelowZeroIsNoTail) {
     discarded(std::numeric_limits<std::uint64_t>::max() - 99, kMs, 2 * kMs);
     give(1, 3, kMs);

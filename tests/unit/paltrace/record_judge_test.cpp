@@ -52,6 +52,8 @@ const std::vector<Happening>& happenings() {
          },
          kAtLeast},
         {"daemon dead", [](Ending& it) { it.facts.dead_daemon = Daemon::consumer; }, kOfRecorded},
+        {"a consumer daemon not found", [](Ending& it) { it.facts.consumer_found = false; }, kOfRecorded},
+        {"COMMAND's end unknown", [](Ending& it) { it.facts.command_end_known = false; }, kAtLeast},
         {"disk full", [](Ending& it) { it.facts.disk_was_full = true; }, kOfRecorded},
         {"buffers refused", [](Ending& it) { it.end.refused_channels = 1; }, kOfRecorded},
         {"a process passed over", [](Ending& it) { it.end.passed_over = true; }, kOfRecorded},
