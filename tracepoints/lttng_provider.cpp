@@ -58,16 +58,45 @@ struct Fields;
 #undef TIFFANY_FIELDS
 #undef TIFFANY_FIELD
 
+/// LTTng's read lock. Its functions are looked up once an event: while the process ends, a destructor in LTTng's header
+/// sets the pointers to them to null, and a thread that works on beside exit() must not call them afterwards.
+class ReadLock {
+  public:
+    ReadLock() noexcept
+        : lock_{CMM_LOAD_SHARED(lttng_ust_tracepoint_dlopen_ptr->rcu_read_lock_sym)},
+          unlock_{CMM_LOAD_SHARED(lttng_ust_tracepoint_dlopen_ptr->rcu_read_unlock_sym)} {
+        if (lock_ == nullptr || unlock_ == nullptr) return;
+        lock_();
+        // what was null before the lock has been taken is not waited for: LTTng may have freed the probes already
+        holds_ = CMM_LOAD_SHARED(lttng_ust_tracepoint_dlopen_ptr->rcu_read_lock_sym) != nullptr;
+        if (!holds_) unlock_();
+    }
+    ~ReadLock() {
+        if (holds_) unlock_();
+    }
+    ReadLock(const ReadLock&) = delete;
+    ReadLock& operator=(const ReadLock&) = delete;
+
+    explicit operator bool() const noexcept { return holds_; }
+
+  private:
+    void (*const lock_)();
+    void (*const unlock_)();
+    bool holds_ = false;  // else LTTng is closed
+};
+
 /// What LTTng's macro does, but that an event of numbers is written as a whole where it can be. `state` is tested by
 /// the hook's on-word for all tracepoints at once; a session may have enabled only some of them, so it is tested here
 /// again.
 template <typename Event>
 [[gnu::always_inline]] inline void fire(const lttng_ust_tracepoint& tracepoint, void (*probe)(void*, const Event*),
                                         const Event* event) noexcept {
-    if (CMM_LOAD_SHARED(tracepoint.state) == 0 || !LTTNG_UST_TP_RCU_LINK_TEST()) return;
+    if (CMM_LOAD_SHARED(tracepoint.state) == 0 || lttng_ust_tracepoint_dlopen_ptr == nullptr) return;
     const Unseen unseen;  // LTTng wakes its consumer by write(), and waits for room by poll()
-    lttng_ust_tp_rcu_read_lock();
-    const lttng_ust_tracepoint_probe* asks = lttng_ust_tp_rcu_dereference(tracepoint.probes);
+    const ReadLock lock;
+    if (!lock) return;
+    // acquire: LTTng's own way to read them is a function that may be gone
+    const lttng_ust_tracepoint_probe* asks = __atomic_load_n(&tracepoint.probes, __ATOMIC_ACQUIRE);
     for (; asks != nullptr && asks->func != nullptr; ++asks) {
         auto* const function = reinterpret_cast<void (*)(void*, const Event*)>(asks->func);
         constexpr const auto& kLayout = Fields<Event>::kLayout;
@@ -75,7 +104,6 @@ template <typename Event>
             if (function == probe && record_whole<kLayout>(asks->data, event)) continue;
         function(asks->data, event);
     }
-    lttng_ust_tp_rcu_read_unlock();
 }
 
 // One function a tracepoint, so that each has exactly one site in the binary. Not cold: optimised for size it would
