@@ -83,6 +83,26 @@ def test_a_packet_in_the_middle_that_is_too_long_for_its_stream_is_an_error(tmp_
             assert not log.exists()
 
 
+@pytest.mark.parametrize("end", [None, 0, 2**64 - 1], ids=["as it was", "0, as a crash leaves it", "not told"])
+def test_a_last_packet_with_a_size_that_no_file_has_is_damaged_and_not_cut(tmp_path, end):
+    """babeltrace2 aborts at its header, which it reads if it refuses an index for what the packet before it says of its end."""
+    trace = small_trace(tmp_path)
+    stream = trace / "transitions_0"
+    changed = bytearray(stream.read_bytes())
+    last = packet_starts(changed)[-1]
+    if end is not None:
+        for before in packet_starts(changed)[:-1]:
+            changed[before + 40:before + 48] = end.to_bytes(8, "little")
+    for size in (1 << 63, 0xFF00000000700E00, 2**64 - 8):
+        changed[last + 56:last + 64] = size.to_bytes(8, "little")
+        stream.write_bytes(changed)
+        for reader in READERS:
+            log = tmp_path / f"{reader}.pal"
+            done = paltrace("convert", "--reader", reader, trace, "-o", log)
+            assert_refused(done, BAD_CONTENT, stream, f"at byte {last}: its sizes are wrong", f"packet {size} bits")
+            assert not log.exists()
+
+
 def index_of(stream, entry_bytes=72):
     """As LTTng writes it, of the packets of a stream."""
     made = struct.pack(">4I", 0xC1F1DCC1, 1, 1, entry_bytes)

@@ -8,6 +8,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <limits>
 #include <string_view>
 #include <tiffany/pal/error.hpp>
 #include <vector>
@@ -84,7 +85,11 @@ void walk_whole_ones(StreamFile& file, StreamEnd& end, const std::function<void(
         const std::uint64_t content_bits = packet.content_bits;
         const std::uint64_t packet_bits = packet.packet_bits;
         constexpr std::uint64_t kLeastBits = sizeof(RawPacket) * 8;
-        if (packet_bits % 8 != 0 || packet_bits < kLeastBits || content_bits > packet_bits || content_bits < kLeastBits)
+        // babeltrace2 2.0.4 takes a size as signed, and aborts at one below 0. That it sees only the whole packets is
+        // not enough: an index in which one ends before it begins it refuses, and goes by the headers
+        constexpr std::uint64_t kMostBits = std::numeric_limits<std::int64_t>::max();
+        if (packet_bits % 8 != 0 || packet_bits < kLeastBits || packet_bits > kMostBits || content_bits > packet_bits ||
+            content_bits < kLeastBits)
             throw bad("its sizes are wrong: content " + std::to_string(content_bits) + ", packet " +
                       std::to_string(packet_bits) + " bits");
         if (packet_bits / 8 > left) {
