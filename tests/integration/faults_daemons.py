@@ -30,6 +30,12 @@ def made(counter):
     return [int.from_bytes(words[at : at + 8], sys.byteorder) for at in range(0, len(words), 8)]
 
 
+def is_stopped(pid):
+    with contextlib.suppress(OSError):
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+    return False
+
+
 def declarations(metadata):
     """The text in the packets of LTTng's metadata."""
     packets = metadata.read_bytes()
@@ -176,13 +182,15 @@ def test_a_session_daemon_that_hangs_until_the_end_is_given_up(tmp_path):
 
 
 @contextlib.contextmanager
-def left_beside_a_session_daemon_that_hangs(directory):
-    """COMMAND ends, and leaves a process whose transitions go on."""
+def left_beside_a_daemon_that_fails(directory, daemon, number, pace="--gently", more=0):
+    """COMMAND ends when `more` transitions were made after that, and leaves a process whose transitions go on."""
     counter, announce, over, run = (directory / name for name in ("counter", "go", "over", "run"))
-    script = f"{SPIN} 0 --gently --counter {counter} --announce {announce} & until test -e {over}; do sleep 0.05; done"
+    script = f"{SPIN} 0 {pace} --counter {counter} --announce {announce} & until test -e {over}; do sleep 0.05; done"
     with Running(run, "--buffers", "1Mx4", "--", "sh", "-c", script, ready=announce) as running:
         poll(lambda: written(run), "something is on disk")
-        os.kill(running.child("lttng-sessiond"), signal.SIGSTOP)
+        os.kill(running.child(f"lttng-{daemon}d"), number)
+        before = sum(made(counter))
+        poll(lambda: sum(made(counter)) >= before + more, "it goes on")
         spin = running.child("spin_transitions")
         command = parent(spin)
         over.touch()
@@ -191,12 +199,13 @@ def left_beside_a_session_daemon_that_hangs(directory):
 
 
 def test_what_goes_on_when_a_session_daemon_that_hangs_is_given_up_is_read_from_its_buffers(tmp_path):
-    """The consumer daemon is ended with it, and had not taken what was told last."""
+    """Until it is ended: then LTTng ends the recording in the process, before or after the consumer daemon is ended, too,
+    which may have taken all by then."""
     need_program("lttng-crash")
-    with left_beside_a_session_daemon_that_hangs(tmp_path) as (running, spin, counter):
-        consumer = running.child("lttng-consumerd")
+    with left_beside_a_daemon_that_fails(tmp_path, "session", signal.SIGSTOP) as (running, spin, counter):
+        daemon = running.child("lttng-sessiond")
         told = []
-        poll(lambda: told.append(sum(made(counter))) or not alive(consumer), "it is given up")
+        poll(lambda: told.append(sum(made(counter))) or not is_stopped(daemon), "it is given up")
         done = running.wait(PROMISED_END).expect(3)
         assert alive(spin)
     (process,) = done.file["processes"]
@@ -204,8 +213,30 @@ def test_what_goes_on_when_a_session_daemon_that_hangs_is_given_up_is_read_from_
     assert done.file["transitions"] + done.file["lost"] >= told[-2] > 0, done.err
 
 
+@pytest.mark.parametrize(
+    "daemon, number, code",
+    [("consumer", signal.SIGSTOP, 4), ("consumer", signal.SIGKILL, 4), ("session", signal.SIGKILL, 3)],
+    ids=["consumer-hangs", "consumer-killed", "session-killed"],
+)
+def test_what_goes_on_past_a_daemon_that_no_longer_records_it_is_said_to_be_missing(tmp_path, daemon, number, code):
+    """Also where its buffers are read: nobody counts what found no room in them."""
+    need_program("lttng-crash")
+    with left_beside_a_daemon_that_fails(tmp_path, daemon, number, pace="", more=1_000_000) as (running, spin, counter):
+        told = sum(made(counter))
+        done = running.wait(PROMISED_END).expect(code)
+        assert alive(spin)
+    (process,) = done.file["processes"]
+    assert done.file["transitions"] + done.file["lost"] < told, "else none is missing"
+    assert (process["ended"], process["tail_unknown"], done.file["tail_unknown"]) == (False, True, True)
+    befell = "stopped answering" if number == signal.SIGSTOP else "ended"
+    missing = f"what process {spin} (spin_transition) did after LTTng's {daemon} daemon had {befell} is missing, and not counted"
+    assert f"paltrace: {missing}\n" in done.err and re.search(r"^paltrace: lost at least \d+ trans", done.err, re.M), done.err
+    judged = check(tmp_path / "run")
+    assert f"note: {missing}\n" in judged.stdout, judged
+
+
 def test_what_the_command_left_and_is_killed_before_the_recording_ends_has_ended_although_nobody_waits_for_it(tmp_path):
-    with left_beside_a_session_daemon_that_hangs(tmp_path) as (running, spin, _):
+    with left_beside_a_daemon_that_fails(tmp_path, "session", signal.SIGSTOP) as (running, spin, _):
         os.kill(spin, signal.SIGKILL)
         done = running.wait(PROMISED_END).expect(3)
     (process,) = done.file["processes"]

@@ -32,6 +32,7 @@ class Judge {
     std::vector<std::string> doubts_of(const ctf::ReadSummary& found) const;
     std::string of_what(const ctf::ReadSummary& found) const;
     bool may_lack_buffers() const;
+    bool may_lack_ends() const;
     std::string how_to_lose_less(const ctf::ReadSummary& found) const;
     std::optional<bool> has_ended(pid_t process) const;
     bool is_salvaged(const RecordedProcess& process) const;
@@ -107,8 +108,16 @@ void Judge::take_processes(const ctf::ReadSummary& read) {
     facts_.processes = recorded_processes(trace_path(), read.traces);
     for (RecordedProcess& process : facts_.processes) {
         process.ended = has_ended(process.pid);
-        process.unread = facts_.hung_daemon && !end_.salvaged && process.ended == false;
+        process.unread = process.ended == false && may_lack_ends();
     }
+}
+
+/// Of processes that go on. A consumer daemon that does not read leaves them with buffers that may have been full, and
+/// what found no room after the last packet is in no count; without a session daemon LTTng records nothing any more.
+/// Where that one alone hung, the consumer daemon went on to the end, and what it had not taken was in the buffers.
+bool Judge::may_lack_ends() const {
+    if (facts_.dead_daemon) return !options_.command.empty();  // else the recording ended with it
+    return facts_.hung_daemon && (*facts_.hung_daemon != Daemon::session || !end_.salvaged);
 }
 
 /// As whoever reads the recording later is told.

@@ -22,10 +22,11 @@ struct RecordedProcess {
     std::uint64_t transitions = 0;
     std::size_t open_workers = 0;  ///< that did not say they stopped
     std::optional<bool> ended{};   ///< before the recording did; nothing: not known
-    bool unread = false;           ///< it goes on, and nobody could read what a daemon that was given up had of it
+    bool unread = false;           ///< it goes on, and nobody knows how much of it a daemon that failed has cost
 
     /// It ended and did not tell that its workers had stopped, so it may have been killed in the middle of an event:
-    /// then its last sub-buffers are unreadable, and nobody counted what was in them. Or nobody could read them.
+    /// then its last sub-buffers are unreadable, and nobody counted what was in them. Or nobody
+    /// knows what found no room in them.
     bool tail_unknown() const { return (unread || ended.value_or(false)) && (open_workers != 0 || records == 0); }
     /// "process 812 (name)"
     std::string title() const { return "process " + std::to_string(pid) + " (" + name + ")"; }
