@@ -392,3 +392,8 @@ def test_of_a_command_that_calls_exit_beside_threads_that_work_it_is_said_that_i
     (process,) = done.file["processes"]
     assert (process["ended"], process["tail_unknown"], done.file["tail_unknown"]) == (True, True, True)
     assert check(tmp_path / "run").stdout.splitlines()[-1].endswith("some may be missing, uncounted")
+
+
+def test_a_worker_in_the_middle_of_an_event_comes_through_exit(tmp_path):
+    done = record(tmp_path / "run", "--", program("exit_in_event"))
+    assert (done.code, done.file["command_status"]) == (7, 7), done.err
