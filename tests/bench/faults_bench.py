@@ -27,6 +27,7 @@ EACH = 3_000_000  # transitions of each worker
 # what the page promises; of starts and paces the median is held against it
 START_MS, START_STOPPED_MS = 10, 550
 PACE = 0.97
+FULL_PACE = 0.85  # where buffers stay full LTTng reads the clock twice for each event: ADR 55
 PAUSE_S = 2.5  # 2 s, and what the machine takes to run the worker again, and to see it
 beyond = []
 SPIN = str(program("spin_transitions"))
@@ -69,7 +70,7 @@ def kill(name):
     return fault
 
 
-def print_pace(name, fault, options=()):
+def print_pace(name, fault, least, options=()):
     ratios, ends = [], []
     for _ in range(PAIRS):
         with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as other:
@@ -82,7 +83,7 @@ def print_pace(name, fault, options=()):
         f"paltrace ends after {statistics.median(ends):.1f} s, at most {max(ends):.1f} s",
         flush=True,
     )
-    hold(f"pace: {name}", statistics.median(ratios), PACE, least=True)
+    hold(f"pace: {name}", statistics.median(ratios), least, least=True)
     hold(f"s to the end of paltrace: {name}", max(ends), PROMISED_END)
 
 
@@ -98,7 +99,7 @@ def spin_on(small):
 def print_full_disk():
     ratios = [spin_on(False) / spin_on(True) for _ in range(PAIRS)]
     print(f"Pace: disk of the trace full = {statistics.median(ratios):.2f} (MAD {deviation(ratios):.2f}, {PAIRS} pairs)", flush=True)
-    hold("pace: disk of the trace full", statistics.median(ratios), PACE, least=True)
+    hold("pace: disk of the trace full", statistics.median(ratios), FULL_PACE, least=True)
 
 
 def longest_pause(counter, process):
@@ -189,9 +190,9 @@ def main():
         end()
     os.makedirs("/run/lttng", exist_ok=True)
     print_starts()
-    print_pace("session daemon killed", kill("lttng-sessiond"))
-    print_pace("consumer daemon killed", kill("lttng-consumerd"))
-    print_pace("consumer daemon killed, small buffers", kill("lttng-consumerd"), ["--buffers", "256kx4"])
+    print_pace("session daemon killed", kill("lttng-sessiond"), PACE)
+    print_pace("consumer daemon killed", kill("lttng-consumerd"), FULL_PACE)
+    print_pace("consumer daemon killed, small buffers", kill("lttng-consumerd"), FULL_PACE, ["--buffers", "256kx4"])
     print_full_disk()
     print_pauses()
     end()
