@@ -41,6 +41,21 @@ def test_who_is_killed_at_any_moment_has_every_event_in_the_log_that_was_committ
         assert check(run).returncode == 0
 
 
+def test_who_is_killed_at_any_moment_loses_at_most_the_sub_buffer_that_it_was_telling_into(tmp_path):
+    """Without --crash-safe: LTTng's consumer reads no sub-buffer in which there is half an event."""
+    sub_buffer, least_record = 1 << 20, 26  # bytes; of a transition's numbers alone
+    counter, announce, run = tmp_path / "counter", tmp_path / "go", tmp_path / "run"
+    command = [SPIN, "0", "--counter", counter, "--announce", announce]
+    with Running(run, "--lossless", "--buffers", "1Mx8", "--", *command, ready=announce) as running:
+        poll(lambda: int.from_bytes(counter.read_bytes(), sys.byteorder) > 500_000, "it has filled several")
+        os.kill(running.child("spin_transitions"), signal.SIGKILL)
+        done = running.wait(PROMISED_END).expect(128 + signal.SIGKILL)
+    fired = int.from_bytes(counter.read_bytes(), sys.byteorder)
+    print(f"{fired} made, {done.file['transitions']} recorded, {done.file['lost']} lost")
+    assert fired - sub_buffer / least_record <= done.file["transitions"] <= fired + 1 and done.file["lost"] == 0, done.err
+    assert done.file["tail_unknown"] is True
+
+
 def stop_between_two_events(spin):
     """All its threads, the workers where they rest."""
 

@@ -108,6 +108,16 @@ def test_what_begins_it_may_ignore_the_end_of_children(tmp_path):
     assert done.file["lost"] == 0 and done.file["transitions"] == done.transitions()
 
 
+def test_the_command_has_the_signals_that_paltraces_caller_has(tmp_path):
+    """Who ignores SIGPIPE lives on, and who lets the kernel reap children leaves no zombies, recorded or not."""
+    set_up = "signal.signal(signal.SIGPIPE, signal.SIG_IGN); signal.signal(signal.SIGCHLD, signal.SIG_IGN)"
+    set_up += "; signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])"
+    caller = [sys.executable, "-c", f"import os, signal, sys; {set_up}; os.execvp(sys.argv[1], sys.argv[1:])"]
+    look = ["grep", "-E", "^Sig(Blk|Ign)", "/proc/self/status"]
+    by_itself = subprocess.run([*caller, *look], capture_output=True, text=True, check=True).stdout
+    assert record(tmp_path / "run", "--", *look, prefix=caller).out == by_itself
+
+
 def test_a_consumer_daemon_that_is_not_found_is_said(tmp_path, monkeypatch):
     """Its end would be noticed by nobody."""
     daemon = consumer_daemon()

@@ -19,6 +19,7 @@
 #include <filesystem>
 #include <tiffany/pal/error.hpp>
 
+#include "callers_signals.hpp"
 #include "process_table.hpp"
 
 namespace tiffany::paltrace {
@@ -86,10 +87,14 @@ bool receive(int fd, int& value) noexcept {
     argv.push_back(nullptr);
     for (const auto& [name, value] : options.environment)
         setenv(name.c_str(), value.c_str(), 1);
-    std::signal(SIGPIPE, SIG_DFL);
-    sigset_t none;
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, nullptr);
+    if (options.callers_signals) {
+        give_callers_signals();
+    } else {
+        std::signal(SIGPIPE, SIG_DFL);
+        sigset_t none;
+        sigemptyset(&none);
+        sigprocmask(SIG_SETMASK, &none, nullptr);
+    }
     execvp(argv[0], argv.data());
     send(exec_pipe, errno);
     _exit(127);

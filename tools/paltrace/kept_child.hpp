@@ -35,6 +35,8 @@ struct ChildOptions {
     std::string remove_at_end{};  ///< directory that is removed when everything has ended; "" = none
     /// Neither our death nor that of its keeper ends it; after ours nothing stays with it. While we live, end() does.
     bool outlives_us = false;
+    /// What signals our caller has blocked, or ignores, it has, too; else none is blocked, and SIGPIPE ends it.
+    bool callers_signals = false;
     /// Asked by the keeper when we have died: true = the child lives on. Who gives this can also release() the child,
     /// which then does not end with a keeper that is killed either.
     std::function<bool()> lives_on{};

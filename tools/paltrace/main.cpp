@@ -8,6 +8,7 @@
 #include <tiffany/pal/error.hpp>
 #include <tiffany/pal/output.hpp>
 
+#include "callers_signals.hpp"
 #include "check.hpp"
 #include "command.hpp"
 #include "convert.hpp"
@@ -88,15 +89,10 @@ void fail_at_file_size_limit() {
     if (std::signal(SIGXFSZ, [](int) {}) == SIG_IGN) std::signal(SIGXFSZ, SIG_IGN);
 }
 
-/// Who ignores it, and began us, would have the kernel tell nobody how a child ended.
-void take_ends_of_children() {
-    std::signal(SIGCHLD, SIG_DFL);
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
-    take_ends_of_children();
+    take_callers_signals();
     fail_at_file_size_limit();
     const PrintableStream all_of_it{std::cerr};
     return run(argc, argv);

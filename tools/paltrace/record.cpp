@@ -153,7 +153,8 @@ std::optional<int> Recording::run_under_session() {
                            .environment = command_environment(daemon),
                            .own_group = false,
                            .keeps_leftovers = true,
-                           .outlives_us = true}};
+                           .outlives_us = true,
+                           .callers_signals = true}};
         directory_.keep();
         end_.command = command.pid();
         const CommandEnd ended = watch(command, daemon, signals, *buffers);
