@@ -134,12 +134,13 @@ def test_of_two_workers_of_which_one_was_killed_in_the_middle_of_an_event_no_mor
         assert judged.returncode in (0, 4) and judged.stdout.splitlines()[-1].endswith("some may be missing, uncounted"), judged
 
 
-def test_program_and_daemons_killed_at_once_leave_a_recording_that_paltrace_recovers_by_itself(tmp_path):
+@pytest.mark.parametrize("options, pace", [(["--lossless"], []), ([], ["--gently"])], ids=["at full speed, lossless", "gently"])
+def test_program_and_daemons_killed_at_once_leave_a_recording_that_paltrace_recovers_by_itself(tmp_path, options, pace):
     need_program("lttng-crash")
     for attempt in range(3):
         counter, announce, run = (tmp_path / f"{name}{attempt}" for name in ("counter", "go", "run"))
-        command = [SPIN, "0", "--counter", counter, "--announce", announce]
-        with Running(run, "--crash-safe", "--lossless", "--", *command, ready=announce) as running:
+        command = [SPIN, "0", *pace, "--counter", counter, "--announce", announce]
+        with Running(run, "--crash-safe", *options, "--buffers", "1Mx8", "--", *command, ready=announce) as running:
             poll(lambda: any(file.stat().st_size > 4096 for file in run.glob("trace/**/transitions_*")), "a sub-buffer")
             kill_at_once(*map(running.child, ("spin_transitions", "lttng-sessiond", "lttng-consumerd")))
             done = running.wait(PROMISED_END).expect(128 + signal.SIGKILL)

@@ -1,6 +1,6 @@
 #pragma once
-/// The signals that paltrace's caller has blocked or ignores: COMMAND is to have them as if nobody recorded it. A service
-/// that ignores SIGPIPE lives on behind it, and who lets the kernel reap children leaves no zombies.
+/// The signals that paltrace's caller has blocked or ignores: COMMAND is to have them as if nobody recorded it. A
+/// service that ignores SIGPIPE lives on behind it, and who lets the kernel reap children leaves no zombies.
 
 namespace tiffany::paltrace {
 
