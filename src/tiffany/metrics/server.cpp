@@ -15,6 +15,7 @@
 #include <cstring>
 #include <list>
 #include <mutex>
+#include <new>
 #include <optional>
 #include <stdexcept>
 #include <string_view>
@@ -96,20 +97,40 @@ std::uint16_t port_of(int fd) noexcept {
                                              : reinterpret_cast<sockaddr_in*>(&bound)->sin_port);
 }
 
-constexpr const char* kPlain = "text/plain; charset=utf-8";
+struct DestroyResponse {
+    void operator()(MHD_Response* response) const noexcept { MHD_destroy_response(response); }
+};
+using Response = std::unique_ptr<MHD_Response, DestroyResponse>;
 
-MHD_Result answer(MHD_Connection* connection, unsigned status, const std::string& body, const char* type = kPlain) {
-    MHD_Response* response =
-        MHD_create_response_from_buffer(body.size(), const_cast<char*>(body.data()), MHD_RESPMEM_MUST_COPY);
-    if (response == nullptr) return MHD_NO;
-    MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
+/// Null: no memory.
+Response make_response(std::string_view body, const char* type, MHD_ResponseMemoryMode mode) noexcept {
+    Response response{MHD_create_response_from_buffer(body.size(), const_cast<char*>(body.data()), mode)};
     // one request a connection: its age is the request's
-    MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
-    if (status == MHD_HTTP_METHOD_NOT_ALLOWED) MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
-    const MHD_Result queued = MHD_queue_response(connection, status, response);
-    MHD_destroy_response(response);
-    return queued;
+    const bool whole = response != nullptr &&
+                       MHD_add_response_header(response.get(), MHD_HTTP_HEADER_CONTENT_TYPE, type) == MHD_YES &&
+                       MHD_add_response_header(response.get(), MHD_HTTP_HEADER_CONNECTION, "close") == MHD_YES;
+    return whole ? std::move(response) : nullptr;
 }
+
+Response fixed_response(std::string_view literal) {
+    Response response = make_response(literal, "text/plain; charset=utf-8", MHD_RESPMEM_PERSISTENT);
+    if (response == nullptr) throw std::bad_alloc{};
+    return response;
+}
+
+Response only_get() {
+    Response response = fixed_response("only GET\n");
+    if (MHD_add_response_header(response.get(), MHD_HTTP_HEADER_ALLOW, "GET, HEAD") != MHD_YES) throw std::bad_alloc{};
+    return response;
+}
+
+/// Made ahead, and queued for each request that gets them: nothing is allocated where there may be no memory.
+struct FixedResponses {
+    const Response healthy = fixed_response("ok\n");
+    const Response not_allowed = only_get();
+    const Response not_found = fixed_response("see /metrics\n");
+    const Response failed = fixed_response("cannot collect: a collectable threw, or there is no memory\n");
+};
 
 using SteadyClock = std::chrono::steady_clock;
 
@@ -205,6 +226,7 @@ struct MetricsServer::Impl {
     const pid_t owner = getpid();
     int listening = -1;
     MHD_Daemon* daemon = nullptr;
+    const FixedResponses fixed;
     Connections open;
     Descriptor wake{eventfd(0, EFD_CLOEXEC)};
     std::thread thread;
@@ -238,7 +260,8 @@ struct MetricsServer::Impl {
         }
     }
 
-    std::string scrape() {
+    /// Null: a foreign collectable threw, or there is no memory. Half a page would look like series that ceased.
+    Response scrape() noexcept try {
         std::vector<std::shared_ptr<prometheus::Collectable>> held;
         {
             const std::lock_guard lock{mutex};
@@ -246,13 +269,15 @@ struct MetricsServer::Impl {
             for (const auto& weak : collectables)
                 if (auto collectable = weak.lock()) held.push_back(std::move(collectable));
         }
-        return scrape_text(held);
+        return make_response(scrape_text(held), kScrapeType, MHD_RESPMEM_MUST_COPY);
+    } catch (...) {
+        return nullptr;
     }
 
     /// libmicrohttpd calls this twice for a request: when its header is there, and when it is whole.
     static MHD_Result handle(void* self, MHD_Connection* connection, const char* path, const char* method,
                              const char* /*version*/, const char* /*body*/, std::size_t* body_bytes,
-                             void** seen) noexcept try {
+                             void** seen) noexcept {
         static int once;
         if (*seen == nullptr) {
             *seen = &once;
@@ -263,24 +288,19 @@ struct MetricsServer::Impl {
             return MHD_YES;
         }
         auto& server = *static_cast<Impl*>(self);
-        const MHD_Result queued = respond(server, connection, path, method);
+        const MHD_Result queued = server.respond(connection, path, method);
         server.open.answering(connection);  // after the scrape, whose time is not the client's
         return queued;
-    } catch (...) {
-        return MHD_NO;  // no memory: this connection is closed, nothing else
     }
 
-    static MHD_Result respond(Impl& server, MHD_Connection* connection, std::string_view path, std::string_view asked) {
-        if (asked != "GET" && asked != "HEAD") return answer(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET\n");
-        if (path == "/healthz") return answer(connection, MHD_HTTP_OK, "ok\n");
-        if (path != "/metrics") return answer(connection, MHD_HTTP_NOT_FOUND, "see /metrics\n");
-        std::string text;
-        try {
-            text = server.scrape();
-        } catch (...) {  // a foreign collectable threw: half a page would look like series that ceased
-            return answer(connection, MHD_HTTP_INTERNAL_SERVER_ERROR, "cannot collect: a collectable threw\n");
-        }
-        return answer(connection, MHD_HTTP_OK, text, kScrapeType);
+    MHD_Result respond(MHD_Connection* connection, std::string_view path, std::string_view asked) noexcept {
+        if (asked != "GET" && asked != "HEAD")
+            return MHD_queue_response(connection, MHD_HTTP_METHOD_NOT_ALLOWED, fixed.not_allowed.get());
+        if (path == "/healthz") return MHD_queue_response(connection, MHD_HTTP_OK, fixed.healthy.get());
+        if (path != "/metrics") return MHD_queue_response(connection, MHD_HTTP_NOT_FOUND, fixed.not_found.get());
+        const Response page = scrape();
+        if (page == nullptr) return MHD_queue_response(connection, MHD_HTTP_INTERNAL_SERVER_ERROR, fixed.failed.get());
+        return MHD_queue_response(connection, MHD_HTTP_OK, page.get());
     }
 };
 
