@@ -178,6 +178,7 @@ class Connections {
         return static_cast<int>(std::min(std::chrono::ceil<std::chrono::milliseconds>(next), kLongest).count());
     }
 
+    bool none() const noexcept { return open_.empty(); }
     /// Whether any was closed since this was asked last.
     bool closed_one() noexcept { return std::exchange(closed_one_, false); }
 
@@ -228,6 +229,7 @@ struct MetricsServer::Impl {
     MHD_Daemon* daemon = nullptr;
     const FixedResponses fixed;
     Connections open;
+    bool one_waits = false;  // the thread's: there was a client after libmicrohttpd had run, and it had accepted none
     Descriptor wake{eventfd(0, EFD_CLOEXEC)};
     std::thread thread;
     std::uint16_t port = 0;
@@ -257,7 +259,18 @@ struct MetricsServer::Impl {
             const bool has_room_again = open.closed_one();
             poll(fds, 2, at_once || has_room_again ? 0 : ours_ms);
             MHD_run(daemon);
+            rest_if_none_is_accepted();
         }
+    }
+
+    /// Without a descriptor for the first connection libmicrohttpd tries again at once, and again, on a CPU of the
+    /// program's. The client waits meanwhile.
+    void rest_if_none_is_accepted() noexcept {
+        constexpr int kRestMs = 100;
+        pollfd waiting{listening, POLLIN, 0};
+        const bool was_tried = std::exchange(one_waits, open.none() && poll(&waiting, 1, 0) == 1);
+        pollfd woken{wake.get(), POLLIN, 0};
+        if (was_tried && one_waits) poll(&woken, 1, kRestMs);
     }
 
     /// Null: a foreign collectable threw, or there is no memory. Half a page would look like series that ceased.
