@@ -25,6 +25,7 @@
 #include <tiffany/metrics/server.hpp>
 #include <tiffany/telemetry/detail/signals_blocked.hpp>
 #include <tiffany/telemetry/setting_values.hpp>
+#include <tiffany/tracepoints/unseen.hpp>
 #include <utility>
 #include <vector>
 
@@ -319,6 +320,7 @@ struct MetricsServer::Impl {
 
 MetricsServer::MetricsServer(const ServerOptions& options)
     : impl_{std::make_unique<Impl>(options.connections, options.timeout_s)} {
+    const detail::Unseen unseen;
     Address address = parse(options.address, options.port);
     const std::string where = address.text + ":" + std::to_string(options.port);
     if (options.connections == 0) cannot_serve(where, "0 connections at once serve nobody");
@@ -343,7 +345,11 @@ MetricsServer::MetricsServer(const ServerOptions& options)
 }
 
 MetricsServer::~MetricsServer() {
-    if (impl_->owner == getpid()) return;
+    const detail::Unseen unseen;  // a cancellation in a destructor would end the program
+    if (impl_->owner == getpid()) {
+        impl_.reset();
+        return;
+    }
     // In a forked child the thread is not there, and what the daemon would undo is the parent's as well: both have one
     // epoll set. Nothing may be touched but the child's own descriptor of the port.
     close(impl_->listening);
