@@ -90,7 +90,10 @@ int main(int argc, char** argv) try {
     if (argc > 3) throw std::invalid_argument{"expected at most two numbers, CONNECTIONS and REQUESTS"};
     run(argc > 1 ? number(argv[1], 10'000) : 100, argc > 2 ? number(argv[2], 1'000'000) : 20);
     return 0;
-} catch (const std::exception& error) {
+} catch (const std::invalid_argument& error) {
     std::cerr << "asio_echo: " << error.what() << '\n';
     return 2;
+} catch (const std::exception& error) {  // the port of TIFFANY_METRICS is taken, say
+    std::cerr << "asio_echo: " << error.what() << '\n';
+    return 1;
 }

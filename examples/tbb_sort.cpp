@@ -8,6 +8,7 @@
 #include <charconv>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <iostream>
 #include <random>
 #include <span>
@@ -70,7 +71,7 @@ class Sorter {
 
 }  // namespace
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
     std::size_t count = 2'000'000;
     if (argc > 1) {
         const std::string_view given{argv[1]};
@@ -101,4 +102,7 @@ int main(int argc, char** argv) {
     }
     std::cout << "tbb_sort: " << telemetry.transitions() << " transitions" << std::endl;
     if (server) std::cin.get();
+} catch (const std::exception& error) {  // the port of TIFFANY_METRICS is taken, say
+    std::cerr << "tbb_sort: " << error.what() << '\n';
+    return 1;
 }

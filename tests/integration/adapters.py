@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from catalogue_kit import Bpftrace, Catalogue, bpf_header
-from kit import SOURCE, checked, end_process, need_bpftrace, need_built, private_copy, program
+from kit import SOURCE, checked, end_process, need_bpftrace, need_built, private_copy, program, taken_port
 from witnesses import DEADLINE, read_log, scrape
 
 TRANSITIONS = [event for event in Catalogue().events if event["transition"]]
@@ -109,6 +109,15 @@ def test_the_echo_server_is_told_as_what_it_does(tmp_path):
             by_connection[record["tid"]].add(record["io"])
     assert all(len(descriptors) == 1 for descriptors in by_connection.values()), "each waits for its own socket"
     assert all(record["event"] != "Failed" for record in records)
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_an_example_whose_metrics_port_is_taken_says_so(example):
+    with taken_port() as port:
+        environment = {**os.environ, "TIFFANY_METRICS": f"127.0.0.1:{port}"}
+        command = [need_built(example), *EXAMPLES[example][1]]
+        done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, text=True, capture_output=True, timeout=DEADLINE)
+    assert (done.returncode, done.stderr) == (1, f"{example}: cannot serve metrics on 127.0.0.1:{port}: Address already in use\n")
 
 
 def test_an_example_refuses_wrong_usage():

@@ -20,6 +20,7 @@ from kit import (
     need_bpftrace,
     need_program,
     need_root,
+    taken_port,
 )
 
 CONSUMER = """
@@ -269,6 +270,10 @@ def test_metrics_by_find_package_and_by_pkg_config(consumer, library_dir, tmp_pa
     assert one_worker in scraped([consumer / "metrics"])
     unasked = {name: value for name, value in os.environ.items() if name != "TIFFANY_METRICS"}
     assert checked([consumer / "metrics"], env=unasked, stdin=subprocess.DEVNULL).stderr == ""
+    with taken_port() as port:
+        asked = {**unasked, "TIFFANY_METRICS": f"127.0.0.1:{port}"}
+        done = subprocess.run([consumer / "metrics"], env=asked, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=DEADLINE)
+    assert (done.returncode, done.stderr) == (1, f"my_runtime: cannot serve metrics on 127.0.0.1:{port}: Address already in use\n")
     (tmp_path / "metrics.cpp").write_text(METRICS)
     environment = dict(os.environ, PKG_CONFIG_PATH=str(library_dir / "pkgconfig"))
     flags = checked(["pkg-config", "--cflags", "--libs", "tiffany-metrics"], env=environment).stdout.split()

@@ -22,6 +22,7 @@ import pathlib
 import re
 import shutil
 import signal
+import socket
 import stat
 import subprocess
 import tempfile
@@ -67,6 +68,15 @@ def need_built(name):
     if not (BIN / name).exists():
         lacking(f"{name} was not built: the library that it adapts is not there")
     return BIN / name
+
+
+@contextlib.contextmanager
+def taken_port():
+    """A port of 127.0.0.1 that nobody else can have."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        yield taken.getsockname()[1]
 
 
 def private_copy(source, directory):

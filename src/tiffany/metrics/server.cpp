@@ -15,6 +15,7 @@
 #include <cstring>
 #include <list>
 #include <mutex>
+#include <new>
 #include <optional>
 #include <stdexcept>
 #include <string_view>
@@ -24,6 +25,7 @@
 #include <tiffany/metrics/server.hpp>
 #include <tiffany/telemetry/detail/signals_blocked.hpp>
 #include <tiffany/telemetry/setting_values.hpp>
+#include <tiffany/tracepoints/unseen.hpp>
 #include <utility>
 #include <vector>
 
@@ -96,20 +98,40 @@ std::uint16_t port_of(int fd) noexcept {
                                              : reinterpret_cast<sockaddr_in*>(&bound)->sin_port);
 }
 
-constexpr const char* kPlain = "text/plain; charset=utf-8";
+struct DestroyResponse {
+    void operator()(MHD_Response* response) const noexcept { MHD_destroy_response(response); }
+};
+using Response = std::unique_ptr<MHD_Response, DestroyResponse>;
 
-MHD_Result answer(MHD_Connection* connection, unsigned status, const std::string& body, const char* type = kPlain) {
-    MHD_Response* response =
-        MHD_create_response_from_buffer(body.size(), const_cast<char*>(body.data()), MHD_RESPMEM_MUST_COPY);
-    if (response == nullptr) return MHD_NO;
-    MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
+/// Null: no memory.
+Response make_response(std::string_view body, const char* type, MHD_ResponseMemoryMode mode) noexcept {
+    Response response{MHD_create_response_from_buffer(body.size(), const_cast<char*>(body.data()), mode)};
     // one request a connection: its age is the request's
-    MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
-    if (status == MHD_HTTP_METHOD_NOT_ALLOWED) MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
-    const MHD_Result queued = MHD_queue_response(connection, status, response);
-    MHD_destroy_response(response);
-    return queued;
+    const bool whole = response != nullptr &&
+                       MHD_add_response_header(response.get(), MHD_HTTP_HEADER_CONTENT_TYPE, type) == MHD_YES &&
+                       MHD_add_response_header(response.get(), MHD_HTTP_HEADER_CONNECTION, "close") == MHD_YES;
+    return whole ? std::move(response) : nullptr;
 }
+
+Response fixed_response(std::string_view literal) {
+    Response response = make_response(literal, "text/plain; charset=utf-8", MHD_RESPMEM_PERSISTENT);
+    if (response == nullptr) throw std::bad_alloc{};
+    return response;
+}
+
+Response only_get() {
+    Response response = fixed_response("only GET\n");
+    if (MHD_add_response_header(response.get(), MHD_HTTP_HEADER_ALLOW, "GET, HEAD") != MHD_YES) throw std::bad_alloc{};
+    return response;
+}
+
+/// Made ahead, and queued for each request that gets them: nothing is allocated where there may be no memory.
+struct FixedResponses {
+    const Response healthy = fixed_response("ok\n");
+    const Response not_allowed = only_get();
+    const Response not_found = fixed_response("see /metrics\n");
+    const Response failed = fixed_response("cannot collect: a collectable threw, or there is no memory\n");
+};
 
 using SteadyClock = std::chrono::steady_clock;
 
@@ -157,6 +179,7 @@ class Connections {
         return static_cast<int>(std::min(std::chrono::ceil<std::chrono::milliseconds>(next), kLongest).count());
     }
 
+    bool none() const noexcept { return open_.empty(); }
     /// Whether any was closed since this was asked last.
     bool closed_one() noexcept { return std::exchange(closed_one_, false); }
 
@@ -205,7 +228,9 @@ struct MetricsServer::Impl {
     const pid_t owner = getpid();
     int listening = -1;
     MHD_Daemon* daemon = nullptr;
+    const FixedResponses fixed;
     Connections open;
+    bool one_waits = false;  // the thread's: there was a client after libmicrohttpd had run, and it had accepted none
     Descriptor wake{eventfd(0, EFD_CLOEXEC)};
     std::thread thread;
     std::uint16_t port = 0;
@@ -235,10 +260,22 @@ struct MetricsServer::Impl {
             const bool has_room_again = open.closed_one();
             poll(fds, 2, at_once || has_room_again ? 0 : ours_ms);
             MHD_run(daemon);
+            rest_if_none_is_accepted();
         }
     }
 
-    std::string scrape() {
+    /// Without a descriptor for the first connection libmicrohttpd tries again at once, and again, on a CPU of the
+    /// program's. The client waits meanwhile.
+    void rest_if_none_is_accepted() noexcept {
+        constexpr int kRestMs = 100;
+        pollfd waiting{listening, POLLIN, 0};
+        const bool was_tried = std::exchange(one_waits, open.none() && poll(&waiting, 1, 0) == 1);
+        pollfd woken{wake.get(), POLLIN, 0};
+        if (was_tried && one_waits) poll(&woken, 1, kRestMs);
+    }
+
+    /// Null: a foreign collectable threw, or there is no memory. Half a page would look like series that ceased.
+    Response scrape() noexcept try {
         std::vector<std::shared_ptr<prometheus::Collectable>> held;
         {
             const std::lock_guard lock{mutex};
@@ -246,13 +283,15 @@ struct MetricsServer::Impl {
             for (const auto& weak : collectables)
                 if (auto collectable = weak.lock()) held.push_back(std::move(collectable));
         }
-        return scrape_text(held);
+        return make_response(scrape_text(held), kScrapeType, MHD_RESPMEM_MUST_COPY);
+    } catch (...) {
+        return nullptr;
     }
 
     /// libmicrohttpd calls this twice for a request: when its header is there, and when it is whole.
     static MHD_Result handle(void* self, MHD_Connection* connection, const char* path, const char* method,
                              const char* /*version*/, const char* /*body*/, std::size_t* body_bytes,
-                             void** seen) noexcept try {
+                             void** seen) noexcept {
         static int once;
         if (*seen == nullptr) {
             *seen = &once;
@@ -263,29 +302,25 @@ struct MetricsServer::Impl {
             return MHD_YES;
         }
         auto& server = *static_cast<Impl*>(self);
-        const MHD_Result queued = respond(server, connection, path, method);
+        const MHD_Result queued = server.respond(connection, path, method);
         server.open.answering(connection);  // after the scrape, whose time is not the client's
         return queued;
-    } catch (...) {
-        return MHD_NO;  // no memory: this connection is closed, nothing else
     }
 
-    static MHD_Result respond(Impl& server, MHD_Connection* connection, std::string_view path, std::string_view asked) {
-        if (asked != "GET" && asked != "HEAD") return answer(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET\n");
-        if (path == "/healthz") return answer(connection, MHD_HTTP_OK, "ok\n");
-        if (path != "/metrics") return answer(connection, MHD_HTTP_NOT_FOUND, "see /metrics\n");
-        std::string text;
-        try {
-            text = server.scrape();
-        } catch (...) {  // a foreign collectable threw: half a page would look like series that ceased
-            return answer(connection, MHD_HTTP_INTERNAL_SERVER_ERROR, "cannot collect: a collectable threw\n");
-        }
-        return answer(connection, MHD_HTTP_OK, text, kScrapeType);
+    MHD_Result respond(MHD_Connection* connection, std::string_view path, std::string_view asked) noexcept {
+        if (asked != "GET" && asked != "HEAD")
+            return MHD_queue_response(connection, MHD_HTTP_METHOD_NOT_ALLOWED, fixed.not_allowed.get());
+        if (path == "/healthz") return MHD_queue_response(connection, MHD_HTTP_OK, fixed.healthy.get());
+        if (path != "/metrics") return MHD_queue_response(connection, MHD_HTTP_NOT_FOUND, fixed.not_found.get());
+        const Response page = scrape();
+        if (page == nullptr) return MHD_queue_response(connection, MHD_HTTP_INTERNAL_SERVER_ERROR, fixed.failed.get());
+        return MHD_queue_response(connection, MHD_HTTP_OK, page.get());
     }
 };
 
 MetricsServer::MetricsServer(const ServerOptions& options)
     : impl_{std::make_unique<Impl>(options.connections, options.timeout_s)} {
+    const detail::Unseen unseen;
     Address address = parse(options.address, options.port);
     const std::string where = address.text + ":" + std::to_string(options.port);
     if (options.connections == 0) cannot_serve(where, "0 connections at once serve nobody");
@@ -310,7 +345,11 @@ MetricsServer::MetricsServer(const ServerOptions& options)
 }
 
 MetricsServer::~MetricsServer() {
-    if (impl_->owner == getpid()) return;
+    const detail::Unseen unseen;  // a cancellation in a destructor would end the program
+    if (impl_->owner == getpid()) {
+        impl_.reset();
+        return;
+    }
     // In a forked child the thread is not there, and what the daemon would undo is the parent's as well: both have one
     // epoll set. Nothing may be touched but the child's own descriptor of the port.
     close(impl_->listening);

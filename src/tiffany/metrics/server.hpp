@@ -4,7 +4,8 @@
 ///     tiffany::MetricsServer server{{.port = 9464}};
 ///     server.add(metrics = tiffany::make_collectable(telemetry));   // keep `metrics`: it is held weakly
 ///
-/// GET /metrics gives the text format 0.0.4, or 500 if a collectable throws: that scrape is lost, nothing else.
+/// GET /metrics gives the text format 0.0.4, or 500 if a collectable throws or there is no memory: that scrape is lost,
+/// nothing else.
 /// GET /healthz says that the server answers, and collects nothing. One request a connection; libmicrohttpd with epoll,
 /// in one thread of its own: a client that is slow or silent keeps no other one waiting. A connection ends when its
 /// time is over, and the oldest one when there are too many. Not promised: an answer while somebody opens more

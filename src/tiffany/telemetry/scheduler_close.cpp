@@ -5,20 +5,12 @@
 #include <algorithm>
 #include <mutex>
 #include <string_view>
-#include <tiffany/telemetry/detail/lttng_patience.hpp>
 #include <utility>
 
 #include "kernel_time.hpp"
 #include "scheduler_core.hpp"
 
 namespace tiffany::detail {
-namespace {
-
-// What a worker that begins takes where LTTng's consumer is dead, and some more. One that takes longer is in the hands
-// of a debugger, say, or in a channel that blocks for ever.
-constexpr std::uint64_t kMostWaitNs = LttngPatience::kGiveUpNs + 500'000'000;
-
-}  // namespace
 
 /// The worker's thread has it tell of a new sink. Returns when, if it is held: else the scheduler was closed.
 Stamp SchedulerCore::begin_to_tell(const Worker& worker) noexcept {
@@ -59,8 +51,10 @@ Stamp SchedulerCore::begin_to_leave(Worker& worker, std::optional<std::uint64_t>
 }
 
 void SchedulerCore::close() noexcept {
+    const std::uint64_t until_ns = kernel_ns() + kMostWaitNs;
+    end_watch(until_ns);
     std::vector<Held> held;
-    for (const std::uint64_t until_ns = kernel_ns() + kMostWaitNs; !give_up_all(held, kernel_ns() < until_ns);)
+    while (!give_up_all(held, kernel_ns() < until_ns))
         rest();
     // without the locks, as tell_started(). A child that is forked meanwhile has these indices in use for ever.
     for (const Held& each : held) {
@@ -69,6 +63,38 @@ void SchedulerCore::close() noexcept {
         each.worker->tell_stopped(Stamp{clock.ticks()});
         give_up(*each.worker);
     }
+}
+
+void SchedulerCore::end_watch(std::uint64_t until_ns) noexcept {
+    std::shared_ptr<StallWatch> watch;
+    {
+        const std::lock_guard lock{mutex()};
+        stall_bound_ns.store(0, std::memory_order_relaxed);
+        watch = std::move(stall_watch_);
+    }
+    end(watch, until_ns);
+}
+
+/// Waits for its thread; from until_ns on no longer than until that is in the middle of an event. It ends by itself
+/// then, and reads the clock no more, unless this lives.
+/// @param watch  may be null
+void SchedulerCore::end(const std::shared_ptr<StallWatch>& watch, std::uint64_t until_ns) noexcept {
+    if (watch == nullptr) return;
+    bool is_over = watch->stop(until_ns);
+    while (!is_over) {
+        if (is_in_an_event(watch->thread())) return watch->leave(shared_from_this());
+        rest();
+        is_over = watch->is_over();
+    }
+    watch->join();
+}
+
+/// Whether it tells something of a worker of its own, for as long as LTTng lets it wait.
+bool SchedulerCore::is_in_an_event(pthread_t thread) noexcept {
+    const std::lock_guard lock{mutex()};
+    return std::any_of(held_.begin(), held_.end(), [&](const Held& held) {
+        return pthread_equal(held.thread, thread) != 0 && (held.catches_up || held.leaves);
+    });
 }
 
 /// Takes the workers off the lists.

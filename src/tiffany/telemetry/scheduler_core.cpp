@@ -9,6 +9,7 @@
 #include <tiffany/tracepoints/event_structs.hpp>
 #include <utility>
 
+#include "kernel_time.hpp"
 #include "pal_ring.hpp"
 #include "text.hpp"
 
@@ -43,7 +44,6 @@ SchedulerCore::SchedulerCore(std::string_view scheduler_name, Clock& its_clock, 
 }
 
 SchedulerCore::~SchedulerCore() {
-    end_watch();
     process.remove(*this);
 }
 
@@ -176,7 +176,8 @@ void SchedulerCore::become_child(std::uint64_t instance, std::uint8_t fork) noex
         free_.push_back(held.worker);
         return true;
     });
-    StallWatch::leave_behind(std::move(stall_watch_));  // the next that comes here starts another
+    StallWatch::leave_behind(stall_watch_);
+    stall_watch_ = nullptr;  // the next that comes here starts another
     for (Held& held : held_)
         held.run_delay_ns = 0;  // the kernel counts the child's threads from 0
     if (ended_ != nullptr) ended_->clear();
@@ -192,27 +193,21 @@ void SchedulerCore::become_child(std::uint64_t instance, std::uint8_t fork) noex
 // ---- runs that do not end ----
 
 void SchedulerCore::watch(std::uint64_t bound_ns) {
-    std::unique_ptr<StallWatch> ended;  // without the lock: its thread may want it
+    std::shared_ptr<StallWatch> ended;  // without the lock: its thread may want it
     bool is_news = false;
     {
         const std::lock_guard lock{mutex()};
         if (bound_ns == 0) {
             ended = std::move(stall_watch_);
         } else if (stall_watch_ == nullptr) {
-            stall_watch_ = std::make_unique<StallWatch>(*this);
+            stall_watch_ = StallWatch::begin(*this);
         }
         const std::uint64_t before = stall_bound_ns.exchange(bound_ns, std::memory_order_relaxed);
         if (stall_watch_ != nullptr) stall_watch_->change_pace();
         is_news = (before == 0) != (bound_ns == 0) && !held_.empty();
     }
     if (is_news) process.bump();
-}
-
-void SchedulerCore::end_watch() noexcept {
-    std::unique_ptr<StallWatch> ended;
-    const std::lock_guard lock{mutex()};
-    stall_bound_ns.store(0, std::memory_order_relaxed);
-    ended = std::move(stall_watch_);
+    end(ended, kernel_ns() + kMostWaitNs);
 }
 
 void SchedulerCore::keep_watching() noexcept {
@@ -220,7 +215,7 @@ void SchedulerCore::keep_watching() noexcept {
     try {
         const std::lock_guard lock{mutex()};
         if (stall_bound_ns.load(std::memory_order_relaxed) == 0 || stall_watch_ != nullptr) return;
-        stall_watch_ = std::make_unique<StallWatch>(*this);
+        stall_watch_ = StallWatch::begin(*this);
     } catch (...) {  // no memory, or no thread to be had: the next worker that is taken tries again
     }
 }
@@ -229,6 +224,13 @@ void SchedulerCore::set_stall_told(const Stall& stall) noexcept {
     const std::lock_guard lock{mutex()};
     for (const Held& held : held_)
         if (held.worker == stall.worker) held.worker->stall_told_ = stall.since;
+}
+
+bool SchedulerCore::tell_stall(Worker& by, const Stall& stall) noexcept {
+    const Stamp at = begin_to_tell(by);
+    if (!at.known()) return false;
+    const bool is_heard = by.tell_stall(stall, at);  // without the lock, as tell_started()
+    return end_telling({by, at}) && is_heard;
 }
 
 std::optional<Stall> SchedulerCore::find_stall(const StallWatch& by) noexcept {

@@ -9,6 +9,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <tiffany/telemetry/detail/lttng_patience.hpp>
 #include <tiffany/telemetry/metrics_snapshot.hpp>
 #include <tiffany/telemetry/task_list.hpp>
 #include <tiffany/telemetry/worker.hpp>
@@ -25,7 +26,12 @@ namespace tiffany::detail {
 
 inline constexpr std::size_t kGroupBytes = 64;
 
-struct SchedulerCore {
+// So long who ends something waits for a thread that is in the middle of an event: what a worker that begins takes
+// where LTTng's consumer is dead, and some more. One that takes longer is in the hands of a debugger, say, or in a
+// channel that blocks for ever.
+inline constexpr std::uint64_t kMostWaitNs = LttngPatience::kGiveUpNs + 500'000'000;
+
+struct SchedulerCore : std::enable_shared_from_this<SchedulerCore> {
     /// Errors: std::invalid_argument, bounds of buckets that do not rise.
     SchedulerCore(std::string_view scheduler_name, Clock& its_clock, bool with_metrics, const MetricsBuckets& buckets);
     ~SchedulerCore();
@@ -42,8 +48,9 @@ struct SchedulerCore {
     /// A worker that a foreign hook took is a runtime's own from now on.
     void give_loop(Worker& worker) noexcept;
     /// Stops all workers, whoever holds them: the runtime is gone. Waits for those whose threads have them tell that
-    /// they begin, or of a new sink, for 2.5 s at most. One that takes longer, the calling thread's own and one whose
-    /// thread is in the middle of its last word are left to their threads, which read the clock no more.
+    /// they begin, or of a new sink, and for the watch, for 2.5 s at most. One that takes longer, the calling thread's
+    /// own and one whose thread is in the middle of its last word are left to their threads, which read the clock no
+    /// more.
     void close() noexcept;
     /// @param fork  its number, for InheritedMark; 0 = there are no more numbers
     void become_child(std::uint64_t instance, std::uint8_t fork) noexcept;
@@ -68,15 +75,14 @@ struct SchedulerCore {
 
     /// Has runs of more than that found; 0 = no more. Errors: std::bad_alloc; std::system_error, no thread to be had.
     void watch(std::uint64_t bound_ns);
-    /// Before it is closed.
-    void end_watch() noexcept;
     /// In a forked child the thread that watches is not there: starts another. Cost where nobody watches: a load.
     void keep_watching() noexcept;
     // for StallWatch
     /// A run that is to be told of by this watch.
     std::optional<Stall> find_stall(const StallWatch& by) noexcept;
     void set_stall_told(const Stall& stall) noexcept;
-    static bool tell_stall(Worker& by, const Stall& stall) noexcept { return by.tell_stall(stall); }
+    /// On the worker of the thread that watches. Returns whether anybody listens.
+    bool tell_stall(Worker& by, const Stall& stall) noexcept;
 
     // ---- the scrape: snapshot.cpp ----
 
@@ -134,6 +140,9 @@ struct SchedulerCore {
     Stamp begin_to_tell(const Worker& worker) noexcept;
     bool end_telling(const Begun& begun) noexcept;
     Stamp begin_to_leave(Worker& worker, std::optional<std::uint64_t> delay_ns) noexcept;
+    void end_watch(std::uint64_t until_ns) noexcept;
+    void end(const std::shared_ptr<StallWatch>& watch, std::uint64_t until_ns) noexcept;
+    bool is_in_an_event(pthread_t thread) noexcept;
     bool give_up_all(std::vector<Held>& held, bool may_wait) noexcept;
     std::uint64_t keep_left_out() noexcept;
     void give_up(const Worker& worker) noexcept;
@@ -153,7 +162,7 @@ struct SchedulerCore {
     std::vector<Owned> all_;
     std::vector<Worker*> free_;
     std::vector<Held> held_;
-    std::unique_ptr<StallWatch> stall_watch_;
+    std::shared_ptr<StallWatch> stall_watch_;
     std::unique_ptr<EndedWorkers> ended_;  // with metrics; null: none has ended
     std::uint64_t ended_transitions_ = 0;  // of workers that have ended
     ReadyAge ready_age_;

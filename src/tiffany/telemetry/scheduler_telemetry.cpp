@@ -142,7 +142,6 @@ SchedulerTelemetry::SchedulerTelemetry(std::string_view name, const TelemetryOpt
 
 SchedulerTelemetry::~SchedulerTelemetry() {
     const Unseen unseen;
-    core_->end_watch();
     core_->close();
     Process::get().pal(detail::PalExit::sink).flush();
 }

@@ -66,9 +66,9 @@ class SchedulerTelemetry {
     /// std::invalid_argument, bounds of buckets that do not rise, or more than 32.
     explicit SchedulerTelemetry(std::string_view name, const TelemetryOptions& options = {});
     /// Tells that the workers end that threads still have, as at exit(). Waits for those which at this moment tell that
-    /// they begin, or of a new sink: for LTTng they may wait 2 s or so; after 2.5 s no longer. Then waits, within its
-    /// flush_timeout, until an installed sink has everything, but for what a worker tells after that, and for the last
-    /// word of one that a thread gives back at this moment.
+    /// they begin, or of a new sink, and for the watch: for LTTng they may wait 2 s or so; after 2.5 s no longer. Then
+    /// waits, within its flush_timeout, until an installed sink has everything, but for what a worker tells after that,
+    /// and for the last word of one that a thread gives back at this moment.
     ~SchedulerTelemetry();
     SchedulerTelemetry(const SchedulerTelemetry&) = delete;
     SchedulerTelemetry& operator=(const SchedulerTelemetry&) = delete;
@@ -99,8 +99,9 @@ class SchedulerTelemetry {
 
     /// Has a thread of its own look for runs that last for longer than `bound`; each is told of once, within about a
     /// quarter of the bound (10 ms at least, 1 s at most), while somebody listens: fires `Stalled`, with the worker and
-    /// the task. Zero, or less: no more, and waits for the end of that thread. To begin with it is what TIFFANY_STALL
-    /// or Settings::stall says.
+    /// the task. Zero, or less: no more, and waits for the end of that thread; after 2.5 s no longer, if it is in the
+    /// middle of an event then, for which LTTng lets it wait. To begin with it is what TIFFANY_STALL or Settings::stall
+    /// says.
     ///
     /// Workers take it up at their next tick, park or (foreign threads) hook. Of a run that began before that the task
     /// is not known (tid 0), and without metrics the run neither: docs/stalls.md. A watched worker keeps what runs and

@@ -7,6 +7,7 @@
 #include <optional>
 #include <tiffany/telemetry/detail/signals_blocked.hpp>
 #include <tiffany/telemetry/worker.hpp>
+#include <utility>
 
 #include "process.hpp"
 #include "scheduler_core.hpp"
@@ -23,19 +24,31 @@ std::chrono::nanoseconds pause_for(std::uint64_t bound_ns) noexcept {
 
 }  // namespace
 
-StallWatch::StallWatch(SchedulerCore& core) : core_{core} {
+std::shared_ptr<StallWatch> StallWatch::begin(SchedulerCore& core) {
+    std::shared_ptr<StallWatch> watch{new StallWatch{core}};
     const AllSignalsBlocked blocked;
-    thread_ = std::thread{[this] { run(); }};
-    pthread_setname_np(thread_.native_handle(), "tiffany-stall");
+    watch->thread_ = std::thread{[watch] { watch->run(); }};
+    pthread_setname_np(watch->thread(), "tiffany-stall");
+    return watch;
 }
 
-StallWatch::~StallWatch() {
-    {
-        const std::lock_guard lock{mutex_};
-        stopping_ = true;
-    }
-    changed_.notify_one();
-    thread_.join();
+bool StallWatch::stop(std::uint64_t until_ns) noexcept {
+    const std::chrono::steady_clock::time_point until{std::chrono::nanoseconds{until_ns}};  // which is CLOCK_MONOTONIC
+    std::unique_lock lock{mutex_};
+    stopping_ = true;
+    changed_.notify_all();
+    return changed_.wait_until(lock, until, [this] { return over_; });
+}
+
+bool StallWatch::is_over() noexcept {
+    const std::lock_guard lock{mutex_};
+    return over_;
+}
+
+void StallWatch::leave(std::shared_ptr<SchedulerCore> core) noexcept {
+    const std::lock_guard lock{mutex_};
+    if (!over_) kept_ = std::move(core);
+    thread_.detach();
 }
 
 void StallWatch::change_pace() noexcept {
@@ -46,15 +59,24 @@ void StallWatch::change_pace() noexcept {
     changed_.notify_one();
 }
 
-void StallWatch::leave_behind(std::unique_ptr<StallWatch> watch) noexcept {
-    // its mutex may be held, and its thread cannot be joined, for ever
+void StallWatch::leave_behind(const std::shared_ptr<StallWatch>& watch) noexcept {
+    // its mutex may be held, for ever; and what its thread owns of it is never given up
     static StallWatch* last = nullptr;
     if (watch == nullptr) return;
     watch->left_before_ = last;
-    last = watch.release();
+    last = watch.get();
 }
 
-void StallWatch::run() noexcept {
+/// The thread. What it returns is to go when nothing here is in use any more.
+std::shared_ptr<SchedulerCore> StallWatch::run() noexcept {
+    work();
+    const std::lock_guard lock{mutex_};
+    over_ = true;
+    changed_.notify_all();
+    return std::move(kept_);
+}
+
+void StallWatch::work() noexcept {
     std::unique_lock lock{mutex_};
     while (!stopping_) {
         const std::uint64_t bound_ns = core_.stall_bound_ns.load(std::memory_order_relaxed);

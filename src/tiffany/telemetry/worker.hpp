@@ -387,7 +387,7 @@ class alignas(64) Worker {
     std::uint64_t busy_ns() const noexcept;
     std::uint64_t current_run_ns() const noexcept;
     bool is_stalled(std::uint64_t bound_ns, detail::Stall& stall) noexcept;
-    bool tell_stall(const detail::Stall& stall) noexcept;
+    bool tell_stall(const detail::Stall& stall, Stamp at) noexcept;
     Stamp start(bool has_loop) noexcept;
     void tell_started(bool has_loop, Stamp at) noexcept;
     void get_loop() noexcept;

@@ -60,14 +60,17 @@ bool Worker::is_stalled(std::uint64_t bound_ns, Stall& stall) noexcept {
 }
 
 /// Of another worker's run, on the worker of the thread that watches. Returns whether anybody listens.
-bool Worker::tell_stall(const Stall& stall) noexcept {
-    if ((on_ & kSpecial) != 0 && !enter_specially(seq())) return false;
+/// @param at  the clock may be gone when the first event is told, so it is not read, nor looked after as a hook does:
+///            StallWatch::look() did
+bool Worker::tell_stall(const Stall& stall, Stamp at) noexcept {
+    if (generation_ != core_->process.generation()) catch_up(seq(), true, at);
+    drop_what_is_off();
     if ((on_ & kTracers) == 0) return false;
     tiffany_stalled event;
     event.worker = stall.worker_id;
     event.tid = stall.tid;
     event.run_ns = stall.run_ns;
-    fire(EventId::Stalled, event);
+    fire(EventId::Stalled, event, at);
     return true;
 }
 

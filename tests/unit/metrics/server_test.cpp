@@ -7,6 +7,7 @@
 #include <prometheus/collectable.h>
 #include <prometheus/counter.h>
 #include <prometheus/registry.h>
+#include <pthread.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -14,6 +15,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <latch>
@@ -116,6 +118,30 @@ std::ptrdiff_t open_sockets() {
     return sockets;
 }
 
+/// While it lives this process can open one more descriptor.
+class OneDescriptorLeft {
+  public:
+    OneDescriptorLeft() {
+        getrlimit(RLIMIT_NOFILE, &before_);
+        const int next = dup(STDERR_FILENO);
+        close(next);
+        const rlimit one_more{static_cast<rlim_t>(next) + 1, before_.rlim_max};
+        EXPECT_EQ(setrlimit(RLIMIT_NOFILE, &one_more), 0);
+    }
+    ~OneDescriptorLeft() { setrlimit(RLIMIT_NOFILE, &before_); }
+    OneDescriptorLeft(const OneDescriptorLeft&) = delete;
+    OneDescriptorLeft& operator=(const OneDescriptorLeft&) = delete;
+
+  private:
+    rlimit before_{};
+};
+
+std::chrono::nanoseconds cpu_time() {
+    timespec time{};
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+    return std::chrono::seconds{time.tv_sec} + std::chrono::nanoseconds{time.tv_nsec};
+}
+
 class Server : public ::testing::Test {
   protected:
     SchedulerTelemetry telemetry{"served"};
@@ -129,6 +155,41 @@ class Server : public ::testing::Test {
 TEST_F(Server, TellsThePortThatItGot) {
     EXPECT_NE(server.port(), 0);
     EXPECT_EQ(server.url(), "http://127.0.0.1:" + std::to_string(server.port()) + "/metrics");
+}
+
+TEST_F(Server, AProgramThatIsOutOfDescriptorsKeepsItsCpuAndAnswersWhenItHasOne) {
+    std::optional<Client> client;
+    {
+        const OneDescriptorLeft its;
+        client.emplace(server.port());
+        client->send_text("GET /metrics HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n");
+        const auto before = cpu_time();
+        EXPECT_FALSE(client->hears(1000)) << "there is no descriptor for it";
+        EXPECT_LT(cpu_time() - before, std::chrono::milliseconds{200});
+    }
+    EXPECT_EQ(client->read_all().value_or("no answer").rfind("HTTP/1.1 200", 0), 0u);
+    EXPECT_TRUE(answers(server));
+}
+
+TEST_F(Server, BeginsAndEndsInAThreadThatIsToBeCancelled) {
+    struct Thread {
+        // of its own: AddressSanitizer is not told that a frame which is cancelled goes
+        [[gnu::noinline]] static void begin_and_end() { const MetricsServer ends{{.port = 0}}; }
+        static void* run(void* came_through) {
+            pthread_cancel(pthread_self());
+            begin_and_end();
+            *static_cast<bool*>(came_through) = true;
+            pthread_testcancel();
+            return nullptr;
+        }
+    };
+    bool came_through = false;
+    pthread_t thread{};
+    ASSERT_EQ(pthread_create(&thread, nullptr, &Thread::run, &came_through), 0);
+    void* result = nullptr;
+    pthread_join(thread, &result);
+    EXPECT_EQ(result, PTHREAD_CANCELED);
+    EXPECT_TRUE(came_through);
 }
 
 TEST_F(Server, ServesTheTextFormat) {

@@ -4,10 +4,13 @@
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <filesystem>
 #include <fstream>
 #include <latch>
+#include <memory>
 #include <optional>
+#include <thread>
 #include <tiffany/telemetry/configure.hpp>
 
 #include "kept.hpp"
@@ -211,6 +214,61 @@ TEST_F(Stalls, TheThreadEndsWithTheWatchAndWithTheScheduler) {
     }
     EXPECT_EQ(watches(), 0);
 }
+
+/// The watch's thread stands still in an event, as one does in a channel that blocks for ever.
+class HeldStalls : public Stalls, public ::testing::WithParamInterface<EventId> {
+  protected:
+    HeldStalls() {
+        telemetry->watch(kBound);
+        begin(**worker, task);
+    }
+
+    /// Has the watch's thread stand still in that event, does it beside that, and lets it go. Whether it was done.
+    template <typename Do>
+    bool is_done_while_held(const Do& what) {
+        const bool is_last_word = GetParam() == EventId::WorkerStopped;
+        recording().is_held = recording().released = false;
+        if (!is_last_word) recording().hold = static_cast<int>(GetParam());
+        own_clock->advance(2 * kBoundNs);
+        const auto is_held = [] { return recording().is_held.load(); };
+        EXPECT_TRUE(eventually([&] { return is_last_word ? !recording().of(EventId::Stalled).empty() : is_held(); }));
+        (*worker)->done(task);
+        worker.reset();
+        if (is_last_word) recording().hold = static_cast<int>(GetParam());
+        std::atomic<bool> done{false};
+        std::thread thread{[&] {
+            what();
+            done = true;
+        }};
+        EXPECT_TRUE(eventually(is_held));
+        const bool was_done = eventually([&] { return done.load(); });
+        if (was_done && telemetry == nullptr) own_clock.reset();
+        recording().released = true;
+        thread.join();
+        EXPECT_TRUE(eventually([] { return watches() == 0; }));
+        EXPECT_EQ(recording().of(EventId::WorkerStopped).size(), 2u) << "of the worker, and of the watch's own";
+        return was_done;
+    }
+
+    std::unique_ptr<VirtualClock> own_clock = std::make_unique<VirtualClock>();
+    std::unique_ptr<SchedulerTelemetry> telemetry =
+        std::make_unique<SchedulerTelemetry>("s", TelemetryOptions{.clock = own_clock.get()});
+    std::unique_ptr<WorkerLease> worker = std::make_unique<WorkerLease>(telemetry->worker());
+    TaskTimes task;
+};
+
+TEST_P(HeldStalls, TheSchedulersEndWaitsNotForEverAndTheThreadNeedsItsClockNoMore) {
+    EXPECT_TRUE(is_done_while_held([&] { telemetry.reset(); }));
+}
+
+TEST_P(HeldStalls, TheWatchsEndWaitsNotForEver) {
+    EXPECT_TRUE(is_done_while_held([&] { telemetry->watch(0ns); }));
+    telemetry->watch(kBound);
+    EXPECT_TRUE(eventually([] { return watches() == 1; }));
+}
+
+INSTANTIATE_TEST_SUITE_P(InEachEventOfItsThread, HeldStalls,
+                         ::testing::Values(EventId::WorkerStarted, EventId::Stalled, EventId::WorkerStopped));
 
 TEST_F(Stalls, OfARunThatBeganBeforeTheWatchMetricsKnowThatItLasts) {
     install_sink(sink);
