@@ -112,9 +112,7 @@ void Recording::choose_buffers(std::uint64_t processes) {
     if (plan.ticks) notice << ", ticks " << plan.ticks->text();
     notice << " on each of " << room.cpus << " CPUs: " << human_bytes(plan.process_bytes) << " of " << where
            << " a process, room for " << plan.processes << " at a time";
-    if (plan.shrunk)
-        notice << "; no more than that because there is room for " << human_bytes(room.free_bytes)
-               << " there, so a fast program may lose events";
+    if (plan.shrunk) notice << "; no more than that because " << plan.limit << ", so a fast program may lose events";
 }
 
 Environment Recording::command_environment(const SessionDaemon& daemon) const {
