@@ -216,6 +216,12 @@ std::unique_ptr<BufferKeeper> Recording::hold_buffers(const SessionDaemon& daemo
     return std::make_unique<HeldBuffers>(trace_path(), directory_.path("shm-kept"), daemon.consumer());
 }
 
+std::string how_it_hangs(Daemon daemon, bool stopped) {
+    if (stopped && daemon == Daemon::either)
+        return "LTTng's daemons hang (both were stopped, by a signal or a debugger)";
+    return daemon_title(name_of(daemon)) + " hangs" + (stopped ? " (it was stopped, by a signal or a debugger)" : "");
+}
+
 void Recording::end_session(Session& session, SessionDaemon& daemon, BufferKeeper& buffers) {
     facts_.ended = std::chrono::system_clock::now();
     if (facts_.dead_daemon) daemon.end(kPatienceWithHalf);  // the other one waits for it
@@ -237,12 +243,11 @@ void Recording::end_session(Session& session, SessionDaemon& daemon, BufferKeepe
     if (!facts_.failed_daemon())
         end_.refused_channels = daemon.complaints().refused_channels;  // else it was not for want of room
     if (facts_.hung_daemon)
-        complain(
-            facts_.hung_daemon == Daemon::consumer ? ExitCode::lost : ExitCode::system,
-            "cannot end the recording in good order: " + daemon_title(name_of(*facts_.hung_daemon)) + " hangs" +
-                (stopped ? " (it was stopped, by a signal or a debugger)" : "") +
-                (facts_.hangs_on ? ""
-                                 : ": what it did not write is read from the buffers, as far as they are still there"));
+        complain(facts_.hung_daemon == Daemon::consumer ? ExitCode::lost : ExitCode::system,
+                 "cannot end the recording in good order: " + how_it_hangs(*facts_.hung_daemon, stopped.has_value()) +
+                     (facts_.hangs_on ? ""
+                                      : std::string{": what "} + (stopped == Daemon::either ? "they" : "it") +
+                                            " did not write is read from the buffers, as far as they are still there"));
     else if (!trouble.empty() && facts_.own == ExitCode::good)
         complain(ExitCode::system, "cannot end the recording: " + trouble);
 }
@@ -251,6 +256,8 @@ void Recording::end_session(Session& session, SessionDaemon& daemon, BufferKeepe
 /// signal that ended it before it began.
 std::optional<int> Recording::run_beside() {
     EndSignals signals;
+    Notice{talk_} << "no COMMAND: every instrumented process of the user's session daemon is to be recorded, into "
+                  << directory_.name() << "; Ctrl-C ends it";
     SessionDaemon daemon{talk_, SessionDaemon::OfUser{}};
     facts_.private_daemon = false;
     facts_.lttng_version = daemon.version();
