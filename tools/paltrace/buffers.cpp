@@ -78,8 +78,11 @@ BufferPlan plan_with(BufferSize transitions, Beside beside, const BufferWish& wi
     return plan;
 }
 
+// More at once would get buffers that are too small for anything.
+constexpr std::uint64_t kMostShares = 64;
+
 std::string of_each(std::uint64_t processes) {
-    return processes == 1 ? "" : " for each of the " + std::to_string(processes) + " processes that run";
+    return processes == 1 ? "" : " for each of " + std::to_string(processes) + " processes";
 }
 
 /// @param but  what there is for it, and what to do: a sentence's end
@@ -98,11 +101,12 @@ struct Limit {
 Limit limit_of(const BufferWish& wish, const BufferRoom& room) {
     const std::uint64_t half = room.bytes() / 2;
     const std::uint64_t quarter = room.memory_bytes / 4;
-    const std::uint64_t shared = std::min(half, quarter) / wish.processes;
+    const std::uint64_t shares = std::min(wish.processes, kMostShares);
+    const std::uint64_t shared = std::min(half, quarter) / shares;
     if (shared > kMostOfAProcess)
         return {kMostOfAProcess, "more than " + human_bytes(kMostOfAProcess) + " would not be ready before it begins"};
     const std::string whose = half <= quarter ? "half of the room in " + room.where : "a quarter of the free memory";
-    return {shared, whose + " is " + human_bytes(shared) + of_each(wish.processes)};
+    return {shared, whose + " is " + human_bytes(shared) + of_each(shares)};
 }
 
 /// Not enough for the least useful size.

@@ -43,7 +43,7 @@ struct BufferWish {
     std::optional<BufferSize> asked{};  ///< --buffers; nothing = choose
     bool ticks = false;
     bool lossless = false;
-    std::uint64_t processes = 1;  ///< that are there already: each gets its part of the room
+    std::uint64_t processes = 1;  ///< at least 1: that are there already; each gets its part of the room, of at most 64
 };
 
 struct BufferPlan {

@@ -40,8 +40,6 @@ namespace {
 
 constexpr char kForkLibrary[] = "liblttng-ust-fork.so.1";
 
-constexpr std::uint64_t kMostProcesses = 64;  // more at once get buffers that are too small for anything
-
 constexpr std::chrono::seconds kPatienceWithHalf{2};  // when one of the daemons has died, or cannot write
 
 constexpr std::uint64_t kLeastDisk = 64 * 1024;  // what a trace without an event takes
@@ -103,7 +101,7 @@ void Recording::choose_buffers(std::uint64_t processes) {
     facts_.buffers = plan_buffers({.asked = options_.buffers,
                                    .ticks = options_.ticks,
                                    .lossless = options_.lossless,
-                                   .processes = std::clamp<std::uint64_t>(processes, 1, kMostProcesses)},
+                                   .processes = std::max<std::uint64_t>(processes, 1)},
                                   room);
     const BufferPlan& plan = facts_.buffers;
     Notice notice{talk_};
