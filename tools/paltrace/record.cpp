@@ -254,9 +254,9 @@ void Recording::end_session(Session& session, SessionDaemon& daemon, BufferKeepe
 /// signal that ended it before it began.
 std::optional<int> Recording::run_beside() {
     EndSignals signals;
-    Notice{talk_} << "no COMMAND: every instrumented process of the user's session daemon is to be recorded, into "
-                  << directory_.name() << "; Ctrl-C ends it";
     SessionDaemon daemon{talk_, SessionDaemon::OfUser{}};
+    Notice{talk_} << "no COMMAND: every instrumented process of this daemon is to be recorded, into "
+                  << directory_.name() << "; Ctrl-C ends it";
     facts_.private_daemon = false;
     facts_.lttng_version = daemon.version();
     const auto [processes, all] = find_running(daemon, signals, talk_);
