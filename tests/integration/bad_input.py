@@ -456,6 +456,8 @@ def test_a_log_that_was_cut_is_named(tmp_path):
 
 @pytest.mark.parametrize("arguments, word", [
     (["foo"], "there is no command 'foo'"), (["record", "--bogus", "--", "ls", "-l"], "not expected: --bogus ("),
+    (["check", "a", "b"], "check takes one INPUT, so not expected: b; give each by itself, or what `paltrace convert` makes of all ("),
+    (["stats", "--json", "a", "b", "-"], "stats takes one INPUT, so not expected: b -; give each"), (["check", "a", "b", "--bogus"], "not expected: b --bogus ("),
     (["record", "--bogus", "more", "--", "ls"], "--bogus"), (["record", "--", ""], "cannot run COMMAND: its name is empty"),
     (["record", "-o", "", "--", "ls"], "the directory has no name")])
 def test_wrong_usage_names_the_word(tmp_path, arguments, word):

@@ -103,6 +103,31 @@ def test_a_last_packet_with_a_size_that_no_file_has_is_damaged_and_not_cut(tmp_p
             assert not log.exists()
 
 
+@pytest.mark.parametrize("ends", [[0], [1], [0, 1]], ids=["the first", "the second", "both"])
+@pytest.mark.parametrize("reader", ["babeltrace2", "auto"])
+def test_half_a_packet_behind_one_whose_end_was_not_written_costs_no_whole_one(tmp_path, reader, ends):
+    """As a crash leaves it: babeltrace2 takes 0 for such an end, and refuses an index that says so."""
+    trace = small_trace(tmp_path)
+    stream = trace / "transitions_0"
+    changed = bytearray(stream.read_bytes())
+    starts = packet_starts(changed)
+    for packet in ends:
+        changed[starts[packet] + 40:starts[packet] + 48] = bytes(8)
+    stream.write_bytes(changed)
+    log = tmp_path / "run.pal"
+    assert paltrace("convert", "--reader", reader, trace, "-o", log).returncode == GOOD
+    whole = [line for line in log.read_bytes().splitlines() if b'"step":' in line]
+    stream.write_bytes(changed[:starts[2] + 300])
+    done = paltrace("convert", "--reader", reader, trace, "-o", log)
+    assert done.returncode == BAD_CONTENT and f"cannot read all of stream {stream}: packet 2 at byte {starts[2]} is cut\n" in done.stderr, done
+    *records, end = log.read_bytes().splitlines()
+    assert [line for line in records if b'"step":' in line] == whole[:12]
+    assert (json.loads(end)["lost"], json.loads(end)["bad_parts"]) == (6, 1), end
+    assert verdict(paltrace("check", "--reader", reader, trace)) == "bad: not all could be read"
+    refused = paltrace("convert", "--reader", "native", trace, "-o", log)
+    assert_refused(refused, BAD_CONTENT, stream, f"packet {ends[0]} at byte {starts[ends[0]]}: it ends before it begins")
+
+
 def index_of(stream, entry_bytes=72):
     """As LTTng writes it, of the packets of a stream."""
     made = struct.pack(">4I", 0xC1F1DCC1, 1, 1, entry_bytes)

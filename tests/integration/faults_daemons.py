@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import re
+import select
 import signal
 import struct
 import subprocess
@@ -47,12 +48,12 @@ def declarations(metadata):
     return text
 
 
-def written(directory):
-    """Whether events are on disk, and what all of them mean."""
+def written(directory, processes=1):
+    """Whether events are on disk, and what all of them mean, of so many processes."""
     text = b"".join(map(declarations, directory.glob("trace/**/metadata")))
     return (
         any(file.stat().st_size > 8192 for file in directory.glob("trace/**/transitions_*"))
-        and text.count(b'"tiffany:') == len(EVENTS)
+        and text.count(b'"tiffany:') == processes * len(EVENTS)
         and text.count(b"{") == text.count(b"}")
     )
 
@@ -188,7 +189,8 @@ def left_beside_a_daemon_that_fails(directory, daemon, number, pace="--gently", 
     script = f"{SPIN} 0 {pace} --counter {counter} --announce {announce} & until test -e {over}; do sleep 0.05; done"
     with Running(run, "--buffers", "1Mx4", "--", "sh", "-c", script, ready=announce) as running:
         poll(lambda: written(run), "something is on disk")
-        os.kill(running.child(f"lttng-{daemon}d"), number)
+        for one in daemon.split():
+            os.kill(running.child(f"lttng-{one}d"), number)
         before = sum(made(counter))
         poll(lambda: sum(made(counter)) >= before + more, "it goes on")
         spin = running.child("spin_transitions")
@@ -199,8 +201,8 @@ def left_beside_a_daemon_that_fails(directory, daemon, number, pace="--gently", 
 
 
 def test_what_goes_on_when_a_session_daemon_that_hangs_is_given_up_is_read_from_its_buffers(tmp_path):
-    """Until it is ended: then LTTng ends the recording in the process, before or after the consumer daemon is ended, too,
-    which may have taken all by then."""
+    """Until it is ended: then LTTng ends the recording in the process. The consumer daemon, which takes what comes until then, is
+    ended before it."""
     need_program("lttng-crash")
     with left_beside_a_daemon_that_fails(tmp_path, "session", signal.SIGSTOP) as (running, spin, counter):
         daemon = running.child("lttng-sessiond")
@@ -233,6 +235,60 @@ def test_what_goes_on_past_a_daemon_that_no_longer_records_it_is_said_to_be_miss
     assert f"paltrace: {missing}\n" in done.err and re.search(r"^paltrace: lost at least \d+ trans", done.err, re.M), done.err
     judged = check(tmp_path / "run")
     assert f"note: {missing}\n" in judged.stdout, judged
+
+
+def test_that_both_daemons_hang_is_said_and_what_goes_on_past_them_is_said_to_be_missing(tmp_path):
+    """Neither is called the one that went on to the end."""
+    need_program("lttng-crash")
+    with left_beside_a_daemon_that_fails(tmp_path, "session consumer", signal.SIGSTOP, pace="", more=1_000_000) as (running, spin, counter):
+        done = running.wait(PROMISED_END).expect(3)
+        assert alive(spin)
+        told = sum(made(counter))
+    assert "LTTng's daemons hang (both were stopped, by a signal or a debugger): what they did not write is read" in done.err
+    (process,) = done.file["processes"]
+    assert done.file["transitions"] + done.file["lost"] < told, "else none is missing"
+    assert (done.file["hung_daemon"], process["ended"], process["tail_unknown"]) == ("either", False, True)
+    missing = f"what process {spin} (spin_transition) did after one of LTTng's daemons had stopped answering is missing, and not counted"
+    assert f"paltrace: {missing}\n" in done.err and f"note: {missing}\n" in check(tmp_path / "run").stdout
+
+
+def test_of_daemons_that_are_ended_by_force_the_one_that_takes_the_buffers_goes_first(tmp_path):
+    """The end of the other one makes it take them down, and it would be killed half way."""
+    announce, run = tmp_path / "go", tmp_path / "run"
+    with Running(run, "--", SPIN, "0", "--gently", "--announce", announce, ready=announce) as running:
+        session, consumer = (running.child(f"lttng-{daemon}d") for daemon in ("session", "consumer"))
+        os.kill(session, signal.SIGSTOP)
+        waiting, fds = select.poll(), {os.pidfd_open(pid): pid for pid in (session, consumer)}
+        for fd in fds:
+            waiting.register(fd, select.POLLIN)
+        os.kill(running.child("spin_transitions"), signal.SIGINT)
+        first = [fds[fd] for fd, _ in waiting.poll(DEADLINE * 1000)]
+        running.wait(PROMISED_END)
+        for fd in fds:
+            os.close(fd)
+    assert consumer in first
+
+
+def test_of_a_command_that_was_killed_with_the_consumer_daemon_no_more_is_said_than_was_read(tmp_path):
+    """The buffers of what it left are there, its own nobody has any more."""
+    need_program("lttng-crash")
+    announce, other, run = tmp_path / "go", tmp_path / "other", tmp_path / "run"
+    begin = f"{SPIN} 0 --gently --announce {other} & until test -e {other}; do sleep 0.05; done"
+    script = f"{begin}; exec {SPIN} 0 --gently --announce {announce}"
+    with Running(run, "--buffers", "1Mx4", "--", "sh", "-c", script, ready=announce) as running:
+        poll(lambda: written(run, processes=2), "something is on disk")
+        spins = [pid for pid in running.started if pathlib.Path(f"/proc/{pid}/comm").read_text() == "spin_transition\n"]
+        (left,) = (pid for pid in spins if parent(pid) in spins)
+        command = parent(left)
+        os.kill(running.process.pid, signal.SIGSTOP)  # it sees both deaths at once
+        for pid in (running.child("lttng-consumerd"), command):
+            os.kill(pid, signal.SIGKILL)
+            poll(lambda: not alive(pid), "it is dead")
+        os.kill(running.process.pid, signal.SIGCONT)
+        done = running.wait(PROMISED_END).expect(128 + signal.SIGKILL)
+        assert alive(left)
+    assert (run / "recovered").exists(), "of the one that goes on"
+    assert "COMMAND was killed: of its last second" in done.err, done.err
 
 
 def test_what_the_command_left_and_is_killed_before_the_recording_ends_has_ended_although_nobody_waits_for_it(tmp_path):

@@ -142,7 +142,7 @@ def test_program_and_daemons_killed_at_once_leave_a_recording_that_paltrace_reco
         command = [SPIN, "0", *pace, "--counter", counter, "--announce", announce]
         with Running(run, "--crash-safe", *options, "--buffers", "1Mx8", "--", *command, ready=announce) as running:
             poll(lambda: any(file.stat().st_size > 4096 for file in run.glob("trace/**/transitions_*")), "a sub-buffer")
-            kill_at_once(*map(running.child, ("spin_transitions", "lttng-sessiond", "lttng-consumerd")))
+            kill_at_once(*map(running.child, ("spin_transitions", "lttng-consumerd", "lttng-sessiond")))
             done = running.wait(PROMISED_END).expect(128 + signal.SIGKILL)
             running.nothing_is_left()
         made = int.from_bytes(counter.read_bytes(), sys.byteorder)

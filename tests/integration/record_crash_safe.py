@@ -47,7 +47,8 @@ def kill_all_and_recover(directory, spin):
     with Running(run, "--crash-safe", "--lossless", "--", *command, ready=announce) as running:
         # part of it written out, part of it in the buffers
         poll(lambda: any(file.stat().st_size > 4096 for file in run.glob("trace/**/transitions_*")), "a sub-buffer")
-        kill_at_once(running.child("spin_transitions"), running.process.pid, *running.started)
+        # who has a keeper that dies, and stands still, goes on for a moment: the kernel wakes an orphaned process group
+        kill_at_once(running.child("spin_transitions"), running.child("lttng-consumerd"), running.process.pid, *running.started)
         line = rescue_line(running.wait().err)
         running.nothing_is_left()
     made = count_in(counter)

@@ -68,6 +68,8 @@ def test_what_starts_meanwhile_is_recorded_from_its_start_until_a_signal(tmp_pat
             line = recorder.stderr.readline()
             assert line, said
             said += line
+        first = f"paltrace: no COMMAND: every instrumented process of this daemon is to be recorded, into {run}; Ctrl-C ends it\n"
+        assert first in said[:said.index("buffers: ")], said
         assert "recording 0 processes that run" in said
         report = tmp_path / "report.json"
         for _ in range(2):

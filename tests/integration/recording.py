@@ -170,11 +170,26 @@ def read_lines(log):
 
 
 def kill_at_once(traced, *others):
-    """Before any of them could do something about it: the program ends its recording itself if it sees a daemon die before it."""
+    """Before any of them could do something about it: the program ends its recording itself if it sees a daemon die before it.
+
+    The consumer daemon of `others` comes before the session daemon, whose end makes it take the buffers down.
+    """
+
+    def state(thread):
+        with contextlib.suppress(OSError):
+            return (thread / "stat").read_text().rpartition(")")[2].split()[0]
+        return "X"
+
+    def all_stand_still():  # a thread in the kernel stops when it comes back
+        threads = (thread for pid in (traced, *others) for thread in pathlib.Path(f"/proc/{pid}/task").glob("*"))
+        return all(state(thread) in "TZX" for thread in threads)
+
     for number in (signal.SIGSTOP, signal.SIGKILL):
         for pid in (traced, *others):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
+        if number == signal.SIGSTOP:
+            poll(all_stand_still, "all of them stand still")
 
 
 def rescue_line(said):

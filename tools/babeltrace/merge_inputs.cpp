@@ -5,13 +5,13 @@
 #include <optional>
 #include <set>
 #include <tiffany/pal/loss.hpp>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
 #include "anchors.hpp"
 #include "duplicates.hpp"
 #include "record_heap.hpp"
+#include "source_counts.hpp"
 
 namespace tiffany::ctf {
 namespace {
@@ -27,36 +27,6 @@ void add(Counts& to, const Counts& more) {
     for (const auto& [name, count] : more)
         to[name] += count;
 }
-
-/// Counts what one source gives, whatever others give of it too.
-class SourceCounts {
-  public:
-    void add(const pal::Record& record) {
-        ++records;
-        if (record.is_transition()) ++transitions;
-        const std::uint64_t worker = record.worker.instance << 16 | record.worker.index;
-        if (record.info != nullptr && record.info->id == EventId::WorkerStopped) {
-            stopped_ns_[worker] = record.ts_ns;
-            last_.reset();
-        } else if (last_ != worker) {
-            std::uint64_t& stopped_ns = stopped_ns_[worker];
-            if (stopped_ns >= record.ts_ns) return;  // of two channels at one time, any may come first
-            stopped_ns = 0;
-            last_ = worker;
-        }
-    }
-    std::size_t open_workers() const {
-        return static_cast<std::size_t>(
-            std::ranges::count_if(stopped_ns_, [](const auto& worker) { return worker.second == 0; }));
-    }
-
-    std::uint64_t records = 0;
-    std::uint64_t transitions = 0;
-
-  private:
-    std::unordered_map<std::uint64_t, std::uint64_t> stopped_ns_;  // by worker: when it stopped; 0: it goes on
-    std::optional<std::uint64_t> last_;                            // the worker of the last record, which goes on
-};
 
 /// One reading: its sources, and what goes from them into one log.
 class Reading {
@@ -371,28 +341,6 @@ class Reading {
 };
 
 }  // namespace
-
-void add_sentences(std::vector<std::string>& to, const std::vector<std::string>& more) {
-    constexpr std::size_t kMost = 256;  // a log that is not to be trusted can have any number, each to be compared
-    static const std::string kMore = "there are more such notes than can be shown";
-    for (const std::string& sentence : more) {
-        if (to.size() > kMost) return;
-        if (std::ranges::find(to, sentence) == to.end()) to.push_back(to.size() < kMost ? sentence : kMore);
-    }
-}
-
-std::string unexplained_remark(std::uint64_t missing) {
-    return std::to_string(missing) +
-           " transitions are missing that the tracer did not discard (a filter, or a worker of --lossless that had "
-           "waited for 2 s?)";
-}
-
-std::string bad_parts_remark(const std::string& log, std::uint64_t bad_parts) {
-    return "cannot tell all of log " + (log == "-" ? "from the standard input" : log) + ": when it was made " +
-           std::to_string(bad_parts) +
-           (bad_parts == 1 ? " trace or log could not be read" : " traces or logs could not be read") +
-           ", or not to the end";
-}
 
 ReadSummary merge_inputs(const FoundInputs& inputs, const ReadOptions& options, const OpenSource& open,
                          pal::EntrySink& sink) {

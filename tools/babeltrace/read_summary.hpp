@@ -40,4 +40,14 @@ struct ReadSummary {
     bool refused = false;                ///< of one of them the system was the cause (ErrorKind::system)
 };
 
+/// What is said of transitions that are missing though no discarded count tells of them.
+std::string unexplained_remark(std::uint64_t missing);
+
+/// What is said of a log whose End tells of parts that could not be read when it was made.
+/// @param log  as its reader named it
+std::string bad_parts_remark(const std::string& log, std::uint64_t bad_parts);
+
+/// Adds those that are not there yet.
+void add_sentences(std::vector<std::string>& to, const std::vector<std::string>& more);
+
 }  // namespace tiffany::ctf

@@ -27,16 +27,6 @@ struct ReadOptions {
     std::function<void(const std::string&)> tell{};
 };
 
-/// What is said of transitions that are missing though no discarded count tells of them.
-std::string unexplained_remark(std::uint64_t missing);
-
-/// What is said of a log whose End tells of parts that could not be read when it was made.
-/// @param log  as its reader named it
-std::string bad_parts_remark(const std::string& log, std::uint64_t bad_parts);
-
-/// Adds those that are not there yet.
-void add_sentences(std::vector<std::string>& to, const std::vector<std::string>& more);
-
 /// Reads all inputs, merged in time, as one log: a directory stands for the traces at or below it, anything else is a
 /// PAL log (`-`: on the standard input). Each trace and each log is read by a process of its own, so that a bad one
 /// costs only itself. Duplicates are dropped, loss is computed anew. Call while this process has one thread.

@@ -1,5 +1,6 @@
 #include "whole_index.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <filesystem>
@@ -25,12 +26,15 @@ void write_whole_index(const StreamEnd& stream, const std::function<void(std::st
         if (!in.seekg(static_cast<std::streamoff>(at)) || !in.read(bytes.data(), bytes.size()))
             throw Error{ErrorKind::system, "cannot read stream " + stream.file + ": it changes"};
         const RawPacket header = RawPacket::at(bytes.data());
+        // babeltrace2 refuses an index in which one ends before it begins, as a packet does that a crash left, goes by
+        // the headers, and meets the half one. When a packet ends it takes from the packet itself.
+        const std::uint64_t begin = header.begin;
         put(to_index(IndexEntry{
             .offset = at,
             .packet_bits = packet + 1 == stream.packets ? (file_bytes - at) * 8 : header.packet_bits,
             .content_bits = header.content_bits,
-            .begin = header.begin,
-            .end = header.end,
+            .begin = begin,
+            .end = std::max<std::uint64_t>(begin, header.end),
             .discarded = header.discarded,
             .stream_id = header.stream_id,
             .instance_id = header.instance_id,

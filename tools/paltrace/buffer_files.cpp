@@ -85,8 +85,9 @@ void BufferFiles::look(pid_t command) noexcept try {
 } catch (const std::exception&) {  // no memory: the next look may have some
 }
 
-bool BufferFiles::salvage(const std::string& trace, const std::string& recovered, std::optional<pid_t> only) {
-    bool any = false;
+std::set<pid_t> BufferFiles::salvage(const std::string& trace, const std::string& recovered,
+                                     std::optional<pid_t> only) {
+    std::set<pid_t> salvaged;
     for (const fs::path& kept : process_directories(kept_)) {
         std::error_code ignored;
         if (only && pid_in_name(kept.filename().string()) != *only) {
@@ -96,9 +97,9 @@ bool BufferFiles::salvage(const std::string& trace, const std::string& recovered
         const fs::path written = fs::path{trace} / "ust" / "pid" / kept.filename();
         lend_metadata(written, kept);
         cut_half_packets(written);
-        any = true;
+        salvaged.insert(pid_in_name(kept.filename().string()));
     }
-    if (!any) return false;
+    if (salvaged.empty()) return salvaged;
     keep_ = true;
     try {
         extract_buffers(kept_, recovered);
@@ -108,7 +109,7 @@ bool BufferFiles::salvage(const std::string& trace, const std::string& recovered
     }
     keep_ = false;
     salvaged_ = true;
-    return true;
+    return salvaged;
 }
 
 }  // namespace tiffany::paltrace

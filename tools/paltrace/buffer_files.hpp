@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <functional>
 #include <map>
+#include <set>
 
 #include "buffer_keeper.hpp"
 
@@ -35,7 +36,7 @@ class BufferFiles final : public BufferKeeper {
     void look(pid_t command) noexcept override;
     void daemon_died() noexcept override {}
     /// Errors: as extract_buffers(); then they are kept.
-    bool salvage(const std::string& trace, const std::string& recovered, std::optional<pid_t> only) override;
+    std::set<pid_t> salvage(const std::string& trace, const std::string& recovered, std::optional<pid_t> only) override;
 
   private:
     std::string shm_path_;

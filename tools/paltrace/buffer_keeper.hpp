@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include <optional>
+#include <set>
 #include <string>
 
 namespace tiffany::paltrace {
@@ -24,8 +25,10 @@ class BufferKeeper {
     /// Makes the trace readable as far as it was written, and extracts what was still in the buffers into the directory
     /// `recovered`, as traces of the same names. The daemons must have ended.
     /// @param only  the process whose buffers are meant; nothing = all that were kept
-    /// @return whether there were any buffers. Errors: ErrorKind::system if lttng-crash cannot do it.
-    virtual bool salvage(const std::string& trace, const std::string& recovered, std::optional<pid_t> only) = 0;
+    /// @return the processes all of whose buffers were there, of those that were meant.
+    /// Errors: ErrorKind::system if lttng-crash cannot do it.
+    virtual std::set<pid_t> salvage(const std::string& trace, const std::string& recovered,
+                                    std::optional<pid_t> only) = 0;
 };
 
 }  // namespace tiffany::paltrace

@@ -36,13 +36,23 @@ constexpr BufferSize kLeast{64 * kKi, 4};
 // for it before they have written round a ring of this size: LttngCalls, in the telemetry library, counts on it.
 constexpr BufferSize kLeastLossless{kMi, 8};
 
+// What LTTng takes beside what is asked of it, as seen with 2.13 on x86-64, and a little more: counters of each
+// sub-buffer (352 bytes), the head of each ring (8 KiB), the ring of the metadata, and what else each process has there
+// (88 KiB). Of small rings that is a tenth.
+constexpr std::uint64_t kOfASubBuffer = 384;
+constexpr std::uint64_t kOfARing = 8 * kKi;
+constexpr std::uint64_t kOfAProcess = 96 * kKi;
+// Once: the page that all programs share, and what the daemons have (48 KiB); and what is left is to be no full
+// /dev/shm.
+constexpr std::uint64_t kOfLttng = 128 * kKi;
+
 std::uint64_t ring_bytes(BufferSize size, unsigned cpus) {
-    return size.bytes * (size.count + 1) * cpus;
+    return (size.bytes * (size.count + 1) + kOfASubBuffer * size.count + kOfARing) * cpus;
 }
 
 std::uint64_t total(const BufferPlan& plan, unsigned cpus) {
     return ring_bytes(plan.transitions, cpus) + ring_bytes(plan.others, cpus) + ring_bytes(plan.workers, cpus) +
-           (plan.ticks ? ring_bytes(*plan.ticks, cpus) : 0);
+           (plan.ticks ? ring_bytes(*plan.ticks, cpus) : 0) + kOfAProcess;
 }
 
 struct Beside {
@@ -59,7 +69,8 @@ BufferPlan plan_with(BufferSize transitions, Beside beside, const BufferWish& wi
                     .ticks = {},
                     .process_bytes = 0,
                     .processes = 0,
-                    .shrunk = false};
+                    .shrunk = false,
+                    .limit = {}};
     // LTTng takes no smaller one
     plan.workers.bytes = std::max(plan.workers.bytes, static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE)));
     if (wish.ticks) plan.ticks = transitions;
@@ -67,11 +78,43 @@ BufferPlan plan_with(BufferSize transitions, Beside beside, const BufferWish& wi
     return plan;
 }
 
-[[noreturn]] void refuse(const BufferPlan& plan, const BufferRoom& room, std::uint64_t limit) {
+// More at once would get buffers that are too small for anything.
+constexpr std::uint64_t kMostShares = 64;
+
+std::string of_each(std::uint64_t processes) {
+    return processes == 1 ? "" : " for each of " + std::to_string(processes) + " processes";
+}
+
+/// @param but  what there is for it, and what to do: a sentence's end
+[[noreturn]] void refuse(const BufferPlan& plan, const BufferRoom& room, const std::string& but) {
     throw Error{ErrorKind::system, "cannot record: buffers of " + plan.transitions.text() + " take " +
                                        human_bytes(plan.process_bytes) + " a process (" + std::to_string(room.cpus) +
-                                       " CPUs), and " + room.where + " has room for " + human_bytes(limit) +
-                                       "; give --buffers a smaller size, or " + room.where + " more room"};
+                                       " CPUs), and " + but};
+}
+
+struct Limit {
+    std::uint64_t bytes;  ///< that a process may take
+    std::string why;
+};
+
+/// Half of the room: COMMAND may be more than one process. A quarter of the memory: the buffers are real at once.
+Limit limit_of(const BufferWish& wish, const BufferRoom& room) {
+    const std::uint64_t half = room.bytes() / 2;
+    const std::uint64_t quarter = room.memory_bytes / 4;
+    const std::uint64_t shares = std::min(wish.processes, kMostShares);
+    const std::uint64_t shared = std::min(half, quarter) / shares;
+    if (shared > kMostOfAProcess)
+        return {kMostOfAProcess, "more than " + human_bytes(kMostOfAProcess) + " would not be ready before it begins"};
+    const std::string whose = half <= quarter ? "half of the room in " + room.where : "a quarter of the free memory";
+    return {shared, whose + " is " + human_bytes(shared) + of_each(shares)};
+}
+
+/// Not enough for the least useful size.
+std::string mend_of(const BufferPlan& least, const BufferWish& wish, const BufferRoom& room) {
+    const std::string more = room.where + " more room";
+    if (least.process_bytes <= room.bytes() / wish.processes)
+        return "give " + more + ", or take more than that by --buffers " + least.transitions.text();
+    return wish.lossless ? "no smaller ones are lossless: give " + more : "give --buffers a smaller size, or " + more;
 }
 
 std::uint64_t available_memory() {
@@ -129,13 +172,15 @@ BufferRoom look_at_room(const std::string& where) {
             .cpus = static_cast<unsigned>(std::max(cpus, 1L))};
 }
 
+std::uint64_t BufferRoom::bytes() const {
+    return free_bytes - std::min(free_bytes, std::max(free_bytes / 16, kOfLttng));
+}
+
 BufferPlan plan_buffers(const BufferWish& wish, const BufferRoom& room) {
     if (wish.lossless && wish.asked &&
         (wish.asked->bytes < kLeastLossless.bytes || wish.asked->count < kLeastLossless.count))
         throw Error{ErrorKind::usage, "cannot use --buffers " + wish.asked->text() + " with --lossless: at least " +
                                           kLeastLossless.text() + " is needed to lose nothing"};
-    // LTTng itself needs a page or two there, and so do others.
-    const std::uint64_t free = room.free_bytes - room.free_bytes / 16;
     if (wish.asked) {
         BufferPlan plan = plan_with(*wish.asked, kFullBeside, wish, room.cpus);
         if (plan.process_bytes > kMostOfAProcess)
@@ -144,23 +189,28 @@ BufferPlan plan_buffers(const BufferWish& wish, const BufferRoom& room) {
                                               std::to_string(room.cpus) + " CPUs), and more than " +
                                               human_bytes(kMostOfAProcess) +
                                               " would not be ready before COMMAND begins"};
-        if (plan.process_bytes > free) plan = plan_with(*wish.asked, kLeastBeside, wish, room.cpus);
-        if (plan.process_bytes > free) refuse(plan, room, free);
-        plan.processes = room.free_bytes / plan.process_bytes;
+        const std::uint64_t share = room.bytes() / wish.processes;
+        if (plan.process_bytes > share) plan = plan_with(*wish.asked, kLeastBeside, wish, room.cpus);
+        if (plan.process_bytes > share)
+            refuse(plan, room,
+                   room.where + " has room for " + human_bytes(share) + of_each(wish.processes) + "; " +
+                       (wish.lossless && *wish.asked == kLeastLossless ? "no smaller ones are lossless: give "
+                                                                       : "give --buffers a smaller size, or ") +
+                       room.where + " more room");
+        plan.processes = room.bytes() / plan.process_bytes;
         return plan;
     }
-    // Half of the room: COMMAND may be more than one process. A quarter of the memory: the buffers are real at once.
-    const std::uint64_t limit = std::min(std::min(free / 2, room.memory_bytes / 4) / wish.processes, kMostOfAProcess);
+    const Limit limit = limit_of(wish, room);
     const BufferSize least = wish.lossless ? kLeastLossless : kLeast;
     BufferSize transitions = kFull;
     Beside beside = kFullBeside;
     BufferPlan plan = plan_with(transitions, beside, wish, room.cpus);
-    while (plan.process_bytes > limit) {
+    while (plan.process_bytes > limit.bytes) {
         if (beside.others.bytes > kLeast.bytes)
             beside = {{beside.others.bytes / 2, beside.others.count},
                       {std::max(beside.workers.bytes / 2, kLeastWorkers.bytes), beside.workers.count}};
         else if (transitions == least)
-            refuse(plan, room, limit);
+            refuse(plan, room, limit.why + "; " + mend_of(plan, wish, room));
         else if (transitions.count > least.count)
             transitions.count /= 2;  // fewer first: each should hold many events
         else
@@ -168,12 +218,13 @@ BufferPlan plan_buffers(const BufferWish& wish, const BufferRoom& room) {
         plan = plan_with(transitions, beside, wish, room.cpus);
         plan.shrunk = true;
     }
-    plan.processes = room.free_bytes / plan.process_bytes;
+    if (plan.shrunk) plan.limit = limit.why;
+    plan.processes = room.bytes() / plan.process_bytes;
     return plan;
 }
 
 std::string human_bytes(std::uint64_t bytes) {
-    if (bytes >= kMi) return std::to_string(bytes / kMi) + " MiB";
+    if (bytes >= 16 * kMi || (bytes >= kMi && bytes % kMi == 0)) return std::to_string(bytes / kMi) + " MiB";
     if (bytes >= kKi) return std::to_string(bytes / kKi) + " KiB";
     return std::to_string(bytes) + " bytes";
 }

@@ -204,10 +204,11 @@ Finding shared_memory() {
             finding.cost = "buffers are smaller than what loses nothing at the highest rate";
         } catch (const Error&) {
             finding.health = Health::wrong;
-            finding.found = free + ", which holds not even the smallest buffers";
+            finding.found = free + ", too little for the buffers of paltrace record";
             finding.cost =
-                "LTTng records nothing, and its commands succeed all the same; full, it ends programs at "
-                "their start that load LTTng unprotected";
+                "it refuses, unless --buffers asks for less, and where buffers do not fit LTTng records nothing and "
+                "its "
+                "commands succeed all the same; full, it ends programs at their start that load LTTng unprotected";
         }
     } catch (const Error& error) {
         finding.health = Health::wrong;

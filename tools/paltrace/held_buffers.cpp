@@ -55,6 +55,7 @@ void HeldBuffers::let_go() noexcept {
     for (const Held& held : held_)
         close(held.fd);
     held_.clear();
+    lacking_.clear();
 }
 
 void HeldBuffers::daemon_died() noexcept try {
@@ -81,6 +82,7 @@ void HeldBuffers::hold_all() {
             std::error_code gone;
             if (fs::read_symlink(entry->path(), gone) != name) continue;
             const int fd = open(entry->path().c_str(), O_RDONLY | O_CLOEXEC);
+            if (fd < 0) lacking_.insert(pid_in_name(directory));
             if (fd < 0) continue;
             held_.push_back({directory, fd});
             if (is_new(fd)) continue;
@@ -91,10 +93,11 @@ void HeldBuffers::hold_all() {
 }
 
 /// lttng-crash takes a directory of files, and what describes them: links to what we have open are as good.
-bool HeldBuffers::salvage(const std::string& trace, const std::string& recovered, std::optional<pid_t> only) {
+std::set<pid_t> HeldBuffers::salvage(const std::string& trace, const std::string& recovered,
+                                     std::optional<pid_t> only) {
     for (const fs::path& written : process_directories(trace))
         cut_half_packets(written);
-    bool any = false;
+    std::set<pid_t> salvaged;
     for (const Held& held : held_) {
         if (only && pid_in_name(held.process) != *only) continue;
         const fs::path metadata = fs::path{trace} / "ust" / "pid" / held.process / "metadata";
@@ -106,10 +109,12 @@ bool HeldBuffers::salvage(const std::string& trace, const std::string& recovered
         if (!failed)
             fs::create_symlink("/proc/" + std::to_string(getpid()) + "/fd/" + fd, links / ("buffer_" + fd), failed);
         if (failed) throw Error{ErrorKind::system, "cannot make " + links.string() + ": " + failed.message()};
-        any = true;
+        salvaged.insert(pid_in_name(held.process));
     }
-    if (any) extract_buffers(directory_, recovered);
-    return any;
+    if (salvaged.empty()) return salvaged;
+    extract_buffers(directory_, recovered);
+    std::erase_if(salvaged, [this](pid_t process) { return lacking_.contains(process); });
+    return salvaged;
 }
 
 }  // namespace tiffany::paltrace

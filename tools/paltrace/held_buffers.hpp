@@ -8,6 +8,7 @@
 ///     ... the processes go on, and end ...
 ///     buffers.salvage("run1/trace", "run1/recovered", std::nullopt);
 
+#include <set>
 #include <vector>
 
 #include "buffer_keeper.hpp"
@@ -30,7 +31,7 @@ class HeldBuffers final : public BufferKeeper {
 
     void look(pid_t command) noexcept override;
     void daemon_died() noexcept override;
-    bool salvage(const std::string& trace, const std::string& recovered, std::optional<pid_t> only) override;
+    std::set<pid_t> salvage(const std::string& trace, const std::string& recovered, std::optional<pid_t> only) override;
 
   private:
     struct Held {
@@ -45,6 +46,7 @@ class HeldBuffers final : public BufferKeeper {
     pid_t consumer_;
     bool died_ = false;
     std::vector<Held> held_;
+    std::set<pid_t> lacking_;  // of whose buffers one could not be opened
 };
 
 }  // namespace tiffany::paltrace

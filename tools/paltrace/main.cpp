@@ -7,6 +7,7 @@
 #include <string>
 #include <tiffany/pal/error.hpp>
 #include <tiffany/pal/output.hpp>
+#include <vector>
 
 #include "callers_signals.hpp"
 #include "check.hpp"
@@ -32,12 +33,24 @@ int usage_error(const std::string& sentence) {
     return status(ExitCode::usage);
 }
 
+bool takes_one_input(const CLI::App& command) {
+    const CLI::Option* const input = command.get_option_no_throw("INPUT");
+    return input != nullptr && input->get_items_expected_max() == 1;
+}
+
 /// What the parser left over. Its own sentence has the words in no order, and the "--" before COMMAND among them.
 std::string not_expected(const CLI::App& app) {
     std::string words;
-    for (const std::string& word : app.remaining(true))
-        if (word != "--") words += (words.empty() ? "" : " ") + word;
-    return "not expected: " + words;
+    bool options = false;
+    for (const std::string& word : app.remaining(true)) {
+        if (word == "--") continue;
+        words += (words.empty() ? "" : " ") + word;
+        options = options || (word.starts_with('-') && word != "-");
+    }
+    const std::vector<CLI::App*> given = app.get_subcommands();
+    if (options || given.empty() || !takes_one_input(*given.front())) return "not expected: " + words;
+    return given.front()->get_name() + " takes one INPUT, so not expected: " + words +
+           "; give each by itself, or what `paltrace convert` makes of all";
 }
 
 int run(int argc, char** argv) try {

@@ -40,8 +40,6 @@ namespace {
 
 constexpr char kForkLibrary[] = "liblttng-ust-fork.so.1";
 
-constexpr std::uint64_t kMostProcesses = 64;  // more at once get buffers that are too small for anything
-
 constexpr std::chrono::seconds kPatienceWithHalf{2};  // when one of the daemons has died, or cannot write
 
 constexpr std::uint64_t kLeastDisk = 64 * 1024;  // what a trace without an event takes
@@ -103,7 +101,7 @@ void Recording::choose_buffers(std::uint64_t processes) {
     facts_.buffers = plan_buffers({.asked = options_.buffers,
                                    .ticks = options_.ticks,
                                    .lossless = options_.lossless,
-                                   .processes = std::clamp<std::uint64_t>(processes, 1, kMostProcesses)},
+                                   .processes = std::max<std::uint64_t>(processes, 1)},
                                   room);
     const BufferPlan& plan = facts_.buffers;
     Notice notice{talk_};
@@ -112,9 +110,7 @@ void Recording::choose_buffers(std::uint64_t processes) {
     if (plan.ticks) notice << ", ticks " << plan.ticks->text();
     notice << " on each of " << room.cpus << " CPUs: " << human_bytes(plan.process_bytes) << " of " << where
            << " a process, room for " << plan.processes << " at a time";
-    if (plan.shrunk)
-        notice << "; no more than that because there is room for " << human_bytes(room.free_bytes)
-               << " there, so a fast program may lose events";
+    if (plan.shrunk) notice << "; no more than that because " << plan.limit << ", so a fast program may lose events";
 }
 
 Environment Recording::command_environment(const SessionDaemon& daemon) const {
@@ -218,6 +214,12 @@ std::unique_ptr<BufferKeeper> Recording::hold_buffers(const SessionDaemon& daemo
     return std::make_unique<HeldBuffers>(trace_path(), directory_.path("shm-kept"), daemon.consumer());
 }
 
+std::string how_it_hangs(Daemon daemon, bool stopped) {
+    if (stopped && daemon == Daemon::either)
+        return "LTTng's daemons hang (both were stopped, by a signal or a debugger)";
+    return daemon_title(name_of(daemon)) + " hangs" + (stopped ? " (it was stopped, by a signal or a debugger)" : "");
+}
+
 void Recording::end_session(Session& session, SessionDaemon& daemon, BufferKeeper& buffers) {
     facts_.ended = std::chrono::system_clock::now();
     if (facts_.dead_daemon) daemon.end(kPatienceWithHalf);  // the other one waits for it
@@ -239,12 +241,11 @@ void Recording::end_session(Session& session, SessionDaemon& daemon, BufferKeepe
     if (!facts_.failed_daemon())
         end_.refused_channels = daemon.complaints().refused_channels;  // else it was not for want of room
     if (facts_.hung_daemon)
-        complain(
-            facts_.hung_daemon == Daemon::consumer ? ExitCode::lost : ExitCode::system,
-            "cannot end the recording in good order: " + daemon_title(name_of(*facts_.hung_daemon)) + " hangs" +
-                (stopped ? " (it was stopped, by a signal or a debugger)" : "") +
-                (facts_.hangs_on ? ""
-                                 : ": what it did not write is read from the buffers, as far as they are still there"));
+        complain(facts_.hung_daemon == Daemon::consumer ? ExitCode::lost : ExitCode::system,
+                 "cannot end the recording in good order: " + how_it_hangs(*facts_.hung_daemon, stopped.has_value()) +
+                     (facts_.hangs_on ? ""
+                                      : std::string{": what "} + (stopped == Daemon::either ? "they" : "it") +
+                                            " did not write is read from the buffers, as far as they are still there"));
     else if (!trouble.empty() && facts_.own == ExitCode::good)
         complain(ExitCode::system, "cannot end the recording: " + trouble);
 }
@@ -254,6 +255,8 @@ void Recording::end_session(Session& session, SessionDaemon& daemon, BufferKeepe
 std::optional<int> Recording::run_beside() {
     EndSignals signals;
     SessionDaemon daemon{talk_, SessionDaemon::OfUser{}};
+    Notice{talk_} << "no COMMAND: every instrumented process of this daemon is to be recorded, into "
+                  << directory_.name() << "; Ctrl-C ends it";
     facts_.private_daemon = false;
     facts_.lttng_version = daemon.version();
     const auto [processes, all] = find_running(daemon, signals, talk_);

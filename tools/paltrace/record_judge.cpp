@@ -32,7 +32,7 @@ class Judge {
     std::vector<std::string> doubts_of(const ctf::ReadSummary& found) const;
     std::string of_what(const ctf::ReadSummary& found) const;
     bool may_lack_buffers() const;
-    bool may_lack_ends() const;
+    bool may_lack_end(pid_t process) const;
     std::string how_to_lose_less(const ctf::ReadSummary& found) const;
     std::optional<bool> has_ended(pid_t process) const;
     bool is_salvaged(const RecordedProcess& process) const;
@@ -75,7 +75,7 @@ void Judge::run() try {
     Notice{talk_} << "reading the trace back";
     facts_.processes = recorded_processes(trace_path(), {});
     std::vector<std::string> inputs{trace_path()};
-    if (end_.salvaged && holds_trace(recovered_path())) inputs.push_back(recovered_path());
+    if (holds_trace(recovered_path())) inputs.push_back(recovered_path());
     const auto uncounted = [this](const ctf::ReadSummary& read) {
         take_processes(read);
         return doubts_of(read);
@@ -108,16 +108,17 @@ void Judge::take_processes(const ctf::ReadSummary& read) {
     facts_.processes = recorded_processes(trace_path(), read.traces);
     for (RecordedProcess& process : facts_.processes) {
         process.ended = has_ended(process.pid);
-        process.unread = process.ended == false && may_lack_ends();
+        process.unread = process.ended == false && may_lack_end(process.pid);
     }
 }
 
 /// Of processes that go on. A consumer daemon that does not read leaves them with buffers that may have been full, and
 /// what found no room after the last packet is in no count; without a session daemon LTTng records nothing any more.
-/// Where that one alone hung, the consumer daemon went on to the end, and what it had not taken was in the buffers.
-bool Judge::may_lack_ends() const {
+/// Where that one alone hung, the consumer daemon went on to the end, and what it had not taken was in the buffers: of
+/// whom they were read.
+bool Judge::may_lack_end(pid_t process) const {
     if (facts_.dead_daemon) return !options_.command.empty();  // else the recording ended with it
-    return facts_.hung_daemon && (*facts_.hung_daemon != Daemon::session || !end_.salvaged);
+    return facts_.hung_daemon && (*facts_.hung_daemon != Daemon::session || !end_.salvaged.contains(process));
 }
 
 /// As whoever reads the recording later is told.
@@ -138,8 +139,8 @@ std::optional<bool> Judge::has_ended(pid_t process) const {
 /// It is COMMAND, and a signal ended it while its workers worked: the default action of any kills in the middle of an
 /// event as SIGKILL does. Its buffers were read, and what that leaves out is said.
 bool Judge::is_salvaged(const RecordedProcess& process) const {
-    return end_.salvaged && !facts_.failed_daemon() && !facts_.disk_was_full && process.pid == end_.command &&
-           process.tail_unknown();
+    return end_.salvaged.contains(process.pid) && !facts_.failed_daemon() && !facts_.disk_was_full &&
+           process.pid == end_.command && process.tail_unknown();
 }
 
 /// There are traces, and nothing of ours in them.
@@ -248,7 +249,7 @@ void Judge::judge(const ctf::ReadSummary& found) {
             << (!killed                    ? "COMMAND was ended by a signal while its workers worked: "
                 : facts_.command_end_known ? "COMMAND was killed: "
                                            : "COMMAND may have been killed: ")
-            << (end_.salvaged
+            << (end_.salvaged.contains(end_.command)
                     ? "what was in its buffers is here, too, but for what found no room in its last moments, or lies "
                       "behind an event that a worker had half written on the same CPU, which is not counted"
                     : "of its last second, as a rule up to " + human_bytes(facts_.buffers.transitions.bytes) +

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <iosfwd>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -20,7 +21,7 @@ namespace tiffany::paltrace {
 /// How it ended, beside what record.json tells.
 struct RecordingEnd {
     pid_t command = 0;                             ///< 0 = there was none
-    bool salvaged = false;                         ///< what was still in the buffers lies beside the trace
+    std::set<pid_t> salvaged;                      ///< of whom what was in the buffers lies beside the trace
     std::uint64_t disk_left = 0;                   ///< bytes, before the buffers that may lie there, too, went
     std::size_t refused_channels = 0;              ///< how often LTTng could not make buffers
     std::optional<std::vector<pid_t>> registered;  ///< who was there in the end; nothing: not known

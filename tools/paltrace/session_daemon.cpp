@@ -1,5 +1,6 @@
 #include "session_daemon.hpp"
 
+#include <poll.h>
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -224,7 +225,8 @@ std::vector<std::string> session_names(const std::string& listing) {
 
 /// Nothing if it does not answer: then it serves nobody.
 std::optional<bool> SessionDaemon::has_sessions_beside(const std::string& own) const {
-    if (stopped() == Daemon::session) return std::nullopt;
+    const std::optional<Daemon> asleep = stopped();
+    if (asleep && *asleep != Daemon::consumer) return std::nullopt;
     const ToolResult listing = lttng({"list"}, 10s);
     if (!listing.good()) return std::nullopt;
     return std::ranges::any_of(session_names(listing.output), [&](const std::string& name) { return name != own; });
@@ -298,9 +300,11 @@ void SessionDaemon::find_consumer() {
 }
 
 std::optional<Daemon> SessionDaemon::stopped() const {
-    if (is_stopped(daemon_ ? daemon_->pid() : other_)) return Daemon::session;
-    if (is_stopped(consumer_)) return Daemon::consumer;
-    return std::nullopt;
+    const bool session = is_stopped(daemon_ ? daemon_->pid() : other_);
+    const bool consumer = is_stopped(consumer_);
+    if (session && consumer) return Daemon::either;
+    if (session) return Daemon::session;
+    return consumer ? std::optional{Daemon::consumer} : std::nullopt;
 }
 
 DaemonComplaints SessionDaemon::complaints_so_far() const {
@@ -327,9 +331,17 @@ bool SessionDaemon::leave_to_others() {
     return others.value_or(false);
 }
 
+/// Before a session daemon that hangs: whose end makes LTTng end the recording in each process, and the consumer daemon
+/// take its buffers down, in the middle of which it would be killed.
+void SessionDaemon::kill_consumer() const noexcept {
+    constexpr int kTimeToDieMs = 1000;
+    if (consumer_fd_ < 0) return;
+    syscall(SYS_pidfd_send_signal, consumer_fd_, SIGKILL, nullptr, 0);
+    pollfd dead{consumer_fd_, POLLIN, 0};
+    poll(&dead, 1, kTimeToDieMs);
+}
+
 void SessionDaemon::end(std::chrono::seconds patience) noexcept {
-    if (consumer_fd_ >= 0) close(consumer_fd_);
-    consumer_fd_ = -1;
     if (daemon_) read_log();
     if (daemon_ && leave_to_others()) {
         daemon_->release();
@@ -337,11 +349,13 @@ void SessionDaemon::end(std::chrono::seconds patience) noexcept {
     }
     if (daemon_) {
         daemon_->signal(SIGTERM);
-        daemon_->wait(patience);
+        if (!daemon_->wait(patience)) kill_consumer();
         daemon_->end();
         daemon_.reset();
         ended_ = true;
     }
+    if (consumer_fd_ >= 0) close(consumer_fd_);
+    consumer_fd_ = -1;
     if (other_fd_ >= 0) close(other_fd_);
     other_fd_ = -1;
     if (home_.empty()) return;

@@ -22,7 +22,7 @@
 namespace tiffany::paltrace {
 
 /// Of LTTng's two: without the session daemon nothing is recorded; without the consumer daemon, its child, what finds
-/// room in the buffers. `either`: one of them, and nobody can tell which.
+/// room in the buffers. `either`: both, or one of them, and nobody can tell which.
 enum class Daemon { session, consumer, either };
 
 constexpr const char* name_of(Daemon daemon) noexcept {
@@ -93,8 +93,8 @@ class SessionDaemon {
     /// s unless nobody knows which process the session daemon is, that is said.
     void find_consumer();
 
-    /// Which of the two a signal or a debugger has stopped; it answers nobody, and only somebody else can tell for how
-    /// long. Nothing if none is.
+    /// Which of the two a signal or a debugger has stopped (`either` = both); it answers nobody, and only somebody else
+    /// can tell for how long. Nothing if none is.
     std::optional<Daemon> stopped() const;
 
     /// Nothing before end(), and if the daemon is not ours.
@@ -116,6 +116,7 @@ class SessionDaemon {
     bool answers() const;
     std::optional<bool> has_sessions_beside(const std::string& own) const;
     bool leave_to_others();
+    void kill_consumer() const noexcept;
     void need_silence() const;
     void watch_other();
     std::vector<std::string> lttng_command(std::vector<std::string> arguments) const;

@@ -105,6 +105,20 @@ TEST_F(ClosingSentence, SaysLostNoneBesideNothingThatIsMissingUncounted) {
         }
 }
 
+TEST_F(ClosingSentence, PromisesTheLastBuffersOfCommandOnlyWhereItsOwnWereRead) {
+    const Happening killed{"killed",
+                           [](Ending& it) {
+                               it.facts.command_wait_status = SIGKILL;
+                               it.end.command = 12;
+                           },
+                           kAtLeast};
+    const Happening other{"another's read", [](Ending& it) { it.end.salvaged = {13}; }, kNone};
+    const Happening own{"its own read", [](Ending& it) { it.end.salvaged = {12, 13}; }, kNone};
+    constexpr std::string_view kHere = "COMMAND was killed: what was in its buffers is here, too";
+    EXPECT_EQ(said_of({&killed, &other}).find(kHere), std::string::npos);
+    EXPECT_NE(said_of({&killed, &own}).find(kHere), std::string::npos);
+}
+
 TEST(JudgedRecording, IsNotCalledUnreadableInTheLogThatIsMadeOfIt) {
     const test::TemporaryFolder folder;
     const OutputDir directory{(folder.path() / "run").string()};
