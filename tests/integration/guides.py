@@ -173,6 +173,45 @@ def test_the_metrics_page_serves_and_fetches():
             end_process(demo)
 
 
+def test_a_program_writes_its_log_itself_as_the_page_has_it(tmp_path):
+    lines = commands("docs/pal-file.md", "TIFFANY_PAL=run.pal", "build/release/bin/paltrace check run.pal")
+    assert len(lines) == 2
+    for line in lines:  # how much is lost is the machine's to say
+        done = subprocess.run(
+            ["bash", "-c", in_this_build(line, tmp_path)], cwd=tmp_path, text=True, capture_output=True, timeout=DEADLINE
+        )
+        assert done.returncode in (0, 4), done
+    assert "\ngood" in done.stdout, done
+
+
+def test_a_socket_is_read_as_the_page_has_it(tmp_path):
+    need_program("curl")
+    serve, read, check = commands("docs/pal-file.md", "TIFFANY_PAL=unix:", "build/release/bin/paltrace check live.pal")
+    serve = f"exec env {serve}".removesuffix(" &").replace("--seconds 5", "--seconds 0")
+
+    def start(line):
+        line = in_this_build(line, tmp_path).replace("/tmp/live", f"{tmp_path}/live")
+        return subprocess.Popen(["bash", "-c", line], cwd=tmp_path, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+    demo = start(serve)
+    try:
+        poll((tmp_path / "live").is_socket, "the socket is there")
+        reader = start(read)
+        try:
+            poll(lambda: (tmp_path / "live.pal").exists() and (tmp_path / "live.pal").stat().st_size, "it is read")
+            demo.terminate()
+            demo.communicate(timeout=DEADLINE)
+            _, errors = reader.communicate(timeout=DEADLINE)
+        finally:
+            end_process(reader)
+        assert (demo.returncode, reader.returncode, errors) == (0, 0, "")
+    finally:
+        end_process(demo)
+    checker = start(check)
+    said, errors = checker.communicate(timeout=DEADLINE)
+    assert checker.returncode in (0, 4) and "\ngood" in said, said + errors
+
+
 def test_the_stats_page_prints_them(tmp_path):
     (line,) = commands("docs/stats.md", "paltrace stats", "paltrace stats")
     checked([program("paltrace"), "record", "--convert", "-o", tmp_path / "run", "--", program("first_tasks")])

@@ -771,10 +771,21 @@ def test_who_gives_the_socket_to_a_command_that_reads_files_is_told_how_to_read_
             done = subprocess.run([PALTRACE, command, name], text=True, capture_output=True, timeout=DEADLINE)
             assert done.returncode == 2 and done.stdout == "", done
             said = f"paltrace: cannot read {name}: it is a socket, which serves a log from now until its process ends; "
-            line = f"nc -U {tmp_path}/sock < /dev/null | paltrace check -"
-            assert done.stderr == f"{said}to read that (nc: Debian's netcat-openbsd): {line}\n"
+            line = f"curl -sSN --http0.9 --unix-socket {tmp_path}/sock http://log | paltrace check -"
+            assert done.stderr == f"{said}to read that: {line}\n"
     finally:
         end_process(process)
+
+
+def test_a_reader_that_asked_for_something_gets_the_log_to_its_end(tmp_path):
+    process = start("unix:sock", "burst", 10, tmp_path)
+    reader = Reader(tmp_path / "sock").begun()
+    reader.socket.sendall(b"GET / HTTP/1.1\r\nHost: log\r\n\r\n")  # as curl does
+    tell(process)
+    process.stdout.readline()
+    tell(process)
+    assert accounted(reader.rest(), 60) == 0
+    assert process.wait(DEADLINE) == 0
 
 
 def test_a_dead_socket_is_replaced_and_a_live_one_is_not(tmp_path):
