@@ -176,7 +176,7 @@ def test_bpftrace_alone_knows_every_task(tmp_path):
         account = crowd.account()
         need_files_of(crowd.process.pid)
         with Script([SCRIPTS / "tasks", crowd.process.pid]) as script:
-            script.wait_for(1, r"^scheduler demo: \d+ tasks$")
+            script.wait_for(1, r"^scheduler demo has told of its tasks$")
             crowd.end()
             said = script.ended()
     groups = dict(re.findall(r"^group (\d+): (.*)$", said, re.M))
@@ -189,7 +189,23 @@ def test_bpftrace_alone_knows_every_task(tmp_path):
     assert set(account) <= set(seen)
     for tid, task in account.items():
         assert seen[tid] == (task["state"], task["priority"], task["group"], task["name"], task["site"])
-    assert len(seen) == int(re.search(r"^scheduler demo: (\d+) tasks$", said, re.M).group(1))
+    assert f"@tasks[demo]: {len(seen)}\n" in said
+
+
+def test_bpftrace_counts_the_tasks_that_two_workers_told_of_together():
+    need_bpftrace()
+    process = subprocess.Popen([program("tell_tasks")], stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout.readline() == "20 tasks stand\n"
+        with Script([SCRIPTS / "tasks", process.pid]) as script:
+            script.wait_for(1, r"^scheduler two\b")
+            script.wait_for(20, r"^\d+ +\w+ .* stands \(")
+            said = script.stop()
+    finally:
+        end_process(process)
+    tids = re.findall(r"^(\d+) +\w+ .* stands \(", said, re.M)
+    assert len(tids) == len(set(tids)) == 20
+    assert re.findall(r"^@.*$", said, re.M) == ["@tasks[two]: 20"] and "scheduler two has told of its tasks\n" in said
 
 
 def test_recording_starts_and_stops_a_hundred_times(tmp_path):

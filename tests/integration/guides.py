@@ -173,6 +173,45 @@ def test_the_metrics_page_serves_and_fetches():
             end_process(demo)
 
 
+def test_a_program_writes_its_log_itself_as_the_page_has_it(tmp_path):
+    lines = commands("docs/pal-file.md", "TIFFANY_PAL=run.pal", "build/release/bin/paltrace check run.pal")
+    assert len(lines) == 2
+    for line in lines:  # how much is lost is the machine's to say
+        done = subprocess.run(
+            ["bash", "-c", in_this_build(line, tmp_path)], cwd=tmp_path, text=True, capture_output=True, timeout=DEADLINE
+        )
+        assert done.returncode in (0, 4), done
+    assert "\ngood" in done.stdout, done
+
+
+def test_a_socket_is_read_as_the_page_has_it(tmp_path):
+    need_program("curl")
+    serve, read, check = commands("docs/pal-file.md", "TIFFANY_PAL=unix:", "build/release/bin/paltrace check live.pal")
+    serve = f"exec env {serve}".removesuffix(" &").replace("--seconds 5", "--seconds 0")
+
+    def start(line):
+        line = in_this_build(line, tmp_path).replace("/tmp/live", f"{tmp_path}/live")
+        return subprocess.Popen(["bash", "-c", line], cwd=tmp_path, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+    demo = start(serve)
+    try:
+        poll((tmp_path / "live").is_socket, "the socket is there")
+        reader = start(read)
+        try:
+            poll(lambda: (tmp_path / "live.pal").exists() and (tmp_path / "live.pal").stat().st_size, "it is read")
+            demo.terminate()
+            demo.communicate(timeout=DEADLINE)
+            _, errors = reader.communicate(timeout=DEADLINE)
+        finally:
+            end_process(reader)
+        assert (demo.returncode, reader.returncode, errors) == (0, 0, "")
+    finally:
+        end_process(demo)
+    checker = start(check)
+    said, errors = checker.communicate(timeout=DEADLINE)
+    assert checker.returncode in (0, 4) and "\ngood" in said, said + errors
+
+
 def test_the_stats_page_prints_them(tmp_path):
     (line,) = commands("docs/stats.md", "paltrace stats", "paltrace stats")
     checked([program("paltrace"), "record", "--convert", "-o", tmp_path / "run", "--", program("first_tasks")])
@@ -186,29 +225,61 @@ def at(us, event, tid, worker=1, **fields):
     return {"v": 1, "ts": ts, "instance": "5f3a9c1e07b2", "worker": worker, "seq": us, "tid": tid, "event": event, **fields}
 
 
+def why_late(directory):
+    """What the stats page's commands print of run.pal: (the late runs, what the worker did, the parts of the sum, a life)."""
+    lines = commands("docs/stats.md", "jq -r 'select", "jq -c")
+    # true: a life can be asked for only where another task ran meanwhile
+    printed = checked(["bash", "-c", "\n".join([*lines, "true"])], cwd=directory).stdout.splitlines()
+    (total,) = [line for line in printed if " late = " in line]
+    at_total = printed.index(total)
+    rows = [line.split("\t") for line in printed[:at_total]]
+    meanwhile = next((i for i, row in enumerate(rows) if len(row) == 4), len(rows))
+    parts = re.fullmatch(r"(\d+) late = (\d+) others ran \+ (\d+) parked \+ (-?\d+) neither", total).groups()
+    return rows[:meanwhile], rows[meanwhile:], list(map(int, parts)), [json.loads(line) for line in printed[at_total + 1 :]]
+
+
 def test_the_stats_page_tells_why_a_task_was_late(tmp_path):
     need_program("jq")
-    lines = commands("docs/stats.md", "jq -r 'select", "jq -c")
-    assert len(lines) == 7
     log = [
         {"v": 1, "event": "Begin"},
         at(990_000, "Spawned", 7, name="greedy", site="a.cpp:7"),
         at(991_000, "Yield", 6, run_ns=9_000_000),  # before the latest task was ready
-        at(995_100, "Running", 7, ready_ns=1000),
-        at(999_200, "Sleep", 7, run_ns=4_000_000),
+        at(995_000, "Yield", 5, run_ns=2_000_000),  # its own, as which it became ready
+        at(995_300, "Done", 6, run_ns=700_000),  # 300 us of it meanwhile
+        at(995_400, "Running", 7, ready_ns=1000),
+        at(999_200, "Sleep", 7, run_ns=3_500_000),
+        at(999_300, "Wait", 4),  # nobody measured it
         at(999_500, "Done", 9, worker=2, run_ns=8_000_000),  # of another worker
         at(999_600, "Running", 8, ready_ns=4_900_000),
-        at(999_900, "Yield", 8, run_ns=300_000),
+        at(999_700, "Yield", 8, run_ns=100_000),
+        {**at(999_900, "Park", 0, kind="end", park_ns=150_001), "tid": None},
         at(1_000_000, "Running", 5, ready_ns=5_000_000),
         at(1_020_000, "Done", 5, run_ns=20_000_000),  # its own
     ]
     (tmp_path / "run.pal").write_text("".join(json.dumps(line) + "\n" for line in log))
-    printed = checked(["bash", "-ec", "\n".join(lines)], cwd=tmp_path).stdout.splitlines()
-    rows = [line.split("\t") for line in printed if not line.startswith("{")]
+    late, meanwhile, parts, life = why_late(tmp_path)
     worker = ["5f3a9c1e07b2", "1"]
-    assert [[row[0], *row[2:]] for row in rows[:3]] == [["5000000", *worker, "5"], ["4900000", *worker, "8"], ["1000", *worker, "7"]]
-    assert [row[:3] for row in rows[3:]] == [["4000000", "7", "Sleep"], ["300000", "8", "Yield"]]
-    assert [json.loads(line) for line in printed if line.startswith("{")] == [line for line in log if line.get("tid") == 7]
+    assert [[row[0], *row[2:]] for row in late] == [["5000000", *worker, "5"], ["4900000", *worker, "8"], ["1000", *worker, "7"]]
+    assert [row[:3] for row in meanwhile] == [
+        ["3500000", "Sleep", "7"],
+        ["300000", "Done", "6"],
+        ["150001", "Park", "-"],
+        ["100000", "Yield", "8"],
+    ]
+    assert parts == [5_000_000, 3_900_000, 150_001, 949_999] and parts[0] == sum(parts[1:])
+    assert life == [line for line in log if line.get("tid") == 7]
+
+
+def test_of_a_real_recording_the_parts_of_a_delay_are_its_sum(tmp_path):
+    need_program("jq")
+    demo = [program("tiffany-demo"), "--transitions", "20000"]
+    checked([program("paltrace"), "record", "--convert", "-o", tmp_path / "run", "--", *demo])
+    (tmp_path / "run" / "tiffany.pal").rename(tmp_path / "run.pal")
+    late, meanwhile, parts, life = why_late(tmp_path)
+    assert str(parts[0]) == late[0][0] and parts[0] == sum(parts[1:])
+    ran = [row for row in meanwhile if row[1] != "Park"]
+    assert (parts[1] > 0) == bool(ran) and parts[1] >= sum(int(row[0]) for row in ran)
+    assert {record["tid"] for record in life} == {int(row[2]) for row in ran[:1]}
 
 
 def test_the_sink_page_runs_its_example():

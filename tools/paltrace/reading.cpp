@@ -87,8 +87,8 @@ void need_no_socket(const std::string& input) {
     if (std::filesystem::is_socket(path, failed))
         throw Error{ErrorKind::usage, "cannot read " + input +
                                           ": it is a socket, which serves a log from now until its process ends; to "
-                                          "read that (nc: Debian's netcat-openbsd): nc -U " +
-                                          path + " < /dev/null | paltrace check -"};
+                                          "read that: curl -sSN --http0.9 --unix-socket " +
+                                          path + " http://log | paltrace check -"};
 }
 
 ctf::Digested digest_input(const std::string& input, const ctf::ReadOptions& options, ctf::Digest& digest,

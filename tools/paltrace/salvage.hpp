@@ -21,9 +21,9 @@ bool cut_half_packets(const std::filesystem::path& trace);
 /// names: LTTng removes its own when its daemons end in good order, though not all that was in them was read.
 std::string rescue_command(const std::string& recording);
 
-/// Reads the buffers below `buffers`, up to the last event that was committed, into the new directory `recovered`; if
-/// there is nothing in them, there is no directory.
-/// Errors: ErrorKind::system if lttng-crash cannot do it, or not all of it for want of room; then there is none either.
+/// Reads the buffers below `buffers`, each up to its last event, or to half an event that a worker was in the middle
+/// of, into the new directory `recovered`; if there is nothing in them, there is no directory. Errors:
+/// ErrorKind::system if lttng-crash cannot do it, or not all of it for want of room; then there is none either.
 void extract_buffers(const std::string& buffers, const std::string& recovered);
 
 }  // namespace tiffany::paltrace

@@ -8,8 +8,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
+#include <tuple>
 
 #include "kernel_time.hpp"
 #include "process.hpp"
@@ -39,6 +41,11 @@ class PalSocket::Reader : private PalPipe {
     bool gone() const noexcept { return gone_; }
     void leave() noexcept { gone_ = true; }
     void close() noexcept { socket_.close(); }
+    /// A request, of curl: unread, it would make the end of the log an error to who sent it (ECONNRESET).
+    void hear() noexcept {
+        std::array<char, 4096> said;
+        if (socket_.is_ours()) std::ignore = recv(socket_.get(), said.data(), said.size(), MSG_DONTWAIT);
+    }
     PalStream& stream() noexcept { return stream_; }
     PalPipe& pipe() noexcept { return *this; }
     bool ended = false;  // it was told
@@ -194,6 +201,8 @@ void PalSocket::end(const PalWorkers& workers, std::uint64_t ts_ns) noexcept {
     while (!end_of_all(workers, ts_ns) && now_ms() < until_ms)
         ::poll(nullptr, 0, kEndStepMs);
     count();
+    for (const auto& reader : readers_)
+        reader->hear();
     const std::lock_guard lock{mutex_};
     readers_.clear();
     struct stat there {};
