@@ -123,8 +123,9 @@ def test_a_plugin_with_a_copy_of_the_library_makes_no_fork_wait_for_itself(tmp_p
             host.wait()
 
 
-# The kernel's numbers of poll, or ppoll, without a file, which is how LTTng sleeps.
+# The kernel's numbers of poll, or ppoll, and of futex; of the first two without a file, which is how LTTng sleeps.
 SLEEPS = r"(7|73) 0x0 0x0 "
+WAITS_FOR_A_LOCK = r"(202|98) "
 
 
 def is_in(pid, name, syscall):
@@ -184,6 +185,15 @@ def blocked(tmp_path):
             process.wait()
             for consumer in consumers:
                 os.kill(consumer, signal.SIGCONT)
+
+
+def test_a_fork_that_waits_for_lttng_keeps_no_worker_and_no_scrape_waiting(tmp_path):
+    with blocked(tmp_path) as process:
+        process.stdin.write("fork\n")
+        poll(lambda: is_in(process.pid, "forker", WAITS_FOR_A_LOCK), "the fork waits for LTTng")
+        process.stdin.write("count\n")
+        assert process.stdout.readline() == "counted\n"
+    assert process.rest == "forked\n", "when LTTng has gone on"
 
 
 def test_a_signal_handler_that_forks_in_the_middle_of_an_event_waits_for_nobody(tmp_path):
