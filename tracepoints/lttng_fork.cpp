@@ -1,11 +1,12 @@
 #include "lttng_fork.hpp"
 
+#include <dlfcn.h>
+#include <link.h>
 #include <lttng/urcu/urcu-ust.h>
 #include <signal.h>
 
-#include <array>
-#include <cstdio>
-#include <string>
+#include <atomic>
+#include <cstddef>
 #include <string_view>
 #include <tiffany/tracepoints/unseen.hpp>
 
@@ -16,12 +17,22 @@ extern "C" void lttng_ust_after_fork_parent(sigset_t* restore);
 namespace tiffany::detail {
 namespace {
 
-struct Fork {
-    unsigned told = 0;  // so often, of the fork that goes on
-    bool ours = false;  // and it was this that told LTTng
+/// Of the fork that goes on, and that this told LTTng of: behind LTTng's lock of forks. Not thread_local: the first use
+/// of that may wait for the dynamic linker's lock (glibc before 2.34).
+struct Told {
+    std::atomic<pthread_t> by{};  // relaxed: compared with oneself alone
+    unsigned times = 0;
     sigset_t signals{};
+
+    bool by_this_thread() const noexcept { return by.load(std::memory_order_relaxed) == pthread_self(); }
+    /// Whether it was for the last time.
+    bool take_back() noexcept {
+        if (!by_this_thread() || --times != 0) return false;
+        by.store(pthread_t{}, std::memory_order_relaxed);
+        return true;
+    }
 };
-thread_local Fork going_on;
+Told told;
 
 /// As LTTng leaves them between its two calls.
 bool signals_are_blocked() noexcept {
@@ -33,55 +44,97 @@ bool signals_are_blocked() noexcept {
     return true;
 }
 
-/// Whether the process has another one that tells LTTng of forks: liblttng-ust-fork, or this module a second time, from
-/// another file. Not asked of the dynamic linker, whose lock a thread may hold that waits for one of ours.
-bool others_tell() noexcept {
-    FILE* const maps = std::fopen("/proc/self/maps", "re");
-    if (maps == nullptr) return false;
-    bool others = false;
-    std::array<char, 4096> line{};
-    std::array<char, 4096> own{};  // the name of the first module that is met
-    while (!others && std::fgets(line.data(), static_cast<int>(line.size()), maps) != nullptr) {
-        const std::string_view mapping{line.data()};
-        const std::size_t path = mapping.find('/');
-        if (path == std::string_view::npos) continue;
-        const std::string_view file = mapping.substr(path);
-        if (file.find("/liblttng-ust-fork.so") != std::string_view::npos) others = true;
-        if (file.find("/libtiffany-lttng.so") == std::string_view::npos) continue;
-        if (own[0] == 0)
-            file.copy(own.data(), own.size() - 1);
-        else
-            others = others || file != std::string_view{own.data()};
+bool liblttng_ust_fork_told() noexcept;
+
+void tell_before() noexcept {
+    if (told.by_this_thread()) {
+        ++told.times;
+        return;
     }
-    std::fclose(maps);
-    return others;
+    if (liblttng_ust_fork_told()) return;
+    // a signal's handler that forks in the middle of an event: LTTng may wait, with its locks, for that event's end
+    if (lttng_ust_urcu_read_ongoing() != 0) return;
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGKILL);  // which no thread has blocked
+    lttng_ust_before_fork(&signals);
+    if (sigismember(&signals, SIGKILL) == 1) return;  // a thread of LTTng's, which does nothing there
+    told.signals = signals;
+    told.times = 1;
+    told.by.store(pthread_self(), std::memory_order_relaxed);
 }
 
-}  // namespace
-
-void before_fork() noexcept {
-    if (going_on.told++ != 0) return;
-    const Unseen unseen;
-    // told twice LTTng would wait for itself
-    going_on.ours = !(signals_are_blocked() && others_tell());
-    if (going_on.ours) lttng_ust_before_fork(&going_on.signals);
+/// LTTng's locks are behind this: then another fork may be told of.
+void give_back() noexcept {
+    sigset_t signals = told.signals;
+    lttng_ust_after_fork_parent(&signals);
 }
 
-void after_fork_in_parent() noexcept {
-    if (--going_on.told != 0 || !going_on.ours) return;
-    const Unseen unseen;
-    lttng_ust_after_fork_parent(&going_on.signals);
+void tell_parent() noexcept {
+    if (told.take_back()) give_back();
 }
 
-void after_fork_in_child() noexcept {
-    if (--going_on.told != 0 || !going_on.ours) return;
-    const Unseen unseen;
+void tell_child() noexcept {
+    if (!told.take_back()) return;
     // Not lttng_ust_after_fork_child: that makes the child known to the session daemon, and waits for its buffers, as
     // --follow-fork asks for.
-    lttng_ust_after_fork_parent(&going_on.signals);
+    give_back();
     // forgets the other threads' readers
     lttng_ust_urcu_before_fork();
     lttng_ust_urcu_after_fork_child();
 }
 
+constexpr ForkCalls kOwn{&tell_before, &tell_parent, &tell_child};
+
+/// What was in the process when this module was loaded. Not asked for at a fork: the dynamic linker's lock may then be
+/// held by a thread that waits for ours, and whatever else tells may fail, where there are no files or no memory.
+struct Found {
+    bool liblttng_ust_fork = false;  // it cannot come later: loaded behind libc it would wrap no fork
+    const ForkCalls* calls = &kOwn;  // of the first module
+};
+
+int look_at(dl_phdr_info* object, std::size_t, void* data) noexcept {
+    Found& found = *static_cast<Found*>(data);
+    const std::string_view file{object->dlpi_name != nullptr ? object->dlpi_name : ""};
+    if (file.find("/liblttng-ust-fork.so") != std::string_view::npos) found.liblttng_ust_fork = true;
+    if (found.calls != &kOwn || file.find("/libtiffany-lttng.so") == std::string_view::npos) return 0;
+    // what loads this holds the dynamic linker's lock: no module comes, or goes, meanwhile
+    void* const module = dlopen(object->dlpi_name, RTLD_LAZY | RTLD_NOLOAD);
+    if (module == nullptr) return 0;
+    if (auto* const calls = reinterpret_cast<ForkCallsFunction>(dlsym(module, kForkCallsSymbol))) found.calls = calls();
+    dlclose(module);  // it stays: none is ever unloaded
+    return 0;
+}
+
+const Found found = [] {
+    Found in_process;
+    dl_iterate_phdr(&look_at, &in_process);
+    return in_process;
+}();
+
+bool liblttng_ust_fork_told() noexcept {
+    return found.liblttng_ust_fork && signals_are_blocked();
+}
+
+}  // namespace
+
+void before_fork() noexcept {
+    const Unseen unseen;
+    found.calls->before();
+}
+
+void after_fork_in_parent() noexcept {
+    const Unseen unseen;
+    found.calls->after_in_parent();
+}
+
+void after_fork_in_child() noexcept {
+    const Unseen unseen;
+    found.calls->after_in_child();
+}
+
 }  // namespace tiffany::detail
+
+extern "C" __attribute__((visibility("default"))) const tiffany::detail::ForkCalls* tiffany_lttng_fork_calls_1() {
+    return &tiffany::detail::kOwn;
+}

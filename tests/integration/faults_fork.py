@@ -2,17 +2,19 @@
 identity of its own."""
 
 import collections
+import contextlib
 import json
 import os
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 import threading
 import time
 
 import pytest
-from kit import DEADLINE, PrivateLttng, checked, kill_with_all_below, poll, program
+from kit import DEADLINE, PrivateLttng, checked, kill_with_all_below, poll, program, run_to_end
 
 FORKS = program("forks")
 
@@ -121,6 +123,86 @@ def test_a_plugin_with_a_copy_of_the_library_makes_no_fork_wait_for_itself(tmp_p
             host.wait()
 
 
+# The kernel's numbers of poll, or ppoll, and of futex; of the first two without a file, which is how LTTng sleeps.
+SLEEPS = r"(7|73) 0x0 0x0 "
+WAITS_FOR_A_LOCK = r"(202|98) "
+
+
+def is_in(pid, name, syscall):
+    """Whether a thread of that name (or that ends with it, as LTTng's own with "-ust") is in such a system call."""
+    for thread in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(OSError):
+            if (thread / "comm").read_text().strip().endswith(name) and re.match(syscall, (thread / "syscall").read_text()):
+                return True
+    return False
+
+
+def sleeps(pid, name):
+    """How often a thread of that name has begun to sleep."""
+    (thread,) = (each for each in pathlib.Path(f"/proc/{pid}/task").iterdir() if (each / "comm").read_text().strip() == name)
+    return int(re.search(r"^voluntary_ctxt_switches:\s*(\d+)$", (thread / "status").read_text(), re.M)[1])
+
+
+def stands_still(pid):
+    threads = pathlib.Path(f"/proc/{pid}/task").iterdir()
+    return all((thread / "stat").read_text().rpartition(")")[2].split()[0] == "T" for thread in threads)
+
+
+@contextlib.contextmanager
+def blocked(tmp_path):
+    """A worker waits in an event for room, without an end, and LTTng's listener thread, which holds its locks, for the worker."""
+    with PrivateLttng(tmp_path) as lttng:
+        lttng.lttng("create", "run", f"--output={tmp_path / 'trace'}")
+        room = ("--buffers-pid", "--subbuf-size=64k", "--num-subbuf=4", "--blocking-timeout=inf")
+        lttng.lttng("enable-channel", "-u", *room, "all")
+        lttng.lttng("enable-event", "-u", "tiffany:*", "-c", "all")
+        lttng.lttng("start")
+        consumers = []
+        command, env = [program("forks_while_blocked")], {"LTTNG_UST_ALLOW_BLOCKING": "1"}
+        process = lttng.popen(command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
+        watchdog = threading.Timer(DEADLINE, kill_with_all_below, [process.pid])
+        watchdog.start()
+        try:
+            poll(lambda: any(stream.stat().st_size for stream in tmp_path.glob("trace/ust/pid/*/all_*")), "it is recorded")
+            consumers += lttng.consumers()
+            for consumer in consumers:
+                os.kill(consumer, signal.SIGSTOP)
+            poll(lambda: all(map(stands_still, consumers)), "nobody makes room")
+            before = sleeps(process.pid, "worker")
+            poll(lambda: sleeps(process.pid, "worker") >= before + 2, "the worker has begun to wait for room since then")
+            lttng.popen(["lttng", "--no-sessiond", "disable-event", "-u", "-c", "all", "--all-events"], stdout=subprocess.DEVNULL)
+            poll(lambda: is_in(process.pid, "-ust", SLEEPS), "LTTng waits for the worker")
+            yield process
+            poll(lambda: is_in(process.pid, "-ust", SLEEPS), "it still does")
+            for consumer in consumers:
+                os.kill(consumer, signal.SIGCONT)
+            out, _ = process.communicate("end\n")
+            assert process.returncode == 0
+            process.rest = out
+        finally:
+            watchdog.cancel()
+            kill_with_all_below(process.pid)
+            process.wait()
+            for consumer in consumers:
+                os.kill(consumer, signal.SIGCONT)
+
+
+def test_a_fork_that_waits_for_lttng_keeps_no_worker_and_no_scrape_waiting(tmp_path):
+    with blocked(tmp_path) as process:
+        process.stdin.write("fork\n")
+        poll(lambda: is_in(process.pid, "forker", WAITS_FOR_A_LOCK), "the fork waits for LTTng")
+        process.stdin.write("count\n")
+        assert process.stdout.readline() == "counted\n"
+    assert process.rest == "forked\n", "when LTTng has gone on"
+
+
+def test_a_signal_handler_that_forks_in_the_middle_of_an_event_waits_for_nobody(tmp_path):
+    """LTTng waits, with its locks, for that event's end, which comes behind the handler's."""
+    with blocked(tmp_path) as process:
+        process.stdin.write("signal\n")
+        assert process.stdout.readline() == "handled\n"
+
+
 def expect_own_counts_beside(said, seqs, forks):
     assert re.search(r"^good (\d+)$", said, re.M)[1] == str(forks), "each counts from 1, is nobody else, and can begin a scheduler"
     counts = collections.Counter()
@@ -148,6 +230,13 @@ def test_of_twenty_forks_under_follow_fork_each_has_a_recording_of_its_own(tmp_p
         expect_own_counts_beside(said, seqs_of(run / "tiffany.pal"), 20)
     else:
         expect_own_counts(said, seqs_of(run / "tiffany.pal"), 20, 4)
+
+
+def test_a_fork_under_follow_fork_needs_no_file(tmp_path):
+    """Whether liblttng-ust-fork has told LTTng already must not be asked in a way that can fail: told twice it waits for itself."""
+    at_once = os.environ | {"LTTNG_UST_REGISTER_TIMEOUT": "0"}  # without a socket no child is registered
+    command = [program("paltrace"), "record", "-o", tmp_path / "run", "--follow-fork", "--buffers", "64kx4", "--", FORKS, 5, "--no-files"]
+    assert "good 5\n" in run_to_end(command, env=at_once).stdout
 
 
 def test_a_child_that_becomes_another_program_begins_anew(tmp_path):

@@ -173,15 +173,18 @@ bool Process::is_dumping() noexcept {
 // ---- fork ----
 
 // All locks are held across the fork, so that the child finds whole lists behind locks that nobody holds.
+// LTTng's come first: it may wait for long, for a daemon or for an event, and only the thread that forks is to wait for
+// that. Nobody else waits for LTTng's with one of ours.
 void Process::lock_all() noexcept {
+    const LttngTable* const table = lttng();
+    if (table != nullptr) table->before_fork();
     log_.lock();
     cores_mutex_.lock();
     workers_mutex_.lock();
     indices_mutex_.lock();
     for (PalHub& hub : pal_)
         hub.lock();
-    forking_ = lttng();
-    if (forking_ != nullptr) forking_->before_fork();
+    forking_ = table;
 }
 
 void Process::unlock_all() noexcept {
@@ -218,14 +221,16 @@ void Process::before_fork() noexcept {
     get().lock_all();
 }
 void Process::after_fork_in_parent() noexcept {
-    if (const LttngTable* table = get().forking_) table->after_fork_in_parent();
+    const LttngTable* const table = get().forking_;  // the next fork writes it
     get().unlock_all();
+    if (table != nullptr) table->after_fork_in_parent();
 }
 void Process::after_fork_in_child() noexcept {
     const Unseen unseen;
-    if (const LttngTable* table = get().forking_) table->after_fork_in_child();
+    const LttngTable* const table = get().forking_;
     get().become_child();
     get().unlock_all();
+    if (table != nullptr) table->after_fork_in_child();
 }
 
 }  // namespace tiffany::detail

@@ -172,7 +172,7 @@ class Process {
     LttngCalls lttng_calls_;
     DeadConsumer dead_consumer_;
 
-    // lock order: log_'s, cores_mutex_, workers_mutex_, indices_mutex_ or pal_'s; LTTng's
+    // lock order: LTTng's; log_'s, cores_mutex_, workers_mutex_, indices_mutex_ or pal_'s
     std::array<PalHub, kPalExits> pal_;
     LogControl log_;
     std::mutex cores_mutex_;
@@ -184,7 +184,7 @@ class Process {
     std::mutex indices_mutex_;
     std::vector<Index> free_indices_;
     std::uint32_t next_index_ = 0;
-    const LttngTable* forking_ = nullptr;  // whose locks are held, too, while all of the above are for a fork
+    const LttngTable* forking_ = nullptr;  // whose locks are held, too, while all of the above are held for a fork
     std::uint8_t forks_ = 0;  // in a row, each by the child before; at most kMostForks + 1. Writer: the fork handler
 };
 

@@ -50,7 +50,7 @@ SchedulerCore::~SchedulerCore() {
 Worker& SchedulerCore::take(bool has_loop) {
     process.start_log();  // in a forked child: it locks, too
     keep_watching();      // likewise
-    // before our lock: with liblttng-ust-fork a fork holds LTTng's lock first and then wants ours
+    // before our lock: a fork holds LTTng's locks first and then wants ours
     if (const LttngTable* lttng = process.lttng()) lttng->prepare_thread();
     const std::optional<std::uint64_t> delay_ns = read_delay(static_cast<std::uint32_t>(gettid()));
     const Begun begun = hold_one(has_loop, delay_ns);

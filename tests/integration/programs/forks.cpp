@@ -1,6 +1,6 @@
-// forks COUNT [--beside | --exit | --exec | --daemon FILE]: one task; forks COUNT children, each of which makes 4
-// transitions with the parent's scheduler and looks whether it counts from 1, under an identity of its own. Says at its
-// end
+// forks COUNT [--beside | --exit | --exec | --no-files | --daemon FILE]: one task; forks COUNT children, each of which
+// makes 4 transitions with the parent's scheduler and looks whether it counts from 1, under an identity of its own.
+// Says at its end
 //
 //     good 1000
 //     transitions 2002
@@ -11,8 +11,10 @@
 // --exit: as --beside, but that the thread makes its transitions without a pause, and each child ends by exit(), others
 // by _exit().
 // --exec: each child becomes this program with COUNT 0, which does the same with a scheduler of its own.
+// --no-files: where it forks, and in the children, no file can be opened.
 // --daemon FILE: becomes a daemon first, and says it in FILE.
 
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -140,6 +142,8 @@ int main(int argc, char** argv) {
         if (out == nullptr || daemon(1, 0) != 0) return 3;
         if (lease->id() >> 16 == before >> 16 || lease->seq() != 0) return 4;
     }
+    const rlimit no_files{0, 0};
+    if (option == "--no-files" && setrlimit(RLIMIT_NOFILE, &no_files) != 0) return 5;
     std::optional<Beside> beside;
     if (option == "--beside") beside.emplace(telemetry, 20);
     if (option == "--exit") beside.emplace(telemetry, 0);

@@ -25,13 +25,13 @@ struct LttngTable {
     /// telemetry library in a process registers its own. Returns false if this LTTng has no such event.
     bool (*call_on_statedump)(void (*callback)() noexcept) noexcept;
     /// For the handlers of pthread_atfork, so that a child that LTTng is not told of can end by exit(): LTTng's locks
-    /// are taken after all of the caller's, and given back before them. lttng_fork.hpp tells what they may wait for.
+    /// are taken before all of the caller's, and given back after them. lttng_fork.hpp tells what they may wait for.
     void (*before_fork)() noexcept;
     void (*after_fork_in_parent)() noexcept;
     void (*after_fork_in_child)() noexcept;
 };
 
-/// The module's only symbol, by name: the number changes whenever the table does.
+/// The module's symbol, by name: the number changes whenever the table does.
 inline constexpr char kLttngTableSymbol[] = "tiffany_lttng_table_2";
 using LttngTableFunction = const LttngTable* (*)();
 
