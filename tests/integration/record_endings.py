@@ -378,9 +378,11 @@ def test_what_nobody_discarded_of_a_process_that_ended_in_good_order_is_an_error
     assert "--lossless" not in done.err and "filter" not in done.err
 
 
-def test_of_a_command_that_calls_exit_beside_threads_that_work_it_is_said_that_its_end_may_be_missing(tmp_path, spin):
+@pytest.mark.parametrize("options", [[], ["--static"], ["--static", "--gently"]], ids=["local", "static", "static, slow"])
+def test_of_a_command_that_calls_exit_beside_threads_that_work_it_is_said_that_its_end_may_be_missing(tmp_path, spin, options):
+    """A static scheduler is closed by exit(), just before LTTng ends: its workers' threads may go on after that."""
     counter = tmp_path / "counter"
-    done = record(tmp_path / "run", "--", spin, "50000", "--quit", "--workers", "4", "--counter", counter)
+    done = record(tmp_path / "run", "--", spin, "50000", "--quit", "--workers", "4", "--counter", counter, *options)
     assert done.code in (0, 4)  # 4: a thread was in the middle of an event
     words = counter.read_bytes()
     made = sum(int.from_bytes(words[at : at + 8], sys.byteorder) for at in range(0, len(words), 8))

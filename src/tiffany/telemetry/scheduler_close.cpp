@@ -1,6 +1,7 @@
-// A scheduler is closed, while its workers may be in the middle of a word: who tells that they end.
+// A scheduler is closed, while threads hold its workers, and may be in the middle of a word: who tells that they end.
 
 #include <pthread.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <mutex>
@@ -24,16 +25,13 @@ Stamp SchedulerCore::begin_to_tell(const Worker& worker) noexcept {
 /// The worker has told that it begins, or of a new sink. Returns whether it is held: else who closed the scheduler has
 /// waited long enough, and left it to this thread.
 bool SchedulerCore::end_telling(const Begun& begun) noexcept {
-    {
-        const std::lock_guard lock{mutex()};
-        for (Held& held : held_) {
+    const std::lock_guard lock{mutex()};
+    for (std::vector<Held>* list : {&held_, &left_})
+        for (Held& held : *list) {
             if (held.worker != &begun.worker) continue;
             held.catches_up = false;
-            return true;
+            return list == &held_;
         }
-    }
-    begun.worker.tell_stopped(begun.at);  // the clock may be gone
-    give_up(begun.worker);
     return false;
 }
 
@@ -50,18 +48,63 @@ Stamp SchedulerCore::begin_to_leave(Worker& worker, std::optional<std::uint64_t>
     return Stamp{clock.ticks()};
 }
 
+/// Its thread is done with a worker that it held, or was to get, when the scheduler was closed: now its end is known,
+/// and nobody else uses its index.
+void SchedulerCore::leave_closed(Worker& worker) noexcept {
+    std::uint64_t stopped = kUntold;
+    {
+        const std::lock_guard lock{mutex()};
+        const auto left = std::find_if(left_.begin(), left_.end(), [&](const Held& h) { return h.worker == &worker; });
+        if (left == left_.end()) return;  // it was given up: its thread had ended
+        if (left->leaves) {               // who closed the scheduler tells of it, and gives it up
+            left->has_ended = true;
+            return;
+        }
+        stopped = left->stopped;
+        left_.erase(left);
+    }
+    // the system's clock never goes; with any other the log has it no earlier than what the worker told before
+    if (stopped != worker.seq())
+        worker.tell_stopped(&clock == &Clock::system() ? Stamp{Clock::system().ticks()} : closed_at_);
+    give_up(worker);
+}
+
+void SchedulerCore::end_thread(Worker& worker) noexcept {
+    {
+        const std::lock_guard lock{mutex()};
+        for (Held& held : held_) {
+            if (held.worker != &worker) continue;
+            held.has_ended = true;
+            return;
+        }
+    }
+    leave_closed(worker);
+}
+
+void SchedulerCore::set_runs_only(const Worker& worker) noexcept {
+    const std::lock_guard lock{mutex()};
+    for (Held& held : held_)
+        if (held.worker == &worker) held.runs_only = true;
+}
+
+/// Whether there may be tasks that have not ended: without metrics, and in a forked child, nobody knows.
+bool SchedulerCore::has_live_tasks() const noexcept {
+    if (!metrics || process.first_own_tid() != 0) return true;
+    // the ends first: what is spawned meanwhile makes it more, never less
+    const std::uint64_t ended = sum(TaskEvent::Done) + sum(TaskEvent::Failed) + sum(TaskEvent::Cancelled);
+    return sum(TaskEvent::Spawned) != ended;
+}
+
 void SchedulerCore::close() noexcept {
     const std::uint64_t until_ns = kernel_ns() + kMostWaitNs;
     end_watch(until_ns);
-    std::vector<Held> held;
-    while (!give_up_all(held, kernel_ns() < until_ns))
+    while (!leave_all(kernel_ns() < until_ns))
         rest();
     // without the locks, as tell_started(). A child that is forked meanwhile has these indices in use for ever.
-    for (const Held& each : held) {
-        if (each.leaves || each.catches_up) continue;  // its thread is in the middle of a word, and does this after it
-        each.worker->lend_lttng_call();
-        each.worker->tell_stopped(Stamp{clock.ticks()});
-        give_up(*each.worker);
+    while (Worker* const worker = next_to_stop()) {
+        worker->lend_lttng_call();
+        worker->tell_stopped(Stamp{clock.ticks()});
+        end_stopping(*worker);
     }
 }
 
@@ -97,11 +140,41 @@ bool SchedulerCore::is_in_an_event(pthread_t thread) noexcept {
     });
 }
 
-/// Takes the workers off the lists.
+/// One whose end is known: its thread has ended, is here, or does nothing of its own and no task lives.
+Worker* SchedulerCore::next_to_stop() noexcept {
+    const auto here = static_cast<std::uint32_t>(gettid());  // a pthread_t is soon another thread's
+    const std::lock_guard lock{mutex()};
+    for (Held& left : left_) {
+        if (left.catches_up || left.stopped != kUntold) continue;  // in the middle of a word; or told
+        const bool is_here = left.worker->shard_.thread.load(std::memory_order_relaxed) == here;
+        const bool has_tasks_only = !left.has_loop || left.runs_only;
+        if (!is_here && !left.has_ended && (!has_tasks_only || has_live_tasks())) continue;
+        left.stopped = left.worker->seq();
+        left.leaves = true;
+        return left.worker;
+    }
+    return nullptr;
+}
+
+/// One whose thread lives keeps its index: it may call a hook all the same, as in another static object's destructor.
+void SchedulerCore::end_stopping(Worker& worker) noexcept {
+    const bool is_here = worker.shard_.thread.load(std::memory_order_relaxed) == static_cast<std::uint32_t>(gettid());
+    {
+        const std::lock_guard lock{mutex()};
+        const auto left = std::find_if(left_.begin(), left_.end(), [&](const Held& h) { return h.worker == &worker; });
+        if (left == left_.end()) return;  // in a forked child
+        left->leaves = false;
+        if (!left->has_ended || is_here) return;
+        left_.erase(left);
+    }
+    give_up(worker);
+}
+
+/// Takes the workers off the lists; those that threads hold are left to them.
 /// @param may_wait  it returns false, and nothing is done, while a thread has its worker tell that it begins, or of a
 ///                  new sink: what is told later comes after the flush of this scheduler's end, and after exit(). The
 ///                  calling thread's own worker is waited for by nobody: a signal handler has closed this in between.
-bool SchedulerCore::give_up_all(std::vector<Held>& held, bool may_wait) noexcept {
+bool SchedulerCore::leave_all(bool may_wait) noexcept {
     const auto is_waited_for = [](const Held& each) {
         return each.catches_up && pthread_equal(each.thread, pthread_self()) == 0;
     };
@@ -112,6 +185,7 @@ bool SchedulerCore::give_up_all(std::vector<Held>& held, bool may_wait) noexcept
         if (may_wait && std::any_of(held_.begin(), held_.end(), is_waited_for)) return;
         done = true;
         closed.store(true, std::memory_order_release);
+        closed_at_ = Stamp{clock.ticks()};
         for (const Held& each : held_)
             if (!each.leaves) each.worker->settle();
         const std::uint64_t left_out = keep_left_out();
@@ -130,7 +204,9 @@ bool SchedulerCore::give_up_all(std::vector<Held>& held, bool may_wait) noexcept
         for (const Worker* worker : free_)
             retire(*worker);
         free_.clear();
-        held = std::exchange(held_, {});
+        // one whose thread is in the middle of its last word is given up by that thread
+        std::erase_if(held_, [](const Held& each) { return each.leaves; });
+        left_ = std::exchange(held_, {});
     });
     return done;
 }

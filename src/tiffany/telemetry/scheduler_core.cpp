@@ -57,7 +57,9 @@ Worker& SchedulerCore::take(bool has_loop) {
     if (&begun.worker == refused.get()) return begun.worker;
     // without the lock: LTTng may let its thread wait, and others are not to wait for that
     begun.worker.tell_started(has_loop, begun.at);
-    return end_telling(begun) ? begun.worker : *refused;
+    if (end_telling(begun)) return begun.worker;
+    leave_closed(begun.worker);
+    return *refused;
 }
 
 SchedulerCore::Begun SchedulerCore::hold_one(bool has_loop, std::optional<std::uint64_t> delay_ns) {
@@ -92,7 +94,7 @@ void SchedulerCore::give_back(Worker& worker) noexcept {
     if (&worker == refused.get()) return;
     const std::optional<std::uint64_t> delay_ns = read_delay(worker.shard_.thread.load(std::memory_order_relaxed));
     const Stamp stopped = begin_to_leave(worker, delay_ns);
-    if (!stopped.known()) return;
+    if (!stopped.known()) return leave_closed(worker);
     worker.tell_stopped(stopped);  // without the lock, as tell_started()
     std::unique_lock lock{mutex()};
     if (closed.load(std::memory_order_relaxed)) {  // meanwhile: it left this worker to us
@@ -176,6 +178,10 @@ void SchedulerCore::become_child(std::uint64_t instance, std::uint8_t fork) noex
         free_.push_back(held.worker);
         return true;
     });
+    // closed: their indices are in use for ever, as no thread is there that could give them back
+    std::erase_if(left_, [](const Held& left) { return pthread_equal(left.thread, pthread_self()) == 0; });
+    for (Held& left : left_)
+        left.stopped = 0;  // the child's seq: it tells nothing of one that does nothing here
     StallWatch::leave_behind(stall_watch_);
     stall_watch_ = nullptr;  // the next that comes here starts another
     for (Held& held : held_)
@@ -333,6 +339,10 @@ void SchedulerCore::tell_groups(Worker& by, std::uint32_t generation, Stamp at) 
 
 std::uint64_t SchedulerCore::count(TaskEvent event) const {
     const std::lock_guard lock{mutex()};
+    return sum(event);
+}
+
+std::uint64_t SchedulerCore::sum(TaskEvent event) const noexcept {
     std::uint64_t total = 0;
     for (const Owned& worker : all_)
         total += worker->count(event);

@@ -41,16 +41,21 @@ struct SchedulerCore : std::enable_shared_from_this<SchedulerCore> {
     /// A worker for the calling thread: one that was given back, or a new one; `refused` when there is none to be had,
     /// or this is closed meanwhile. Who calls it shares in the ownership of this.
     Worker& take(bool has_loop);
-    /// The calling thread gives its worker back.
+    /// The calling thread gives its worker back. Also after this was closed; the clock is not read then, unless it is
+    /// the system's.
     void give_back(Worker& worker) noexcept;
+    /// The calling thread ends, and has not given back this worker that it leased: it calls no hook of it any more.
+    void end_thread(Worker& worker) noexcept;
     /// The worker that the calling thread holds; null if it holds none. Locks.
     Worker* held_here() noexcept;
     /// A worker that a foreign hook took is a runtime's own from now on.
     void give_loop(Worker& worker) noexcept;
-    /// Stops all workers, whoever holds them: the runtime is gone. Waits for those whose threads have them tell that
-    /// they begin, or of a new sink, and for the watch, for 2.5 s at most. One that takes longer, the calling thread's
-    /// own and one whose thread is in the middle of its last word are left to their threads, which read the clock no
-    /// more.
+    /// The thread that holds this worker spawns nothing but in tasks that run there.
+    void set_runs_only(const Worker& worker) noexcept;
+    /// The runtime is gone. Waits for the workers whose threads have them tell that they begin, or of a new sink, and
+    /// for the watch, for 2.5 s at most. Then tells that those end whose threads are done with them: the calling
+    /// thread's own, those whose threads have ended, and where no task lives those of foreign threads and of such as
+    /// only run tasks. What another living thread holds is left to that thread (ADR 56).
     void close() noexcept;
     /// @param fork  its number, for InheritedMark; 0 = there are no more numbers
     void become_child(std::uint64_t instance, std::uint8_t fork) noexcept;
@@ -126,9 +131,13 @@ struct SchedulerCore : std::enable_shared_from_this<SchedulerCore> {
         std::optional<std::uint64_t> run_delay_ns;  // the thread's, when it took the worker; or as it was first read
         bool has_loop;                              // runs tasks, and parks when there are none
         std::uint64_t hold;                         // its number
-        bool leaves;                                // its thread tells that it stops, and will give it back
-        bool catches_up;  // its thread tells that it begins, or of a new sink: who closes this waits for that
+        bool leaves;             // its thread tells that it stops, and will give it back; or who closes this does
+        bool catches_up;         // its thread tells that it begins, or of a new sink: who closes this waits for that
+        bool runs_only = false;  // its thread spawns nothing but in tasks
+        bool has_ended = false;  // its thread: the lease alone is left
+        std::uint64_t stopped = kUntold;  // after this was closed: the last seq it was told to have used
     };
+    static constexpr std::uint64_t kUntold = ~std::uint64_t{0};
     // Workers that were given back and are kept for the next threads. Of more the one that was given back first goes:
     // what a crowd of threads that ended has left would not be used again.
     static constexpr std::size_t kMostFree = 16;
@@ -143,15 +152,20 @@ struct SchedulerCore : std::enable_shared_from_this<SchedulerCore> {
     void end_watch(std::uint64_t until_ns) noexcept;
     void end(const std::shared_ptr<StallWatch>& watch, std::uint64_t until_ns) noexcept;
     bool is_in_an_event(pthread_t thread) noexcept;
-    bool give_up_all(std::vector<Held>& held, bool may_wait) noexcept;
+    std::uint64_t sum(TaskEvent event) const noexcept;
+    bool has_live_tasks() const noexcept;
+    bool leave_all(bool may_wait) noexcept;
+    Worker* next_to_stop() noexcept;
+    void end_stopping(Worker& worker) noexcept;
+    void leave_closed(Worker& worker) noexcept;
     std::uint64_t keep_left_out() noexcept;
     void give_up(const Worker& worker) noexcept;
     bool fold_one() noexcept;
     void retire(const Worker& worker) noexcept;
     void offer_ring(Worker& worker, bool held) noexcept;
     std::uint16_t find_group(const std::array<char, kGroupBytes>& wanted, bool& is_told);
-    // Behind it: held_, free_, all_, stall_watch_, ended_, ready_age_, closed, the writing of groups, what has been
-    // told. No event is fired while it is held: LTTng may let its thread wait (ADR 53), and others not.
+    // Behind it: held_, left_, free_, all_, stall_watch_, ended_, ready_age_, closed, the writing of groups, what has
+    // been told. No event is fired while it is held: LTTng may let its thread wait (ADR 53), and others not.
     std::mutex& mutex() const noexcept { return process.workers_mutex(); }
     struct Moves;
     MetricsSnapshot add_up(const RunDelays& delays, bool each_worker);
@@ -162,6 +176,8 @@ struct SchedulerCore : std::enable_shared_from_this<SchedulerCore> {
     std::vector<Owned> all_;
     std::vector<Worker*> free_;
     std::vector<Held> held_;
+    std::vector<Held> left_;  // of those, when this was closed: whose threads may go on. They keep their indices
+    Stamp closed_at_;
     std::shared_ptr<StallWatch> stall_watch_;
     std::unique_ptr<EndedWorkers> ended_;  // with metrics; null: none has ended
     std::uint64_t ended_transitions_ = 0;  // of workers that have ended

@@ -66,17 +66,26 @@ thread_local constinit Last last{nullptr, nullptr, false};
 thread_local ThreadWorkers thread_workers;
 
 void ThreadWorkers::reserve_one() {
-    const auto closed = [](const Entry& entry) { return entry.core->closed.load(std::memory_order_acquire); };
+    // of a scheduler that is gone: the thread is done with what hooks took for it
+    const auto is_over = [](const Entry& entry) {
+        return !entry.leased && entry.core->closed.load(std::memory_order_acquire);
+    };
+    for (const Entry& entry : entries_)
+        if (is_over(entry)) entry.core->give_back(*entry.worker);
     // a scheduler that is made later may get the address of one that goes now
-    if (std::erase_if(entries_, closed) != 0) last = {nullptr, nullptr, false};
+    if (std::erase_if(entries_, is_over) != 0) last = {nullptr, nullptr, false};
     entries_.reserve(entries_.size() + 1);
 }
 
 ThreadWorkers::~ThreadWorkers() {
     const Unseen unseen;
     last = {nullptr, nullptr, true};
-    for (const Entry& entry : entries_)
-        if (!entry.leased) entry.core->give_back(*entry.worker);
+    for (const Entry& entry : entries_) {
+        if (entry.leased)
+            entry.core->end_thread(*entry.worker);
+        else
+            entry.core->give_back(*entry.worker);
+    }
 }
 
 /// What here() gives where the one before was another scheduler's. Not inlined: here() itself then saves nothing.
@@ -168,6 +177,12 @@ WorkerLease SchedulerTelemetry::worker() {
         refuse_another();
     }
     return WorkerLease{std::move(core), worker};
+}
+
+WorkerLease detail::pool_worker(SchedulerTelemetry& telemetry) {
+    WorkerLease lease = telemetry.worker();
+    lease.core_->set_runs_only(*lease);
+    return lease;
 }
 
 Worker& SchedulerTelemetry::here() noexcept {

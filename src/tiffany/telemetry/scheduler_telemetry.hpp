@@ -32,6 +32,13 @@
 namespace tiffany {
 
 class SchedulerTelemetry;
+class WorkerLease;
+
+namespace detail {
+/// As SchedulerTelemetry::worker(), for a thread of a pool that goes on when the scheduler is gone, and spawns nothing
+/// but in tasks that it runs: if all have ended by then, that is its worker's end.
+WorkerLease pool_worker(SchedulerTelemetry& telemetry);
+}  // namespace detail
 
 /// A thread's hold on its worker. Moved, not copied. Given back in its destructor, by the same thread: that fires
 /// `worker_stopped`, and the worker may be taken again by another thread, with `seq` going on.
@@ -49,6 +56,7 @@ class WorkerLease {
 
   private:
     friend class SchedulerTelemetry;
+    friend WorkerLease detail::pool_worker(SchedulerTelemetry& telemetry);
     WorkerLease(std::shared_ptr<detail::SchedulerCore> core, Worker* worker) noexcept
         : core_{std::move(core)}, worker_{worker} {}
 
@@ -65,10 +73,12 @@ class SchedulerTelemetry {
     /// The first one in a process loads the LTTng provider, if it is there. Errors: std::bad_alloc;
     /// std::invalid_argument, bounds of buckets that do not rise, or more than 32.
     explicit SchedulerTelemetry(std::string_view name, const TelemetryOptions& options = {});
-    /// Tells that the workers end that threads still have, as at exit(). Waits for those which at this moment tell that
-    /// they begin, or of a new sink, and for the watch: for LTTng they may wait 2 s or so; after 2.5 s no longer. Then
-    /// waits, within its flush_timeout, until an installed sink has everything, but for what a worker tells after that,
-    /// and for the last word of one that a thread gives back at this moment.
+    /// Tells that the calling thread's worker ends, those whose threads have ended and, if all tasks have, with
+    /// metrics, those that hooks took for foreign threads. What another living thread still leases ends with its lease
+    /// or that thread, and nobody else gets its index before; what its hooks tell until then is in no metric. Waits for
+    /// those which at this moment tell that they begin, or of a new sink, and for the watch: for LTTng they may wait 2
+    /// s or so; after 2.5 s no longer. Then waits, within its flush_timeout, until an installed sink has everything,
+    /// but for what a worker tells after that, and for the last word of one that a thread gives back at this moment.
     ~SchedulerTelemetry();
     SchedulerTelemetry(const SchedulerTelemetry&) = delete;
     SchedulerTelemetry& operator=(const SchedulerTelemetry&) = delete;
@@ -145,8 +155,9 @@ class SchedulerTelemetry {
 std::vector<MetricsSnapshot> named_snapshots(bool each_worker = false);
 
 struct WorkerCounts {
-    std::uint64_t held = 0;     ///< that threads hold now, foreign ones too
-    std::uint64_t indices = 0;  ///< of 65,536: those that are held, and those that are kept for the next threads
+    std::uint64_t held = 0;  ///< that threads hold now, foreign ones too
+    std::uint64_t indices =
+        0;  ///< of 65,536: held, kept for the next threads, or of closed schedulers (see ~SchedulerTelemetry)
 };
 /// Of all schedulers of the process. Any thread. Locks.
 WorkerCounts worker_counts() noexcept;

@@ -10,6 +10,7 @@
 //   --hold FILE       each worker rests after its first 1,000 until FILE is there
 //   --kill            ends by SIGKILL, between two events, before the scheduler could
 //   --quit            ends by exit() after COUNT transitions, while the other workers, who have no COUNT, go on
+//   --static          the scheduler is a static object, which exit() destroys
 //   --stubborn        ignores SIGINT and SIGTERM
 //   --parks N         each worker parks N times after each run (default 0)
 //   --beside FILE     after FILE is there: a thread "beside" counts an idle scheduler, and forks, without a rest, until
@@ -33,6 +34,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -52,6 +54,7 @@ struct Options {
     bool cpu = false;
     bool fork = false;
     bool quit = false;
+    bool is_static = false;
     bool stubborn = false;
     bool gently = false;
     int parks = 0;
@@ -81,6 +84,8 @@ Options parse(int argc, char** argv) {
             options.fork = true;
         else if (word == "--quit")
             options.quit = true;
+        else if (word == "--static")
+            options.is_static = true;
         else if (word == "--stubborn")
             options.stubborn = true;
         else if (word == "--gently")
@@ -204,6 +209,12 @@ std::uint64_t live_again(const Options& options) {
     return telemetry.transitions();
 }
 
+/// It goes before LTTng does, which it has loaded.
+tiffany::SchedulerTelemetry& static_telemetry() {
+    static tiffany::SchedulerTelemetry telemetry{"spin"};
+    return telemetry;
+}
+
 /// What others feel of the workers.
 void live_beside(const std::string& from, const std::atomic<bool>& ended) {
     pthread_setname_np(pthread_self(), "beside");
@@ -231,7 +242,8 @@ int main(int argc, char** argv) {
         std::signal(
             number, options.stubborn ? SIG_IGN : [](int) { asked_to_end = 1; });
     {
-        tiffany::SchedulerTelemetry telemetry{"spin"};
+        std::optional<tiffany::SchedulerTelemetry> own;
+        tiffany::SchedulerTelemetry& telemetry = options.is_static ? static_telemetry() : own.emplace("spin");
         tiffany::WorkerLease lease = telemetry.worker();
         tiffany::Worker& worker = *lease;
         std::atomic<std::uint64_t>* const counters = map_counters(options);

@@ -59,7 +59,7 @@ class Closing : public Recorded {
 TEST_F(Closing, WaitsForAWorkerThatTellsThatItBegins) {
     // who asks a SchedulerTelemetry for a worker while it ends would be wrong, whatever it waits for
     detail::SchedulerCore core{"closed", Clock::system(), true, {}};
-    Held held{EventId::WorkerStarted, [&] { core.take(false); }};
+    Held held{EventId::WorkerStarted, [&] { core.give_back(core.take(false)); }};
     EXPECT_TRUE(waits_for(held, [&] { core.close(); }));
     EXPECT_EQ(recording().ids(), (std::vector{EventId::WorkerStarted, EventId::WorkerStopped}));
 }

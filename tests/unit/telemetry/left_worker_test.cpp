@@ -75,14 +75,25 @@ TEST_F(LeftWorker, OfAForeignThreadIsRefusedAsWell) {
 
 TEST_F(LeftWorker, ThatTellsOfANewSinkNeedsTheClockNoMore) {
     const auto another = std::make_shared<Kept>();
+    std::uint64_t its_id = 0, other_id = 0;
     const auto install = [&](SchedulerTelemetry& telemetry) {
         telemetry.group("io");
+        its_id = telemetry.here().id();
         uninstall_sink();
         install_sink(another);
+        std::thread{[&] { other_id = SchedulerTelemetry{"other"}.worker()->id(); }}.join();
     };
-    close_while_held(EventId::WorkerDumped, install);
+    Held held{EventId::WorkerDumped, [&install, its = telemetry_.get()] { install(*its); }};
+    telemetry_.reset();
+    clock_.reset();
+    held.end();
+    EXPECT_EQ(worker_counts().indices, indices_) << "both were given up";
+    EXPECT_NE(other_id, its_id) << "its thread went on when another one came";
     EXPECT_TRUE(flush_sink());
-    EXPECT_EQ(another->names(), (std::vector<std::string>{"WorkerDumped", "Group", "WorkerStopped"}));
+    std::vector<std::string> told;
+    for (const Kept::Entry& entry : another->entries())
+        if (entry.record.worker == pal::WorkerId::from_event(its_id)) told.emplace_back(entry.record.info->name);
+    EXPECT_EQ(told, (std::vector<std::string>{"WorkerDumped", "Group", "WorkerStopped"}));
 }
 
 TEST_F(LeftWorker, WhoseLastWordIsLeftOutIsCountedUnderTheNameOfItsScheduler) {

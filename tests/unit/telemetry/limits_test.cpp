@@ -71,7 +71,7 @@ TEST_F(Limits, PastTheLastWorkerHooksFireNothingAndAreCounted) {
     const auto make = [] { return std::make_unique<SchedulerTelemetry>("s", TelemetryOptions{.metrics = false}); };
     std::vector<std::vector<std::unique_ptr<SchedulerTelemetry>>> schedulers(kThreads);
     std::binary_semaphore taken{0};
-    std::latch looked{1};
+    std::latch looked{1}, last_may_end{1};
     std::vector<std::thread> threads;
     for (auto& mine : schedulers) {
         threads.emplace_back([&] {
@@ -80,7 +80,7 @@ TEST_F(Limits, PastTheLastWorkerHooksFireNothingAndAreCounted) {
                 mine.back()->here();
             }
             taken.release();
-            looked.wait();
+            (&mine == &schedulers.back() ? last_may_end : looked).wait();
         });
         taken.acquire();  // one after the other: the youngest, which goes first, is found at once
     }
@@ -115,6 +115,9 @@ TEST_F(Limits, PastTheLastWorkerHooksFireNothingAndAreCounted) {
         EXPECT_EQ(status, 0) << "a forked child counts from 0";
     }
     schedulers.back().pop_back();
+    last_may_end.count_down();
+    threads.back().join();
+    threads.pop_back();
     {
         const auto again = make();
         again->here().running(task);
@@ -268,34 +271,23 @@ TEST_F(Limits, WhoStopsWhileAnotherWorkerIsInTheMiddleOfAnEventTellsHowManyAreMi
 }
 
 TEST_F(Limits, WhoClosesASchedulerWaitsInVainForTheLastWordsOfAllItsWorkersTogether) {
-    constexpr int kThreads = 3;
     auto telemetry = std::make_unique<SchedulerTelemetry>("idle");
     start_session();
-    std::latch taken{kThreads}, may_end{1};
-    std::vector<std::thread> threads;
-    std::atomic<std::uint64_t> one{0};
-    for (int i = 0; i < kThreads; ++i)
-        threads.emplace_back([&] {
-            one = telemetry->here().id();
-            taken.count_down();
-            may_end.wait();
-        });
-    taken.wait();
+    std::vector<WorkerLease> leases;  // of threads that have ended: others' own tell when they do
+    for (int i = 0; i < 3; ++i)
+        std::thread{[&] { leases.push_back(telemetry->worker()); }}.join();
     recording().clear();
     recording().block_ns = LttngPatience::kGiveUpNs + 100'000'000;
     telemetry.reset();
     recording().block_ns = 0;
     EXPECT_EQ(recording().ids(), std::vector{EventId::WorkerStopped});
-    const LttngCall& call = *Process::get().lttng_calls().of(static_cast<std::uint16_t>(one.load()));
+    const LttngCall& call = *Process::get().lttng_calls().of(static_cast<std::uint16_t>(leases[0]->id()));
     EXPECT_EQ(call.thread, gettid()) << "who told it";
     std::uint64_t left_out = 0;
     for (const MetricsSnapshot& each : named_snapshots())
         if (each.scheduler == "idle") left_out += each.lttng_left_out;
     EXPECT_EQ(left_out, 2u);
     start_session();  // in which nothing is known of the consumer
-    may_end.count_down();
-    for (std::thread& thread : threads)
-        thread.join();
 }
 
 TEST_F(Limits, WhoClosesASchedulerDoesNotHoldAgainstTheConsumerWhatAnIdleWorkerWaitedForInAnEarlierSession) {

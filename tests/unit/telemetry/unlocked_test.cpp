@@ -57,8 +57,10 @@ TEST_F(Unlocked, WhoTellsThatAWorkerEndsKeepsNobodyWaiting) {
 }
 
 TEST_F(Unlocked, WhoEndsASchedulerAndTellsThatItsWorkersDoKeepsNobodyWaiting) {
-    const WorkerLease worker = telemetry_->worker();
-    Held held{EventId::WorkerStopped, [this] { telemetry_.reset(); }};
+    Held held{EventId::WorkerStopped, [this] {
+                  const WorkerLease worker = telemetry_->worker();
+                  telemetry_.reset();
+              }};
     EXPECT_TRUE(goes_on(held, live_beside));
 }
 
