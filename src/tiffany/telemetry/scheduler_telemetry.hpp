@@ -155,9 +155,8 @@ class SchedulerTelemetry {
 std::vector<MetricsSnapshot> named_snapshots(bool each_worker = false);
 
 struct WorkerCounts {
-    std::uint64_t held = 0;  ///< that threads hold now, foreign ones too
-    std::uint64_t indices =
-        0;  ///< of 65,536: held, kept for the next threads, or of closed schedulers (see ~SchedulerTelemetry)
+    std::uint64_t held = 0;     ///< that threads hold now, foreign ones too
+    std::uint64_t indices = 0;  ///< of 65,536: those, and kept ones, also of closed schedulers whose threads go on
 };
 /// Of all schedulers of the process. Any thread. Locks.
 WorkerCounts worker_counts() noexcept;
