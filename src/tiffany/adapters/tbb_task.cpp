@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <thread>
 #include <tiffany/adapters/detail/tbb_task.hpp>
+#include <tiffany/telemetry/detail/pool_worker.hpp>
 #include <vector>
 
 namespace tiffany::detail {
@@ -166,7 +167,7 @@ void tbb_enter(SchedulerTelemetry& telemetry, const std::shared_ptr<const int>& 
     if (std::any_of(t_leases.begin(), t_leases.end(), of_this)) return;
     try {
         t_leases.reserve(t_leases.size() + 1);
-        t_leases.push_back({&telemetry, alive, pool_worker(telemetry)});
+        t_leases.push_back({&telemetry, alive, PoolWorker::take(telemetry)});
     } catch (const std::exception&) {
         // no memory, or the thread has one that the program took: the hooks take what here() gives
     }

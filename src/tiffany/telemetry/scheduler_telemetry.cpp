@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <stdexcept>
 #include <system_error>
+#include <tiffany/telemetry/detail/pool_worker.hpp>
 #include <tiffany/telemetry/scheduler_telemetry.hpp>
 #include <tiffany/tracepoints/unseen.hpp>
 #include <utility>
@@ -179,7 +180,7 @@ WorkerLease SchedulerTelemetry::worker() {
     return WorkerLease{std::move(core), worker};
 }
 
-WorkerLease detail::pool_worker(SchedulerTelemetry& telemetry) {
+WorkerLease detail::PoolWorker::take(SchedulerTelemetry& telemetry) {
     WorkerLease lease = telemetry.worker();
     lease.core_->set_runs_only(*lease);
     return lease;

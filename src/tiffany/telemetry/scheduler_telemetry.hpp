@@ -32,12 +32,8 @@
 namespace tiffany {
 
 class SchedulerTelemetry;
-class WorkerLease;
-
 namespace detail {
-/// As SchedulerTelemetry::worker(), for a thread of a pool that goes on when the scheduler is gone, and spawns nothing
-/// but in tasks that it runs: if all have ended by then, that is its worker's end.
-WorkerLease pool_worker(SchedulerTelemetry& telemetry);
+struct PoolWorker;
 }  // namespace detail
 
 /// A thread's hold on its worker. Moved, not copied. Given back in its destructor, by the same thread: that fires
@@ -56,7 +52,7 @@ class WorkerLease {
 
   private:
     friend class SchedulerTelemetry;
-    friend WorkerLease detail::pool_worker(SchedulerTelemetry& telemetry);
+    friend struct detail::PoolWorker;
     WorkerLease(std::shared_ptr<detail::SchedulerCore> core, Worker* worker) noexcept
         : core_{std::move(core)}, worker_{worker} {}
 

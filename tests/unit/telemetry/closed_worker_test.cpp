@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <tiffany/telemetry/detail/pool_worker.hpp>
 #include <vector>
 
 #include "kept.hpp"
@@ -128,7 +129,7 @@ TEST_F(ClosedWorker, ThatAHookTookForAnotherThreadEndsThereIfNoTaskLives) {
 TEST_F(ClosedWorker, OfAPoolThatRunsTasksOnlyEndsThereIfNoTaskLives) {
     TaskTimes task;
     for (const bool lives : {true, false}) {
-        thread_.does([&] { lease_ = detail::pool_worker(*telemetry_); });
+        thread_.does([&] { lease_ = detail::PoolWorker::take(*telemetry_); });
         thread_.does([&] { (*lease_)->spawned(task, {.name = "t"}); });
         if (!lives) thread_.does([&] { (*lease_)->cancelled(task, CancelCause::asked); });
         telemetry_.reset();
