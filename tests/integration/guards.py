@@ -16,7 +16,7 @@ import time
 import kit
 import pytest
 from kit import Bpftrace, PrivateLttng, alive, checked, need_bpftrace, need_root, poll, private_copy, program
-from kit import semaphore_of, set_semaphore
+from kit import semaphore_of, set_semaphore, stop
 
 STEADY = program("steady")
 
@@ -142,7 +142,7 @@ def test_a_session_daemon_that_hangs_delays_a_start_by_our_bound_not_by_lttngs(t
             """By how much the daemon delays a start, s: the median of starts in turn with it and without LTTng."""
             return statistics.median(seconds() - seconds(TIFFANY_LTTNG=0) for _ in range(5))
 
-        lttng.daemon.send_signal(signal.SIGSTOP)
+        stop(lttng.daemon.pid)
         try:
             lttngs = seconds(LTTNG_UST_REGISTER_TIMEOUT=3000)
             ours = [later()]

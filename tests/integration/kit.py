@@ -216,6 +216,23 @@ def held(tid):
         lacking(FORBIDDEN)
 
 
+def stop(*pids):
+    """None of them does anything any more when this returns: a thread in the kernel stops when it comes back."""
+
+    def state(thread):
+        with contextlib.suppress(OSError):
+            return (thread / "stat").read_text().rpartition(")")[2].split()[0]
+        return "X"
+
+    def all_stand_still():
+        return all(state(thread) in "TZX" for pid in pids for thread in pathlib.Path(f"/proc/{pid}/task").glob("*"))
+
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGSTOP)
+    poll(all_stand_still, "all of them stand still")
+
+
 def kill_with_all_below(pid):
     """Kills a process, and what it and those below it have started: a command that is recorded outlives paltrace."""
     stopped = []

@@ -15,7 +15,7 @@ import tempfile
 import time
 
 import pytest
-from kit import DEADLINE, alive, children, kill_with_all_below, need_program, need_root, poll, program, run_to_end
+from kit import DEADLINE, alive, children, kill_with_all_below, need_program, need_root, poll, program, run_to_end, stop
 
 
 @pytest.fixture
@@ -174,22 +174,10 @@ def kill_at_once(traced, *others):
 
     The consumer daemon of `others` comes before the session daemon, whose end makes it take the buffers down.
     """
-
-    def state(thread):
-        with contextlib.suppress(OSError):
-            return (thread / "stat").read_text().rpartition(")")[2].split()[0]
-        return "X"
-
-    def all_stand_still():  # a thread in the kernel stops when it comes back
-        threads = (thread for pid in (traced, *others) for thread in pathlib.Path(f"/proc/{pid}/task").glob("*"))
-        return all(state(thread) in "TZX" for thread in threads)
-
-    for number in (signal.SIGSTOP, signal.SIGKILL):
-        for pid in (traced, *others):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, number)
-        if number == signal.SIGSTOP:
-            poll(all_stand_still, "all of them stand still")
+    stop(traced, *others)
+    for pid in (traced, *others):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def rescue_line(said):
