@@ -9,7 +9,7 @@ import sys
 import pytest
 from faults_daemons import made
 from held_thread import take_ends
-from kit import held, need_program, poll, program
+from kit import held, need_program, poll, program, stop
 from recording import PROMISED_END, Running, check, kill_at_once, record
 from slept import Slept
 
@@ -63,9 +63,7 @@ def stop_between_two_events(spin):
         return pathlib.Path(f"/proc/{spin}/task/{tid}/syscall").read_text().split()[0] in SLEEPS
 
     def all_rest():
-        os.kill(spin, signal.SIGSTOP)
-        threads = [pathlib.Path(f"/proc/{spin}/task/{tid}/stat") for tid in os.listdir(f"/proc/{spin}/task")]
-        poll(lambda: all(thread.read_text().rpartition(")")[2].split()[0] == "T" for thread in threads), "it is stopped")
+        stop(spin)
         if all(rests(tid) for tid in Slept(spin).tids):
             return True
         os.kill(spin, signal.SIGCONT)
