@@ -23,6 +23,7 @@
 #include "find_running.hpp"
 #include "held_buffers.hpp"
 #include "kept_child.hpp"
+#include "last_word.hpp"
 #include "notice.hpp"
 #include "output_dir.hpp"
 #include "record_file.hpp"
@@ -84,6 +85,9 @@ ExitCode Recording::run() {
                                            human_bytes(directory_.free_bytes()) + " left)"};
     if (const std::optional<int> signal = joins() ? run_beside() : run_under_session())
         return static_cast<ExitCode>(128 + *signal);
+    const LastWord interrupted{"interrupted while it read the trace back: what was recorded is in " +
+                               directory_.name() + ", and is read by: paltrace check " + directory_.name() +
+                               "; paltrace convert " + directory_.name() + " -o FILE"};
     directory_.keep_to_owner();
     // Again without the counts: reading a long trace takes a while, in which we may be ended.
     save();

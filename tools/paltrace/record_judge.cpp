@@ -125,6 +125,7 @@ bool Judge::may_lack_end(pid_t process) const {
 std::vector<std::string> Judge::doubts_of(const ctf::ReadSummary& found) const {
     RecordFacts told = facts_;
     told.found = found;
+    told.read_back = true;
     return doubts_in(record_text(options_, told));
 }
 
@@ -339,6 +340,7 @@ void complain(RecordFacts& facts, std::ostream& talk, ExitCode code, const std::
 void judge_recording(const RecordOptions& options, const OutputDir& directory, const RecordingEnd& end,
                      RecordFacts& facts, std::ostream& talk) {
     Judge{options, directory, end, facts, talk}.run();
+    facts.read_back = true;
 }
 
 void judge_found(const RecordOptions& options, const OutputDir& directory, const RecordingEnd& end, RecordFacts& facts,

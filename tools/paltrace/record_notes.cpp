@@ -124,6 +124,14 @@ void add_missed(const nlohmann::json& json, std::vector<std::string>& doubts) {
         add(*all, "");  // of a version that told no cause
 }
 
+/// Of a recording that nobody has read yet, so that it is not known which processes told their end.
+std::string doubt_of_unread(const std::optional<std::string>& failure) {
+    return "record.json is not complete (paltrace was interrupted while it read the trace back, or does so still): of "
+           "the last second of a process that ended while its workers worked" +
+           (failure ? ", and of what was done after " + *failure + "," : std::string{}) +
+           " some may be missing, uncounted";
+}
+
 /// What is missing of the ends of processes that were recorded.
 std::optional<std::string> doubt_of_ends(const nlohmann::json& json) {
     const std::string cut = titles(json, [](const auto& process) { return says_in(process, "tail_unknown"); });
@@ -131,10 +139,13 @@ std::optional<std::string> doubt_of_ends(const nlohmann::json& json) {
     if (is_null("ended"))
         return "record.json has no end (paltrace was killed, goes on, or had no room for it): what was done since then "
                "is missing, and of the second before some may be, uncounted";
-    if (const std::optional<std::string> failure = failure_in(json)) {
+    const std::optional<std::string> failure = failure_in(json);
+    if (failure) {
         if (says_in(json, "hangs_on")) return unwritten_is_missing(*failure);
         if (!cut.empty()) return rest_is_missing(cut, *failure);
     }
+    const auto read = json.find("read_back");
+    if (read != json.end() && *read == false && !says_in(json, "disk_was_full")) return doubt_of_unread(failure);
     if (says_in(json, "disk_was_full")) {
         if (!cut.empty()) return full_disk_took_the_rest(cut);
         if (is_null("records"))
