@@ -72,7 +72,7 @@ std::string verdict(const ctf::Digested& made, bool doubtful, bool strict) {
 
 /// What nobody counted and only the recording knew. That its file is damaged is a bad part.
 RecordNotes notes_beside(const std::string& input, ctf::ReadSummary& seen) try {
-    return record_notes(input);
+    return record_notes(input, {input});
 } catch (const Error& error) {
     seen.bad_parts.push_back(error.one_line());
     seen.refused = seen.refused || error.kind() == ErrorKind::system;

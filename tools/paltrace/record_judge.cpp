@@ -80,7 +80,7 @@ void Judge::run() try {
         take_processes(read);
         return doubts_of(read);
     };
-    const ReadBackOptions wish{.ticks = options_.ticks, .uncounted = uncounted};
+    const ReadBackOptions wish{.ticks = options_.ticks, .recording = directory_.name(), .uncounted = uncounted};
     try {
         facts_.found = read_back(inputs, options_.convert ? directory_.path("tiffany.pal") : std::string{}, wish);
     } catch (const Error& error) {

@@ -32,11 +32,18 @@ std::optional<fs::path> record_file_in(const fs::path& directory) {
     return fs::is_regular_file(file, failed) ? std::optional{std::move(file)} : std::nullopt;
 }
 
-/// The recording that the directory lies in the trace of.
-std::optional<fs::path> find_above(fs::path directory) {
+struct Above {
+    fs::path file;   // the record.json
+    fs::path other;  // of `trace` and `recovered` the one that the directory does not lie in
+};
+
+/// The recording that the directory lies in the trace of, or in what was recovered.
+std::optional<Above> find_above(fs::path directory) {
     for (; directory.has_relative_path(); directory = directory.parent_path())
-        if (directory.filename() == "trace")
-            if (auto file = record_file_in(directory.parent_path())) return file;
+        for (const auto& [part, other] : {std::pair{"trace", "recovered"}, std::pair{"recovered", "trace"}})
+            if (directory.filename() == part)
+                if (auto file = record_file_in(directory.parent_path()))
+                    return Above{std::move(*file), directory.parent_path() / other};
     return std::nullopt;
 }
 
@@ -59,7 +66,7 @@ std::vector<fs::path> find_below(const fs::path& directory) {
 
 struct RecordFiles {
     std::vector<fs::path> paths;
-    bool of_a_part = false;  // the input is a part of what the recording has
+    fs::path other_part{};  // the input is a part of what the recording has, and this is the rest
 };
 
 RecordFiles find_record_files(const std::string& input) {
@@ -72,7 +79,7 @@ RecordFiles find_record_files(const std::string& input) {
     }
     if (!fs::is_directory(path, failed)) return {};
     if (auto file = record_file_in(path)) return {{*file}};
-    if (auto file = find_above(path)) return {{*file}, true};
+    if (auto above = find_above(path)) return {{above->file}, above->other};
     return {find_below(path)};
 }
 
@@ -205,12 +212,31 @@ void add_notes_of(const fs::path& path, const std::string& label, RecordNotes& n
         notes.remarks.push_back(label + "no process with Tiffany was there to be recorded");
 }
 
+/// Whether there is such a part, and none of the inputs is it, or has it in it.
+bool is_left_out(const fs::path& part, const std::vector<std::string>& inputs) {
+    std::error_code failed;
+    if (part.empty() || !fs::is_directory(part, failed)) return false;
+    const auto has_it = [&part](const std::string& input) {
+        std::error_code gone;
+        for (fs::path above = part; above.has_relative_path(); above = above.parent_path())
+            if (fs::equivalent(input, above, gone)) return true;
+        return false;
+    };
+    return std::ranges::none_of(inputs, has_it);
+}
+
 }  // namespace
 
-RecordNotes record_notes(const std::string& input) {
-    const auto [files, of_a_part] = find_record_files(input);
+RecordNotes record_notes(const std::string& input, const std::vector<std::string>& all) {
+    const auto [files, other_part] = find_record_files(input);
     RecordNotes notes;
-    if (!files.empty() && !of_a_part) notes.records = 0;
+    if (!files.empty() && other_part.empty()) notes.records = 0;
+    if (is_left_out(other_part, all)) {
+        const std::string recording = other_part.parent_path().string();
+        notes.doubts.push_back("this is a part of the recording " + recording + ": what lies in its " +
+                               other_part.filename().string() +
+                               " is missing here, and not counted; read them as one: paltrace check " + recording);
+    }
     for (const fs::path& file : files)
         add_notes_of(file, files.size() > 1 ? file.parent_path().filename().string() + ": " : "", notes);
     return notes;
@@ -225,7 +251,7 @@ std::function<std::vector<std::string>(const ctf::ReadSummary&)> uncounted_in(co
     std::vector<std::string> doubts;
     for (const std::string& input : inputs) {
         try {
-            ctf::add_sentences(doubts, record_notes(input).doubts);
+            ctf::add_sentences(doubts, record_notes(input, inputs).doubts);
         } catch (const Error&) {
         }
     }
@@ -233,7 +259,7 @@ std::function<std::vector<std::string>(const ctf::ReadSummary&)> uncounted_in(co
 }
 
 void warn_of_bad_record_file(const std::string& input, std::ostream& err) try {
-    record_notes(input);
+    record_notes(input, {input});
 } catch (const Error& error) {
     Notice{err} << error.one_line() << "; what the recording missed is not known";
 }
