@@ -11,6 +11,7 @@
 
 #include "notice.hpp"
 #include "printable.hpp"
+#include "read_back.hpp"
 #include "reader_option.hpp"
 #include "reading.hpp"
 #include "record_notes.hpp"
@@ -107,6 +108,13 @@ bool holds_nothing(const ctf::ReadSummary& seen) {
            seen.bad_parts.empty() && seen.selection.empty() && seen.unknown_events.empty();
 }
 
+/// A recording with which nobody registered: LTTng made no trace.
+bool is_empty_recording(const std::string& input) {
+    std::error_code failed;
+    return std::filesystem::is_regular_file(std::filesystem::path{input} / "record.json", failed) &&
+           !holds_trace(input);
+}
+
 /// Says why, as far as the recording knows, and ends as what is no trace of ours does.
 ExitCode run_check_of_nothing(const std::string& input, ctf::ReadSummary& seen, Streams& streams) {
     print_notes(notes_beside(input, seen), streams.out);
@@ -158,6 +166,7 @@ ExitCode run_check(const CheckOptions& options, Streams& streams) {
         made = digest_input(options.input, reading, examination, page.out());
     } catch (const Error& error) {
         if (error.kind() != ErrorKind::content) throw;
+        if (is_empty_recording(options.input)) return run_check_of_nothing(options.input, seen, streams);
         print_notes(notes_beside(options.input, seen), streams.out);
         for (const std::string& part : seen.bad_parts)
             Notice{streams.err} << part;

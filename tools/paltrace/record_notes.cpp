@@ -209,7 +209,9 @@ void add_notes_of(const fs::path& path, const std::string& label, RecordNotes& n
     const auto processes = json.find("processes");
     const bool nobody = processes != json.end() && processes->is_array() && processes->empty();
     if (nobody && !failure_in(json))
-        notes.remarks.push_back(label + "no process with Tiffany was there to be recorded");
+        notes.remarks.push_back(label +
+                                "no process with tracepoints of Tiffany registered with LTTng: none made a scheduler, "
+                                "or TIFFANY_LTTNG=0 was set, or libtiffany-lttng.so or liblttng-ust was missing");
 }
 
 /// Whether there is such a part, and none of the inputs is it, or has it in it.
