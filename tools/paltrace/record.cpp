@@ -7,6 +7,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
@@ -318,6 +319,16 @@ void Recording::save() try {
     complain(exit_code(error.kind()), error.one_line());  // COMMAND's own status still goes first
 }
 
+/// What is wrong with the value; empty if nothing is.
+std::string no_such_seconds(const std::string& text) {
+    double seconds = 0;
+    const char* const end = text.data() + text.size();
+    const auto read = std::from_chars(text.data(), end, seconds);
+    const bool number = read.ec == std::errc{} && read.ptr == end;
+    return number && seconds >= 0.1 && seconds <= 1e7 ? ""
+                                                      : "'" + text + "' is no number of seconds from 0.1 to 10000000";
+}
+
 /// Without COMMAND others, and a daemon of root's, may have what this user has not.
 void need_shm() {
     if (const std::optional<ShmTrouble> trouble = shm_trouble())
@@ -362,7 +373,7 @@ void add_record(CLI::App& app, Command& chosen) {
     command->add_option("COMMAND", options->command, "the command and its arguments, after --");
     command->add_option("--seconds", options->seconds, "without COMMAND: how long (default: until Ctrl-C)")
         ->type_name("N")
-        ->check(CLI::Range(0.1, 1e7));
+        ->check(no_such_seconds);
     command->callback([options, buffers, &chosen] {
         chosen = [options, buffers](Streams& streams) {
             const bool with_command = !options->command.empty();
