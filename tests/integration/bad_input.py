@@ -459,7 +459,8 @@ def test_a_log_that_was_cut_is_named(tmp_path):
     (["check", "a", "b"], "check takes one INPUT, so not expected: b; give each by itself, or what `paltrace convert` makes of all ("),
     (["stats", "--json", "a", "b", "-"], "stats takes one INPUT, so not expected: b -; give each"), (["check", "a", "b", "--bogus"], "not expected: b --bogus ("),
     (["record", "--bogus", "more", "--", "ls"], "--bogus"), (["record", "--", ""], "cannot run COMMAND: its name is empty"),
-    (["record", "-o", "", "--", "ls"], "the directory has no name")])
+    (["record", "-o", "", "--", "ls"], "the directory has no name"),
+    *((["record", "--seconds", value], f"--seconds: '{value}' is no number of seconds from 0.1 to 10000000 (") for value in ("x", "2s", "nan", "0", "1e9"))])
 def test_wrong_usage_names_the_word(tmp_path, arguments, word):
     result = subprocess.run([program("paltrace"), *arguments], capture_output=True, text=True, timeout=DEADLINE,
                             cwd=tmp_path)

@@ -93,6 +93,20 @@ def test_a_killed_consumer_daemon_stops_no_worker_and_costs_only_what_found_no_r
     assert sorted(os.listdir(run)) == ["record.json", "recovered", "trace"], "what was in the buffers is in recovered"
     judged = check(run)
     assert judged.returncode == 4 and f"lost: {done.file['lost']} transitions" in judged.stdout, judged
+    of_a_part = f"this is a part of the recording {run}: what lies in its "
+    for part, other in (("trace", "recovered"), ("recovered", "trace")):
+        judged = check(run / part)
+        assert f"note: {of_a_part}{other} is missing here, and not counted; read them as one: paltrace check {run}\n" in judged.stdout, judged
+        assert judged.stdout.endswith("some may be missing, uncounted\n"), judged
+        assert of_a_part in convert(tmp_path, run / part)
+    for whole in ([run], [run / "trace", run / "recovered"], [run, run / "trace"]):
+        assert of_a_part not in convert(tmp_path, *whole), whole
+
+
+def convert(directory, *inputs):
+    """What is said of it."""
+    command = [PALTRACE, "convert", *inputs, "-o", directory / "converted.pal"]
+    return subprocess.run(command, text=True, capture_output=True, timeout=DEADLINE).stderr
 
 
 @pytest.mark.parametrize("crash_safe", [[], ["--crash-safe"]], ids=["memory", "crash-safe"])
@@ -354,7 +368,7 @@ def test_a_killed_session_daemon_leaves_what_was_recorded_and_what_is_missing_is
     (tmp_path / "run" / "record.json").write_text(json.dumps(told | {"processes": [], "tail_unknown": False}))
     judged = check(tmp_path / "run")
     assert "note: if a process began after LTTng's session daemon had ended, it is missing" in judged.stdout, judged
-    assert "was there to be recorded" not in judged.stdout, "who was there is not known"
+    assert "no process with tracepoints" not in judged.stdout, "who was there is not known"
     assert judged.stdout.splitlines()[-1] == "good, but some may be missing, uncounted"
 
 

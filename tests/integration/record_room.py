@@ -58,7 +58,7 @@ def test_a_log_that_finds_no_room_leaves_the_trace_and_says_so(tmp_path, spin):
     prefix = mount_namespace(f"mount -t tmpfs -o size=4m tmpfs {small}")
     arguments = ["--convert", "--buffers", "64kx16", "--", spin, "40000"]
     done = record(small / "run", *arguments, prefix=prefix).expect(3)
-    assert f"the trace is kept, convert it to another disk (paltrace convert {small}/run/trace -o FILE)" in done.err
+    assert f"the trace is kept, convert it to another disk (paltrace convert {small}/run -o FILE)" in done.err
     assert f"cannot write {small}/run/tiffany.pal: No space left on device" in done.err
 
 

@@ -236,8 +236,9 @@ def test_a_recording_of_nobody_says_so_when_it_is_checked(tmp_path):
     assert json.loads((run / "record.json").read_text())["processes"] == []
     judged = check(run)
     assert judged.returncode == 1
-    assert judged.stdout == "note: no process with Tiffany was there to be recorded\nbad: it cannot be read\n"
-    assert "it holds no trace" in judged.stderr
+    why = "none made a scheduler, or TIFFANY_LTTNG=0 was set, or libtiffany-lttng.so or liblttng-ust was missing"
+    said = f"note: no process with tracepoints of Tiffany registered with LTTng: {why}\nbad: it holds no tiffany events\n"
+    assert (judged.stdout, judged.stderr) == (said, f"paltrace: cannot check {run}: it holds no tiffany events\n")
 
 
 def test_the_tail_of_a_process_that_was_killed_is_unknown_and_of_others_it_is_not(tmp_path):

@@ -109,12 +109,24 @@ Limit limit_of(const BufferWish& wish, const BufferRoom& room) {
     return {shared, whose + " is " + human_bytes(shared) + of_each(shares)};
 }
 
+/// What to do about buffers that have no room, with what else there is at its smallest.
+std::string smaller_or_more_room(const BufferPlan& refused, const BufferWish& wish, const BufferRoom& room) {
+    const auto page = static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+    const BufferSize smallest = wish.lossless ? kLeastLossless : BufferSize{page, 2};
+    const std::string more = room.where + " more room";
+    if (refused.transitions == smallest)
+        return (wish.lossless ? "no smaller ones are lossless: give " : "there are no smaller ones: give ") + more;
+    const BufferPlan plan = plan_with(smallest, kLeastBeside, wish, room.cpus);
+    if (plan.process_bytes <= room.bytes() / wish.processes) return "give --buffers a smaller size, or " + more;
+    return "the smallest, " + smallest.text() + ", take " + human_bytes(plan.process_bytes) + ": give " + more;
+}
+
 /// Not enough for the least useful size.
 std::string mend_of(const BufferPlan& least, const BufferWish& wish, const BufferRoom& room) {
     const std::string more = room.where + " more room";
     if (least.process_bytes <= room.bytes() / wish.processes)
         return "give " + more + ", or take more than that by --buffers " + least.transitions.text();
-    return wish.lossless ? "no smaller ones are lossless: give " + more : "give --buffers a smaller size, or " + more;
+    return smaller_or_more_room(least, wish, room);
 }
 
 std::uint64_t available_memory() {
@@ -194,9 +206,7 @@ BufferPlan plan_buffers(const BufferWish& wish, const BufferRoom& room) {
         if (plan.process_bytes > share)
             refuse(plan, room,
                    room.where + " has room for " + human_bytes(share) + of_each(wish.processes) + "; " +
-                       (wish.lossless && *wish.asked == kLeastLossless ? "no smaller ones are lossless: give "
-                                                                       : "give --buffers a smaller size, or ") +
-                       room.where + " more room");
+                       smaller_or_more_room(plan, wish, room));
         plan.processes = room.bytes() / plan.process_bytes;
         return plan;
     }

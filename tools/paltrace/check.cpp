@@ -11,6 +11,7 @@
 
 #include "notice.hpp"
 #include "printable.hpp"
+#include "read_back.hpp"
 #include "reader_option.hpp"
 #include "reading.hpp"
 #include "record_notes.hpp"
@@ -72,7 +73,7 @@ std::string verdict(const ctf::Digested& made, bool doubtful, bool strict) {
 
 /// What nobody counted and only the recording knew. That its file is damaged is a bad part.
 RecordNotes notes_beside(const std::string& input, ctf::ReadSummary& seen) try {
-    return record_notes(input);
+    return record_notes(input, {input});
 } catch (const Error& error) {
     seen.bad_parts.push_back(error.one_line());
     seen.refused = seen.refused || error.kind() == ErrorKind::system;
@@ -105,6 +106,13 @@ void print_notes(const RecordNotes& notes, std::ostream& out) {
 bool holds_nothing(const ctf::ReadSummary& seen) {
     return !seen.traces.empty() && seen.records == 0 && seen.lost == 0 && seen.lost_others == 0 &&
            seen.bad_parts.empty() && seen.selection.empty() && seen.unknown_events.empty();
+}
+
+/// A recording with which nobody registered: LTTng made no trace.
+bool is_empty_recording(const std::string& input) {
+    std::error_code failed;
+    return std::filesystem::is_regular_file(std::filesystem::path{input} / "record.json", failed) &&
+           !holds_trace(input);
 }
 
 /// Says why, as far as the recording knows, and ends as what is no trace of ours does.
@@ -158,6 +166,7 @@ ExitCode run_check(const CheckOptions& options, Streams& streams) {
         made = digest_input(options.input, reading, examination, page.out());
     } catch (const Error& error) {
         if (error.kind() != ErrorKind::content) throw;
+        if (is_empty_recording(options.input)) return run_check_of_nothing(options.input, seen, streams);
         print_notes(notes_beside(options.input, seen), streams.out);
         for (const std::string& part : seen.bad_parts)
             Notice{streams.err} << part;

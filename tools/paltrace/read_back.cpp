@@ -45,7 +45,7 @@ ctf::ReadSummary read_back(const std::vector<std::string>& traces, const std::st
         return summary;
     } catch (const Error& error) {
         if (!error.sentences().back().starts_with("cannot write " + log)) throw;
-        throw error.within("the trace is kept, convert it to another disk (paltrace convert " + traces.front() +
+        throw error.within("the trace is kept, convert it to another disk (paltrace convert " + wish.recording +
                            " -o FILE)");
     }
 }

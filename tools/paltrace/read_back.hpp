@@ -15,6 +15,7 @@ bool holds_trace(const std::string& directory);
 
 struct ReadBackOptions {
     bool ticks = false;
+    std::string recording{};  ///< its directory as the user knows it, for advice
     /// As ReadOptions has it.
     std::function<std::vector<std::string>(const ctf::ReadSummary&)> uncounted{};
 };

@@ -7,6 +7,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
@@ -23,6 +24,7 @@
 #include "find_running.hpp"
 #include "held_buffers.hpp"
 #include "kept_child.hpp"
+#include "last_word.hpp"
 #include "notice.hpp"
 #include "output_dir.hpp"
 #include "record_file.hpp"
@@ -84,6 +86,9 @@ ExitCode Recording::run() {
                                            human_bytes(directory_.free_bytes()) + " left)"};
     if (const std::optional<int> signal = joins() ? run_beside() : run_under_session())
         return static_cast<ExitCode>(128 + *signal);
+    const LastWord interrupted{"interrupted while it read the trace back: what was recorded is in " +
+                               directory_.name() + ", and is read by: paltrace check " + directory_.name() +
+                               "; paltrace convert " + directory_.name() + " -o FILE"};
     directory_.keep_to_owner();
     // Again without the counts: reading a long trace takes a while, in which we may be ended.
     save();
@@ -314,6 +319,16 @@ void Recording::save() try {
     complain(exit_code(error.kind()), error.one_line());  // COMMAND's own status still goes first
 }
 
+/// What is wrong with the value; empty if nothing is.
+std::string no_such_seconds(const std::string& text) {
+    double seconds = 0;
+    const char* const end = text.data() + text.size();
+    const auto read = std::from_chars(text.data(), end, seconds);
+    const bool number = read.ec == std::errc{} && read.ptr == end;
+    return number && seconds >= 0.1 && seconds <= 1e7 ? ""
+                                                      : "'" + text + "' is no number of seconds from 0.1 to 10000000";
+}
+
 /// Without COMMAND others, and a daemon of root's, may have what this user has not.
 void need_shm() {
     if (const std::optional<ShmTrouble> trouble = shm_trouble())
@@ -358,7 +373,7 @@ void add_record(CLI::App& app, Command& chosen) {
     command->add_option("COMMAND", options->command, "the command and its arguments, after --");
     command->add_option("--seconds", options->seconds, "without COMMAND: how long (default: until Ctrl-C)")
         ->type_name("N")
-        ->check(CLI::Range(0.1, 1e7));
+        ->check(no_such_seconds);
     command->callback([options, buffers, &chosen] {
         chosen = [options, buffers](Streams& streams) {
             const bool with_command = !options->command.empty();

@@ -51,6 +51,7 @@ Json processes(const RecordFacts& facts) {
 
 Json document(const RecordOptions& options, const RecordFacts& facts) {
     // null, not 0: what has not ended, or was not read back, is not known
+    const auto when_read = [&](const auto& value) { return facts.read_back ? Json(value) : Json(nullptr); };
     const auto at_end = [&](const auto& value) { return facts.ended ? Json(value) : Json(nullptr); };
     const int command_status = facts.command_end_known ? shell_status(facts.command_wait_status) : 0;
     const bool by_signal = facts.ended && facts.command_end_known && WIFSIGNALED(facts.command_wait_status);
@@ -62,8 +63,8 @@ Json document(const RecordOptions& options, const RecordFacts& facts) {
     json["command_status"] =
         options.command.empty() || !facts.command_end_known ? Json(nullptr) : at_end(command_status);
     json["command_signal"] = by_signal ? Json(WTERMSIG(facts.command_wait_status)) : Json(nullptr);
-    json["own_status"] = at_end(own_status);
-    json["exit_status"] = at_end(command_status != 0 ? command_status : own_status);
+    json["own_status"] = when_read(own_status);
+    json["exit_status"] = when_read(command_status != 0 ? command_status : own_status);
     json["lttng"] = {{"version", facts.lttng_version}, {"session_daemon", facts.private_daemon ? "private" : "system"}};
     json["options"] = {{"ticks", options.ticks},
                        {"lossless", options.lossless},
@@ -98,8 +99,9 @@ Json document(const RecordOptions& options, const RecordFacts& facts) {
     json["dead_daemon"] = facts.dead_daemon ? Json(name_of(*facts.dead_daemon)) : Json(nullptr);
     json["hung_daemon"] = facts.hung_daemon ? Json(name_of(*facts.hung_daemon)) : Json(nullptr);
     json["hangs_on"] = facts.hangs_on;
+    json["read_back"] = facts.read_back;
     json["tail_unknown"] = facts.tail_unknown();
-    json["processes"] = facts.ended && !facts.processes_unknown ? processes(facts) : Json(nullptr);
+    json["processes"] = facts.read_back && !facts.processes_unknown ? processes(facts) : Json(nullptr);
     json["bad_parts"] = facts.found ? Json(facts.found->bad_parts) : Json::array();
     return json;
 }
@@ -108,7 +110,7 @@ Json document(const RecordOptions& options, const RecordFacts& facts) {
 
 bool RecordFacts::tail_unknown() const {
     // killed in the middle of an event: what lay behind that, or found no room, nobody counted
-    return !ended || (WIFSIGNALED(command_wait_status) && WTERMSIG(command_wait_status) == SIGKILL) ||
+    return !ended || !read_back || (WIFSIGNALED(command_wait_status) && WTERMSIG(command_wait_status) == SIGKILL) ||
            (disk_was_full && !found) ||  // and nobody could look
            hangs_on || std::ranges::any_of(processes, &RecordedProcess::tail_unknown);
 }

@@ -31,7 +31,8 @@ struct RecordFacts {
     bool disk_was_full = false;           ///< the trace's: LTTng could not write all of it
     std::optional<Daemon> dead_daemon{};  ///< that ended before the recording did
     std::optional<Daemon> hung_daemon{};  ///< that did not answer when the recording was to end, and was given up
-    bool hangs_on = false;  ///< it was not ended, being another's, and may write still what is in its buffers
+    bool hangs_on = false;   ///< it was not ended, being another's, and may write still what is in its buffers
+    bool read_back = false;  ///< or found to be unreadable: before, nobody knows what the trace lacks
     ExitCode own = ExitCode::good;
     std::vector<RecordedProcess> processes;
     bool processes_unknown = false;         ///< nothing can be read: there may have been some
@@ -47,7 +48,7 @@ struct RecordFacts {
 std::string record_text(const RecordOptions& options, const RecordFacts& facts);
 
 /// Written to a temporary and renamed, for its owner alone (0600). First before COMMAND runs, with `ended` null: what
-/// stays so was killed, and nobody knows its end.
+/// stays so was killed, and nobody knows its end. Then before the trace is read, with `read_back` false.
 /// Errors: ErrorKind::system if it cannot be written.
 void write_record_file(const std::string& path, const RecordOptions& options, const RecordFacts& facts);
 

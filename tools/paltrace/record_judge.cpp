@@ -3,9 +3,11 @@
 #include <sys/wait.h>
 
 #include <algorithm>
+#include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <ostream>
+#include <string_view>
 #include <tiffany/pal/error.hpp>
 
 #include "notice.hpp"
@@ -17,6 +19,8 @@
 
 namespace tiffany::paltrace {
 namespace {
+
+constexpr std::chrono::seconds kLosslessWait{2};  // what a recording that was over earlier lost was not for want of it
 
 class Judge {
   public:
@@ -80,7 +84,7 @@ void Judge::run() try {
         take_processes(read);
         return doubts_of(read);
     };
-    const ReadBackOptions wish{.ticks = options_.ticks, .uncounted = uncounted};
+    const ReadBackOptions wish{.ticks = options_.ticks, .recording = directory_.name(), .uncounted = uncounted};
     try {
         facts_.found = read_back(inputs, options_.convert ? directory_.path("tiffany.pal") : std::string{}, wish);
     } catch (const Error& error) {
@@ -125,6 +129,7 @@ bool Judge::may_lack_end(pid_t process) const {
 std::vector<std::string> Judge::doubts_of(const ctf::ReadSummary& found) const {
     RecordFacts told = facts_;
     told.found = found;
+    told.read_back = true;
     return doubts_in(record_text(options_, told));
 }
 
@@ -168,6 +173,7 @@ void Judge::judge_processes() {
     }
     if (!silent.empty() && silent.size() < facts_.processes.size())
         Notice{talk_} << "no transition was recorded of " << titles_of(silent);
+    const bool of_others = std::ranges::any_of(cut, [this](const auto& one) { return one.pid != end_.command; });
     if (facts_.hangs_on)
         Notice{talk_} << unwritten_is_missing(failure());
     else if (!cut.empty() && facts_.failed_daemon())
@@ -180,7 +186,9 @@ void Judge::judge_processes() {
         Notice{talk_} << untold_end(titles_of(cut)) << ": of the last second, as a rule up to "
                       << human_bytes(facts_.buffers.transitions.bytes)
                       << " on each CPU may be missing and not counted; so is what it did after exit()"
-                      << (options_.crash_safe ? "; --crash-safe keeps the last buffers of COMMAND itself alone" : "");
+                      << (options_.crash_safe && of_others
+                              ? "; --crash-safe keeps the last buffers of COMMAND itself alone"
+                              : "");
 }
 
 /// Whether some were not read in full, so that what was in them shows as a gap that no discarded count explains:
@@ -195,19 +203,23 @@ std::string Judge::how_to_lose_less(const ctf::ReadSummary& found) const {
         return "";  // larger ones would not help
     const std::string larger = "give --buffers more than " + facts_.buffers.transitions.text();
     const bool half_written = found.unexplained != 0 && may_lack_buffers();
-    if (options_.lossless)
-        return std::string{": "} +
-               (half_written ? "perhaps a process ended in the middle of an event, and nobody reads what it left half "
-                               "written, or "
-                             : "") +
+    constexpr std::string_view kHalfWritten =
+        "perhaps a process ended in the middle of an event, and nobody reads what it left half written";
+    if (options_.lossless) {
+        const bool waited_in_vain = found.unexplained != found.lost || *facts_.ended - facts_.started >= kLosslessWait;
+        std::string said{": "};
+        if (half_written) said += kHalfWritten;
+        if (half_written && !waited_in_vain) return said;
+        if (half_written) said += ", which no larger --buffers would help; or ";
+        return said +
                "a full buffer was not served, or a worker had no CPU in the middle of an event, for 2 s, and "
                "--lossless waits no longer: " +
                larger + ", or the machine less to do";
+    }
     std::string said;
     if (half_written)
         said =
-            "; LTTng did not discard " + std::to_string(found.unexplained) +
-            " of them: perhaps a process ended in the middle of an event, and nobody reads what it left half written";
+            "; LTTng did not discard " + std::to_string(found.unexplained) + " of them: " + std::string{kHalfWritten};
     if (found.unexplained == found.lost) return said;
     return said + (half_written ? "; for the rest " : ": ") + larger + ", or --lossless";
 }
@@ -339,6 +351,7 @@ void complain(RecordFacts& facts, std::ostream& talk, ExitCode code, const std::
 void judge_recording(const RecordOptions& options, const OutputDir& directory, const RecordingEnd& end,
                      RecordFacts& facts, std::ostream& talk) {
     Judge{options, directory, end, facts, talk}.run();
+    facts.read_back = true;
 }
 
 void judge_found(const RecordOptions& options, const OutputDir& directory, const RecordingEnd& end, RecordFacts& facts,

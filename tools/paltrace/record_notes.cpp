@@ -32,11 +32,18 @@ std::optional<fs::path> record_file_in(const fs::path& directory) {
     return fs::is_regular_file(file, failed) ? std::optional{std::move(file)} : std::nullopt;
 }
 
-/// The recording that the directory lies in the trace of.
-std::optional<fs::path> find_above(fs::path directory) {
+struct Above {
+    fs::path file;   // the record.json
+    fs::path other;  // of `trace` and `recovered` the one that the directory does not lie in
+};
+
+/// The recording that the directory lies in the trace of, or in what was recovered.
+std::optional<Above> find_above(fs::path directory) {
     for (; directory.has_relative_path(); directory = directory.parent_path())
-        if (directory.filename() == "trace")
-            if (auto file = record_file_in(directory.parent_path())) return file;
+        for (const auto& [part, other] : {std::pair{"trace", "recovered"}, std::pair{"recovered", "trace"}})
+            if (directory.filename() == part)
+                if (auto file = record_file_in(directory.parent_path()))
+                    return Above{std::move(*file), directory.parent_path() / other};
     return std::nullopt;
 }
 
@@ -59,7 +66,7 @@ std::vector<fs::path> find_below(const fs::path& directory) {
 
 struct RecordFiles {
     std::vector<fs::path> paths;
-    bool of_a_part = false;  // the input is a part of what the recording has
+    fs::path other_part{};  // the input is a part of what the recording has, and this is the rest
 };
 
 RecordFiles find_record_files(const std::string& input) {
@@ -72,7 +79,7 @@ RecordFiles find_record_files(const std::string& input) {
     }
     if (!fs::is_directory(path, failed)) return {};
     if (auto file = record_file_in(path)) return {{*file}};
-    if (auto file = find_above(path)) return {{*file}, true};
+    if (auto above = find_above(path)) return {{above->file}, above->other};
     return {find_below(path)};
 }
 
@@ -124,6 +131,14 @@ void add_missed(const nlohmann::json& json, std::vector<std::string>& doubts) {
         add(*all, "");  // of a version that told no cause
 }
 
+/// Of a recording that nobody has read yet, so that it is not known which processes told their end.
+std::string doubt_of_unread(const std::optional<std::string>& failure) {
+    return "record.json is not complete (paltrace was interrupted while it read the trace back, or does so still): of "
+           "the last second of a process that ended while its workers worked" +
+           (failure ? ", and of what was done after " + *failure + "," : std::string{}) +
+           " some may be missing, uncounted";
+}
+
 /// What is missing of the ends of processes that were recorded.
 std::optional<std::string> doubt_of_ends(const nlohmann::json& json) {
     const std::string cut = titles(json, [](const auto& process) { return says_in(process, "tail_unknown"); });
@@ -131,10 +146,13 @@ std::optional<std::string> doubt_of_ends(const nlohmann::json& json) {
     if (is_null("ended"))
         return "record.json has no end (paltrace was killed, goes on, or had no room for it): what was done since then "
                "is missing, and of the second before some may be, uncounted";
-    if (const std::optional<std::string> failure = failure_in(json)) {
+    const std::optional<std::string> failure = failure_in(json);
+    if (failure) {
         if (says_in(json, "hangs_on")) return unwritten_is_missing(*failure);
         if (!cut.empty()) return rest_is_missing(cut, *failure);
     }
+    const auto read = json.find("read_back");
+    if (read != json.end() && *read == false && !says_in(json, "disk_was_full")) return doubt_of_unread(failure);
     if (says_in(json, "disk_was_full")) {
         if (!cut.empty()) return full_disk_took_the_rest(cut);
         if (is_null("records"))
@@ -191,15 +209,36 @@ void add_notes_of(const fs::path& path, const std::string& label, RecordNotes& n
     const auto processes = json.find("processes");
     const bool nobody = processes != json.end() && processes->is_array() && processes->empty();
     if (nobody && !failure_in(json))
-        notes.remarks.push_back(label + "no process with Tiffany was there to be recorded");
+        notes.remarks.push_back(label +
+                                "no process with tracepoints of Tiffany registered with LTTng: none made a scheduler, "
+                                "or TIFFANY_LTTNG=0 was set, or libtiffany-lttng.so or liblttng-ust was missing");
+}
+
+/// Whether there is such a part, and none of the inputs is it, or has it in it.
+bool is_left_out(const fs::path& part, const std::vector<std::string>& inputs) {
+    std::error_code failed;
+    if (part.empty() || !fs::is_directory(part, failed)) return false;
+    const auto has_it = [&part](const std::string& input) {
+        std::error_code gone;
+        for (fs::path above = part; above.has_relative_path(); above = above.parent_path())
+            if (fs::equivalent(input, above, gone)) return true;
+        return false;
+    };
+    return std::ranges::none_of(inputs, has_it);
 }
 
 }  // namespace
 
-RecordNotes record_notes(const std::string& input) {
-    const auto [files, of_a_part] = find_record_files(input);
+RecordNotes record_notes(const std::string& input, const std::vector<std::string>& all) {
+    const auto [files, other_part] = find_record_files(input);
     RecordNotes notes;
-    if (!files.empty() && !of_a_part) notes.records = 0;
+    if (!files.empty() && other_part.empty()) notes.records = 0;
+    if (is_left_out(other_part, all)) {
+        const std::string recording = other_part.parent_path().string();
+        notes.doubts.push_back("this is a part of the recording " + recording + ": what lies in its " +
+                               other_part.filename().string() +
+                               " is missing here, and not counted; read them as one: paltrace check " + recording);
+    }
     for (const fs::path& file : files)
         add_notes_of(file, files.size() > 1 ? file.parent_path().filename().string() + ": " : "", notes);
     return notes;
@@ -214,7 +253,7 @@ std::function<std::vector<std::string>(const ctf::ReadSummary&)> uncounted_in(co
     std::vector<std::string> doubts;
     for (const std::string& input : inputs) {
         try {
-            ctf::add_sentences(doubts, record_notes(input).doubts);
+            ctf::add_sentences(doubts, record_notes(input, inputs).doubts);
         } catch (const Error&) {
         }
     }
@@ -222,7 +261,7 @@ std::function<std::vector<std::string>(const ctf::ReadSummary&)> uncounted_in(co
 }
 
 void warn_of_bad_record_file(const std::string& input, std::ostream& err) try {
-    record_notes(input);
+    record_notes(input, {input});
 } catch (const Error& error) {
     Notice{err} << error.one_line() << "; what the recording missed is not known";
 }

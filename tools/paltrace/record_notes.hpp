@@ -19,11 +19,12 @@ struct RecordNotes {
     std::optional<std::uint64_t> records{};  ///< how many `record` counted in what the input is; nothing: not known
 };
 
-/// @param input  a directory: of a recording, one in its trace, or one that recordings lie in, at any depth; or the log
-///               that `record --convert` wrote beside its record.json
+/// @param input  a directory: of a recording, one in its trace or in what was recovered beside that, or one that
+///               recordings lie in, at any depth; or the log that `record --convert` wrote beside its record.json
+/// @param all    that are read with it, itself among them
 /// Returns nothing to say if there is no record.json.
 /// Errors: ErrorKind::content if there is one that is no such document, ErrorKind::system if it cannot be read.
-RecordNotes record_notes(const std::string& input);
+RecordNotes record_notes(const std::string& input, const std::vector<std::string>& all);
 
 /// The doubts of a document as record.json is one.
 std::vector<std::string> doubts_in(const std::string& record_json);

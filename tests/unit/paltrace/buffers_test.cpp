@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <optional>
+#include <string>
+#include <string_view>
 #include <tiffany/pal/error.hpp>
 
 namespace tiffany::paltrace {
@@ -148,6 +151,23 @@ TEST(PlanBuffers, ARefusalSaysWhatHasHowMuchRoomAndWhatWouldHelp) {
         << chosen;
     const std::string lossless = refusal({.lossless = true}, room(16 * kMi, 2));
     EXPECT_NE(lossless.find("no smaller ones are lossless: give /dev/shm more room"), std::string::npos) << lossless;
+}
+
+TEST(PlanBuffers, ARefusalProposesASmallerSizeOnlyWhereTheSmallestHasRoom) {
+    constexpr std::string_view kSmaller = "give --buffers a smaller size, or /dev/shm more room";
+    for (std::uint64_t free = 64 * kKi; free <= 2 * kMi; free += 64 * kKi)
+        for (const std::optional<BufferSize> asked : {std::optional<BufferSize>{}, std::optional{BufferSize{kMi, 4}}}) {
+            const std::string said = refusal({.asked = asked}, room(free, 2));
+            if (said.find("take more than that by") != said.npos) continue;
+            const bool has_room = refusal({.asked = BufferSize{4 * kKi, 2}}, room(free, 2)).empty();
+            EXPECT_EQ(said.ends_with(kSmaller), has_room) << free << ": " << said;
+        }
+    const std::string tiny = refusal({}, room(kMi, 2));
+    EXPECT_TRUE(tiny.ends_with("the smallest, 4kx2, take 975 KiB: give /dev/shm more room")) << tiny;
+    const std::string least = refusal({.asked = BufferSize{4 * kKi, 2}}, room(kMi, 2));
+    EXPECT_TRUE(least.ends_with("there are no smaller ones: give /dev/shm more room")) << least;
+    const std::string lossless = refusal({.asked = BufferSize{4 * kMi, 16}, .lossless = true}, room(16 * kMi, 2));
+    EXPECT_NE(lossless.find("the smallest, 1Mx8, take "), std::string::npos) << lossless;
 }
 
 TEST(PlanBuffers, WhatARefusalProposesIsTaken) {

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <csignal>
 #include <filesystem>
 #include <functional>
@@ -117,6 +118,48 @@ TEST_F(ClosingSentence, PromisesTheLastBuffersOfCommandOnlyWhereItsOwnWereRead) 
     constexpr std::string_view kHere = "COMMAND was killed: what was in its buffers is here, too";
     EXPECT_EQ(said_of({&killed, &other}).find(kHere), std::string::npos);
     EXPECT_NE(said_of({&killed, &own}).find(kHere), std::string::npos);
+}
+
+/// A crash-safe, lossless recording of what calls exit() beside workers.
+std::string said_of_exit(pid_t command, std::chrono::seconds lasted, std::uint64_t discarded) {
+    const test::TemporaryFolder folder;
+    const OutputDir directory{(folder.path() / "run").string()};
+    RecordOptions options;
+    options.command = {"pool"};
+    options.lossless = options.crash_safe = true;
+    RecordFacts facts;
+    facts.ended = facts.started + lasted;
+    facts.processes.push_back(cut_process());
+    facts.found.emplace();
+    facts.found->records = facts.found->transitions = 10;
+    facts.found->unexplained = 4;
+    facts.found->lost = 4 + discarded;
+    std::ostringstream talk;
+    RecordingEnd end;
+    end.command = command;
+    end.disk_left = ~std::uint64_t{0};
+    judge_found(options, directory, end, facts, talk);
+    return talk.str();
+}
+
+TEST(LosslessAdvice, IsForLargerBuffersOnlyWhereAWorkerCanHaveWaitedInVain) {
+    constexpr std::string_view kLarger = "give --buffers more than";
+    constexpr std::string_view kHalf =
+        "lost at least 4 transitions: perhaps a process ended in the middle of an event, "
+        "and nobody reads what it left half written\n";
+    const std::string brief = said_of_exit(12, std::chrono::seconds{1}, 0);
+    EXPECT_NE(brief.find(kHalf), brief.npos) << brief;
+    EXPECT_EQ(brief.find(kLarger), brief.npos) << brief;
+    for (const std::string& said : {said_of_exit(12, std::chrono::seconds{2}, 0), said_of_exit(12, {}, 1)}) {
+        EXPECT_NE(said.find("half written, which no larger --buffers would help; or a full"), said.npos) << said;
+        EXPECT_NE(said.find(kLarger), said.npos) << said;
+    }
+}
+
+TEST(CrashSafeLimit, IsSaidOfOthersThanCommand) {
+    constexpr std::string_view kAlone = "--crash-safe keeps the last buffers of COMMAND itself alone";
+    EXPECT_EQ(said_of_exit(12, {}, 0).find(kAlone), std::string::npos);
+    EXPECT_NE(said_of_exit(13, {}, 0).find(kAlone), std::string::npos);
 }
 
 TEST(JudgedRecording, IsNotCalledUnreadableInTheLogThatIsMadeOfIt) {
