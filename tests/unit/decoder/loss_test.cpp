@@ -113,6 +113,20 @@ TEST_F(LossJudgeTest, OneDiscardedCountIsNotUsedTwice) {
     EXPECT_FALSE(kept.gaps[1].explained);
 }
 
+TEST_F(LossJudgeTest, ACountThatGoesOnIsKeptForAGapThatNoOtherOneAccountsFor) {
+    discarded(1, kMs, 50 * kMs);  // one CPU's packet
+    discarded(1, 5 * kMs, 10 * kMs);
+    give(1, 1, 4 * kMs);
+    give(3, 3, 8 * kMs);
+    give(4, 4, 20 * kMs);
+    give(6, 6, 30 * kMs);
+    judge.finish();
+    ASSERT_EQ(kept.gaps.size(), 2u);
+    EXPECT_TRUE(kept.gaps[0].explained);
+    EXPECT_TRUE(kept.gaps[1].explained);
+    EXPECT_EQ(judge.unexplained(), 0u);
+}
+
 TEST_F(LossJudgeTest, TheOldestOfTooManyDiscardedCountsKeepTheirSumWhenTheyAreMerged) {
     discarded(3, kMs, 2 * kMs);
     discarded(2, 2 * kMs, 3 * kMs);
