@@ -102,6 +102,16 @@ TEST_F(LossJudgeTest, ADiscardedCountAtAnotherTimeExplainsNothing) {
     EXPECT_FALSE(kept.gaps[0].explained);
 }
 
+TEST_F(LossJudgeTest, AGapMayBeCountedInThePacketThatBeginsJustBehindIt) {
+    discarded(1, 2 * kMs + kMs / 2, 20 * kMs);
+    give(1, 2, kMs);
+    give(4, 5, 2 * kMs);
+    judge.finish();
+    ASSERT_EQ(kept.gaps.size(), 1u);
+    EXPECT_TRUE(kept.gaps[0].explained);
+    EXPECT_EQ(judge.unexplained(), 0u);
+}
+
 TEST_F(LossJudgeTest, OneDiscardedCountIsNotUsedTwice) {
     discarded(1, kMs, 9 * kMs);
     give(1, 1, 2 * kMs);
