@@ -12,7 +12,7 @@ import time
 
 import pytest
 import schema
-from kit import DEADLINE, PrivateLttng, checked, end_process, lacking, need_root, poll, private_copy
+from kit import DEADLINE, PrivateLttng, checked, end_process, lacking, need_root, poll, private_copy, program
 from own_log import DEMO, ITSELF, PALTRACE, check, entries, environment, files, problem, run, start, tell, transitions
 
 
@@ -218,6 +218,33 @@ def test_exit_in_the_middle_of_the_run_leaves_a_whole_log(tmp_path):
     log = entries(tmp_path / "run.pal")
     assert log[-1]["event"] == "End" and log[-1]["records"] == sum(r["event"] not in ("Begin", "Gap", "End") for r in log)
     check(tmp_path / "run.pal", 4 if log[-1]["lost"] else 0)
+
+
+@pytest.mark.parametrize("name", ["run.pal", "run.pal.zst"])
+@pytest.mark.parametrize("options", [[], ["--static"]], ids=["local", "static"])
+def test_a_log_that_ends_while_workers_work_says_that_what_they_did_after_it_is_missing(tmp_path, name, options):
+    """A static scheduler is closed by exit() just before the log ends: its workers' threads may go on after that."""
+    spin = [program("spin_transitions"), "20000", "--quit", "--workers", "4", "--gently", *options]
+    checked(spin, env=environment(tmp_path / name))
+    log = entries(tmp_path / name)
+    known = [(r["worker"], r["kind"]) for r in log if r["event"] == "Worker" and r["kind"] in ("started", "stopped")]
+    count = sum(kind == "started" for _, kind in known) - sum(kind == "stopped" for _, kind in known)
+    assert count >= 1
+    [said] = log[-1]["uncounted"]
+    assert said.startswith(f"{count} worker") and "not seen to stop before the log ended" in said
+    done = check(tmp_path / name, 4 if log[-1]["lost"] else 0)
+    assert f"note: {said}\n" in done and done.splitlines()[-1].endswith("some may be missing, uncounted"), done
+    again = tmp_path / "again.pal"
+    subprocess.run([PALTRACE, "convert", tmp_path / name, "-o", again], capture_output=True, timeout=DEADLINE)  # exit 4: lost
+    assert entries(again)[-1]["uncounted"] == [said]
+
+
+@pytest.mark.parametrize("options", [["--workers", "4"], ["--workers", "4", "--static"]], ids=["local", "static"])
+def test_a_log_whose_workers_have_stopped_raises_no_doubt(tmp_path, options):
+    log = tmp_path / "run.pal"
+    checked([program("spin_transitions"), "2000", "--gently", *options], env=environment(log))
+    assert "uncounted" not in entries(log)[-1]
+    assert check(log).endswith("\ngood\n")
 
 
 # ---- beside others ----

@@ -162,7 +162,10 @@ def test_one_that_comes_late_is_told_what_lives(tmp_path):
     assert group["name"] == "readers" and group["group"] == state["group"]
     assert schema.faults(log) == []
     process.stdin.close()
+    (tmp_path / "late.pal").write_bytes(late.rest())
     assert process.wait(DEADLINE) == 0
+    done = subprocess.run([PALTRACE, "check", tmp_path / "late.pal"], text=True, capture_output=True, timeout=DEADLINE)
+    assert re.search(r"^state dumps: 0 whole, \d+ not \(a runtime without list_tasks_by\(\), or ", done.stdout, re.M), done
 
 
 def test_a_reader_that_is_turned_away_causes_no_dump(tmp_path):

@@ -32,7 +32,9 @@ void print_coverage(const pal::LifecycleReport& report, const ctf::ReadSummary& 
     if (report.dumps.whole + report.dumps.incomplete != 0) {
         out << "\nstate dumps: " << report.dumps.whole;
         if (report.dumps.incomplete != 0)
-            out << " whole, " << report.dumps.incomplete << " not: tasks that were there before may be missing";
+            out << " whole, " << report.dumps.incomplete
+                << " not (a runtime without list_tasks_by(), or a tracer that ended too soon): tasks that were there "
+                   "before may be missing";
     }
     out << "\nlost: " << bound_of_lost(seen) << seen.lost << " transitions (gaps: " << report.gaps
         << ", after the last record: " << seen.tail << ", not explained: " << seen.unexplained << ")\n";

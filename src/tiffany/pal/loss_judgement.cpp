@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <string>
 #include <tiffany/pal/loss.hpp>
+#include <vector>
 
 #include "loss_parts.hpp"
 
@@ -94,21 +95,32 @@ std::uint64_t LossJudge::left_for(Held& held) const {
     return net <= 0 ? 0 : std::min(held.unexplained, static_cast<std::uint64_t>(net));
 }
 
+/// From the count first that ends first: gaps are judged in the order of their ends, so of two counts that touch this
+/// one that which goes on for longer is of more use to those that follow.
 void LossJudge::take_discarded(Held& held) {
     std::uint64_t to_take = left_for(held);
+    if (to_take == 0) return;
     held.gap.lost += to_take;
     held.unexplained -= to_take;
+    struct Touching {
+        Range* range;
+        std::size_t source;
+        std::size_t number;
+    };
+    std::vector<Touching> touching;
     for (const std::size_t number : *held.worker->sources) {
         Source& source = *sources_[number];
-        for (std::size_t i = 0; i < source.ranges.size(); ++i) {
-            if (to_take == 0) return;
-            Range& range = source.ranges[i];
-            if (!range.touches(held.since_ns, held.gap.ts_ns) || range.left <= 0) continue;
-            const std::uint64_t part = std::min(to_take, static_cast<std::uint64_t>(range.left));
-            range.left -= static_cast<std::int64_t>(part);
-            to_take -= part;
-            held.taken.push_back({number, source.merged + i, part});
-        }
+        for (std::size_t i = 0; i < source.ranges.size(); ++i)
+            if (Range& range = source.ranges[i]; range.left > 0 && range.touches(held.since_ns, held.gap.ts_ns))
+                touching.push_back({&range, number, source.merged + i});
+    }
+    std::ranges::stable_sort(touching, {}, [](const Touching& each) { return each.range->end_ns; });
+    for (const Touching& each : touching) {
+        if (to_take == 0) return;
+        const std::uint64_t part = std::min(to_take, static_cast<std::uint64_t>(each.range->left));
+        each.range->left -= static_cast<std::int64_t>(part);
+        to_take -= part;
+        held.taken.push_back({each.source, each.number, part});
     }
 }
 

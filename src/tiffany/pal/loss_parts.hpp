@@ -22,6 +22,8 @@ inline bool is(const Record& record, EventId id) {
     return record.info != nullptr && record.info->id == id;
 }
 
+constexpr std::uint64_t kCountedLateNs = 1'000'000;
+
 /// What is left of one discarded count. Signed: a single count can be negative, modulo 2^64.
 struct Range {
     std::uint64_t begin_ns;
@@ -29,7 +31,12 @@ struct Range {
     std::int64_t left;
     bool counted;
 
-    bool touches(std::uint64_t from_ns, std::uint64_t to_ns) const { return begin_ns <= to_ns && end_ns >= from_ns; }
+    /// Whether some of it may have been discarded in that time. Where a large event did not fit into the rest of a
+    /// packet, and a smaller one behind it did, LTTng was seen to count it in the next packet, which began 4 to 16 us
+    /// later.
+    bool touches(std::uint64_t from_ns, std::uint64_t to_ns) const {
+        return begin_ns <= to_ns + kCountedLateNs && end_ns >= from_ns;
+    }
 };
 
 struct SeqRange {

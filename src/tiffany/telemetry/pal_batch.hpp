@@ -33,9 +33,13 @@ class ByIndex {
 struct PalWorkerState {
     std::uint64_t position;    ///< its last transition that was told, or told to be lost, batch included
     std::uint64_t batch_from;  ///< the first of them in the present batch; 0 = none
+    std::uint64_t stopped_at;  ///< the position with which it was given back
     bool known;
     bool live;                       ///< it was taken, and not given back
     tiffany_worker_started started;  ///< who it is; seq is not kept up to date
+
+    /// Whether it may do more: its thread holds it, or went on with it after it was given back.
+    bool is_open() const noexcept { return live || position != stopped_at; }
 };
 
 /// All workers; what a batch changes in it is what the outputs have to tell.

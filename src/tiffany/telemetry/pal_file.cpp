@@ -179,7 +179,7 @@ bool PalFile::is_filled_by_a_dump(const PalBatch& batch) const noexcept {
 bool PalFile::turn_over(const PalWorkers& workers, std::uint64_t ts_ns) noexcept {
     // what is kept belongs to this file, and while the disk takes nothing more is lost: then End must not be told yet
     if (!stream_.retry(*this)) return false;
-    if (!ending_) ending_ = stream_.end(*this, workers, ts_ns);
+    if (!ending_) ending_ = stream_.end(*this, workers, ts_ns, EndOf::file);
     return ending_ && stream_.retry(*this) && begin_next(workers, ts_ns);
 }
 
@@ -279,10 +279,10 @@ void PalFile::tend(const PalWorkers& workers, std::uint64_t ts_ns) noexcept {
 void PalFile::end(const PalWorkers& workers, std::uint64_t ts_ns) noexcept {
     if (!begun_) stream_.begin(*this, workers, ts_ns);
     if (!ending_) {
-        stream_.end(*this, workers, ts_ns);
+        stream_.end(*this, workers, ts_ns, EndOf::process);
     } else if (const bool whole = stream_.retry(*this); stream_.is_behind()) {
         if (whole && begin_next(workers, ts_ns))
-            stream_.end(*this, workers, ts_ns);
+            stream_.end(*this, workers, ts_ns, EndOf::process);
         else
             take_back_end();
     }

@@ -92,6 +92,7 @@ void PalLog::learn(const PalEvent& event) noexcept {
         state.live = true;
     } else if (event.id == EventId::WorkerStopped) {
         state.live = false;
+        state.stopped_at = state.position;
     }
 }
 

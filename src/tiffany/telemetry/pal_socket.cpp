@@ -218,7 +218,7 @@ bool PalSocket::end_of_all(const PalWorkers& workers, std::uint64_t ts_ns) noexc
     for (const auto& reader : readers_) {
         if (reader->gone()) continue;
         const bool empty = reader->stream().retry(reader->pipe());
-        if (!reader->ended) reader->ended = reader->stream().end(reader->pipe(), workers, ts_ns);
+        if (!reader->ended) reader->ended = reader->stream().end(reader->pipe(), workers, ts_ns, EndOf::process);
         all = all && reader->ended && (empty || reader->stream().empty());
     }
     return all;

@@ -17,6 +17,17 @@ std::uint64_t before_batch(const PalWorkerState& state) noexcept {
     return state.batch_from != 0 ? state.batch_from - 1 : state.position;
 }
 
+/// What nobody can count where the log ends with the process: threads go on beside exit(). None: nothing is added.
+void add_open_workers(const PalWorkers& workers, std::vector<std::string>& uncounted) {
+    const auto open =
+        std::ranges::count_if(workers.known, [&](const std::uint16_t index) { return workers.state[index].is_open(); });
+    if (open == 0) return;
+    const bool one = open == 1;
+    uncounted.push_back(std::to_string(open) + (one ? " worker was" : " workers were") +
+                        " not seen to stop before the log ended (exit() while " + (one ? "it" : "they") +
+                        " worked?): what " + (one ? "it" : "they") + " did after that is missing, uncounted");
+}
+
 }  // namespace
 
 PalStream::PalStream(const PalStreamNames& names, PalLines& lines, std::size_t kept_bytes, PalCoder* coder)
@@ -143,7 +154,7 @@ void PalStream::flush(PalPipe& pipe) noexcept {
     write_kept(pipe);
 }
 
-bool PalStream::end(PalPipe& pipe, const PalWorkers& workers, std::uint64_t ts_ns) noexcept try {
+bool PalStream::end(PalPipe& pipe, const PalWorkers& workers, std::uint64_t ts_ns, EndOf of) noexcept try {
     write_kept(pipe);
     if (!begun_) begin(pipe, workers, ts_ns);
     if (!begun_) return false;
@@ -154,6 +165,7 @@ bool PalStream::end(PalPipe& pipe, const PalWorkers& workers, std::uint64_t ts_n
     end.records = records_;
     end.lost = lost_;
     end.lost_others = workers.lost_others + others_left_out_ - lost_others_before_;
+    if (of == EndOf::process) add_open_workers(workers, end.uncounted);
     writer_.end(end);
     if (!fits(text_.text.size())) return false;
     put(pipe, text_.text);

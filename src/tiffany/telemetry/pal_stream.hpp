@@ -47,6 +47,8 @@ struct PalStreamNames {
 
 constexpr std::size_t kKeptBytes = std::size_t{4} << 20;  // for a full disk or a slow reader; taken only then
 
+enum class EndOf : std::uint8_t { file, process };
+
 /// Not shared between threads.
 class PalStream {
   public:
@@ -70,7 +72,8 @@ class PalStream {
     /// With no batch on its way: tells the gap, if there is one and room for it.
     void tell_left_out(PalPipe& pipe, const PalWorkers& workers, std::uint64_t ts_ns) noexcept;
     /// Tells End, and a gap before it. Returns whether there was room for it; then only retry follows, or begin.
-    bool end(PalPipe& pipe, const PalWorkers& workers, std::uint64_t ts_ns) noexcept;
+    /// @param of  of the process: no stream goes on, so what workers do that have not stopped is told nowhere
+    bool end(PalPipe& pipe, const PalWorkers& workers, std::uint64_t ts_ns, EndOf of) noexcept;
     /// A worker is met for the first time.
     void meet(std::uint16_t index, std::uint64_t position) noexcept { told_[index] = position; }
 

@@ -27,7 +27,7 @@ class PalTarget {
     /// Now and then, with no batch on its way: what was kept is tried again, readers come and go.
     /// @param ts_ns  of the last event
     virtual void tend(const PalWorkers& workers, std::uint64_t ts_ns) noexcept = 0;
-    /// Nothing more comes.
+    /// Nothing more comes: the process ends.
     virtual void end(const PalWorkers& workers, std::uint64_t ts_ns) noexcept = 0;
 
     // ---- around a fork ----

@@ -102,6 +102,16 @@ TEST_F(LossJudgeTest, ADiscardedCountAtAnotherTimeExplainsNothing) {
     EXPECT_FALSE(kept.gaps[0].explained);
 }
 
+TEST_F(LossJudgeTest, AGapMayBeCountedInThePacketThatBeginsJustBehindIt) {
+    discarded(1, 2 * kMs + kMs / 2, 20 * kMs);
+    give(1, 2, kMs);
+    give(4, 5, 2 * kMs);
+    judge.finish();
+    ASSERT_EQ(kept.gaps.size(), 1u);
+    EXPECT_TRUE(kept.gaps[0].explained);
+    EXPECT_EQ(judge.unexplained(), 0u);
+}
+
 TEST_F(LossJudgeTest, OneDiscardedCountIsNotUsedTwice) {
     discarded(1, kMs, 9 * kMs);
     give(1, 1, 2 * kMs);
@@ -111,6 +121,20 @@ TEST_F(LossJudgeTest, OneDiscardedCountIsNotUsedTwice) {
     ASSERT_EQ(kept.gaps.size(), 2u);
     EXPECT_TRUE(kept.gaps[0].explained);
     EXPECT_FALSE(kept.gaps[1].explained);
+}
+
+TEST_F(LossJudgeTest, ACountThatGoesOnIsKeptForAGapThatNoOtherOneAccountsFor) {
+    discarded(1, kMs, 50 * kMs);  // one CPU's packet
+    discarded(1, 5 * kMs, 10 * kMs);
+    give(1, 1, 4 * kMs);
+    give(3, 3, 8 * kMs);
+    give(4, 4, 20 * kMs);
+    give(6, 6, 30 * kMs);
+    judge.finish();
+    ASSERT_EQ(kept.gaps.size(), 2u);
+    EXPECT_TRUE(kept.gaps[0].explained);
+    EXPECT_TRUE(kept.gaps[1].explained);
+    EXPECT_EQ(judge.unexplained(), 0u);
 }
 
 TEST_F(LossJudgeTest, TheOldestOfTooManyDiscardedCountsKeepTheirSumWhenTheyAreMerged) {

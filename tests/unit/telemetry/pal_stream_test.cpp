@@ -47,13 +47,14 @@ class OneStream : public PalTarget {
         if (stream_.retry(pipe_)) stream_.tell_left_out(pipe_, workers, ts_ns);
     }
     void end(const PalWorkers& workers, std::uint64_t ts_ns) noexcept override {
-        ended = stream_.end(pipe_, workers, ts_ns);
+        ended = stream_.end(pipe_, workers, ts_ns, end_of);
     }
     void lock() noexcept override {}
     void unlock() noexcept override {}
     void become_child() noexcept override {}
     bool begin_anew = false;
     bool ended = false;
+    EndOf end_of = EndOf::process;
     const PalStream& stream() const { return stream_; }
 
   private:
@@ -77,6 +78,12 @@ class PalStreamTest : public ::testing::Test {
         event.seq = seq;
         log->worker({kInstance, worker}, seq);
         give(EventId::WorkerStarted, event);
+    }
+    void stopped(std::uint16_t worker, std::uint64_t seq) {
+        tiffany_worker_stopped event{};
+        event.worker = kInstance << 16 | worker;
+        event.seq = seq;
+        give(EventId::WorkerStopped, event);
     }
     void transition(std::uint16_t worker, std::uint64_t seq) {
         tiffany_task_done event{};
@@ -256,6 +263,42 @@ TEST_F(PalStreamTest, AStreamThatBeginsLateSaysWhereEachWorkerStandsAndWhoItIs) 
     EXPECT_EQ(all[2]["seq"], 20);
     EXPECT_EQ(all[3]["seq"], 21);
     EXPECT_EQ(all.back()["records"], 3u) << "of this stream alone";
+}
+
+TEST_F(PalStreamTest, TheProcessesEndTellsOfWorkersThatHadNotStopped) {
+    make(1 << 16);
+    for (std::uint16_t index = 0; index < 4; ++index)
+        started(index, 0);
+    transition(1, 1);
+    stopped(1, 1);
+    transition(2, 1);
+    stopped(2, 1);
+    transition(2, 2);  // its thread went on after its scheduler was closed
+    transition(3, 1);
+    log->end();
+    EXPECT_EQ(entries().back()["uncounted"],
+              json::parse(R"(["3 workers were not seen to stop before the log ended (exit() while they worked?): )"
+                          R"(what they did after that is missing, uncounted"])"));
+}
+
+TEST_F(PalStreamTest, AnEndTellsOfNoWorkerWhereAllHadStoppedOrAnotherFileGoesOn) {
+    make(1 << 16);
+    started(0, 0);
+    transition(0, 1);
+    stopped(0, 1);
+    started(0, 1);  // its index, by another thread
+    log->gap({ts_ns, {kInstance, 0}, 2, 9, 8, true});
+    stopped(0, 9);
+    log->end();
+    EXPECT_FALSE(entries().back().contains("uncounted"));
+
+    pipe.text.clear();
+    make(1 << 16);
+    stream->end_of = EndOf::file;
+    started(0, 0);
+    transition(0, 1);
+    log->end();
+    EXPECT_FALSE(entries().back().contains("uncounted"));
 }
 
 TEST_F(PalStreamTest, AGapOfARingIsTold) {
