@@ -130,7 +130,7 @@ class Loop : public LoopSide {
     // suspend.cpp; true: the task is suspended, and may be another thread's from now on
     bool suspend(TaskCore& task, Operation& operation) noexcept;
     bool give_way(TaskCore& task, bool may_park) noexcept;
-    bool begin_sleep(TaskCore& task, Operation& operation, std::uint64_t dur_ns, std::uint64_t now_ns) noexcept;
+    bool begin_sleep(TaskCore& task, Operation& operation, std::uint64_t dur_ns, std::uint64_t until_ns) noexcept;
     static bool take_wake(TaskCore& task) noexcept;
     bool begin_sleep_until_woken(TaskCore& task, Operation& operation) noexcept;
     bool begin_join(TaskCore& task, JoinOperation& operation) noexcept;

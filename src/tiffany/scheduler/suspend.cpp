@@ -61,6 +61,8 @@ bool JoinOperation::finish() const {
 
 namespace {
 
+constexpr std::uint64_t kFromNow = 0;
+
 /// Asked again with the lock held: who asks a task that runs leaves it to this.
 bool is_cancelled(const TaskCore& task) noexcept {
     return task.cancel_pending.load(std::memory_order_relaxed) != 0;
@@ -76,11 +78,11 @@ bool Loop::suspend(TaskCore& task, Operation& operation) noexcept {
             return give_way(task, true);
         case WaitsFor::sleep_for:
             if (operation.time_ns == 0) return give_way(task, true);
-            return begin_sleep(task, operation, operation.time_ns, engine_->now_ns());
+            return begin_sleep(task, operation, operation.time_ns, kFromNow);
         case WaitsFor::sleep_until: {
             const std::uint64_t now = engine_->now_ns();
             if (operation.time_ns <= now) return give_way(task, true);
-            return begin_sleep(task, operation, operation.time_ns - now, now);
+            return begin_sleep(task, operation, operation.time_ns - now, operation.time_ns);
         }
         case WaitsFor::wake:
             return begin_sleep_until_woken(task, operation);
@@ -131,13 +133,14 @@ bool Loop::give_way(TaskCore& task, bool may_park) noexcept {
     return true;
 }
 
-bool Loop::begin_sleep(TaskCore& task, Operation& operation, std::uint64_t dur_ns, std::uint64_t now_ns) noexcept {
+/// @param until_ns  kFromNow: for dur_ns after its run has ended, so that it waits no less than is told
+bool Loop::begin_sleep(TaskCore& task, Operation& operation, std::uint64_t dur_ns, std::uint64_t until_ns) noexcept {
     charge_budget(task);
     const Guard guard{*engine_};
     if (is_cancelled(task)) return false;
     worker_->sleep(task.life, dur_ns, end_of_run());
     task.waiting = &operation;
-    add_timer(task, later(now_ns, dur_ns));
+    add_timer(task, until_ns != kFromNow ? until_ns : later(engine_->now_ns(), dur_ns));
     return true;
 }
 
