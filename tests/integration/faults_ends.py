@@ -54,7 +54,8 @@ def test_of_a_program_that_parks_much_the_loss_is_exact_though_its_parks_have_no
     assert done.file["transitions"] + done.file["lost"] == done.transitions()
     assert f"lost {done.file['lost']} transitions" in done.err
     judged = check(tmp_path / "run")
-    assert judged.returncode == 4 and f"lost: {done.file['lost']} transitions" in judged.stdout, judged
+    told = judged.stderr, judged.stdout, {key: done.file[key] for key in ("records", "transitions", "lost")}
+    assert judged.returncode == 4 and f"lost: {done.file['lost']} transitions" in judged.stdout, told
 
 
 def test_the_ends_of_workers_that_wait_for_a_dead_consumer_daemon_add_up_for_nobody(tmp_path):
