@@ -34,7 +34,7 @@ class Duplicates {
             of_this_time_.clear();
         }
         const std::size_t hash = hash_of(record);
-        Kept* kept = find(record, {hash, anchor});
+        Kept* kept = find(source, record, {hash, anchor});
         if (kept == nullptr || !kept->may_be_of(source))
             if (Kept* const between = find_between(source, record, {hash, anchor}, until)) kept = between;
         if (kept == nullptr) {
@@ -87,7 +87,11 @@ class Duplicates {
         return hash;
     }
 
-    Kept* find(const pal::Record& record, const Place& place) {
+    /// What another source told at the same time is the same record, as of a packet that two traces have: that goes
+    /// first, or one of an equal place would be taken for it, and which one hangs on who is asked first.
+    Kept* find(std::size_t source, const pal::Record& record, const Place& place) {
+        for (Kept* const kept : of_this_time_)
+            if (kept->may_be_of(source) && same(kept->record, record)) return kept;
         if (place.anchor != kNoAnchor) {
             const auto [begin, end] = by_place_.equal_range(place);
             for (auto candidate = begin; candidate != end; ++candidate)

@@ -122,6 +122,16 @@ TEST_F(TwoExits, WithoutAKnownSeqOnlyTheSameTimeMakesACopy) {
     EXPECT_FALSE(give(1, note(15, "a")));
 }
 
+TEST_F(TwoExits, WhatBothHaveOfOneTimeIsOneRecordWhicheverIsGivenFirst) {
+    const auto park = [](std::uint64_t ts_ns) { return record_of(EventId::ParkBegin, ts_ns); };
+    give(1, yield(1, 1));
+    EXPECT_FALSE(give(1, park(2)));  // this source alone has it, after the same seq
+    EXPECT_FALSE(give(0, park(4)));  // knows no seq
+    EXPECT_TRUE(give(1, park(4)));
+    EXPECT_FALSE(give(1, park(6)));
+    EXPECT_TRUE(give(0, park(6)));
+}
+
 TEST_F(TwoExits, AStallIsToldByAnotherThreadSoItsPlaceDoesNotMatter) {
     pal::Record stalled = record_of(EventId::Stalled, 20);
     stalled.tid = 7;
