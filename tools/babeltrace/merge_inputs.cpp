@@ -286,12 +286,16 @@ class Reading {
 
     void give(const RecordHeap::Place& next) {
         const bool named_by_seq = next.record->is_transition() && next.record->seq != 0;
+        SourceCounts& counts = sources_[next.source]->counts;
         if (sources_.size() > 1 && !named_by_seq && is_copy(next)) {
             ++summary_.duplicates;
             judge_.copy(next.source, *next.record);
+            counts.take_back(*next.record);
             return;
         }
+        const std::uint64_t duplicates = judge_.duplicates();
         judge_.record(next.source, *next.record);
+        if (judge_.duplicates() != duplicates) counts.take_back(*next.record);
     }
 
     RecordHeap::Place give_first() {

@@ -9,7 +9,7 @@
 
 namespace tiffany::ctf {
 
-/// What came from one trace: with `--buffers-pid` that of one process.
+/// What came from one trace, and from none before: with `--buffers-pid` that of one process.
 struct TraceCounts {
     std::string directory;
     std::uint64_t records = 0;

@@ -10,7 +10,7 @@
 
 namespace tiffany::ctf {
 
-/// Counts it, whatever others give of it too. Not shared between threads; memory grows with workers.
+/// What another source gave before is not counted. Not shared between threads; memory grows with workers.
 class SourceCounts {
   public:
     void add(const pal::Record& record) {
@@ -26,6 +26,11 @@ class SourceCounts {
             stopped_ns = 0;
             last_ = worker;
         }
+    }
+    /// It was added, and is a copy.
+    void take_back(const pal::Record& record) {
+        --records;
+        if (record.is_transition()) --transitions;
     }
     std::size_t open_workers() const {
         return static_cast<std::size_t>(
