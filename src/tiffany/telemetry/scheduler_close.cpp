@@ -88,7 +88,8 @@ void SchedulerCore::set_runs_only(const Worker& worker) noexcept {
 }
 
 /// Whether there may be tasks that have not ended: without metrics, and in a forked child, nobody knows.
-bool SchedulerCore::has_live_tasks() const noexcept {
+bool SchedulerCore::has_live_tasks() noexcept {
+    const std::lock_guard lock{mutex()};
     if (!metrics || process.first_own_tid() != 0) return true;
     // the ends first: what is spawned meanwhile makes it more, never less
     const std::uint64_t ended = sum(TaskEvent::Done) + sum(TaskEvent::Failed) + sum(TaskEvent::Cancelled);
@@ -101,7 +102,8 @@ void SchedulerCore::close() noexcept {
     while (!leave_all(kernel_ns() < until_ns))
         rest();
     // without the locks, as tell_started(). A child that is forked meanwhile has these indices in use for ever.
-    while (Worker* const worker = next_to_stop()) {
+    const bool tasks_live = has_live_tasks();
+    while (Worker* const worker = next_to_stop(tasks_live)) {
         worker->lend_lttng_call();
         worker->tell_stopped(Stamp{clock.ticks()});
         end_stopping(*worker);
@@ -141,14 +143,14 @@ bool SchedulerCore::is_in_an_event(pthread_t thread) noexcept {
 }
 
 /// One whose end is known: its thread has ended, is here, or does nothing of its own and no task lives.
-Worker* SchedulerCore::next_to_stop() noexcept {
+Worker* SchedulerCore::next_to_stop(bool tasks_live) noexcept {
     const auto here = static_cast<std::uint32_t>(gettid());  // a pthread_t is soon another thread's
     const std::lock_guard lock{mutex()};
     for (Held& left : left_) {
         if (left.catches_up || left.stopped != kUntold) continue;  // in the middle of a word; or told
         const bool is_here = left.worker->shard_.thread.load(std::memory_order_relaxed) == here;
         const bool has_tasks_only = !left.has_loop || left.runs_only;
-        if (!is_here && !left.has_ended && (!has_tasks_only || has_live_tasks())) continue;
+        if (!is_here && !left.has_ended && (!has_tasks_only || tasks_live)) continue;
         left.stopped = left.worker->seq();
         left.leaves = true;
         return left.worker;

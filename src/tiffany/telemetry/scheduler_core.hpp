@@ -153,9 +153,9 @@ struct SchedulerCore : std::enable_shared_from_this<SchedulerCore> {
     void end(const std::shared_ptr<StallWatch>& watch, std::uint64_t until_ns) noexcept;
     bool is_in_an_event(pthread_t thread) noexcept;
     std::uint64_t sum(TaskEvent event) const noexcept;
-    bool has_live_tasks() const noexcept;
+    bool has_live_tasks() noexcept;
     bool leave_all(bool may_wait) noexcept;
-    Worker* next_to_stop() noexcept;
+    Worker* next_to_stop(bool tasks_live) noexcept;
     void end_stopping(Worker& worker) noexcept;
     void leave_closed(Worker& worker) noexcept;
     std::uint64_t keep_left_out() noexcept;
