@@ -62,11 +62,7 @@ def test_the_ends_of_workers_that_wait_for_a_dead_consumer_daemon_add_up_for_nob
     """In a session by hand, with one blocking channel for all events: that a worker ends finds no room there."""
     counter, go, beside = (tmp_path / name for name in ("counter", "go", "beside"))
     with PrivateLttng(tmp_path) as lttng:
-        lttng.lttng("create", "run", f"--output={tmp_path / 'trace'}")
-        room = ("--buffers-pid", "--subbuf-size=64k", "--num-subbuf=4", "--blocking-timeout=2000000")
-        lttng.lttng("enable-channel", "-u", *room, "all")
-        lttng.lttng("enable-event", "-u", "tiffany:*", "-c", "all")
-        lttng.lttng("start")
+        lttng.start_blocking_session(tmp_path / "trace", 2_000_000)  # us
         command = [SPIN, "0", "--workers", WORKERS, "--counter", counter, "--announce", go, "--beside", beside]
         env = {"LTTNG_UST_ALLOW_BLOCKING": "1"}
         spin = lttng.popen(command, env=env, stdout=subprocess.PIPE, text=True)

@@ -152,11 +152,7 @@ def stands_still(pid):
 def blocked(tmp_path):
     """A worker waits in an event for room, without an end, and LTTng's listener thread, which holds its locks, for the worker."""
     with PrivateLttng(tmp_path) as lttng:
-        lttng.lttng("create", "run", f"--output={tmp_path / 'trace'}")
-        room = ("--buffers-pid", "--subbuf-size=64k", "--num-subbuf=4", "--blocking-timeout=inf")
-        lttng.lttng("enable-channel", "-u", *room, "all")
-        lttng.lttng("enable-event", "-u", "tiffany:*", "-c", "all")
-        lttng.lttng("start")
+        lttng.start_blocking_session(tmp_path / "trace", "inf")
         consumers = []
         command, env = [program("forks_while_blocked")], {"LTTNG_UST_ALLOW_BLOCKING": "1"}
         process = lttng.popen(command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)

@@ -322,6 +322,14 @@ class PrivateLttng:
             raise
         return self
 
+    def start_blocking_session(self, trace, timeout):
+        """One small channel for all events, in which they wait for room; `timeout` as LTTng's --blocking-timeout."""
+        self.lttng("create", "run", f"--output={trace}")
+        room = ("--buffers-pid", "--subbuf-size=64k", "--num-subbuf=4", f"--blocking-timeout={timeout}")
+        self.lttng("enable-channel", "-u", *room, "all")
+        self.lttng("enable-event", "-u", "tiffany:*", "-c", "all")
+        self.lttng("start")
+
     def __exit__(self, *_):
         for process in reversed(self._started):
             end_process(process, signal.SIGKILL)
