@@ -141,12 +141,15 @@ void Worker::dump_some() noexcept {
         }
         // also where the runtime has taken its list back
         core_->inherited_listed.store(true, std::memory_order_relaxed);
-        if (list == nullptr || core_->dump_turn.finish(generation_, dump_late_)) {
-            on_ &= ~kDumping;
-            fire_dump(seq(), DumpPhase::end, dumped_ + told);
-            return;
+        const DumpTurn::Pass pass = core_->dump_turn.finish(generation_, dump_late_);
+        if (list != nullptr && pass == DumpTurn::Pass::again) {
+            begin_pass();
+            continue;
         }
-        begin_pass();
+        on_ &= ~kDumping;
+        // of tasks that were passed over for the later dump, this one cannot say that they were told
+        if (pass != DumpTurn::Pass::overtaken) fire_dump(seq(), DumpPhase::end, dumped_ + told);
+        return;
     }
     dumped_ += told;
     dump_due_ns_ = now_ns + told * kDumpTaskNs;
@@ -171,17 +174,20 @@ void Worker::list_inherited(TaskTimes& task) noexcept {
 
 /// A task that no dump has told of, just before its event: in the state that it leaves.
 void Worker::tell_task(TaskTimes& task, std::uint64_t before, std::uint64_t age_ns) noexcept {
-    task.generation_.store(generation_, std::memory_order_relaxed);
-    if (!is_live(TaskTimes::state_of(before))) return;  // the caller's mistake, which the event itself shows
-    tiffany_dump_task event;
-    describe(event, task);
-    event.worker = id();
-    event.step = TaskTimes::step_of(before);
-    event.state = static_cast<std::uint8_t>(TaskTimes::state_of(before));
-    event.waited = static_cast<std::uint8_t>(TaskTimes::waited_of(before));
-    event.age_ns = age_ns;
-    if ((on_ & kDumping) != 0) ++dumped_;
-    fire_task(event);
+    if (is_live(TaskTimes::state_of(before))) {  // else the caller's mistake, which the event itself shows
+        tiffany_dump_task event;
+        describe(event, task);
+        event.worker = id();
+        event.step = TaskTimes::step_of(before);
+        event.state = static_cast<std::uint8_t>(TaskTimes::state_of(before));
+        event.waited = static_cast<std::uint8_t>(TaskTimes::waited_of(before));
+        event.age_ns = age_ns;
+        if ((on_ & kDumping) != 0) ++dumped_;
+        fire_task(event);
+    }
+    // Not before it is told, and release: who lists passes it over from now on, and the dump's end says that all are
+    // told.
+    task.generation_.store(generation_, std::memory_order_release);
 }
 
 }  // namespace tiffany

@@ -44,12 +44,16 @@ class DumpTurn {
     }
     /// How many came late so far: before going over the tasks.
     std::uint32_t late() const noexcept { return late_of(word_.load(std::memory_order_acquire)); }
-    /// All tasks were gone over. Returns false if a worker came late since `late` was asked: they are to be gone over
-    /// again.
-    bool finish(std::uint32_t generation, std::uint32_t late) noexcept {
+    enum class Pass : std::uint8_t {
+        last,
+        again,      ///< a worker came late since `late` was asked: the tasks are to be gone over again
+        overtaken,  ///< another worker lists them in a later generation
+    };
+    /// All tasks were gone over.
+    Pass finish(std::uint32_t generation, std::uint32_t late) noexcept {
         std::uint64_t word = word_of(generation, late);
-        return word_.compare_exchange_strong(word, word | kFinished, std::memory_order_acq_rel) ||
-               generation_of(word) != generation;
+        if (word_.compare_exchange_strong(word, word | kFinished, std::memory_order_acq_rel)) return Pass::last;
+        return generation_of(word) == generation ? Pass::again : Pass::overtaken;
     }
 
     /// The calling worker lists no more, and has not gone over all: the next that comes may claim this generation.

@@ -100,9 +100,9 @@ class alignas(64) TaskTimes {
         return seen;
     }
 
-    /// Whether it was spawned or dumped in that generation, or a later one.
+    /// Whether it was spawned or dumped in that generation, or a later one. acquire: what a hook told of it is told.
     bool told_since(std::uint32_t generation) const noexcept {
-        const std::uint32_t told = generation_.load(std::memory_order_relaxed);
+        const std::uint32_t told = generation_.load(std::memory_order_acquire);
         return told != 0 && static_cast<std::int32_t>(told - generation) >= 0;
     }
 

@@ -6,11 +6,14 @@
 #include <atomic>
 #include <chrono>
 #include <deque>
+#include <functional>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <tiffany/telemetry/hooks.hpp>
+#include <utility>
 #include <vector>
 
 #include "held.hpp"
@@ -27,6 +30,7 @@ using namespace std::chrono_literals;
 class Row final : public TaskList {
   public:
     std::uint64_t list(std::uint64_t cursor, TaskTaker& taker) noexcept override {
+        if (const auto first = std::exchange(before_list, nullptr)) first();
         const std::lock_guard lock{mutex};
         ++calls;
         for (; cursor < tasks.size(); ++cursor) {
@@ -39,6 +43,7 @@ class Row final : public TaskList {
     std::mutex mutex;
     std::deque<TaskTimes> tasks;
     int calls = 0;
+    std::function<void()> before_list;  // what another thread does, once, when a worker is about to list
 };
 
 class Dump : public Recorded {
@@ -314,6 +319,51 @@ TEST_F(Dump, IsDoneByOneWorkerAndGoneOverAgainForOneThatComesLate) {
     EXPECT_EQ(dumps(DumpPhase::begin).size(), 2u) << "each worker tells of itself";
     EXPECT_NE(dumps(DumpPhase::end)[0].worker, dumps(DumpPhase::end)[1].worker);
     EXPECT_EQ(dumps(DumpPhase::end)[1].tasks, 1u);
+}
+
+TEST_F(Dump, HasNoEndBeforeATaskIsToldThatAnotherWorkerIsTelling) {
+    recording().set_enabled(false);
+    const WorkerLease lease = telemetry.worker();
+    TaskTimes& task = spawn(*lease);
+    start_session();
+    // a hook tells of the task before its event, and the thread stands still with that
+    Held hook{EventId::State, [&] {
+                  const WorkerLease other = telemetry.worker();
+                  other->running(task);
+                  other->yield(task);
+              }};
+    tick_until_the_end(*lease);
+    EXPECT_EQ(told_tids(), std::set{task.tid()});
+    hook.end();
+    EXPECT_EQ(told_tids(), std::set{task.tid()});
+}
+
+TEST_F(Dump, OfAGenerationThatALaterOneOvertakesHasNoEnd) {
+    recording().set_enabled(false);
+    const WorkerLease lease = telemetry.worker();
+    for (int i = 0; i < 10; ++i)
+        spawn(*lease);
+    start_session();
+    tick(*lease);
+    // as it is about to list, another session begins, another worker takes the tasks for that, and has told of none
+    std::optional<Held> other;
+    row.before_list = [&] {
+        other.emplace(EventId::State, [&] {
+            const WorkerLease worker = telemetry.worker();
+            start_session();
+            tick_until_the_end(*worker);
+        });
+    };
+    const auto deadline = std::chrono::steady_clock::now() + 60s;
+    while (!other && std::chrono::steady_clock::now() < deadline)
+        tick(*lease);
+    ASSERT_TRUE(other);
+    EXPECT_TRUE(dumps(DumpPhase::end).empty()) << "it told of nothing";
+    other->end();
+    ASSERT_EQ(dumps(DumpPhase::end).size(), 1u);
+    EXPECT_EQ(dumps(DumpPhase::end).front().generation, dumps(DumpPhase::begin).back().generation);
+    EXPECT_EQ(dumps(DumpPhase::end).front().tasks, 10u);
+    EXPECT_EQ(told_tids().size(), 10u);
 }
 
 TEST_F(Dump, AWorkerThatIsGivenBackHalfWayLeavesItToAnother) {

@@ -40,6 +40,7 @@ template <typename Event>
 void keep(EventId id, const void* event) noexcept {
     static_assert(sizeof(Event) <= sizeof(Fired::bytes));
     std::uint64_t block_ns = 0, poll_ns = 0;
+    hold_here(id);
     {
         const std::lock_guard lock{recording.mutex};
         const bool tick = id == EventId::TickBegin || id == EventId::TickEnd;
@@ -56,7 +57,6 @@ void keep(EventId id, const void* event) noexcept {
         std::this_thread::sleep_for(std::chrono::nanoseconds{poll});
         left -= poll;
     }
-    hold_here(id);
 }
 
 const tiffany::detail::LttngTable table{

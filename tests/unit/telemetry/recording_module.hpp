@@ -35,7 +35,7 @@ struct Recording {
     std::uint64_t probes_hash = 1;
     std::uint64_t block_ns = 0;           ///< each event waits so long
     std::uint64_t poll_ns = 100'000'000;  ///< for so long at a time; more: its thread stands still meanwhile
-    /// The next event of this kind (an EventId, -1 = none) waits in the call until released.
+    /// The next event of this kind (an EventId, -1 = none) waits in the call, before it is kept, until released.
     std::atomic<int> hold{-1};
     std::atomic<bool> is_held{false};
     std::atomic<bool> released{false};
