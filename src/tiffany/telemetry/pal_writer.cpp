@@ -60,7 +60,7 @@ PalWriter::PalWriter(std::mutex& mutex, PalCounters& counters, std::unique_ptr<P
       options_{in_bounds(options)},
       pace_{pace},
       clock_{Clock::system()},
-      epoch_ns_{kernel_ns(CLOCK_REALTIME) - kernel_ns()},
+      epoch_ns_{time_of_day_offset_ns()},
       outlet_{std::move(outlet)} {
     taken_.reserve(kLeastLanes);
     heap_.reserve(kLeastLanes);
