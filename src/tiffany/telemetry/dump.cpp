@@ -8,6 +8,7 @@
 #include <tiffany/telemetry/task_list.hpp>
 #include <tiffany/telemetry/worker.hpp>
 #include <tiffany/tracepoints/event_structs.hpp>
+#include <utility>
 
 #include "dump_turn.hpp"
 #include "inherited.hpp"
@@ -60,9 +61,7 @@ void TaskTaker::take(TaskTimes& task) noexcept {
     if (events_ == nullptr || task.told_since(generation_)) return;
     const TaskTimes::Seen seen = task.look();
     const TaskState state = TaskTimes::state_of(seen.word);
-    if (!is_live(state)) return;
-    // relaxed: a hook that still sees the old one tells of the task once more
-    task.generation_.store(generation_, std::memory_order_relaxed);
+    if (!is_live(state) || !task.begin_telling(generation_)) return;
     tiffany_dump_task& event = events_[taken_++];
     describe(event, task);
     event.worker = worker_;
@@ -119,40 +118,58 @@ void Worker::dump_some() noexcept {
     const std::uint64_t now_ns = kernel_ns();  // what the pause is for, buffers and their consumers, lives by that
     if (now_ns < dump_due_ns_) return;
     TaskList* const list = core_->task_list.load(std::memory_order_acquire);
+    if (list == nullptr) {  // the runtime has taken it back
+        core_->inherited_listed.store(true, std::memory_order_relaxed);
+        abandon_dump();
+        return;
+    }
     std::array<tiffany_dump_task, kPart> events;
     std::uint64_t told = 0;
     for (std::uint64_t part = 0; part < kDumpPerTick / kPart; ++part) {
-        // half of a ring is for the transitions
-        std::size_t room = kPart;
-        for (std::size_t exit = 0; exit < kPalExits; ++exit)
-            if ((on_ & kPalBits[exit]) != 0) room = std::min(room, ring_[exit]->fit_in_half(sizeof(tiffany_dump_task)));
-        if (room == 0) break;
-        TaskTaker taker{tells ? events.data() : nullptr, room, id(), generation_, *clock_, counts ? this : nullptr};
-        const std::uint64_t cursor = dump_cursor_;
-        if (list != nullptr) dump_cursor_ = list->list(cursor, taker);
-        for (std::size_t i = 0; i < taker.taken_; ++i)
-            fire_task(events[i]);
-        told += taker.taken_;
-        if (list != nullptr && dump_cursor_ != TaskList::kEnd) {
-            if (tells || !is_stuck(taker.seen_ != 0 || dump_cursor_ != cursor, now_ns)) continue;
-            on_ &= ~kDumping;
-            core_->dump_turn.abandon(generation_);
-            return;
+        if (dump_cursor_ != TaskList::kEnd) {
+            // half of a ring is for the transitions
+            std::size_t room = kPart;
+            for (std::size_t exit = 0; exit < kPalExits; ++exit)
+                if ((on_ & kPalBits[exit]) != 0)
+                    room = std::min(room, ring_[exit]->fit_in_half(sizeof(tiffany_dump_task)));
+            if (room == 0) break;
+            TaskTaker taker{tells ? events.data() : nullptr, room, id(), generation_, *clock_, counts ? this : nullptr};
+            const std::uint64_t cursor = std::exchange(dump_cursor_, list->list(dump_cursor_, taker));
+            for (std::size_t i = 0; i < taker.taken_; ++i)
+                fire_task(events[i]);
+            told += taker.taken_;
+            if (dump_cursor_ != TaskList::kEnd) {
+                if (tells || !is_stuck(taker.seen_ != 0 || dump_cursor_ != cursor, now_ns)) continue;
+                abandon_dump();
+                return;
+            }
+            core_->inherited_listed.store(true, std::memory_order_relaxed);
         }
-        // also where the runtime has taken its list back
-        core_->inherited_listed.store(true, std::memory_order_relaxed);
-        const DumpTurn::Pass pass = core_->dump_turn.finish(generation_, dump_late_);
-        if (list != nullptr && pass == DumpTurn::Pass::again) {
-            begin_pass();
-            continue;
-        }
-        on_ &= ~kDumping;
-        // of tasks that were passed over for the later dump, this one cannot say that they were told
-        if (pass != DumpTurn::Pass::overtaken) fire_dump(seq(), DumpPhase::end, dumped_ + told);
-        return;
+        if (core_->dump_tellers.any()) break;
+        if (ends_dump(dumped_ + told)) return;
     }
     dumped_ += told;
     dump_due_ns_ = now_ns + told * kDumpTaskNs;
+}
+
+/// Each task was gone over, and each that was passed over has been told of. Returns false if they are to be gone over
+/// once more.
+bool Worker::ends_dump(std::uint64_t told) noexcept {
+    const DumpTurn::Pass pass = core_->dump_turn.finish(generation_, dump_late_);
+    if (pass == DumpTurn::Pass::again) {
+        begin_pass();
+        return false;
+    }
+    on_ &= ~kDumping;
+    // of what was passed over because the later dump has it, this one cannot say that it was told
+    if (pass == DumpTurn::Pass::last) fire_dump(seq(), DumpPhase::end, told);
+    return true;
+}
+
+/// It has no end.
+void Worker::abandon_dump() noexcept {
+    on_ &= ~kDumping;
+    core_->dump_turn.abandon(generation_);
 }
 
 /// In a forked child the lock behind the list may be held for ever, by a thread that is not there: an idle worker does
@@ -174,20 +191,18 @@ void Worker::list_inherited(TaskTimes& task) noexcept {
 
 /// A task that no dump has told of, just before its event: in the state that it leaves.
 void Worker::tell_task(TaskTimes& task, std::uint64_t before, std::uint64_t age_ns) noexcept {
-    if (is_live(TaskTimes::state_of(before))) {  // else the caller's mistake, which the event itself shows
-        tiffany_dump_task event;
-        describe(event, task);
-        event.worker = id();
-        event.step = TaskTimes::step_of(before);
-        event.state = static_cast<std::uint8_t>(TaskTimes::state_of(before));
-        event.waited = static_cast<std::uint8_t>(TaskTimes::waited_of(before));
-        event.age_ns = age_ns;
-        if ((on_ & kDumping) != 0) ++dumped_;
-        fire_task(event);
-    }
-    // Not before it is told, and release: who lists passes it over from now on, and the dump's end says that all are
-    // told.
-    task.generation_.store(generation_, std::memory_order_release);
+    const DumpTellers::Turn turn{core_->dump_tellers};
+    if (!task.begin_telling(generation_)) return;       // by now who lists tells of it
+    if (!is_live(TaskTimes::state_of(before))) return;  // the caller's mistake, which the event itself shows
+    tiffany_dump_task event;
+    describe(event, task);
+    event.worker = id();
+    event.step = TaskTimes::step_of(before);
+    event.state = static_cast<std::uint8_t>(TaskTimes::state_of(before));
+    event.waited = static_cast<std::uint8_t>(TaskTimes::waited_of(before));
+    event.age_ns = age_ns;
+    if ((on_ & kDumping) != 0) ++dumped_;
+    fire_task(event);
 }
 
 }  // namespace tiffany

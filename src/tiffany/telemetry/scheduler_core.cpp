@@ -172,6 +172,7 @@ void SchedulerCore::become_child(std::uint64_t instance, std::uint8_t fork) noex
     const bool has_list = task_list.load(std::memory_order_relaxed) != nullptr;
     inherits.store(metrics && has_list ? fork : std::uint8_t{0}, std::memory_order_relaxed);
     inherited_listed.store(false, std::memory_order_relaxed);
+    dump_tellers.become_child();
     // of the parent's threads only the one that forked is here; the others' workers are free again
     std::erase_if(held_, [this](const Held& held) {
         if (pthread_equal(held.thread, pthread_self()) != 0) return false;
@@ -331,10 +332,12 @@ void SchedulerCore::tell_group(Worker& by, std::uint16_t number, const char* gro
 }
 
 void SchedulerCore::tell_groups(Worker& by, std::uint32_t generation, Stamp at) noexcept {
-    if (groups_told_.exchange(generation, std::memory_order_relaxed) == generation) return;
+    // acquire: they are told. Who comes while another worker tells them does so, too: its tasks are told after them.
+    if (groups_told_.load(std::memory_order_acquire) == generation) return;
     const std::uint16_t count = group_count_.load(std::memory_order_acquire);
     for (std::uint16_t i = 1; i < count; ++i)
         tell_group(by, i, groups_[i].data(), at);
+    groups_told_.store(generation, std::memory_order_release);
 }
 
 std::uint64_t SchedulerCore::count(TaskEvent event) const {

@@ -15,6 +15,7 @@
 #include <tiffany/telemetry/worker.hpp>
 #include <vector>
 
+#include "dump_tellers.hpp"
 #include "dump_turn.hpp"
 #include "ended_workers.hpp"
 #include "process.hpp"
@@ -72,7 +73,7 @@ struct SchedulerCore : std::enable_shared_from_this<SchedulerCore> {
     void withdraw_rings(const void* owner) noexcept;
 
     std::uint16_t group(std::string_view name, Worker& by);
-    /// Fires `scheduler_group` for each group, once in a generation. Any worker.
+    /// Fires `scheduler_group` for each group, unless all are told in this generation. Any worker.
     void tell_groups(Worker& by, std::uint32_t generation, Stamp at) noexcept;
     static void tell_group(Worker& by, std::uint16_t number, const char* name, Stamp at) noexcept;
 
@@ -112,6 +113,7 @@ struct SchedulerCore : std::enable_shared_from_this<SchedulerCore> {
     alignas(64) std::atomic<bool> closed{false};  // no lock needed to read
     std::atomic<TaskList*> task_list{nullptr};    // the runtime's. Read when a dump begins and while it goes on
     DumpTurn dump_turn{process.generation()};
+    DumpTellers dump_tellers;
     // In a forked child, with metrics and a list at the fork: the fork's number, else 0 (writer: the fork handler); and
     // whether all tasks were gone over since
     std::atomic<std::uint8_t> inherits{0};

@@ -100,9 +100,21 @@ class alignas(64) TaskTimes {
         return seen;
     }
 
-    /// Whether it was spawned or dumped in that generation, or a later one. acquire: what a hook told of it is told.
+    /// Whether it was spawned or dumped in that generation, or a later one. acquire: a hook that tells of it now is one
+    /// of the scheduler's `DumpTellers`.
     bool told_since(std::uint32_t generation) const noexcept {
-        const std::uint32_t told = generation_.load(std::memory_order_acquire);
+        return is_since(generation_.load(std::memory_order_acquire), generation);
+    }
+    /// Whether the caller is to tell of it in that generation: of those who ask, one.
+    bool begin_telling(std::uint32_t generation) noexcept {
+        std::uint32_t told = generation_.load(std::memory_order_relaxed);
+        while (!is_since(told, generation))
+            if (generation_.compare_exchange_weak(told, generation, std::memory_order_release,
+                                                  std::memory_order_relaxed))
+                return true;
+        return false;
+    }
+    static constexpr bool is_since(std::uint32_t told, std::uint32_t generation) noexcept {
         return told != 0 && static_cast<std::int32_t>(told - generation) >= 0;
     }
 

@@ -378,6 +378,8 @@ class alignas(64) Worker {
     bool takes_dump_turn() noexcept;
     void begin_pass() noexcept;
     [[gnu::noinline]] void dump_some() noexcept;
+    bool ends_dump(std::uint64_t told) noexcept;
+    void abandon_dump() noexcept;
     void list_inherited(TaskTimes& task) noexcept;
     bool is_stuck(bool went_on, std::uint64_t now_ns) noexcept;
     void fire_dump(std::uint64_t position, DumpPhase phase, std::uint64_t tasks, Stamp at = {}) noexcept;

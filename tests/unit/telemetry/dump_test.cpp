@@ -332,10 +332,51 @@ TEST_F(Dump, HasNoEndBeforeATaskIsToldThatAnotherWorkerIsTelling) {
                   other->running(task);
                   other->yield(task);
               }};
-    tick_until_the_end(*lease);
-    EXPECT_EQ(told_tids(), std::set{task.tid()});
+    const auto until = std::chrono::steady_clock::now() + 60s;
+    while (row.calls == 0 && std::chrono::steady_clock::now() < until)
+        tick(*lease);
+    const int calls = row.calls;
+    for (int i = 0; i < 3; ++i)
+        tick(*lease);
+    EXPECT_TRUE(told().empty());
+    EXPECT_TRUE(dumps(DumpPhase::end).empty()) << "the task is not told of yet";
+    EXPECT_EQ(row.calls, calls) << "each was gone over";
     hook.end();
+    tick_until_the_end(*lease);
+    EXPECT_EQ(told().size(), 1u) << "by one of them";
     EXPECT_EQ(told_tids(), std::set{task.tid()});
+}
+
+TEST_F(Dump, AForkInTheMiddleOfWhatAHookTellsLeavesNothingOpen) {
+    recording().set_enabled(false);
+    const WorkerLease lease = telemetry.worker();
+    TaskTimes& task = spawn(*lease);
+    start_session();
+    // as a signal handler would, in the thread that tells of the task; and so does the child that another thread forks
+    static pid_t by_teller, by_other;
+    by_teller = by_other = -1;
+    const auto tells_all = [&](Worker& worker) {
+        tick_until_the_end(worker);
+        _exit(dumps(DumpPhase::end).size() == 1 && told_tids() == std::set{task.tid()} ? 0 : 1);
+    };
+    recording().meanwhile = [] {
+        by_teller = fork();
+        if (by_teller == 0) recording().released = true;
+    };
+    Held hook{EventId::State, [&] {
+                  const WorkerLease other = telemetry.worker();
+                  other->running(task);
+                  if (by_teller != 0) return;
+                  tells_all(*other);
+              }};
+    by_other = fork();
+    if (by_other == 0) tells_all(*lease);
+    hook.end();
+    for (const pid_t child : {by_teller, by_other}) {
+        int status = 0;
+        ASSERT_EQ(waitpid(child, &status, 0), child);
+        EXPECT_EQ(status, 0);
+    }
 }
 
 TEST_F(Dump, OfAGenerationThatALaterOneOvertakesHasNoEnd) {
@@ -496,6 +537,35 @@ TEST_F(Dump, WithoutAListATaskIsToldOfBeforeItsNextEventAndThereIsNoEnd) {
     lease->running(task);
     EXPECT_EQ(told().size(), 1u);
     EXPECT_TRUE(dumps(DumpPhase::end).empty());
+}
+
+TEST_F(Dump, ThatLosesItsListHalfWayHasNoEndAndIsOver) {
+    recording().set_enabled(false);
+    const WorkerLease lease = telemetry.worker();
+    for (int i = 0; i < 600; ++i)
+        spawn(*lease);
+    start_session();
+    tick(*lease);
+    tick(*lease);
+    ASSERT_TRUE(detail::Process::get().is_dumping());
+    telemetry.list_tasks_by(nullptr);
+    while (lease->is_dumping())
+        lease->park();
+    EXPECT_EQ(told().size(), 256u);
+    EXPECT_TRUE(dumps(DumpPhase::end).empty()) << "of 344 tasks nobody was told";
+    EXPECT_FALSE(detail::Process::get().is_dumping());
+}
+
+TEST_F(Dump, TellsOfTheGroupsBeforeItsTasksThoughAnotherWorkerStandsStillWithThem) {
+    recording().set_enabled(false);
+    const WorkerLease lease = telemetry.worker();
+    spawn(*lease);
+    telemetry.group("reads");
+    start_session();
+    Held other{EventId::Group, [this] { const WorkerLease worker = telemetry.worker(); }};
+    tick_until_the_end(*lease);
+    EXPECT_EQ(recording().ids(), (std::vector{EventId::WorkerStarted, EventId::WorkerDumped, EventId::WorkerDumped,
+                                              EventId::Group, EventId::State, EventId::WorkerDumped}));
 }
 
 TEST_F(Dump, TheAgeIsUnknownOfAStateThatBeganWhenNothingListened) {
