@@ -213,7 +213,8 @@ TEST_F(PoolRules, TheBoundHoldsAgainstManyThreads) {
 }
 
 TEST_F(PoolRules, ATaskCancelsAnotherByItsNumberOnce) {
-    const TaskHandle victim = pool.spawn({.worker = 0}, sleep(1h));
+    // on one worker: the victim stands still until all is asked
+    const TaskHandle victim = pool.spawn({.worker = 0, .pinned = true}, sleep(1h));
     until([&] { return victim.state() == TaskState::Sleeping; });
     int yes = 0;
     auto cancels = [&]() -> Task<> {
@@ -224,7 +225,7 @@ TEST_F(PoolRules, ATaskCancelsAnotherByItsNumberOnce) {
         const bool nobody = co_await cancel(987'654'321);
         yes += nobody;
     };
-    const TaskHandle canceller = pool.spawn({.worker = 1}, cancels());
+    const TaskHandle canceller = pool.spawn({.worker = 0, .pinned = true}, cancels());
     pool.wait();
     EXPECT_EQ(yes, 1);
     EXPECT_EQ(story_of(victim).back(), by("Cancelled asked by", canceller) + " from Running");

@@ -194,7 +194,7 @@ TEST_F(Attach, EventsSwitchedOffAreNoNewListenerToTheOtherTracers) {
     const WorkerLease lease = telemetry.worker();
     lease->spawned(task, {.name = "t"});
     const auto sink = std::make_shared<Kept>();
-    install_sink(sink);
+    install_sink(sink, kPatient);
     tick(*lease, task);
     recording().set_enabled(false);
     {
@@ -387,6 +387,7 @@ TEST_F(Attach, AForkedChildsNewWorkerStartsAtOneThoughItsIndexWasUsed) {
     EXPECT_EQ(status, 0) << "the parent's seq went on in another instance";
 }
 
+#if !defined(__SANITIZE_ADDRESS__)  // whose allocator, of g++ 12, a forked child may find locked for ever
 TEST_F(Attach, AForkWhileThreadsTakeAndGiveWorkersHangsNobody) {
     std::atomic<bool> stop{false};
     std::thread busy{[&] {
@@ -401,6 +402,7 @@ TEST_F(Attach, AForkWhileThreadsTakeAndGiveWorkersHangsNobody) {
         const pid_t child = fork();
         ASSERT_GE(child, 0);
         if (child == 0) {
+            alarm(60);
             TaskTimes mine;
             telemetry.here().spawned(mine, {.name = "t"});
             _exit(telemetry.transitions() == 1 ? 0 : 1);
@@ -412,6 +414,7 @@ TEST_F(Attach, AForkWhileThreadsTakeAndGiveWorkersHangsNobody) {
     stop = true;
     busy.join();
 }
+#endif
 
 TEST_F(Attach, MetricsCountEveryTransitionThoughNobodyTraces) {
     recording().set_enabled(false);

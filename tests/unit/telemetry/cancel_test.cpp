@@ -126,7 +126,7 @@ TEST_F(Cancelled, ASinkIsInstalledFlushedAndUninstalled) {
     SchedulerTelemetry telemetry{"sink"};
     const auto sink = std::make_shared<Kept>();
     expect_no_cancellation_point_in([&] {
-        install_sink(sink);
+        install_sink(sink, kPatient);
         live(telemetry.here());
         flush_sink();
         flush_pal();

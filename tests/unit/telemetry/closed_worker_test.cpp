@@ -206,7 +206,7 @@ TEST_F(ClosedWorker, SharesItsIndexWithNobodyUntilItEnds) {
 // One with another clock has the time of the close, but not before what it told since.
 TEST_F(ClosedWorker, TellsASinkWhenItEnds) {
     const auto sink = std::make_shared<Kept>();
-    install_sink(sink);
+    install_sink(sink, kPatient);
     thread_.does([&] { lease_ = telemetry_->worker(); });
     telemetry_.reset();
     EXPECT_TRUE(sink->of("WorkerStopped").empty());

@@ -69,7 +69,7 @@ TEST_F(Closing, WaitsForAWorkerThatTellsOfANewSink) {
     const auto sink = std::make_shared<Kept>();
     Held held{EventId::WorkerDumped, [&] {
                   telemetry->here();
-                  install_sink(sink);
+                  install_sink(sink, kPatient);
               }};
     EXPECT_TRUE(waits_for(held, [&] { telemetry.reset(); }));
     EXPECT_EQ(recording().ids(), (std::vector{EventId::WorkerStarted, EventId::WorkerDumped, EventId::WorkerStopped}));

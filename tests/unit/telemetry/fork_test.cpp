@@ -169,7 +169,7 @@ class Forking : public ::testing::Test {
         }();
         static_cast<void>(configured);
         telemetry = std::make_unique<SchedulerTelemetry>("s");
-        install_sink(sink);
+        install_sink(sink, {.flush_timeout = std::chrono::seconds{60}});
         lease = telemetry->worker();
         lease->spawned(inherited, {.name = "inherited"});
     }
@@ -195,7 +195,7 @@ class Forking : public ::testing::Test {
         if (!Process::get().pal(PalExit::log).uninstall() || !uninstall_sink()) return 4;
         if (!kChildHasThreads) return 0;
         const auto own = std::make_shared<Counting>();
-        install_sink(own);
+        install_sink(own, {.flush_timeout = std::chrono::seconds{60}});
         live(late.here(), task);
         return uninstall_sink() && own->count >= 3 ? 0 : 5;
     }

@@ -30,6 +30,9 @@ bool eventually(const Condition& condition) {
     return true;
 }
 
+/// For who waits until all is told: the sink's thread may get no CPU for a while.
+inline constexpr SinkOptions kPatient{.flush_timeout = 60s};
+
 /// Thread-safe.
 class Kept : public pal::Sink {
   public:

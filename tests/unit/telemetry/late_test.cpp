@@ -48,7 +48,7 @@ class Late : public ::testing::Test {
 
 TEST_F(Late, AWorkerCanBeLeased) {
     const auto sink = std::make_shared<Kept>();
-    install_sink(sink);
+    install_sink(sink, kPatient);
     late([&] {
         const WorkerLease lease = telemetry.worker();
         live(*lease);
@@ -84,7 +84,7 @@ TEST_F(Late, HooksWithoutALeaseFireNothingAndAreCounted) {
 // Who lists no tasks is told of a group by who asks for it first.
 TEST_F(Late, AGroupThatWasAskedForWithoutALeaseIsToldOfByWhoAsksNext) {
     const auto sink = std::make_shared<Kept>();
-    install_sink(sink);
+    install_sink(sink, kPatient);
     late([&] { EXPECT_EQ(telemetry.group("io"), 1u); });
     for (int i = 0; i < 2; ++i)
         EXPECT_EQ(telemetry.group("io"), 1u);

@@ -20,7 +20,7 @@ namespace {
 class LeftWorker : public Recorded {
   protected:
     LeftWorker() {
-        install_sink(sink_);
+        install_sink(sink_, kPatient);
         start_session();
     }
     ~LeftWorker() override { uninstall_sink(); }
@@ -80,7 +80,7 @@ TEST_F(LeftWorker, ThatTellsOfANewSinkNeedsTheClockNoMore) {
         telemetry.group("io");
         its_id = telemetry.here().id();
         uninstall_sink();
-        install_sink(another);
+        install_sink(another, kPatient);
         std::thread{[&] { other_id = SchedulerTelemetry{"other"}.worker()->id(); }}.join();
     };
     Held held{EventId::WorkerDumped, [&install, its = telemetry_.get()] { install(*its); }};

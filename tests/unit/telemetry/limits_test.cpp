@@ -52,7 +52,7 @@ class OnCpu {
 
 /// Another listener, which has nothing to do with LTTng.
 struct WithSink {
-    WithSink() { install_sink(kept); }
+    WithSink() { install_sink(kept, kPatient); }
     ~WithSink() { uninstall_sink(); }
     WithSink(const WithSink&) = delete;
     WithSink& operator=(const WithSink&) = delete;

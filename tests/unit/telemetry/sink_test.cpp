@@ -45,7 +45,7 @@ std::uint64_t wall_ns() {
 TEST_F(SinkTest, AWorkersEventsComeInTheirOrderWithTheirValues) {
     VirtualClock clock;
     SchedulerTelemetry telemetry{"pool", {.clock = &clock}};
-    install_sink(sink);
+    install_sink(sink, kPatient);
     TaskTimes task;
     std::uint64_t worker_id = 0;
     std::uint64_t before = 0;
@@ -97,7 +97,7 @@ TEST_F(SinkTest, AWorkersEventsComeInTheirOrderWithTheirValues) {
 TEST_F(SinkTest, ANoteComesBetweenItsTasksTransitionsAndCountsInNoSeq) {
     VirtualClock clock;
     SchedulerTelemetry telemetry{"pool", {.clock = &clock}};
-    install_sink(sink);
+    install_sink(sink, kPatient);
     TaskTimes task;
     {
         const WorkerLease worker = telemetry.worker();
@@ -127,7 +127,7 @@ TEST_F(SinkTest, ANoteComesBetweenItsTasksTransitionsAndCountsInNoSeq) {
 
 TEST_F(SinkTest, ANotesTextIsCutAtACharacterAndIsUtf8) {
     SchedulerTelemetry telemetry{"s"};
-    install_sink(sink);
+    install_sink(sink, kPatient);
     Worker& worker = telemetry.here();
     TaskTimes task;
     worker.spawned(task, {});
@@ -151,7 +151,7 @@ TEST_F(SinkTest, AForeignThreadsNoteTakesUpALateSinkAndTellsOfItsTaskFirst) {
     TaskTimes task;
     worker.spawned(task, {.name = "before"});
     worker.running(task);
-    std::thread{[&] { install_sink(sink); }}.join();
+    std::thread{[&] { install_sink(sink, kPatient); }}.join();
     worker.note(task, "trace", "1");  // no hook in between
     worker.done(task);
     ASSERT_TRUE(flush_sink());
@@ -186,7 +186,7 @@ TEST_F(SinkTest, ANoteThatDoesNotFitIsCountedAndMakesNoGap) {
 
 TEST_F(SinkTest, AHookThatTellsOfItsWorkerDoesNotAskTheKernelForThePid) {
     SchedulerTelemetry telemetry{"s"};
-    install_sink(sink);
+    install_sink(sink, kPatient);
     const auto pid = static_cast<std::uint32_t>(getpid());
     std::uint32_t asked = 0;
     // a filter is its thread's alone, and goes with it
@@ -210,7 +210,7 @@ TEST_F(SinkTest, AHookThatTellsOfItsWorkerDoesNotAskTheKernelForThePid) {
 
 TEST_F(SinkTest, ARecordsTimeIsTheTimeOfDay) {
     SchedulerTelemetry telemetry{"s"};
-    install_sink(sink);
+    install_sink(sink, kPatient);
     const WorkerLease worker = telemetry.worker();
     const std::uint64_t before = wall_ns();
     live(*worker);
@@ -291,7 +291,7 @@ TEST_F(SinkTest, AFullRingStillTellsWhereItsWorkerEnded) {
 }
 
 TEST_F(SinkTest, TheEndOfASchedulerDeliversAllOfIt) {
-    install_sink(sink, {.poll = 10s});
+    install_sink(sink, {.poll = 10s, .flush_timeout = 60s});
     for (int i = 0; i < 3; ++i) {
         SchedulerTelemetry telemetry{"s"};
         live(telemetry.here());
@@ -314,7 +314,7 @@ TEST_F(SinkTest, ASinkThatComesLateBeginsWithADumpAndMissesNothingAfterIt) {
     const WorkerLease worker = telemetry.worker();
     live(*worker);
     const std::uint64_t position = worker->seq();
-    std::thread{[&] { install_sink(sink); }}.join();
+    std::thread{[&] { install_sink(sink, kPatient); }}.join();
     TaskTimes task;
     { const Worker::Tick tick{*worker, task}; }
     live(*worker);
@@ -334,7 +334,7 @@ TEST_F(SinkTest, AWorkerOfTheThreadThatInstallsBeginsAtOnce) {
     SchedulerTelemetry telemetry{"s"};
     const WorkerLease worker = telemetry.worker();
     live(*worker);
-    install_sink(sink);
+    install_sink(sink, kPatient);
     live(*worker);  // no tick in between
     ASSERT_TRUE(flush_sink());
     EXPECT_THAT(sink->names(), ElementsAre("WorkerDumped", "Spawned", "Running", "Done"));
@@ -344,12 +344,12 @@ TEST_F(SinkTest, AForeignThreadsWorkerBeginsAtItsNextHook) {
     SchedulerTelemetry telemetry{"s"};
     Worker& worker = telemetry.here();
     live(worker);
-    install_sink(sink);
+    install_sink(sink, kPatient);
     live(worker);
     ASSERT_TRUE(uninstall_sink());
     live(worker);
     auto second = std::make_shared<Kept>();
-    install_sink(second);
+    install_sink(second, kPatient);
     live(worker);
     ASSERT_TRUE(uninstall_sink());
     EXPECT_EQ(sink->stretch_of(worker).delivered, 3u);
@@ -361,7 +361,7 @@ TEST_F(SinkTest, AForeignThreadsWorkerBeginsAtItsNextHook) {
 TEST_F(SinkTest, UninstallDeliversWhatFiredAndLetsGoOfTheSink) {
     SchedulerTelemetry telemetry{"s"};
     Worker& worker = telemetry.here();
-    install_sink(sink, {.poll = 10s});
+    install_sink(sink, {.poll = 10s, .flush_timeout = 60s});
     live(worker);
     EXPECT_TRUE(uninstall_sink());
     EXPECT_EQ(sink->of("Done").size(), 1u);
@@ -454,7 +454,7 @@ TEST_F(SinkTest, ASinkThatThrowsIsCountedAndGoesOn) {
     const auto thrower = std::make_shared<Thrower>();
     SchedulerTelemetry telemetry{"s"};
     const SinkStats before = sink_stats();
-    install_sink(thrower);
+    install_sink(thrower, kPatient);
     const WorkerLease worker = telemetry.worker();
     live(*worker);
     live(*worker);
@@ -481,7 +481,7 @@ TEST_F(SinkTest, ASinkThatStandsStillHoldsUpNobody) {
     EXPECT_FALSE(flush_sink());
     EXPECT_FALSE(uninstall_sink());
     auto next = std::make_shared<Kept>();
-    install_sink(next);
+    install_sink(next, kPatient);
     TaskTimes task;
     { const Worker::Tick tick{*worker, task}; }
     live(*worker);
@@ -499,7 +499,7 @@ TEST_F(SinkTest, TicksComeOnlyWhenAskedFor) {
     const WorkerLease worker = telemetry.worker();
     TaskTimes task;
     const auto tick = [&] { const Worker::Tick one{*worker, task}; };
-    install_sink(sink);
+    install_sink(sink, kPatient);
     tick();
     ASSERT_TRUE(uninstall_sink());
     EXPECT_THAT(sink->names(), ElementsAre("WorkerDumped"));
@@ -515,7 +515,7 @@ TEST_F(SinkTest, ASinksOwnCallCannotWaitForItself) {
         void record(const pal::Record& record) override {
             went_well = went_well || uninstall_sink() || flush_sink();
             try {
-                install_sink(std::make_shared<Kept>());
+                install_sink(std::make_shared<Kept>(), kPatient);
                 went_well = true;
             } catch (const std::logic_error&) {
             }
@@ -527,7 +527,7 @@ TEST_F(SinkTest, ASinksOwnCallCannotWaitForItself) {
     };
     const auto meddler = std::make_shared<Meddler>();
     SchedulerTelemetry telemetry{"s"};
-    install_sink(meddler);
+    install_sink(meddler, kPatient);
     live(telemetry.here());
     ASSERT_TRUE(uninstall_sink());
     EXPECT_FALSE(meddler->went_well);
@@ -552,7 +552,7 @@ int in_a_child(const Child& child) {
 
 TEST_F(SinkTest, AForkedChildHasNoSinkAndTheParentGoesOn) {
     SchedulerTelemetry telemetry{"s"};
-    install_sink(sink);
+    install_sink(sink, kPatient);
     const WorkerLease worker = telemetry.worker();
     live(*worker);
     EXPECT_EQ(in_a_child([&] {
@@ -577,12 +577,12 @@ TEST_F(SinkTest, AForkedChildHasNoSinkAndTheParentGoesOn) {
 #if !defined(__SANITIZE_THREAD__)
 TEST_F(SinkTest, AForkedChildMayInstallItsOwn) {
     SchedulerTelemetry telemetry{"s"};
-    install_sink(sink);
+    install_sink(sink, kPatient);
     const WorkerLease worker = telemetry.worker();
     live(*worker);
     EXPECT_EQ(in_a_child([&] {
                   auto own = std::make_shared<Kept>();
-                  install_sink(own);
+                  install_sink(own, kPatient);
                   TaskTimes task;
                   { const Worker::Tick tick{*worker, task}; }
                   live(*worker);
@@ -608,7 +608,7 @@ TEST_F(SinkTest, TheEndOfTheProcessDeliversWhatFired) {
     const pid_t pid = fork();
     if (pid == 0) {
         static SchedulerTelemetry telemetry{"s"};
-        install_sink(std::make_shared<Pipe>(fds[1]), {.poll = 10s});
+        install_sink(std::make_shared<Pipe>(fds[1]), {.poll = 10s, .flush_timeout = 60s});
         live(telemetry.here());
         std::exit(0);
     }

@@ -96,7 +96,7 @@ class Ways : public Recorded {
         recording().clear();
         recording().set_enabled(listeners.lttng);
         const auto sink = std::make_shared<Kept>();
-        if (listeners.sink) install_sink(sink);
+        if (listeners.sink) install_sink(sink, kPatient);
         VirtualClock clock;
         SchedulerTelemetry telemetry{"ways", {.metrics = listeners.metrics, .clock = &clock}};
         const WorkerLease lease = telemetry.worker();
@@ -137,7 +137,7 @@ TEST_F(Ways, ASinkAloneIsToldWhatItIsToldBesideOthers) {
 TEST_F(Ways, ASinkAloneIsToldThatATaskIsReadyNoEarlierThanItBeganToWait) {
     recording().set_enabled(false);
     const auto sink = std::make_shared<Kept>();
-    install_sink(sink);
+    install_sink(sink, kPatient);
     VirtualClock clock;
     SchedulerTelemetry telemetry{"ways", {.metrics = false, .clock = &clock}};
     TaskTimes task;
