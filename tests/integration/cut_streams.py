@@ -83,7 +83,7 @@ def test_a_packet_in_the_middle_that_is_too_long_for_its_stream_is_an_error(tmp_
             assert not log.exists()
 
 
-@pytest.mark.parametrize("end", [None, 0, 2**64 - 1], ids=["as it was", "0, as a crash leaves it", "not told"])
+@pytest.mark.parametrize("end", [None, 0, 2**64 - 2], ids=["as it was", "0, as a crash leaves it", "never"])
 def test_a_last_packet_with_a_size_that_no_file_has_is_damaged_and_not_cut(tmp_path, end):
     """babeltrace2 aborts at its header, which it reads if it refuses an index for what the packet before it says of its end."""
     trace = small_trace(tmp_path)
@@ -101,6 +101,23 @@ def test_a_last_packet_with_a_size_that_no_file_has_is_damaged_and_not_cut(tmp_p
             done = paltrace("convert", "--reader", reader, trace, "-o", log)
             assert_refused(done, BAD_CONTENT, stream, f"at byte {last}: its sizes are wrong", f"packet {size} bits")
             assert not log.exists()
+
+
+@pytest.mark.parametrize("at", [32, 40], ids=["begin", "end"])
+def test_a_packet_with_a_time_of_all_ones_is_damaged(tmp_path, at):
+    """babeltrace2 takes it for none, and aborts if events were discarded: then no file would be named."""
+    trace = small_trace(tmp_path)
+    stream = trace / "transitions_0"
+    changed = bytearray(stream.read_bytes())
+    second = packet_starts(changed)[1]
+    changed[second + at:second + at + 8] = b"\xff" * 8
+    changed[second + 72] = 9  # events discarded
+    stream.write_bytes(changed)
+    for reader in READERS:
+        log = tmp_path / f"{reader}.pal"
+        done = paltrace("convert", "--reader", reader, trace, "-o", log)
+        assert_refused(done, BAD_CONTENT, stream, f"packet 1 at byte {second}: its times are wrong", str(2**64 - 1))
+        assert not log.exists()
 
 
 @pytest.mark.parametrize("ends", [[0], [1], [0, 1]], ids=["the first", "the second", "both"])

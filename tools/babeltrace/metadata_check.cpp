@@ -204,14 +204,14 @@ CheckedFiles check_files(const std::string& directory, const std::function<void(
     checked.odd_name = mend_program_name(checked.metadata);
     if (!ends_well(checked.metadata))
         throw bad("cannot read metadata " + metadata.string() + ": it is cut: its last declaration has no end");
-    checked.known_layout = lttng_layout(checked.metadata);
+    const bool known_layout = lttng_layout(checked.metadata);
     std::error_code failed;
     for (fs::directory_iterator entry{directory, failed}, none; !failed && entry != none; entry.increment(failed)) {
         const std::string name = entry->path().filename().string();
         if (name == "metadata" || name.starts_with(".") || entry->is_directory()) continue;
         const std::string stream = entry->path().string();
         if (!entry->is_regular_file()) throw bad("cannot read stream " + stream + ": it is no regular file");
-        if (!checked.known_layout) {
+        if (!known_layout) {
             check_index(stream, entry->file_size(), on_progress);
             continue;
         }

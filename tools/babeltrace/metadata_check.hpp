@@ -30,7 +30,6 @@ bool mend_program_name(std::string& text);
 struct CheckedFiles {
     std::string metadata;        ///< its text, with a name in it that can be read
     bool odd_name = false;       ///< of the program: the file's text has one that LTTng should have escaped
-    bool known_layout = false;   ///< packets are laid out as LTTng does it: they were walked
     std::vector<StreamEnd> cut;  ///< the streams of which the last packet is half there, by name
 };
 

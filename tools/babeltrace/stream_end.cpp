@@ -92,6 +92,11 @@ void walk_whole_ones(StreamFile& file, StreamEnd& end, const std::function<void(
             content_bits < kLeastBits)
             throw bad("its sizes are wrong: content " + std::to_string(content_bits) + ", packet " +
                       std::to_string(packet_bits) + " bits");
+        // babeltrace2 2.0.4 aborts at a time of all ones if events were discarded: it means "none" there
+        constexpr std::uint64_t kNone = std::numeric_limits<std::uint64_t>::max();
+        if (packet.begin == kNone || packet.end == kNone)
+            throw bad("its times are wrong: from " + std::to_string(packet.begin) + " to " +
+                      std::to_string(packet.end));
         if (packet_bits / 8 > left) {
             if (file.has_behind(end.bytes, std::string{header.substr(0, kSameInAllPackets)}, on_progress))
                 throw bad("its size is wrong: " + std::to_string(packet_bits / 8) +
