@@ -92,10 +92,12 @@ void walk_whole_ones(StreamFile& file, StreamEnd& end, const std::function<void(
             content_bits < kLeastBits)
             throw bad("its sizes are wrong: content " + std::to_string(content_bits) + ", packet " +
                       std::to_string(packet_bits) + " bits");
-        // babeltrace2 2.0.4 aborts at a time of all ones if events were discarded: it means "none" there
+        // all ones mean "none" to babeltrace2 2.0.4: it aborts at such a time if events were discarded, and gives such
+        // an instance a number that another stream may have, at which it aborts, too
         constexpr std::uint64_t kNone = std::numeric_limits<std::uint64_t>::max();
-        if (packet.begin == kNone || packet.end == kNone)
-            throw bad("its times are wrong: from " + std::to_string(packet.begin) + " to " +
+        if (packet.begin == kNone || packet.end == kNone || packet.instance_id == kNone)
+            throw bad("it has a time or a number that stands for none: stream instance " +
+                      std::to_string(packet.instance_id) + ", from " + std::to_string(packet.begin) + " to " +
                       std::to_string(packet.end));
         if (packet_bits / 8 > left) {
             if (file.has_behind(end.bytes, std::string{header.substr(0, kSameInAllPackets)}, on_progress))
