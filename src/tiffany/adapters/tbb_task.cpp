@@ -29,6 +29,13 @@ TbbRun* TbbRun::here() noexcept {
 
 // ---- a group ----
 
+void TbbLastEnd::tell(std::uint64_t tid, Stamp at) noexcept {
+    std::uint64_t latest = ticks_.load(std::memory_order_relaxed);
+    while (latest < at.ticks() && !ticks_.compare_exchange_weak(latest, at.ticks(), std::memory_order_relaxed)) {
+    }
+    if (latest <= at.ticks() || !at.known()) tid_.store(tid, std::memory_order_relaxed);
+}
+
 void TbbGroupState::cancelled_here() noexcept {
     if (const TbbRun* const run = TbbRun::here()) canceller_.store(run->task_.times_.tid(), std::memory_order_relaxed);
 }
@@ -45,8 +52,7 @@ void TbbGroupState::enter(std::uint64_t tid) noexcept {
 
 void TbbGroupState::leave(std::uint64_t tid, Stamp at) noexcept {
     // before the count: who sees it at 0 may let the group die
-    ended_.store(tid, std::memory_order_relaxed);
-    ended_at_.store(at.ticks(), std::memory_order_relaxed);
+    ended_.tell(tid, at);
     alive_.fetch_sub(1,
                      std::memory_order_release);  // with ~TbbJoin(): what the task did is before what follows the wait
 }
@@ -141,7 +147,9 @@ void TbbJoin::begin() noexcept {
     TbbRun* const run = TbbRun::here();
     if (run == nullptr || group_.alive_.load(std::memory_order_acquire) == 0) return;
     run_ = run;
-    run_->task_.worker().join(run_->task_.times_, group_.spawned_.load(std::memory_order_relaxed));
+    Worker& worker = run_->task_.worker();
+    began_ = worker.now();
+    worker.join(run_->task_.times_, group_.spawned_.load(std::memory_order_relaxed), began_);
     run_->stop();
 }
 
@@ -153,8 +161,8 @@ TbbJoin::~TbbJoin() {
     // since the last one has ended it could have gone on, but for what TBB ran here. Another telemetry may have another
     // clock.
     Stamp ended;
-    if (&telemetry_ == &run_->task_.telemetry_) ended = Stamp{group_.ended_at_.load(std::memory_order_relaxed)};
-    worker.ready(run_->task_.times_, WakeCause::join, group_.ended_.load(std::memory_order_relaxed), 0, ended);
+    if (&telemetry_ == &run_->task_.telemetry_) ended = group_.ended_.since(began_);
+    worker.ready(run_->task_.times_, WakeCause::join, group_.ended_.tid(), 0, ended);
     run_->go_on();
 }
 

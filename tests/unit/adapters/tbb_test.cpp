@@ -28,6 +28,7 @@ namespace {
 using namespace std::chrono_literals;
 using namespace tiffany::testing;
 using tiffany::CancelCause;
+using tiffany::Stamp;
 using tiffany::TaskEvent;
 using tiffany::WakeCause;
 using tiffany::tbb::task_arena;
@@ -156,6 +157,31 @@ TEST_F(TbbTest, AWaitThatRunsAnotherGroupsTaskIsReadySinceItsOwnHaveEnded) {
     EXPECT_NE(step(outer, TaskEvent::Running).worker, step(inner, TaskEvent::Running).worker);
     const auto after_inner = static_cast<std::int64_t>(other.steps.back().ts_ns - inner.steps.back().ts_ns);
     EXPECT_GE(static_cast<std::int64_t>(outer.steps[4].number("ready_ns")), after_inner);
+}
+
+/// As of a thread that loses the CPU between the stamp of its task's end and the count of those that live.
+TEST(TbbLastEnd, IsTheLatestByItsStampInWhateverOrderEndsAreTold) {
+    tiffany::detail::TbbLastEnd last;
+    last.tell(7, Stamp{20});
+    last.tell(8, Stamp{10});
+    EXPECT_EQ(last.since(Stamp{1}).ticks(), 20u);
+    EXPECT_EQ(last.tid(), 7u);
+    last.tell(9, Stamp{20});
+    EXPECT_EQ(last.tid(), 9u) << "of one moment the one that is told last";
+    last.tell(10, Stamp{30});
+    EXPECT_EQ(last.since(Stamp{1}).ticks(), 30u);
+    EXPECT_EQ(last.tid(), 10u);
+}
+
+TEST(TbbLastEnd, IsOfNoTimeToAWaitThatBeganAfterIt) {
+    tiffany::detail::TbbLastEnd last;
+    EXPECT_FALSE(last.since(Stamp{}).known());
+    last.tell(7, Stamp{20});
+    EXPECT_EQ(last.since(Stamp{20}).ticks(), 20u);
+    EXPECT_FALSE(last.since(Stamp{21}).known());
+    last.tell(8, Stamp{});  // nobody listens
+    EXPECT_EQ(last.tid(), 8u);
+    EXPECT_FALSE(last.since(Stamp{21}).known()) << "that of an earlier one";
 }
 
 TEST_F(TbbTest, AWaitForNothingIsNoJoin) {

@@ -16,6 +16,25 @@ namespace tiffany::detail {
 
 class TbbTask;
 
+/// The latest of the ends that are told, by their stamps: who tells of one may come long after it took its stamp.
+/// Thread-safe.
+class TbbLastEnd {
+  public:
+    void tell(std::uint64_t tid, Stamp at) noexcept;
+
+    /// Whose end it was. Of two that are told at the same time it is left open which.
+    std::uint64_t tid() const noexcept { return tid_.load(std::memory_order_relaxed); }
+    /// When it was, unless that was before `began`; else unknown.
+    Stamp since(Stamp began) const noexcept {
+        const std::uint64_t ticks = ticks_.load(std::memory_order_relaxed);
+        return ticks >= began.ticks() ? Stamp{ticks} : Stamp{};
+    }
+
+  private:
+    std::atomic<std::uint64_t> tid_{0};
+    std::atomic<std::uint64_t> ticks_{0};
+};
+
 /// The tasks that somebody waits for together. Outlives them: TBB releases the wait after a task's functor has died.
 class TbbGroupState {
   public:
@@ -38,10 +57,8 @@ class TbbGroupState {
     void leave(std::uint64_t tid, Stamp at) noexcept;
 
     std::atomic<std::size_t> alive_{0};
-    // of the latest ones: which of two that do it at the same time is left open
-    std::atomic<std::uint64_t> spawned_{0};
-    std::atomic<std::uint64_t> ended_{0};
-    std::atomic<std::uint64_t> ended_at_{0};  // ticks
+    std::atomic<std::uint64_t> spawned_{0};  // the latest one: which of two at the same time is left open
+    TbbLastEnd ended_;
     std::atomic<std::uint64_t> canceller_{0};
 };
 
@@ -126,6 +143,7 @@ class TbbJoin {
     const SchedulerTelemetry& telemetry_;
     TbbGroupState& group_;
     TbbRun* run_ = nullptr;  // that was told to wait
+    Stamp began_ = {};
 };
 
 /// Calls a task's function as its run.
