@@ -3,7 +3,6 @@
 #include <oneapi/tbb/global_control.h>
 
 #include <algorithm>
-#include <atomic>
 #include <chrono>
 #include <memory>
 #include <mutex>
@@ -27,7 +26,7 @@ class TbbDriver : public Driver {
                 .parks = false};
     }
 
-    TaskState state(std::size_t task) const override { return players_.at(task).state.load(); }
+    TaskState state(std::size_t task) const override { return players_.at(task).where.state(); }
 
     void run(Stage& stage) override {
         // a task that waits keeps its thread: as many as a program's tasks that wait for each other need
@@ -52,7 +51,7 @@ class TbbDriver : public Driver {
             first.push_back(handle(telemetry, stage, task));
         for (::tbb::task_handle& each : first)
             arena.enqueue(std::move(each));
-        const auto has_ended = [](const Player& player) { return kEnded.has(player.state); };
+        const auto has_ended = [](const Player& player) { return kEnded.has(player.where.state()); };
         while (!std::all_of(players_.begin(), players_.end(), has_ended) && stage.in_time())
             std::this_thread::sleep_for(std::chrono::microseconds{100});
         for (Player& player : players_)
@@ -61,9 +60,52 @@ class TbbDriver : public Driver {
     }
 
   private:
+    /// Where a task is. Thread-safe.
+    class Where {
+      public:
+        TaskState state() const {
+            const std::lock_guard lock{mutex_};
+            return hooks_ != nullptr ? hooks_->state() : state_;
+        }
+        void set(TaskState state) {
+            const std::lock_guard lock{mutex_};
+            hooks_ = nullptr;
+            state_ = state;
+        }
+        /// It is where the hooks say, until the next `set`, which comes before the task dies.
+        void follow(const TaskTimes& hooks) {
+            const std::lock_guard lock{mutex_};
+            hooks_ = &hooks;
+        }
+
+      private:
+        mutable std::mutex mutex_;
+        TaskState state_ = TaskState::None;
+        const TaskTimes* hooks_ = nullptr;
+    };
+
     struct Player {
         std::unique_ptr<tbb::task_group> group = {};  // of its one task
-        std::atomic<TaskState> state{TaskState::None};
+        Where where = {};
+        TaskState ends_as = TaskState::None;  // writer: its thread
+    };
+
+    /// Says that a task has ended when its functor dies: then a join of it is no wait any more.
+    struct SayEnd {
+        void operator()(Player* player) const { player->where.set(player->ends_as); }
+    };
+    using SaysEnd = std::unique_ptr<Player, SayEnd>;
+
+    /// While it runs: whether it waits is known when the hook has been called.
+    class Following {
+      public:
+        explicit Following(Where& where) : where_{where} { where.follow(detail::TbbRun::here()->times()); }
+        ~Following() { where_.set(TaskState::Running); }
+        Following(const Following&) = delete;
+        Following& operator=(const Following&) = delete;
+
+      private:
+        Where& where_;
     };
 
     static tbb::TaskInfo info(tbb::Telemetry& telemetry, const Stage& stage, std::size_t task) {
@@ -86,24 +128,21 @@ class TbbDriver : public Driver {
 
     ::tbb::task_handle handle(tbb::Telemetry& telemetry, Stage& stage, std::size_t task) {
         return players_[task].group->defer(
-            info(telemetry, stage, task), [this, &telemetry, &stage, task] { play(telemetry, stage, task); },
+            info(telemetry, stage, task),
+            [this, &telemetry, &stage, task, ending = SaysEnd{&players_[task]}] { play(telemetry, stage, task); },
             stage.site(task));
     }
 
     void play(tbb::Telemetry& telemetry, Stage& stage, std::size_t task) {
         Player& player = players_[task];
-        player.state = TaskState::Running;
-        try {
-            for (const Step& step : stage.script(task).steps)
-                play_step(telemetry, stage, player, step);
-        } catch (...) {
-            player.state = TaskState::Failed;
-            throw;
-        }
-        player.state = TaskState::Finished;
+        const Following following{player.where};
+        player.ends_as = TaskState::Failed;
+        for (const Step& step : stage.script(task).steps)
+            play_step(telemetry, stage, step);
+        player.ends_as = TaskState::Finished;
     }
 
-    void play_step(tbb::Telemetry& telemetry, Stage& stage, Player& player, const Step& step) {
+    void play_step(tbb::Telemetry& telemetry, Stage& stage, const Step& step) {
         switch (step.what) {
             case Do::yield:
                 tbb::yield();
@@ -112,9 +151,7 @@ class TbbDriver : public Driver {
                 spawn(telemetry, stage, step.target);
                 break;
             case Do::join:
-                player.state = TaskState::Waiting;
                 wait(players_[step.target]);
-                player.state = TaskState::Running;
                 break;
             case Do::until:
                 while (!stage.reached(step))

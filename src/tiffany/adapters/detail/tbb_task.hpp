@@ -110,6 +110,9 @@ class TbbRun {
     /// Nothing if it is done: then what failed is the move of its result.
     void failed(std::string_view error) noexcept;
 
+    /// Where the hooks say that the task is.
+    const TaskTimes& times() const noexcept { return task_.times_; }
+
   private:
     friend class TbbGroupState;
     friend class TbbJoin;
