@@ -102,10 +102,10 @@ void AsioTask::joined_here() noexcept {
     run.task_.suspend(run, AsioWait::join, tid());
 }
 
-void AsioTask::suspend(AsioRun& run, AsioWait what, std::uint64_t number) noexcept {
+void AsioTask::suspend(AsioRun& run, AsioWait what, std::uint64_t number, Stamp at) noexcept {
     run.owns_ = false;
     Worker& its_worker = worker();
-    const Stamp now = its_worker.now();
+    const Stamp now = at.known() ? at : its_worker.now();
     waits_for_ = what;
     number_ = number;
     suspended_at_ = now;

@@ -78,10 +78,11 @@ inline AsioTask* asio_may_suspend() noexcept {
 }
 
 /// The task that runs here is about to start an operation that will resume it. Only after asio_may_suspend().
-/// @param number  timer: how long, ns, 0 = for ever; io: the descriptor
-inline void asio_suspends(AsioWait what, std::uint64_t number) noexcept {
+/// @param number  timer: how long from `at` on, ns, 0 = for ever; io: the descriptor
+/// @param at      the time, if the caller had it
+inline void asio_suspends(AsioWait what, std::uint64_t number, Stamp at = {}) noexcept {
     AsioRun& run = *asio_thread.run;
-    run.task().suspend(run, what, number);
+    run.task().suspend(run, what, number, at);
 }
 
 /// While a coroutine is being suspended: its operation is started within.

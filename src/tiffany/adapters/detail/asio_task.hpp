@@ -116,9 +116,10 @@ class AsioTask {
     void joined_here() noexcept;
 
     /// It is about to suspend; for the run that owns it.
-    void suspend(AsioRun& run, AsioWait what, std::uint64_t number) noexcept;
-    /// Whether somebody listens to it on this thread.
-    bool is_listened_to() const noexcept { return worker().listens(); }
+    /// @param at  the time, if the caller had it
+    void suspend(AsioRun& run, AsioWait what, std::uint64_t number, Stamp at = {}) noexcept;
+    /// The time on this thread; unknown if nobody listens to it here.
+    Stamp now() const noexcept { return worker().now(); }
 
     /// The type of the executor that its coroutine has, if that is an AsioPlace; else null.
     const std::type_info* place_type() const noexcept { return place_type_; }

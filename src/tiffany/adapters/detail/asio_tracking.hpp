@@ -41,7 +41,9 @@ template <typename Context, typename Operation, typename Object>
         const AsioTask* const task = asio_may_suspend();
         if (task == nullptr) return;
         if constexpr (requires { object->expiry; }) {
-            asio_suspends(AsioWait::timer, task->is_listened_to() ? ns_until(object->expiry) : 0);
+            // the stamp first: else who loses the CPU between the two tells of a longer sleep than there was
+            const Stamp now = task->now();
+            asio_suspends(AsioWait::timer, now.known() ? ns_until(object->expiry) : 0, now);
         } else {
             const std::string_view name{type};
             const bool io = name == "socket" || name == "descriptor";
