@@ -240,7 +240,7 @@ TEST_F(AsioTest, APlainCoroutineOnATasksExecutorLeavesItsLifeLegal) {
                 const auto executor = co_await asio::this_coro::executor;
                 asio::co_spawn(executor, sleep_for(1ms), detached);
                 asio::co_spawn(executor, add(1, 2), detached);
-                co_await sleep_for(5ms);
+                co_await sleep_for(200ms);
                 co_await asio::co_spawn(executor, sleep_for(1ms), use_awaitable);
             },
             detached);
