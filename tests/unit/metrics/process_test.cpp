@@ -3,6 +3,7 @@
 #include <prometheus/collectable.h>
 
 #include <atomic>
+#include <chrono>
 #include <memory>
 #include <thread>
 #include <tiffany/metrics/collectable.hpp>
@@ -86,7 +87,7 @@ struct Slow : pal::Sink {
 TEST_F(ProcessMetrics, WhatASlowSinkDidNotGetIsCounted) {
     SchedulerTelemetry telemetry{"s"};
     const auto sink = std::make_shared<Slow>();
-    install_sink(sink, {.ring_bytes = 4096});
+    install_sink(sink, {.ring_bytes = 4096, .flush_timeout = std::chrono::seconds{60}});
     const double before = page().at("tiffany_sink_lost_total");
     TaskTimes task;
     telemetry.here().spawned(task, {.name = "t"});

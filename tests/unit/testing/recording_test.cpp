@@ -189,7 +189,7 @@ TEST(Recording, ATaskHasItsNotesBesideItsSteps) {
 }
 
 TEST(Recording, LossIsNotLegal) {
-    const ScopedSink sink{{.ring_bytes = 4096, .poll = 10s}};
+    const ScopedSink sink{{.ring_bytes = 4096, .poll = 10s, .flush_timeout = ScopedSink::kFlushTimeout}};
     SchedulerTelemetry telemetry{"lossy"};
     const WorkerLease worker = telemetry.worker();
     for (int i = 0; i < 1000; ++i)
