@@ -31,7 +31,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr unsigned kProcessHangsS = 120;
-constexpr std::chrono::seconds kChildHangs{3};
+constexpr std::chrono::seconds kChildHangs{60};
 
 /// What a process says in the pipe that it was given.
 class Says {
