@@ -134,8 +134,9 @@ void ChildSource::receive() {
         const auto left =
             std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now()).count();
         pollfd ready{fd_, POLLIN, 0};
-        const bool endless = patience_.count() == 0;
-        const int events = endless ? ::poll(&ready, 1, -1) : left <= 0 ? 0 : ::poll(&ready, 1, static_cast<int>(left));
+        // however late we are: what it has sent meanwhile is there
+        const auto wait_ms = patience_.count() == 0 ? -1 : std::max(left, decltype(left){0});
+        const int events = ::poll(&ready, 1, static_cast<int>(wait_ms));
         if (events < 0 && errno == EINTR) continue;
         if (events == 0) {
             ::kill(pid_, SIGKILL);
