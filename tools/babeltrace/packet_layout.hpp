@@ -25,6 +25,12 @@ struct [[gnu::packed]] RawPacket {
     std::uint64_t discarded;  ///< events, up to its end
     std::uint32_t cpu;
 
+    /// Whether it has a number of all ones, which LTTng never writes.
+    bool stands_for_none() const {
+        constexpr std::uint64_t kNone = ~std::uint64_t{0};
+        return instance_id == kNone || begin == kNone || end == kNone || number == kNone || discarded == kNone;
+    }
+
     /// Reads as many bytes as it has.
     static RawPacket at(const void* bytes) {
         RawPacket made;

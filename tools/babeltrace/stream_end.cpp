@@ -92,13 +92,8 @@ void walk_whole_ones(StreamFile& file, StreamEnd& end, const std::function<void(
             content_bits < kLeastBits)
             throw bad("its sizes are wrong: content " + std::to_string(content_bits) + ", packet " +
                       std::to_string(packet_bits) + " bits");
-        // all ones mean "none" to babeltrace2 2.0.4: it aborts at such a time if events were discarded, and gives such
-        // an instance a number that another stream may have, at which it aborts, too
-        constexpr std::uint64_t kNone = std::numeric_limits<std::uint64_t>::max();
-        if (packet.begin == kNone || packet.end == kNone || packet.instance_id == kNone)
-            throw bad("it has a time or a number that stands for none: stream instance " +
-                      std::to_string(packet.instance_id) + ", from " + std::to_string(packet.begin) + " to " +
-                      std::to_string(packet.end));
+        // babeltrace2 2.0.4 takes such a number for one that is not told, and aborts for want of it
+        if (packet.stands_for_none()) throw bad("it has a number or a time that stands for none: 2^64 - 1");
         if (packet_bits / 8 > left) {
             if (file.has_behind(end.bytes, std::string{header.substr(0, kSameInAllPackets)}, on_progress))
                 throw bad("its size is wrong: " + std::to_string(packet_bits / 8) +

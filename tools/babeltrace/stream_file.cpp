@@ -24,8 +24,6 @@ namespace fs = std::filesystem;
 
 static_assert(std::endian::native == std::endian::little, "plain traces are read as they lie in memory");
 
-constexpr std::uint64_t kNotTold = ~std::uint64_t{0};  // babeltrace2's word for "the packet does not say"
-
 /// LTTng's own index of the packets of a file, read along with them.
 class Index {
   public:
@@ -123,8 +121,7 @@ PacketHeader PacketHeader::read(Bytes bytes, const TraceLayout& trace) {
     if (content_bits % 8 != 0 || packet_bits % 8 != 0 || content_bits > packet_bits || content_bits < kBytes * 8)
         throw NotPlain{"its sizes are wrong"};
     if (made.end < made.begin) throw NotPlain{"it ends before it begins"};
-    if (made.number == kNotTold || made.discarded == kNotTold || made.end == kNotTold || made.instance_id == kNotTold)
-        throw NotPlain{"it has a number that stands for none"};
+    if (raw.stands_for_none()) throw NotPlain{"it has a number that stands for none"};
     made.content_bytes = content_bits / 8;
     made.packet_bytes = packet_bits / 8;
     return made;
