@@ -14,7 +14,6 @@ RUNS = {"pal_log": 1500, "pal_line": 3000, "frames": 30_000, "babeltrace2_reader
 MOST_BYTES = {"babeltrace2_reader": 8192, "native_reader": 8192}  # of an input: a trace says first what its events are
 ALSO = {"babeltrace2_reader": ["native_reader"]}  # whose inputs are of the same form: those of its own are what only it takes
 TIMES = 100 if os.environ.get("TIFFANY_PART") == "long" else 1
-ONCE = {"babeltrace2_reader"}  # a long run ends in an abort of babeltrace2's own, which costs a decoder its process, not more (ADR 4)
 CORPUS = SOURCE / "tests/fuzz/corpus"
 
 
@@ -45,7 +44,7 @@ def test_each_target_has_inputs_and_each_is_run():
 def test_a_target_survives_what_was_kept_and_what_is_made_of_it(targets, tmp_path, name):
     found = tmp_path / "found"
     found.mkdir()
-    runs = RUNS[name] * (1 if name in ONCE else TIMES)
+    runs = RUNS[name] * TIMES
     seed = 1 if runs == RUNS[name] else 0  # with each change the same inputs; a long run has others each time, and prints its seed
     command = [targets / f"fuzz_{name}", f"-runs={runs}", f"-seed={seed}", f"-max_len={MOST_BYTES.get(name, 4096)}", "-timeout=60"]
     command += ["-rss_limit_mb=1024", f"-artifact_prefix={tmp_path}/", found]
