@@ -1,5 +1,6 @@
 """paltrace record without COMMAND: what runs already and what starts meanwhile, beside other people's sessions."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -17,16 +18,34 @@ def log_of(directory):
     return [json.loads(line) for line in (directory / "tiffany.pal").read_text().splitlines()]
 
 
-def said_until_its_end(recorder, within=DEADLINE):
-    """What it says from now on; one that does not end is killed, and has an exit status that nobody expects."""
+@contextlib.contextmanager
+def killed_after(recorder, within=DEADLINE):
+    """So that who reads what it says comes to an end."""
     in_vain = threading.Timer(within, recorder.kill)
     in_vain.start()
     try:
+        yield
+    finally:
+        in_vain.cancel()
+
+
+def said_until(recorder, words):
+    """What it says until it has said that; one that does not say it is killed."""
+    said = ""
+    with killed_after(recorder):
+        while words not in said:
+            line = recorder.stderr.readline()
+            assert line, said
+            said += line
+    return said
+
+
+def said_until_its_end(recorder, within=DEADLINE):
+    """What it says from now on; one that does not end is killed, and has an exit status that nobody expects."""
+    with killed_after(recorder, within):
         said = recorder.stderr.read()
         recorder.wait(within)
         return said
-    finally:
-        in_vain.cancel()
 
 
 def sessions(lttng):
@@ -63,11 +82,7 @@ def test_what_starts_meanwhile_is_recorded_from_its_start_until_a_signal(tmp_pat
     with PrivateLttng(tmp_path) as lttng:
         run = tmp_path / "run"
         recorder = lttng.popen([program("paltrace"), "record", "-o", run, "--convert"], stderr=subprocess.PIPE, text=True)
-        said = ""
-        while "until Ctrl-C" not in said:
-            line = recorder.stderr.readline()
-            assert line, said
-            said += line
+        said = said_until(recorder, "until Ctrl-C")
         first = f"paltrace: no COMMAND: every instrumented process of this daemon is to be recorded, into {run}; Ctrl-C ends it\n"
         assert first in said[:said.index("buffers: ")], said
         assert "recording 0 processes that run" in said
@@ -149,10 +164,7 @@ def test_a_consumer_daemon_that_is_killed_ends_the_recording_and_no_program(tmp_
         demo = lttng.popen([program("tiffany-demo"), "--seconds", "0", "--tasks", "10"])
         run = tmp_path / "run"
         recorder = lttng.popen([program("paltrace"), "record", "-o", run], stderr=subprocess.PIPE, text=True)
-        said = ""
-        while "paltrace: recording 1 process" not in said:
-            said += (line := recorder.stderr.readline())
-            assert line, said
+        said = said_until(recorder, "paltrace: recording 1 process")
         for pid in lttng.consumers():
             os.kill(pid, signal.SIGKILL)
         said += said_until_its_end(recorder)
@@ -293,11 +305,7 @@ def test_what_belongs_to_a_command_is_refused_without_one(tmp_path):
 def record_without_end(popen, paltrace, directory, *options):
     """Starts it, and waits until it records."""
     recorder = popen([paltrace, "record", "-o", directory, *options], stderr=subprocess.PIPE, text=True)
-    said = ""
-    while "until Ctrl-C" not in said:
-        line = recorder.stderr.readline()
-        assert line, said
-        said += line
+    said_until(recorder, "until Ctrl-C")
     return recorder
 
 
