@@ -48,6 +48,10 @@ def said_until_its_end(recorder, within=DEADLINE):
         return said
 
 
+def registered(lttng, process):
+    poll(lambda: f"PID: {process.pid} " in lttng.lttng("list", "--userspace").stdout, "it is registered")
+
+
 def sessions(lttng):
     return lttng.lttng("list").stdout
 
@@ -162,6 +166,7 @@ def test_a_daemon_that_ends_is_an_error_and_what_was_recorded_is_there(tmp_path)
 def test_a_consumer_daemon_that_is_killed_ends_the_recording_and_no_program(tmp_path):
     with PrivateLttng(tmp_path) as lttng:
         demo = lttng.popen([program("tiffany-demo"), "--seconds", "0", "--tasks", "10"])
+        registered(lttng, demo)  # else it may be recorded as one that started meanwhile
         run = tmp_path / "run"
         recorder = lttng.popen([program("paltrace"), "record", "-o", run], stderr=subprocess.PIPE, text=True)
         said = said_until(recorder, "paltrace: recording 1 process")
@@ -202,10 +207,6 @@ def test_anothers_consumer_daemon_that_hangs_at_the_end_is_left_alone_and_what_i
     assert f"note: {missing}\n" in judged.stdout and judged.stdout.splitlines()[-1].endswith("some may be missing, uncounted"), judged
 
 
-def registered(lttng, process):
-    poll(lambda: f"PID: {process.pid} " in lttng.lttng("list", "--userspace").stdout, "it is registered")
-
-
 def idle(lttng):
     """A process that has made its scheduler, and does nothing until its stdin ends."""
     process = lttng.popen([program("log_itself"), "burst", "1"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
@@ -232,7 +233,7 @@ def test_a_process_that_made_no_transition_is_named(tmp_path):
             assert judged.stdout == f"note: no transition was recorded of {name}\nbad: it holds no tiffany events\n"
             assert judged.stderr == f"paltrace: cannot check {input_}: it holds no tiffany events\n"
         beside = tmp_path / "beside"
-        lttng.popen([program("steady"), "0", "100"], stdout=subprocess.DEVNULL)
+        registered(lttng, lttng.popen([program("steady"), "0", "100"], stdout=subprocess.DEVNULL))
         done = lttng.run([program("paltrace"), "record", "-o", beside, "--seconds", "2"], check=False)
         assert done.returncode == 0 and f"paltrace: no transition was recorded of {name}\n" in done.stderr, done
         judged = check(beside)
