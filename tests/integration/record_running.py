@@ -11,6 +11,7 @@ import threading
 import pytest
 from attach import ROOM, Crowd, check, expect_the_account
 from kit import DEADLINE, OrdinaryUser, PrivateLttng, alive, children, end_process, need_program, need_root, poll, program
+from kit import run_to_end
 from recording import PROMISED_END
 
 
@@ -125,7 +126,7 @@ def beside_a_crowd(directory, script):
     os.makedirs("/run/lttng", exist_ok=True)
     command = ["unshare", "--mount", "--propagation", "private", "sh", "-c", whole, "sh", program("tiffany-demo"),
                program("paltrace"), directory]
-    done = subprocess.run([str(part) for part in command], text=True, capture_output=True, timeout=2 * DEADLINE)
+    done = run_to_end(command, timeout=2 * DEADLINE)
     assert done.returncode == 0, done
     return done
 
@@ -142,8 +143,8 @@ def test_without_a_daemon_it_starts_one_that_ends_with_it(tmp_path):
 
 
 def test_a_program_is_recorded_again_though_its_first_daemon_is_gone(tmp_path):
-    """It looks for a new one every 5 s: the second recording, much shorter, begins when it has."""
-    done = beside_a_crowd(tmp_path, "record first --seconds 1 && record second --seconds 1")
+    """It looks for a new one every 5 s: the second recording, which is shorter, begins when it has."""
+    done = beside_a_crowd(tmp_path, "record first --seconds 3 && record second --seconds 3")
     assert "to find the new session daemon\n" in done.stderr
     for run in ("first", "second"):
         assert len(tasks_dumped(tmp_path / run)) == 71, run
