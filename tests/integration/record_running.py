@@ -11,7 +11,7 @@ import threading
 import pytest
 from attach import ROOM, Crowd, check, expect_the_account
 from kit import DEADLINE, OrdinaryUser, PrivateLttng, alive, children, end_process, need_program, need_root, poll, program
-from kit import run_to_end
+from kit import run_to_end, stop
 from recording import PROMISED_END
 
 
@@ -187,8 +187,7 @@ def test_anothers_consumer_daemon_that_hangs_at_the_end_is_left_alone_and_what_i
         run = tmp_path / "run"
         recorder = lttng.popen([program("paltrace"), "record", "-o", run], stderr=subprocess.PIPE, text=True)
         stream = poll(lambda: next((file for file in run.glob("trace/**/transitions_?") if file.stat().st_size > 8192), None), "it writes")
-        for pid in lttng.consumers():
-            os.kill(pid, signal.SIGSTOP)
+        stop(*lttng.consumers())
         size = stream.stat().st_size
         recorder.send_signal(signal.SIGINT)
         try:
