@@ -9,7 +9,8 @@ import time
 
 from kit import DEADLINE, PrivateLttng, children, poll, program
 
-ROOM = ["--buffers-pid", "--subbuf-size=4M", "--num-subbuf=8"]
+# small sub-buffers, so that records come soon, and many, so that none is lost while the disk stands still
+ROOM = ["--buffers-pid", "--subbuf-size=256k", "--num-subbuf=64"]
 
 
 def convert(trace, log, *options):
@@ -30,7 +31,8 @@ def test_a_session_that_was_off_lost_nothing(tmp_path):
         lttng.lttng("enable-event", "-u", "-c", "all", "tiffany:*")
         lttng.lttng("start")
         running = tmp_path / "running"
-        spin = lttng.popen([program("spin_transitions"), "0", "--announce", running], stdout=subprocess.PIPE, text=True)
+        spin = [program("spin_transitions"), "0", "--gently", "--announce", running]
+        spin = lttng.popen(spin, stdout=subprocess.PIPE, text=True)
         try:
             poll(running.exists, "1,000 transitions")
             lttng.lttng("stop")
