@@ -35,7 +35,8 @@ def test_a_log_is_whole_after_exit_and_is_what_the_checker_takes(tmp_path, name)
 
 
 def test_the_demo_writes_a_log_that_agrees_with_its_own_count(tmp_path):
-    checked([DEMO, "--transitions", "20000", "--report", "own.json"], env=environment("run.pal"), cwd=tmp_path)
+    ring = environment("run.pal", TIFFANY_PAL_RING="64M")  # for all of it while the log's thread has no CPU
+    checked([DEMO, "--transitions", "20000", "--report", "own.json"], env=ring, cwd=tmp_path)
     own = json.loads((tmp_path / "own.json").read_text())
     counts = collections.Counter(r["event"] for r in entries(tmp_path / "run.pal"))
     assert {event: counts[event] for event in own["events"]} == own["events"]
@@ -279,7 +280,7 @@ def test_a_recording_and_the_log_of_one_run_give_each_record_once(tmp_path):
         lttng.lttng("enable-event", "-u", "tiffany:*", "-c", "transitions")
         lttng.lttng("start")
         demo = [DEMO, "--transitions", "5000", "--stall", "300", "--report", tmp_path / "own.json"]
-        lttng.run(demo, env={"TIFFANY_PAL": tmp_path / "own.pal", "TIFFANY_STALL": "50ms"})
+        lttng.run(demo, env={"TIFFANY_PAL": tmp_path / "own.pal", "TIFFANY_PAL_RING": "64M", "TIFFANY_STALL": "50ms"})
         lttng.lttng("destroy", "run")
     own = json.loads((tmp_path / "own.json").read_text())
     checked([PALTRACE, "convert", tmp_path / "trace", tmp_path / "own.pal", "-o", tmp_path / "both.pal"])

@@ -65,7 +65,8 @@ def shell(place, text, lttng=None, **options):
     path = block("sh", "export PATH")
     # what it put into the background ends by itself: the shell waits for it
     command = ["bash", "-euo", "pipefail", "-c", f"{path}{text}wait\n"]
-    environment = {"TIFFANY_INCLUDE": str(BIN.parent / "generated")}
+    # a ring for all that the demo tells while the log's thread has no CPU
+    environment = {"TIFFANY_INCLUDE": str(BIN.parent / "generated"), "TIFFANY_PAL_RING": "64M"}
     if lttng:
         return lttng.run(command, cwd=place, env=environment, timeout=2 * DEADLINE, **options)
     return checked(command, cwd=place, env={**os.environ, **environment}, timeout=2 * DEADLINE, **options)
