@@ -118,9 +118,10 @@ def test_as_many_processes_as_it_says_have_room(tmp_path, spin):
     said = record(tmp_path / "none", *options, "true", prefix=prefix).err
     count = int(re.search(r"room for (\d+) at a time", said)[1])
     assert count > 1
-    begin = "".join(f"{spin} 0 --gently --announce {tmp_path}/go{i} & all=\"$all $!\"\n" for i in range(count))
+    # each is there until all are, and makes no more than its buffers hold
+    begin = "".join(f"{spin} 2000 --announce {tmp_path}/go{i} --hold {tmp_path}/all &\n" for i in range(count))
     until = "".join(f"until [ -e {tmp_path}/go{i} ]; do sleep 0.05; done\n" for i in range(count))
-    done = record(tmp_path / "run", *options, "sh", "-c", f"{begin}{until}kill -TERM $all; wait", prefix=prefix).expect(0)
+    done = record(tmp_path / "run", *options, "sh", "-c", f"{begin}{until}touch {tmp_path}/all; wait", prefix=prefix).expect(0)
     assert len(done.file["processes"]) == count
     assert (done.file["transitions"], done.file["lost"]) == (done.transitions(), 0), done.err
 
