@@ -314,14 +314,15 @@ def test_what_the_command_left_and_is_killed_before_the_recording_ends_has_ended
     assert f"what process {spin} (spin_transition) did after LTTng's session daemon had stopped answering is missing" in done.err
 
 
-def run_gently_and_kill(directory, daemon, *options, code):
-    announce, run = directory / "go", directory / "run"
-    command = [SPIN, "0", "--gently", "--announce", announce]
+def run_little_and_kill(directory, daemon, *options, code):
+    """The program makes 1,000 transitions before the daemon is killed, and 1,000 after paltrace has said so: there is room for all."""
+    announce, go_on, run = directory / "go", directory / "go-on", directory / "run"
+    command = [SPIN, "2000", "--announce", announce, "--hold", go_on]
     with Running(run, *options, "--buffers", "1Mx4", "--", *command, ready=announce) as running:
         poll(lambda: written(run), "something is on disk")
         os.kill(running.child(f"lttng-{daemon}d"), signal.SIGKILL)
         poll(lambda: f"{daemon} daemon ended" in pathlib.Path(f"{run}.err").read_text(), "paltrace says so")
-        os.kill(running.child("spin_transitions"), signal.SIGINT)
+        go_on.touch()
         done = running.wait(PROMISED_END).expect(code)
         running.nothing_is_left()
     assert (done.file["command_status"], done.file["own_status"]) == (0, code)
@@ -352,7 +353,7 @@ def says_so_by_itself(directory, said_of_recording):
 @pytest.mark.parametrize("crash_safe", [[], ["--crash-safe"]], ids=["memory", "crash-safe"])
 def test_a_killed_session_daemon_leaves_what_was_recorded_and_what_is_missing_is_said(tmp_path, crash_safe):
     """In record.json, and in the log itself, wherever that is taken to."""
-    done = run_gently_and_kill(tmp_path, "session", "--convert", *crash_safe, code=3)
+    done = run_little_and_kill(tmp_path, "session", "--convert", *crash_safe, code=3)
     assert done.file["transitions"] >= 1000 and done.file["lost"] == 0, done.err
     assert done.file["transitions"] <= done.transitions()
     (process,) = done.file["processes"]
@@ -375,7 +376,7 @@ def test_a_killed_session_daemon_leaves_what_was_recorded_and_what_is_missing_is
 @pytest.mark.parametrize("crash_safe", [[], ["--crash-safe"]], ids=["memory", "crash-safe"])
 def test_what_began_after_the_consumer_daemon_was_killed_is_said_to_be_missing_where_nothing_else_is(tmp_path, crash_safe):
     need_program("lttng-crash")
-    done = run_gently_and_kill(tmp_path, "consumer", *crash_safe, code=4)
+    done = run_little_and_kill(tmp_path, "consumer", *crash_safe, code=4)
     assert (done.file["transitions"], done.file["lost"]) == (done.transitions(), 0), done.err
     missing = "if a process began after LTTng's consumer daemon had ended, it is missing, and not counted: nobody knows\n"
     assert f"paltrace: {missing}" in done.err
