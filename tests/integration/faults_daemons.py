@@ -181,12 +181,12 @@ def test_what_a_consumer_daemon_that_hangs_had_of_a_process_that_ended_at_once_i
 
 def test_a_session_daemon_that_hangs_until_the_end_is_given_up(tmp_path):
     """The consumer daemon has written all by then."""
-    announce, run = tmp_path / "go", tmp_path / "run"
-    command = [SPIN, "0", "--gently", "--announce", announce]
+    announce, go_on, run = tmp_path / "go", tmp_path / "go-on", tmp_path / "run"
+    command = [SPIN, "2000", "--announce", announce, "--hold", go_on]  # there is room for all
     with Running(run, "--buffers", "1Mx4", "--", *command, ready=announce) as running:
         poll(lambda: written(run), "something is on disk")
         os.kill(running.child("lttng-sessiond"), signal.SIGSTOP)
-        os.kill(running.child("spin_transitions"), signal.SIGINT)
+        go_on.touch()
         done = running.wait(PROMISED_END).expect(3)
         running.nothing_is_left()
     assert (done.file["hung_daemon"], done.file["tail_unknown"]) == ("session", False)
