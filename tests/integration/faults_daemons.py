@@ -15,7 +15,7 @@ import time
 import urllib.request
 
 import pytest
-from kit import DEADLINE, SOURCE, OrdinaryUser, alive, children, need_program, parent, poll, program
+from kit import DEADLINE, SOURCE, OrdinaryUser, alive, children, need_program, parent, poll, program, stop
 from recording import PROMISED_END, Running, check, read_lines, record
 from slept import Slept
 
@@ -371,6 +371,24 @@ def test_a_killed_session_daemon_leaves_what_was_recorded_and_what_is_missing_is
     assert "note: if a process began after LTTng's session daemon had ended, it is missing" in judged.stdout, judged
     assert "no process with tracepoints" not in judged.stdout, "who was there is not known"
     assert judged.stdout.splitlines()[-1] == "good, but some may be missing, uncounted"
+
+
+def test_a_session_daemon_whose_death_is_told_late_is_the_one_that_is_named(tmp_path):
+    """Its keeper, which tells of it, gets no CPU; the death of the consumer daemon, which follows, is told by the kernel."""
+    announce, go_on, run = tmp_path / "go", tmp_path / "go-on", tmp_path / "run"
+    command = [SPIN, "2000", "--announce", announce, "--hold", go_on]
+    with Running(run, "--buffers", "1Mx4", "--", *command, ready=announce) as running:
+        poll(lambda: written(run), "something is on disk")
+        daemon = running.child("lttng-sessiond")
+        keeper = parent(daemon)
+        stop(keeper)
+        os.kill(daemon, signal.SIGKILL)
+        poll(lambda: " daemon ended" in pathlib.Path(f"{run}.err").read_text(), "paltrace says so")
+        os.kill(keeper, signal.SIGCONT)
+        go_on.touch()
+        done = running.wait(PROMISED_END).expect(3)
+        running.nothing_is_left()
+    assert done.file["dead_daemon"] == "session" and "the session daemon ended" in done.err, done.err
 
 
 @pytest.mark.parametrize("crash_safe", [[], ["--crash-safe"]], ids=["memory", "crash-safe"])

@@ -284,7 +284,7 @@ std::string SessionDaemon::version() const {
 
 /// What /proc says of a process that has just begun is not always whole at once.
 void SessionDaemon::find_consumer() {
-    const pid_t daemon = daemon_ ? daemon_->pid() : other_;
+    const pid_t daemon = process();
     const auto until = std::chrono::steady_clock::now() + kTimeToShow;
     while (daemon != 0) {
         const std::vector<pid_t> children = children_of(daemon);
@@ -300,7 +300,7 @@ void SessionDaemon::find_consumer() {
 }
 
 std::optional<Daemon> SessionDaemon::stopped() const {
-    const bool session = is_stopped(daemon_ ? daemon_->pid() : other_);
+    const bool session = is_stopped(process());
     const bool consumer = is_stopped(consumer_);
     if (session && consumer) return Daemon::either;
     if (session) return Daemon::session;

@@ -88,7 +88,10 @@ class SessionDaemon {
     /// It was found, and does nothing any more: to be asked now and then where consumer_fd() is -1, and where it has to
     /// be known at once: the descriptor is readable when the last of its threads has gone, a while after the first one.
     /// Cost: reads /proc.
-    bool consumer_is_dead() const { return consumer_ != 0 && is_dead(consumer_); }
+    bool consumer_is_dead() const { return consumer_ != 0 && paltrace::is_dead(consumer_); }
+    /// It does nothing any more, which fd() may say later: who tells of our child's end needs a CPU for that.
+    /// Cost: reads /proc.
+    bool is_dead() const { return process() != 0 && paltrace::is_dead(process()); }
     /// To be called when a session exists, which is when the consumer daemon does. Where none is found, which takes 2
     /// s unless nobody knows which process the session daemon is, that is said.
     void find_consumer();
@@ -112,6 +115,7 @@ class SessionDaemon {
     bool was_ended() const noexcept { return ended_; }
 
   private:
+    pid_t process() const noexcept { return daemon_ ? daemon_->pid() : other_; }
     void start(const std::string& log);
     bool answers() const;
     std::optional<bool> has_sessions_beside(const std::string& own) const;
