@@ -155,8 +155,9 @@ def test_a_session_daemon_that_hangs_delays_a_start_by_our_bound_not_by_lttngs(t
         assert 0.4 < min(ours) < 0.55, ours
 
 
-def test_the_programs_environment_is_as_it_was(tmp_path):
-    running = start(0, 1000, env={})
+def test_the_programs_environment_is_as_it_was(monkeypatch):
+    monkeypatch.delenv("LTTNG_UST_REGISTER_TIMEOUT")
+    running = start(0, 1000)
     environment = pathlib.Path(f"/proc/{running.process.pid}/environ").read_text()
     assert "LTTNG_UST_REGISTER_TIMEOUT" not in environment
     running.end()
