@@ -595,21 +595,25 @@ def counting(elf):
 
 
 def _semaphore_address(pid, elf, probe):
+    """None before the kernel has mapped the program: Popen returns as soon as its exec cannot fail any more."""
     notes = checked(["readelf", "-n", elf]).stdout
     found = re.search(rf"Name: {probe}\s+Location: \S+, Base: \S+, Semaphore: (0x[0-9a-f]+)", notes)
-    base = min(
-        int(line.split("-")[0], 16)
-        for line in pathlib.Path(f"/proc/{pid}/maps").read_text().splitlines()
-        if line.endswith(str(elf))
-    )
-    return base + int(found.group(1), 16)  # the program is position independent
+    maps = pathlib.Path(f"/proc/{pid}/maps").read_text().splitlines()
+    base = min((int(line.split("-")[0], 16) for line in maps if line.endswith(str(elf))), default=None)
+    return None if base is None else base + int(found.group(1), 16)  # the program is position independent
 
 
 def semaphore_of(pid, elf, probe):
-    """The semaphore of a probe, as a process that runs `elf` has it now."""
+    """The semaphore of a probe, as a process that runs `elf` has it now; 0 as long as it is not mapped."""
     with open(f"/proc/{pid}/mem", "rb") as memory:
-        memory.seek(_semaphore_address(pid, elf, probe))
-        return int.from_bytes(memory.read(2), "little")
+        address = _semaphore_address(pid, elf, probe)
+        if address is None:
+            return 0
+        memory.seek(address)
+        try:
+            return int.from_bytes(memory.read(2), "little")
+        except OSError:  # the segments are mapped one after the other
+            return 0
 
 
 def set_semaphore(pid, elf, probe, value):
