@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import signal
+import statistics
 import subprocess
 import time
 
@@ -106,15 +107,17 @@ def expect_the_account(entries, account):
             states[entry["tid"]] = entry
     assert set(account) <= set(states)
     assert len(states) - len(account) <= 2, "the task that waits for signals, and the one that keeps busy"
+    late = []
     for tid, task in account.items():
         seen = states[tid]
         for key in ("name", "site", "priority", "state", "waited", "step"):
             assert seen[key] == task[key], (task, seen)
         assert groups.get(seen["group"], "") == task["group"], (task, seen, groups)
         # it came into its state before the account was written, and not before the program began; the clock was read
-        # for some tasks together, a little before they were told of
-        began = nanoseconds(seen["ts"]) - seen["age_ns"]
-        assert task["ts"] - 60_000_000_000 < began < task["ts"] + 100_000_000, (task, seen)
+        # for some tasks together, a little before they were told of: long before if the worker had no CPU in between
+        late.append(nanoseconds(seen["ts"]) - seen["age_ns"] - task["ts"])
+        assert -60_000_000_000 < late[-1] < 10_000_000_000, (task, seen)
+    assert statistics.median(late) < 100_000_000
     return states
 
 
