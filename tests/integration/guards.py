@@ -183,10 +183,10 @@ def test_a_session_that_starts_while_the_program_runs_is_noticed(tmp_path):
         new_session(lttng, tmp_path / "trace")
         lttng.lttng("enable-event", "-u", "tiffany:*", "-c", "c")
         lttng.lttng("start")
-        poll(lambda: dumps(lttng, tmp_path / "trace", 1), "a dump in the trace")
+        poll(lambda: lacks_nothing(lttng, tmp_path / "trace"), "a dump, and all that came after it, in the trace")
         running.end()
         lttng.lttng("destroy", "run")
-        check_stretch(tmp_path / "trace")
+        check_dumps(tmp_path / "trace")
 
 
 def test_events_enabled_on_a_running_session_are_noticed(tmp_path):
@@ -195,10 +195,13 @@ def test_events_enabled_on_a_running_session_are_noticed(tmp_path):
         lttng.lttng("start")
         running = start(0, 1000, popen=lttng.popen, env={"LTTNG_HOME": str(lttng.home)})
         lttng.lttng("enable-event", "-u", "tiffany:*", "-c", "c")  # calls nobody in the program
-        poll(lambda: dumps(lttng, tmp_path / "trace", 1), "a dump in the trace")
+        before = switches(running.process.pid)
+        poll(lambda: switches(running.process.pid) > before + 300, "it has looked: after 100 ms, and at most 64 ticks more")
+        assert dumps(lttng, tmp_path / "trace", 1), "it noticed by itself: when a session starts, it is told"
+        poll(lambda: lacks_nothing(lttng, tmp_path / "trace"), "a dump, and all that came after it, in the trace")
         running.end()
         lttng.lttng("destroy", "run")
-        check_stretch(tmp_path / "trace")
+        check_dumps(tmp_path / "trace")
 
 
 def test_events_switched_off_and_on_again_at_once_are_recorded_again(tmp_path):
@@ -302,16 +305,38 @@ def dumps(lttng, trace, at_least):
     return len(found) >= at_least and found
 
 
-def check_stretch(trace):
-    """The first dump says where the worker stood, and since when it has not seen LTTng off; no transition is missing after it.
+def begins(trace):
+    """(dump, transition) for each stretch in which the worker has not seen LTTng off: its first dump in the trace, and the
+    transition that is recorded after it."""
+    on_seq, dump = None, None
+    for line in checked(["babeltrace2", trace]).stdout.splitlines():
+        if " tiffany:dump_worker: " in line and field(line, "on_seq") != on_seq:
+            on_seq, dump = field(line, "on_seq"), line
+        elif " tiffany:task_" in line and dump:
+            yield dump, line
+            dump = None
+
+
+def lacks_nothing(lttng, trace):
+    """Whether there is a stretch of which no transition is missing after its first dump, which says where the worker stood.
+
+    Not of each: LTTng registers the events one by one, and a worker that looks in between tells of itself before all of
+    its transitions are recorded. It tells once more then, and the next stretch is another chance.
+    """
+    lttng.lttng("stop")
+    found = list(begins(trace)) if list(trace.rglob("metadata")) else []
+    lttng.lttng("start")
+    return any(field(transition, "seq") == field(dump, "seq") + 1 for dump, transition in found)
+
+
+def check_dumps(trace):
+    """Each says where the worker stood, and since when it has not seen LTTng off.
 
     The session that is stopped and started to look at it may be off when the worker tells of itself for the first time,
     and on again before it looks: then the dump in the trace is its second, and `on_seq` is before it.
     """
-    first = events_of(trace, "dump_worker")[0]
-    assert 1 < field(first, "on_seq") <= field(first, "seq") + 1
-    transitions = [line for line in checked(["babeltrace2", trace]).stdout.splitlines() if " tiffany:task_" in line]
-    assert field(first, "on_seq") <= field(transitions[0], "seq") <= field(first, "seq") + 1
+    for dump in events_of(trace, "dump_worker"):
+        assert 1 < field(dump, "on_seq") <= field(dump, "seq") + 1, dump
 
 
 def test_bpftrace_that_attaches_to_a_running_program_is_noticed(tmp_path):
