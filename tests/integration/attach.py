@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import signal
+import statistics
 import subprocess
 import time
 
@@ -17,6 +18,8 @@ ROOM = ["--buffers-pid", "--subbuf-size=4M", "--num-subbuf=8", "--switch-timer=5
 # for what a million tasks and two seconds of a busy loop fire, also while the consumer gets no CPU: some 150 MB each
 ALL_OF_IT = ["--buffers-pid", "--subbuf-size=32M", "--num-subbuf=8", "--switch-timer=50000"]
 TRANSITIONS = "tiffany:task_*"
+# of `dump_worker`: the name, then pid, thread, catalogue, seq, on_seq and generation, and then the phase
+DUMP_END = re.compile(rb"demo\0.{30}\x01", re.DOTALL)
 
 
 class Crowd:
@@ -69,17 +72,23 @@ class Session:
         return [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
 
     def wait_for_dump(self, count=1, deadline=DEADLINE):
-        """Until so many dumps are whole. A trace that goes on cannot be decoded; but the demo's name is in what tells of a
-        dump's begin and end, and in nothing else of a process that runs."""
+        """Until so many dumps have ended; one that a later one overtakes only begins. A trace that goes on cannot be decoded; but
+        the demo's name is in what tells of a dump's begin and end, and in nothing else of a process that runs."""
 
-        def told():
-            return sum(file.read_bytes().count(b"demo\0") for file in self.trace.rglob("*_[0-9]*") if file.is_file())
+        def ended():
+            return sum(len(DUMP_END.findall(file.read_bytes())) for file in self.trace.rglob("*_[0-9]*") if file.is_file())
 
-        poll(lambda: told() >= 2 * count and told(), f"{count} whole dumps in {self.name}", deadline)
+        poll(lambda: ended() >= count, f"{count} dumps end in {self.name}", deadline)
 
 
 def ends(entries):
     return [entry for entry in entries if entry.get("kind") == "dumped" and entry["phase"] == "end"]
+
+
+def whole_dumps(said):
+    """How many `check` has counted. Of one session they may be two: LTTng registers the events one by one, and the process
+    may look in between."""
+    return int(re.search(r"^state dumps: (\d+)", said, re.M)[1])
 
 
 def check(log, *options):
@@ -106,15 +115,17 @@ def expect_the_account(entries, account):
             states[entry["tid"]] = entry
     assert set(account) <= set(states)
     assert len(states) - len(account) <= 2, "the task that waits for signals, and the one that keeps busy"
+    late = []
     for tid, task in account.items():
         seen = states[tid]
         for key in ("name", "site", "priority", "state", "waited", "step"):
             assert seen[key] == task[key], (task, seen)
         assert groups.get(seen["group"], "") == task["group"], (task, seen, groups)
         # it came into its state before the account was written, and not before the program began; the clock was read
-        # for some tasks together, a little before they were told of
-        began = nanoseconds(seen["ts"]) - seen["age_ns"]
-        assert task["ts"] - 60_000_000_000 < began < task["ts"] + 100_000_000, (task, seen)
+        # for some tasks together, a little before they were told of: long before if the worker had no CPU in between
+        late.append(nanoseconds(seen["ts"]) - seen["age_ns"] - task["ts"])
+        assert -60_000_000_000 < late[-1] < 10_000_000_000, (task, seen)
+    assert statistics.median(late) < 100_000_000
     return states
 
 
@@ -133,7 +144,8 @@ def test_a_session_that_starts_late_knows_every_task(tmp_path, busy):
     assert ends(entries)[-1]["tasks"] == len(states)
     done = check(session.trace.with_suffix(".pal"), "--strict")
     assert done.returncode == 0, done
-    assert "state dumps: 1\n" in done.stdout and f"told of first by a state dump: {len(states)}\n" in done.stdout
+    assert whole_dumps(done.stdout) >= 1, done.stdout
+    assert f"told of first by a state dump: {len(states)}\n" in done.stdout
     # each was cancelled in the end: the whole of its life from the dump on is there
     assert f"cancelled {len(states)}" in done.stdout or f"cancelled {len(states) - 1}" in done.stdout, done.stdout
     told = stats(session.trace.with_suffix(".pal"))
@@ -166,8 +178,7 @@ def test_a_second_session_knows_every_task_while_a_first_one_records(tmp_path):
     assert set(account) <= spawned
     done = check(first.trace.with_suffix(".pal"), "--strict")
     assert done.returncode == 0, done
-    # LTTng has a process tell of itself when it registers, too
-    assert "start not seen: 0\n" in done.stdout and re.search(r"^state dumps: [23]$", done.stdout, re.M), done.stdout
+    assert "start not seen: 0\n" in done.stdout and whole_dumps(done.stdout) >= 2, done.stdout
 
 
 def test_bpftrace_alone_knows_every_task(tmp_path):
@@ -263,7 +274,7 @@ def test_a_million_tasks_are_told_of_and_none_is_lost(tmp_path):
         crowd.process.kill()
         for each in (session, watch):
             each.destroy()
-    told, between, most, end = 0, 0, 0, None
+    told, between, most, whole = 0, 0, 0, None
     reader = subprocess.Popen(["babeltrace2", str(session.trace)], stdout=subprocess.PIPE, text=True)
     for line in reader.stdout:
         if " tiffany:dump_task:" in line:
@@ -272,8 +283,10 @@ def test_a_million_tasks_are_told_of_and_none_is_lost(tmp_path):
             most = max(most, between)
         elif " tiffany_tick:" in line or " tiffany:worker_park:" in line:
             between = 0
-        elif found := re.search(r'phase = \( "end" .*tasks = (\d+)', line):
-            end = int(found.group(1))
+        elif found := re.search(r'phase = \( "(begin|end)" .*tasks = (\d+)', line):
+            if found[1] == "end":
+                whole = (told, int(found[2]))
+            told = 0  # another one tells of all of them once more
     assert reader.wait(DEADLINE) == 0
-    assert told == end and end >= 1_000_000
+    assert whole and whole[0] == whole[1] >= 1_000_000, whole
     assert most <= 256, "tasks told of between two ticks of the loop"

@@ -5,6 +5,7 @@ import collections
 import contextlib
 import json
 import os
+import pathlib
 import re
 import shlex
 import signal
@@ -83,6 +84,23 @@ class Script:
     def wait_for(self, count, pattern):
         """Until so many lines were printed: at its end bpftrace loses what it has not read yet (never its maps)."""
         poll(lambda: len(re.findall(pattern, self.text, re.M)) >= count, f"{count} lines like {pattern}")
+
+    def wait_until_quiet(self):
+        """Until it has gone on ten times without having anything to print, where nobody knows how many lines there are.
+
+        By its own turns, not by the clock: it may have no CPU. It sleeps until an event, or 100 ms, and so at each turn.
+        """
+        seen = {}
+
+        def slept():
+            status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
+            return int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)$", status, re.M)[1])
+
+        def quiet():
+            now = slept()  # before the text: what it printed until then is in it
+            return now >= seen.setdefault(self.text, now) + 10
+
+        poll(quiet, f"{self._command} prints no more")
 
     def stop(self):
         """Ctrl-C."""
@@ -218,6 +236,7 @@ def run(tmp_path_factory):
         demo.work_is_finished()
         own = json.loads((directory / "own.json").read_text())
         scripts["failures"].wait_for(own["events"]["Failed"], r"^\d\d:\d\d:\d\d  .* failed: .+$")
+        scripts["longest"].wait_until_quiet()
         demo.end()  # `record` reads its trace back only then
         log = Log(directory / "run" / "tiffany.pal")
         # the process has ended, and so have they

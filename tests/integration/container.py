@@ -330,7 +330,8 @@ def test_the_hosts_bpftrace_sees_it(image, root, tmp_path):
         need_files_of(demo.pid)
         # the worker that looks for tracers sees this one after a while, so a thing that it printed is waited for
         script = re.search(r"^    bpftrace -p .* -e '(.+)'$", PAGE, re.M).group(1)
-        script += ' usdt::tiffany:task__done { printf("done\\n"); }'
+        # but not all of them: a bpftrace without a CPU loses what finds no room, and says so
+        script += ' usdt::tiffany:task__done { if (@said < 200) { @said++; printf("done\\n"); } }'
         with Bpftrace(script, arguments=["-p", demo.pid]) as tracer:
             tracer.wait_for_printed(100)
             assert tracer.stop().maps["@running"] > 0

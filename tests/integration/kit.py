@@ -39,6 +39,9 @@ QUICK_BUILD = {"CMAKE_UNITY_BUILD": "ON", "CMAKE_UNITY_BUILD_BATCH_SIZE": "0"}
 if shutil.which("ccache"):
     QUICK_BUILD["CMAKE_CXX_COMPILER_LAUNCHER"] = "ccache"
 DEADLINE = 60  # seconds: far above what anything here takes, so that a slow machine is no failure
+# ms. A program that waited for LTTng in vain for so long goes on unregistered, and its first events are missing: a daemon
+# that gets no CPU, or no disk, for LTTng's own 3 s, or our 500 ms, is no failure. What tests those sets, or unsets, it.
+os.environ.setdefault("LTTNG_UST_REGISTER_TIMEOUT", "60000")
 
 
 def _directory(variable, otherwise):
@@ -352,7 +355,7 @@ class PrivateLttng:
         return self._enter(["lttng", "--no-sessiond", "list"], run=True).returncode == 0
 
     def _environment(self, more):
-        environment = dict(os.environ, LTTNG_HOME=str(self.home), LTTNG_UST_REGISTER_TIMEOUT="3000")
+        environment = dict(os.environ, LTTNG_HOME=str(self.home))
         environment.update({name: str(value) for name, value in (more or {}).items()})
         return environment
 
@@ -438,9 +441,7 @@ class OrdinaryUser:
     def _options(self, command, options):
         identity = [f"--reuid={self.UID}", f"--regid={self.UID}", "--clear-groups"]
         options.setdefault("cwd", self.home)
-        options["env"] = dict(
-            os.environ, HOME=str(self.home), TMPDIR=str(self.home), LTTNG_UST_REGISTER_TIMEOUT="3000"
-        )
+        options["env"] = dict(os.environ, HOME=str(self.home), TMPDIR=str(self.home))
         return ["setpriv", *identity, *map(str, command)], options
 
     def run(self, command, **options):
@@ -594,21 +595,25 @@ def counting(elf):
 
 
 def _semaphore_address(pid, elf, probe):
+    """None before the kernel has mapped the program: Popen returns as soon as its exec cannot fail any more."""
     notes = checked(["readelf", "-n", elf]).stdout
     found = re.search(rf"Name: {probe}\s+Location: \S+, Base: \S+, Semaphore: (0x[0-9a-f]+)", notes)
-    base = min(
-        int(line.split("-")[0], 16)
-        for line in pathlib.Path(f"/proc/{pid}/maps").read_text().splitlines()
-        if line.endswith(str(elf))
-    )
-    return base + int(found.group(1), 16)  # the program is position independent
+    maps = pathlib.Path(f"/proc/{pid}/maps").read_text().splitlines()
+    base = min((int(line.split("-")[0], 16) for line in maps if line.endswith(str(elf))), default=None)
+    return None if base is None else base + int(found.group(1), 16)  # the program is position independent
 
 
 def semaphore_of(pid, elf, probe):
-    """The semaphore of a probe, as a process that runs `elf` has it now."""
+    """The semaphore of a probe, as a process that runs `elf` has it now; 0 as long as it is not mapped."""
     with open(f"/proc/{pid}/mem", "rb") as memory:
-        memory.seek(_semaphore_address(pid, elf, probe))
-        return int.from_bytes(memory.read(2), "little")
+        address = _semaphore_address(pid, elf, probe)
+        if address is None:
+            return 0
+        memory.seek(address)
+        try:
+            return int.from_bytes(memory.read(2), "little")
+        except OSError:  # the segments are mapped one after the other
+            return 0
 
 
 def set_semaphore(pid, elf, probe, value):

@@ -183,7 +183,7 @@ def test_a_recording_with_ticks(tmp_path):
 def test_a_recording_that_lost_much(tmp_path):
     run = recorded(tmp_path / "run", "--buffers", "4kx2", program_arguments=["--transitions", "60000"])
     status, log, _ = assert_plain(run)
-    assert status == 4 and log.count(b'"Gap"') > 10
+    assert status == 4 and log.count(b'"Gap"') > 0
 
 
 def test_a_recording_of_which_a_stream_was_cut(tmp_path):

@@ -203,6 +203,16 @@ def test_a_command_without_tiffany_is_an_error_that_says_why(tmp_path):
     assert made.name in unnamed.stderr, "what it leaves behind is named"
 
 
+@pytest.mark.parametrize("given", [None, "12345"])
+def test_the_command_waits_for_lttng_for_3_s_or_for_as_long_as_the_caller_says(tmp_path, monkeypatch, given):
+    variable = "LTTNG_UST_REGISTER_TIMEOUT"
+    if given is None:
+        monkeypatch.delenv(variable)
+    else:
+        monkeypatch.setenv(variable, given)
+    assert record(tmp_path / "run", "--", "printenv", variable).expect(1).out == f"{given or 3000}\n"
+
+
 def test_a_program_with_lttng_switched_off_is_an_error(tmp_path, spin):
     env = dict(os.environ, TIFFANY_LTTNG="0")
     assert "TIFFANY_LTTNG=0" in record(tmp_path / "run", "--", spin, "1000", env=env).expect(1).err
