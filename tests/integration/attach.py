@@ -86,9 +86,9 @@ def ends(entries):
 
 
 def whole_dumps(said):
-    """How many `check` has counted. Of one session they may be two: LTTng registers the events one by one, and the process
-    may look in between."""
-    return int(re.search(r"^state dumps: (\d+)", said, re.M)[1])
+    """How many `check` has counted, where none is not whole. Of one session they may be two: LTTng registers the events one
+    by one, and the process may look in between."""
+    return int(re.search(r"^state dumps: (\d+)$", said, re.M)[1])
 
 
 def check(log, *options):

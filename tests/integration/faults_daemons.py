@@ -494,8 +494,7 @@ def written_by(user, name):
 
 def test_of_twenty_starts_back_to_back_each_is_recorded_from_its_first_transition(tmp_path):
     starts = ["sh", "-ec", f"for i in $(seq 20); do {SPIN} 10; done"]
-    patient = dict(os.environ, LTTNG_UST_REGISTER_TIMEOUT="60000")  # ms, on a machine that stands still
-    done = record(tmp_path / "run", "--convert", "--buffers", "64kx4", "--", *starts, env=patient).expect(0)
+    done = record(tmp_path / "run", "--convert", "--buffers", "64kx4", "--", *starts).expect(0)
     assert len(done.file["processes"]) == 20
     each = done.transitions() // 20
     assert [process["transitions"] for process in done.file["processes"]] == [each] * 20

@@ -304,7 +304,8 @@ void Recording::wait_beside(const SessionDaemon& daemon, EndSignals& signals, Bu
         if (waiting[1].revents == 0 && waiting[2].revents == 0 && !(look && daemon.consumer_is_dead())) continue;
         buffers.daemon_died();
         // a session daemon that is told to end ends its consumer first
-        const bool session_daemon = waiting[1].revents != 0 || poll(&waiting[1], 1, kDaemonFollowsMs) > 0;
+        const bool session_daemon = waiting[1].revents != 0 || daemon.is_dead() ||
+                                    poll(&waiting[1], 1, kDaemonFollowsMs) > 0 || daemon.is_dead();
         facts_.dead_daemon = session_daemon ? Daemon::session : Daemon::consumer;
         complain(session_daemon ? ExitCode::system : ExitCode::lost,
                  std::string{"the "} + name_of(*facts_.dead_daemon) + " daemon ended, and with it the recording");

@@ -74,7 +74,7 @@ class Watch {
         if (waiting_[2].revents != 0)
             daemon_died(Daemon::session);
         else if (waiting_[3].revents != 0 || consumer_is_dead)
-            daemon_died(daemon_.is_dead() ? Daemon::session : Daemon::consumer);  // the session daemon's follows it
+            daemon_died(daemon_.is_dead() ? Daemon::session : Daemon::consumer);  // the latter follows the former
     }
 
     void answer(const EndSignals::Got& got) {

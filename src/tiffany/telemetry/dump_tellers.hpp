@@ -19,9 +19,12 @@ class DumpTellers {
             // relaxed: the mark, which comes after it, is a release
             : tellers_{tellers}, forks_{forks_of(tellers.word_.fetch_add(1, std::memory_order_relaxed))} {}
         ~Turn() {
-            // release: what was told is told
-            if (forks_of(tellers_.word_.load(std::memory_order_relaxed)) == forks_)
-                tellers_.word_.fetch_sub(1, std::memory_order_release);
+            // release: what was told is told. The fork may come at any moment of this, too.
+            std::uint64_t word = tellers_.word_.load(std::memory_order_relaxed);
+            while (forks_of(word) == forks_ &&
+                   !tellers_.word_.compare_exchange_weak(word, word - 1, std::memory_order_release,
+                                                         std::memory_order_relaxed)) {
+            }
         }
         Turn(const Turn&) = delete;
         Turn& operator=(const Turn&) = delete;

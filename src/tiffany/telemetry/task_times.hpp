@@ -105,12 +105,12 @@ class alignas(64) TaskTimes {
     bool told_since(std::uint32_t generation) const noexcept {
         return is_since(generation_.load(std::memory_order_acquire), generation);
     }
-    /// Whether the caller is to tell of it in that generation: of those who ask, one.
+    /// Whether the caller is to tell of it in that generation: of those who ask, one. acquire: as told_since().
     bool begin_telling(std::uint32_t generation) noexcept {
-        std::uint32_t told = generation_.load(std::memory_order_relaxed);
+        std::uint32_t told = generation_.load(std::memory_order_acquire);
         while (!is_since(told, generation))
             if (generation_.compare_exchange_weak(told, generation, std::memory_order_release,
-                                                  std::memory_order_relaxed))
+                                                  std::memory_order_acquire))
                 return true;
         return false;
     }

@@ -133,12 +133,12 @@ TEST_F(AsioTest, SeveralThreadsKeepEachLifeLegal) {
 }
 
 TEST_F(AsioTest, ALoopTellsOfTicksAndParks) {
+    // a thread that loses the CPU for the time of a sleep finds it over, and does not park: hardly each time
+    constexpr int kSleeps = 5;
     const ScopedSink sink;
     {
         Telemetry telemetry{"asio"};
         asio::io_context context;
-        // a thread that loses the CPU for the time of a sleep finds it over, and does not park: hardly each time
-        constexpr int kSleeps = 5;
         const auto sleeper = []() -> awaitable<void> {
             for (int i = 0; i < kSleeps; ++i)
                 co_await sleep_for(10ms);
@@ -155,7 +155,7 @@ TEST_F(AsioTest, ALoopTellsOfTicksAndParks) {
         ticks += record.info->id == tiffany::EventId::TickBegin;
         parks += record.info->id == tiffany::EventId::ParkBegin;
     }
-    EXPECT_EQ(ticks, 6u);
+    EXPECT_EQ(ticks, 1u + kSleeps);
     EXPECT_GE(parks, 1u);
 }
 

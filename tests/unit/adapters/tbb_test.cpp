@@ -179,6 +179,7 @@ TEST(TbbLastEnd, IsOfNoTimeToAWaitThatBeganAfterIt) {
     last.tell(7, Stamp{20});
     EXPECT_EQ(last.since(Stamp{20}).ticks(), 20u);
     EXPECT_FALSE(last.since(Stamp{21}).known());
+    EXPECT_FALSE(last.since(Stamp{}).known()) << "it may have been long before";
     last.tell(8, Stamp{});  // nobody listens
     EXPECT_EQ(last.tid(), 8u);
     EXPECT_FALSE(last.since(Stamp{21}).known()) << "that of an earlier one";

@@ -450,7 +450,7 @@ TEST_F(Server, AThousandBrokenClientsKeepNeitherAScrapeNorAWorkerWaitingNorTakeM
     [[maybe_unused]] const std::int64_t before = resident_bytes();
     std::vector<std::unique_ptr<Client>> broken;
     int scrapes = 0;
-    const auto within_seconds = [&] {
+    const auto within_5_s = [&] {
         ++scrapes;
         const auto start = std::chrono::steady_clock::now();
         EXPECT_TRUE(answers(attacked)) << broken.size() << " broken clients";
@@ -459,7 +459,7 @@ TEST_F(Server, AThousandBrokenClientsKeepNeitherAScrapeNorAWorkerWaitingNorTakeM
     const auto scrape_in_time = [&] {
         const std::uint64_t transitions = worker.transitions();
         // a machine may stand still, but hardly for two times in a row
-        EXPECT_TRUE(within_seconds() || within_seconds()) << broken.size() << " broken clients";
+        EXPECT_TRUE(within_5_s() || within_5_s()) << broken.size() << " broken clients";
         EXPECT_TRUE(comes_true([&] { return worker.transitions() != transitions; })) << "the worker stands still";
     };
     const auto half_a_request = [](int i) { return i % 3 == 1; };

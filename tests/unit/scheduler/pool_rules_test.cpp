@@ -231,6 +231,19 @@ TEST_F(PoolRules, ATaskCancelsAnotherByItsNumberOnce) {
     EXPECT_EQ(story_of(victim).back(), by("Cancelled asked by", canceller) + " from Running");
 }
 
+TEST_F(PoolRules, ATaskCancelsOneOfAnotherWorkerByItsNumber) {
+    const TaskHandle victim = pool.spawn({.worker = 0, .pinned = true}, sleep(1h));
+    until([&] { return victim.state() == TaskState::Sleeping; });
+    bool asked = false;
+    const TaskHandle canceller = pool.spawn({.worker = 1, .pinned = true}, [](TaskHandle whom, bool& yes) -> Task<> {
+        const bool answer = co_await cancel(whom.tid());
+        yes = answer;
+    }(victim, asked));
+    pool.wait();
+    EXPECT_TRUE(asked);
+    EXPECT_EQ(story_of(victim).back(), by("Cancelled asked by", canceller) + " from Running");
+}
+
 TEST_F(RealTime, ATaskOfAPoolPastItsBudgetParksUntilThePeriodThatPaysForIt) {
     VirtualClock clock;
     SchedulerPool pool{{.name = "virtual", .quantum = 0ns, .clock = &clock}, {.workers = 2}};

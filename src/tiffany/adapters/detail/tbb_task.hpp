@@ -24,10 +24,10 @@ class TbbLastEnd {
 
     /// Whose end it was. Of two that are told at the same time it is left open which.
     std::uint64_t tid() const noexcept { return tid_.load(std::memory_order_relaxed); }
-    /// When it was, unless that was before `began`; else unknown.
+    /// When it was, unless that was before `began`, or nobody knows; else unknown.
     Stamp since(Stamp began) const noexcept {
         const std::uint64_t ticks = ticks_.load(std::memory_order_relaxed);
-        return ticks >= began.ticks() ? Stamp{ticks} : Stamp{};
+        return began.known() && ticks >= began.ticks() ? Stamp{ticks} : Stamp{};
     }
 
   private:
